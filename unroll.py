@@ -1,0 +1,34 @@
+"""The front door: `unroll COMMAND`, composed from the packages' own command lines."""
+
+import sys
+
+import typer
+
+import monitoring.cli
+import pipelines.cli
+import serving.cli
+from errors import UserError
+
+app = typer.Typer(
+    help="Train, serve and watch sequence models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(pipelines.cli.app)
+app.add_typer(serving.cli.app)
+app.add_typer(monitoring.cli.app, name="monitor")
+
+
+def main() -> None:
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

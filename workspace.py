@@ -1,0 +1,49 @@
+"""Where everything that a command writes is kept."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders under one home directory. Nothing is created by naming them.
+
+    Args:
+        home: the directory; `$UNROLL_HOME`, else `./workspace`, when the command line names none.
+
+    Example:
+        >>> Workspace(Path("workspace")).store
+        PosixPath('workspace/store')
+    """
+
+    home: Path
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking server or database: `$MLFLOW_TRACKING_URI`, else SQLite in the home."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Files of tracked runs and registered models."""
+        return self.home / "artifacts"
+
+    @property
+    def store(self) -> Path:
+        """`<model>/<version>/` SavedModels, as the model server reads them."""
+        return self.home / "store"
+
+    @property
+    def requests(self) -> Path:
+        """Sampled requests and responses, written by the model server and read by the monitor."""
+        return self.home / "requests"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def cache(self) -> Path:
+        """Tokenised shards and checkpoints of unfinished runs; safe to delete."""
+        return self.home / "cache"
