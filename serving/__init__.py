@@ -1,0 +1,1 @@
+"""SavedModel export, the store of versions, the model server, the client."""
