@@ -32,18 +32,31 @@ def test_bytes_round_trip_with_the_official_classes():
 
 
 def test_every_message_of_the_protocol_has_a_name_here():
-    for name in (
-        "PredictRequest PredictResponse ClassificationRequest ClassificationResponse RegressionRequest "
-        "RegressionResponse MultiInferenceRequest MultiInferenceResponse GetModelMetadataRequest "
-        "GetModelMetadataResponse SignatureDefMap GetModelStatusRequest GetModelStatusResponse "
-        "ModelVersionStatus ReloadConfigRequest ReloadConfigResponse PredictionLog LogMetadata ModelSpec Input "
-        "ExampleList TensorProto TensorShapeProto SignatureDef TensorInfo Example Features Any Int64Value"
-    ).split():
-        assert getattr(protos, name).DESCRIPTOR.name == name
+    for api in (
+        "Predict",
+        "Classification",
+        "Regression",
+        "MultiInference",
+        "GetModelMetadata",
+        "GetModelStatus",
+    ):
+        for message in (f"{api}Request", f"{api}Response"):
+            assert getattr(protos, message).DESCRIPTOR.full_name == f"tensorflow.serving.{message}"
+    for message in (
+        "PredictionLog",
+        "LogMetadata",
+        "ModelSpec",
+        "SignatureDefMap",
+        "ReloadConfigRequest",
+        "Input",
+    ):
+        assert getattr(protos, message).DESCRIPTOR.full_name == f"tensorflow.serving.{message}"
+    for message in ("TensorProto", "SignatureDef", "TensorInfo", "Example", "Features"):
+        assert getattr(protos, message).DESCRIPTOR.full_name == f"tensorflow.{message}"
     assert protos.DataType.Value("DT_STRING") == 7
     assert not hasattr(protos, "NoSuchMessage")
 
 
 def test_tensorflow_stays_out():
-    code = "import sys; from serving import protos; protos.PredictionLog(); sys.exit('tensorflow' in sys.modules)"
+    code = "import sys; from serving import protos; protos.Example(); sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

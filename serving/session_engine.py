@@ -1,0 +1,153 @@
+"""One version of a model in this process, loaded as TensorFlow Serving loads it: in a v1 Session."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow.core.protobuf import config_pb2
+
+from serving import protos, tensors
+from serving.status import StatusError
+
+CLASSIFY = "tensorflow/serving/classify"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+_GRAPH_NOISE = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[.*|\s*\[Op:\w+\].*", re.DOTALL)
+
+
+class LoadError(Exception):
+    """A version directory that cannot be served. The message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a signature. Unknown sizes are None; an unknown rank is a shape of None."""
+
+    tensor: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...] | None
+
+    @property
+    def rows_first(self) -> bool:
+        return bool(self.shape) and self.shape[0] is None  # type: ignore[index]
+
+    def admits(self, shape: Sequence[int]) -> bool:
+        return self.shape is None or (
+            len(self.shape) == len(shape)
+            and all(want is None or want == got for want, got in zip(self.shape, shape, strict=True))
+        )
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function of the graph: inputs and outputs by name, each in alphabetical order."""
+
+    name: str
+    method: str
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+
+    @property
+    def batchable(self) -> bool:
+        """Whether rows of several requests may run as one: every tensor's first dimension is free."""
+        return all(spec.rows_first for spec in (*self.inputs.values(), *self.outputs.values()))
+
+
+class SessionEngine:
+    """Runs the signatures of one SavedModel.
+
+    Args:
+        directory: the version's directory.
+        intra_op: threads within one op. One is fastest for recurrent steps, which are small.
+        inter_op: threads across ops; -1 runs them all in the calling thread.
+
+    Raises:
+        LoadError: the directory holds no SavedModel that this server can run.
+    """
+
+    def __init__(self, directory: Path, intra_op: int = 1, inter_op: int = -1) -> None:
+        config = tf.compat.v1.ConfigProto(
+            intra_op_parallelism_threads=intra_op,
+            inter_op_parallelism_threads=inter_op,
+            allow_soft_placement=True,
+        )
+        config.gpu_options.allow_growth = True
+        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        try:
+            meta_graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(directory))
+            self.signature_defs = {
+                name: protos.SignatureDef.FromString(definition.SerializeToString())
+                for name, definition in meta_graph.signature_def.items()
+            }
+            self.signatures = {
+                name: _signature(name, definition)
+                for name, definition in self.signature_defs.items()
+                if not name.startswith("__saved_model")
+            }
+            self._calls = {name: self._callable(signature) for name, signature in self.signatures.items()}
+        except Exception as error:  # the loader raises whatever the damage provokes: IOError, ValueError, ...
+            self._session.close()
+            raise LoadError(_trimmed(str(error)) or type(error).__name__) from error
+
+    def run(self, signature: str, feeds: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Runs one signature.
+
+        Args:
+            signature: its name.
+            feeds: one array an input, in the order of `Signature.inputs`, of its dtype.
+
+        Returns:
+            One array an output, in the order of `Signature.outputs`; strings as `object` arrays of bytes.
+
+        Raises:
+            StatusError: an op refused the data, with the op's own code.
+        """
+        try:
+            return self._calls[signature](*feeds)
+        except tf.errors.OpError as error:
+            raise StatusError(_CODES[error.error_code], _trimmed(error.message)) from None
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _callable(self, signature: Signature) -> Callable[..., list[NDArray[Any]]]:
+        # Session.make_callable rebuilds a feed dictionary for each call, at 100 us or more; this one
+        # hands the arrays straight to the runtime.
+        return self._session._make_callable_from_options(
+            config_pb2.CallableOptions(
+                feed=[spec.tensor for spec in signature.inputs.values()],
+                fetch=[spec.tensor for spec in signature.outputs.values()],
+            )
+        )
+
+
+def _signature(name: str, definition: Any) -> Signature:
+    return Signature(
+        name,
+        definition.method_name,
+        {alias: _spec(name, alias, definition.inputs[alias]) for alias in sorted(definition.inputs)},
+        {alias: _spec(name, alias, definition.outputs[alias]) for alias in sorted(definition.outputs)},
+    )
+
+
+def _spec(signature: str, alias: str, info: Any) -> TensorSpec:
+    if not info.name:
+        raise LoadError(f"signature {signature!r}: {alias!r} is no dense tensor")
+    try:
+        dtype = tensors.dtype_of(info.dtype)
+    except KeyError:
+        raise LoadError(f"signature {signature!r}: {alias!r} has unsupported dtype {info.dtype}") from None
+    if info.tensor_shape.unknown_rank:
+        return TensorSpec(info.name, dtype, None)
+    shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
+    return TensorSpec(info.name, dtype, shape)
+
+
+def _trimmed(message: str) -> str:
+    """An op's error without the names of graph nodes, which mean nothing to who sent the data."""
+    return _GRAPH_NOISE.sub("", message).strip()

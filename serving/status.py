@@ -1,0 +1,24 @@
+"""What a request is answered with when it cannot be served."""
+
+import grpc
+
+_LIMIT = 1024
+_TRUNCATED = "...TRUNCATED"
+
+
+class StatusError(Exception):
+    """A gRPC status other than OK.
+
+    Args:
+        code: gRPC's code.
+        message: for the client; cut at 1024 characters, as TensorFlow Serving does.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message if len(message) <= _LIMIT else message[: _LIMIT - len(_TRUNCATED)] + _TRUNCATED
+
+
+def invalid(message: str) -> StatusError:
+    return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)

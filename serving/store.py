@@ -1,0 +1,176 @@
+"""The store of model versions, `<root>/<model>/<version>/`, from which servers serve the highest."""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from errors import UserError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_INCOMING = ".incoming-"
+
+
+class Store:
+    """Model versions on disk, in the layout that TensorFlow Serving watches.
+
+    A version appears by rename, whole, and is never changed afterwards. Writers take turns through a
+    lock file; readers need none. A version's number is its directory's name read as a number, as in
+    TensorFlow Serving: `00123` is 123.
+
+    Args:
+        root: the store's directory. Created by the first `put`.
+
+    Example:
+        >>> store = Store(Path("workspace/store"))
+        >>> store.put("sentiment", 1, Path("exported"))
+        PosixPath('workspace/store/sentiment/1')
+        >>> store.versions("sentiment")
+        [1]
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def models(self) -> list[str]:
+        """Names of the models that have at least one version, sorted."""
+        if not self.root.is_dir():
+            return []
+        names = [entry.name for entry in self.root.iterdir() if _NAME.fullmatch(entry.name)]
+        return sorted(name for name in names if self.versions(name))
+
+    def versions(self, name: str) -> list[int]:
+        """Version numbers of a model, ascending. Empty for a model that the store does not hold."""
+        return sorted(self._directories(name))
+
+    def path(self, name: str, version: int) -> Path:
+        """Directory of a version.
+
+        Raises:
+            UserError: the store does not hold it.
+        """
+        directories = self._directories(name)
+        if version not in directories:
+            held = ", ".join(map(str, sorted(directories))) or "none"
+            raise UserError(f"{self.root}: no version {version} of {name!r}. Versions there: {held}.")
+        return directories[version]
+
+    def put(self, name: str, version: int, source: Path) -> Path:
+        """Copies a SavedModel into the store. Servers see it whole or not at all.
+
+        Args:
+            name: the model: letters, digits, `.`, `_` and `-`.
+            version: a number that the store does not hold yet.
+            source: a SavedModel directory. It is left as it is.
+
+        Returns:
+            The version's directory.
+
+        Raises:
+            UserError: a bad name, a source that is no SavedModel, or a version that is there already.
+        """
+        with self._writing():
+            return self._put(name, version, source)
+
+    def serve(self, name: str, version: int, source: Path) -> Path:
+        """Makes `version` the highest of a model in the store, and so the one that servers serve.
+
+        Puts it unless it is there, then withdraws the higher ones, so that there is a version to serve
+        at every moment.
+
+        Args:
+            name: the model.
+            version: its number.
+            source: a SavedModel directory to copy from, read only if the version is not there.
+
+        Returns:
+            The version's directory.
+        """
+        with self._writing():
+            directories = self._directories(name)
+            path = directories.get(version) or self._put(name, version, source)
+            for higher in sorted(directories):
+                if higher > version:
+                    self._remove(directories[higher])
+            return path
+
+    def withdraw_above(self, name: str, version: int) -> list[int]:
+        """Removes the versions above `version`.
+
+        Returns:
+            Their numbers, ascending.
+        """
+        with self._writing():
+            directories = self._directories(name)
+            withdrawn = sorted(higher for higher in directories if higher > version)
+            for higher in withdrawn:
+                self._remove(directories[higher])
+            return withdrawn
+
+    def _directories(self, name: str) -> dict[int, Path]:
+        try:
+            entries = list((self.root / _checked(name)).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        numbered = [entry for entry in entries if entry.name.isascii() and entry.name.isdecimal()]
+        return {int(entry.name): entry for entry in numbered if entry.is_dir()}
+
+    def _put(self, name: str, version: int, source: Path) -> Path:
+        if version < 1:
+            raise UserError(f"Version must be 1 or more. Received: version={version}")
+        if not (source / "saved_model.pb").is_file():
+            raise UserError(f"{source}: not a SavedModel (no saved_model.pb). Nothing was put in the store.")
+        if version in self._directories(name):
+            raise UserError(
+                f"{self.root}: version {version} of {name!r} is there already, and versions never change. "
+                "Export under the next number."
+            )
+        destination = self.root / _checked(name) / str(version)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        incoming = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.root))
+        copy = incoming / str(version)
+        shutil.copytree(source, copy)
+        for folder, _, files in os.walk(copy):
+            for path in [*(os.path.join(folder, file) for file in files), folder]:
+                _fsync(path)
+        copy.rename(destination)
+        _fsync(destination.parent)
+        incoming.rmdir()
+        return destination
+
+    def _remove(self, directory: Path) -> None:
+        outgoing = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.root))
+        directory.rename(outgoing / directory.name)
+        _fsync(directory.parent)
+        shutil.rmtree(outgoing)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with open(self.root / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Under the lock, whatever is half-way was left by a writer that died.
+            for leftover in self.root.glob(f"{_INCOMING}*"):
+                shutil.rmtree(leftover)
+            yield
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            "A model's name is letters, digits, '.', '_' and '-', at most 128, and starts with a letter or "
+            f"digit. Received: name={name!r}"
+        )
+    return name
+
+
+def _fsync(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
