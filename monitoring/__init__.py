@@ -1,0 +1,26 @@
+"""Does live traffic still look like the data that the model was made for?"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monitoring.drift import Comparison, compare
+    from monitoring.features import CategoricalFeature, NumericFeature, TextFeature
+    from monitoring.profile import ReferenceProfile
+
+_HOMES = {
+    "CategoricalFeature": "features",
+    "Comparison": "drift",
+    "NumericFeature": "features",
+    "ReferenceProfile": "profile",
+    "TextFeature": "features",
+    "compare": "drift",
+}
+
+__all__ = ["CategoricalFeature", "Comparison", "NumericFeature", "ReferenceProfile", "TextFeature", "compare"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'monitoring' has no attribute {name!r}")
+    return getattr(import_module(f"monitoring.{_HOMES[name]}"), name)

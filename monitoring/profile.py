@@ -1,0 +1,203 @@
+"""The reference profile: what the held-back data, and the model's answers on it, look like."""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from errors import UserError
+from monitoring import features as feature_kinds
+from monitoring.features import Feature, TextFeature, Values
+from monitoring.variables import Categorical, Numeric, Tokens, Variable, fit
+
+FORMAT = 1
+MAX_RECORDS = 20_000
+JSON_NAME = "reference_profile.json"
+NPZ_NAME = "reference_profile.npz"
+
+_VARIABLES: dict[str, type[Variable]] = {kind.kind: kind for kind in (Numeric, Categorical, Tokens)}
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceProfile:
+    """Frozen bins and, for each reference record, which bin, category and tokens it fell into.
+
+    Records rather than only totals are kept so that clean windows of any size can be drawn from them; they
+    hold no text, only which of the reference's most frequent tokens occur in it.
+
+    Args:
+        model: the model's name.
+        features: how values are derived from inputs and outputs.
+        variables: what is tested, by name.
+        codes: each variable's encoded reference records, row i of each belongs to the same record.
+        summaries: each variable's summary of the reference, for people.
+        vocabulary: token to id.
+    """
+
+    model: str
+    features: tuple[Feature, ...]
+    variables: Mapping[str, Variable]
+    codes: Mapping[str, np.ndarray]
+    summaries: Mapping[str, dict[str, Any]]
+    vocabulary: Mapping[str, int]
+
+    @classmethod
+    def build(
+        cls,
+        features: Sequence[Feature],
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        *,
+        model: str,
+        vocabulary: Sequence[str] = (),
+    ) -> "ReferenceProfile":
+        """Summarises held-back records, of which at most `MAX_RECORDS`, evenly drawn, are kept.
+
+        Args:
+            features: what to watch.
+            inputs: by tensor name, arrays of n rows; texts are str or UTF-8 bytes.
+            outputs: the model's own answers to them, by tensor name, arrays of n rows.
+            model: the model's name.
+            vocabulary: the tokens the model knows, as the version's vocabulary file lists them.
+
+        Raises:
+            ValueError: where the arrays are empty or differ in their number of rows.
+
+        Example:
+            >>> profile = ReferenceProfile.build([NumericFeature("score")], {}, {"score": scores}, model="m")
+            >>> assets_extra = profile.files()
+        """
+        rows = {name: len(array) for name, array in [*inputs.items(), *outputs.items()]}
+        if len(set(rows.values())) != 1 or 0 in rows.values():
+            raise ValueError(
+                f"Inputs and outputs must have the same number of rows, at least 1. Received: {rows}"
+            )
+        n = next(iter(rows.values()))
+        # Shuffled, so that the files say nothing about the data's order.
+        keep = np.random.default_rng(0).permutation(n)[:MAX_RECORDS]
+        ids = {token: i for i, token in enumerate(vocabulary)}
+        values = _measure(
+            features,
+            {name: np.asarray(array)[keep] for name, array in inputs.items()},
+            {name: np.asarray(array)[keep] for name, array in outputs.items()},
+            ids,
+        )
+        variables = {name: fit(value, ids) for name, value in values.items()}
+        return cls(
+            model,
+            tuple(features),
+            variables,
+            {name: variable.encode(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
+            {name: variable.summary(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
+            ids,
+        )
+
+    @property
+    def records(self) -> int:
+        return len(next(iter(self.codes.values())))
+
+    @cached_property
+    def means(self) -> dict[str, np.ndarray]:
+        """Each variable's mean indicator vector over the reference."""
+        return {
+            name: variable.indicators(self.codes[name]).mean(axis=0)
+            for name, variable in self.variables.items()
+        }
+
+    def measure(
+        self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+    ) -> dict[str, Values]:
+        """The value of each variable for n records of live traffic, as `build` derived the reference's."""
+        return _measure(self.features, inputs, outputs, self.vocabulary)
+
+    def files(self) -> dict[str, bytes]:
+        """The profile as the files that belong in a version's `assets.extra/`, by name."""
+        document = {
+            "format": FORMAT,
+            "model": self.model,
+            "records": self.records,
+            "features": [feature_kinds.to_json(feature) for feature in self.features],
+            "variables": {
+                name: {"kind": variable.kind, "coding": asdict(variable), "reference": self.summaries[name]}
+                for name, variable in self.variables.items()
+            },
+        }
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, allow_pickle=False, **self.codes)  # type: ignore[arg-type]
+        return {
+            JSON_NAME: json.dumps(document, indent=1, ensure_ascii=False).encode(),
+            NPZ_NAME: arrays.getvalue(),
+        }
+
+    @classmethod
+    def load(cls, version_dir: Path) -> "ReferenceProfile":
+        """Reads the profile of one exported version.
+
+        Args:
+            version_dir: `<store>/<model>/<version>`.
+
+        Raises:
+            UserError: where the version has no profile, a damaged one, or one of another format.
+        """
+        extra = version_dir / "assets.extra"
+        try:
+            document = json.loads((extra / JSON_NAME).read_bytes())
+            found = document["format"]
+        except FileNotFoundError:
+            raise UserError(
+                f"{version_dir}: no assets.extra/{JSON_NAME}, so there is nothing to compare requests with. "
+                "Train and export the version again with `unroll train`."
+            ) from None
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise _damaged(extra / JSON_NAME, error) from None
+        if found != FORMAT:
+            raise UserError(
+                f"{extra / JSON_NAME}: format {found!r}, this version of unroll reads format {FORMAT}. "
+                "Use the version of unroll that trained it, or train and export it again."
+            )
+        try:
+            features = tuple(feature_kinds.from_json(feature) for feature in document["features"])
+            with np.load(extra / NPZ_NAME, allow_pickle=False) as arrays:
+                codes = {name: arrays[name] for name in document["variables"]}
+            variables = {name: _variable(data) for name, data in document["variables"].items()}
+            summaries = {name: data["reference"] for name, data in document["variables"].items()}
+            vocabulary = _vocabulary(version_dir, features)
+        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise _damaged(extra / JSON_NAME, error) from None
+        return cls(document["model"], features, variables, codes, summaries, vocabulary)
+
+
+def _measure(
+    features: Sequence[Feature],
+    inputs: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    vocabulary: Mapping[str, int],
+) -> dict[str, Values]:
+    values: dict[str, Values] = {}
+    for feature in features:
+        values |= feature.measure(inputs, outputs, vocabulary)
+    return values
+
+
+def _variable(data: Mapping[str, Any]) -> Variable:
+    fields = {name: tuple(value) for name, value in data["coding"].items()}
+    return _VARIABLES[data["kind"]](**fields)
+
+
+def _vocabulary(version_dir: Path, features: Sequence[Feature]) -> dict[str, int]:
+    for feature in features:
+        if isinstance(feature, TextFeature):
+            # Not splitlines: a token may hold a character that Unicode takes for a line's end.
+            text = (version_dir / feature.tokenizer["vocabulary"]).read_text("utf-8").removesuffix("\n")
+            return {token: i for i, token in enumerate(text.split("\n"))}
+    return {}
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: damaged ({error}). Export the version again with `unroll train`.")
