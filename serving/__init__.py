@@ -13,7 +13,7 @@ _HOMES = {
     "export_saved_model": "serving.export",
     "serve": "serving.server",
 }
-__all__ = ["Client", "ServingError", "Store", "export_saved_model", "serve"]  # noqa: F822
+__all__ = ["Client", "ServingError", "Store", "export_saved_model", "serve"]
 
 
 def __getattr__(name: str) -> Any:

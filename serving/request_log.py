@@ -1,0 +1,185 @@
+"""A sample of requests and responses on disk, for the monitor.
+
+The layout is contract 3 of docs/architecture.md: `<root>/<model>/<start>-<pid>.tfrecord` holds
+PredictionLogs, the `.tsv` beside it one line a record: time_ns, version, request_id, method. Requests may
+hold personal data, so only the owner may read the files.
+"""
+
+import hashlib
+import logging
+import os
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from serving import wire
+
+_log = logging.getLogger(__name__)
+_METHOD_FIELDS = {"Classify": 2, "Predict": 6}  # of PredictionLog
+
+
+@dataclass(frozen=True)
+class RequestLogParameters:
+    """What is kept, and how much of it.
+
+    Args:
+        sampling: share of the requests that is logged, chosen by a hash of the request id.
+        file_bytes: a file this large is closed and a new one begun.
+        file_seconds: likewise a file this old.
+        total_bytes: beyond this, the oldest closed files are deleted.
+        queued_bytes: what may wait for the disk; beyond this, records are dropped and counted.
+    """
+
+    sampling: float = 1.0
+    file_bytes: int = 64 << 20
+    file_seconds: float = 3600.0
+    total_bytes: int = 1 << 30
+    queued_bytes: int = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answered request. `request` and `response` are the messages as they were on the wire."""
+
+    time_ns: int
+    model: str
+    version: int
+    request_id: str
+    method: str
+    model_spec: bytes
+    request: bytes
+    response: bytes
+
+
+class RequestLog:
+    """Writes entries in a thread of its own, so that no request ever waits for the disk.
+
+    Args:
+        root: the directory of logs.
+        parameters: sampling, rotation and limits.
+    """
+
+    def __init__(self, root: Path, parameters: RequestLogParameters) -> None:
+        self.dropped = 0
+        self._root = root
+        self._parameters = parameters
+        self._threshold = int(parameters.sampling * 2**64)
+        self._queue: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._bytes_in = 0  # written by the caller's thread only
+        self._bytes_out = 0  # written by the log's thread only
+        self._files: dict[str, _File] = {}
+        self._thread = threading.Thread(target=self._write_all, name="request-log", daemon=True)
+        self._thread.start()
+
+    def sampled(self, request_id: str) -> bool:
+        """Whether a request is in the sample. The answer depends on its id alone."""
+        if self._parameters.sampling >= 1:
+            return True
+        digest = hashlib.blake2b(request_id.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") < self._threshold
+
+    def add(self, entry: Entry) -> None:
+        """Hands over an entry. Drops it when the disk does not keep up."""
+        size = len(entry.request) + len(entry.response)
+        if self._bytes_in - self._bytes_out + size > self._parameters.queued_bytes:
+            self.dropped += 1
+            return
+        self._bytes_in += size
+        self._queue.put(entry)
+
+    def close(self) -> None:
+        """Writes what is queued and closes the files."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _write_all(self) -> None:
+        told = 0
+        while True:
+            entry = self._queue.get()
+            if entry is None:
+                break
+            try:
+                self._write(entry)
+                if self._queue.empty():
+                    for file in self._files.values():
+                        file.flush()
+            except Exception as error:
+                self.dropped += 1
+                self._files.clear()
+                _log.error("request log %s: %s. Records are lost until this is mended.", self._root, error)
+                time.sleep(1)
+            self._bytes_out += len(entry.request) + len(entry.response)
+            if self.dropped > told and self._queue.empty():
+                told = self.dropped
+                _log.warning("request log: %d records dropped so far", told)
+        for file in self._files.values():
+            file.close()
+
+    def _write(self, entry: Entry) -> None:
+        file = self._files.get(entry.model)
+        if file and file.is_full(self._parameters):
+            file.close()
+            del self._files[entry.model]
+            file = None
+        if file is None:
+            self._delete_oldest()
+            file = self._files[entry.model] = _File(self._root / entry.model)
+        file.write(entry)
+
+    def _delete_oldest(self) -> None:
+        open_files = {file.path for file in self._files.values()}
+        closed = sorted(
+            (path for path in self._root.glob("*/*.tfrecord") if path not in open_files),
+            key=lambda path: path.name,
+        )
+        total = sum(path.stat().st_size for path in self._root.glob("*/*") if path.is_file())
+        for path in closed:
+            if total <= self._parameters.total_bytes:
+                break
+            for half in (path, path.with_suffix(".tsv")):
+                if half.exists():
+                    total -= half.stat().st_size
+                    half.unlink()
+
+
+class _File:
+    def __init__(self, directory: Path) -> None:
+        import tensorflow as tf
+
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._opened = time.monotonic()
+        self._bytes = 0
+        stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
+        self.path = directory / f"{stem}.tfrecord"
+        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._records: Any = tf.io.TFRecordWriter(str(self.path))
+        lines = os.open(directory / f"{stem}.tsv", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        self._lines: IO[str] = os.fdopen(lines, "w", encoding="utf-8")
+
+    def is_full(self, parameters: RequestLogParameters) -> bool:
+        age = time.monotonic() - self._opened
+        return self._bytes >= parameters.file_bytes or age >= parameters.file_seconds
+
+    def write(self, entry: Entry) -> None:
+        record = _prediction_log(entry)
+        self._records.write(record)
+        self._lines.write(f"{entry.time_ns}\t{entry.version}\t{entry.request_id}\t{entry.method}\n")
+        self._bytes += len(record)
+
+    def flush(self) -> None:
+        self._records.flush()
+        self._lines.flush()
+
+    def close(self) -> None:
+        self._records.close()
+        self._lines.close()
+
+
+def _prediction_log(entry: Entry) -> bytes:
+    metadata = wire.block(1, entry.model_spec) + wire.integer(4, entry.time_ns // 1_000_000_000)
+    pair = wire.block(1, entry.request) + wire.block(2, entry.response)
+    return wire.block(1, metadata) + wire.block(_METHOD_FIELDS[entry.method], pair)
