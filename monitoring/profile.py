@@ -102,6 +102,16 @@ class ReferenceProfile:
     def records(self) -> int:
         return len(next(iter(self.codes.values())))
 
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the input tensors that the features need."""
+        return [feature.input for feature in self.features if isinstance(feature, TextFeature)]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the output tensors that the features need."""
+        return [feature.output for feature in self.features if not isinstance(feature, TextFeature)]
+
     @cached_property
     def means(self) -> dict[str, np.ndarray]:
         """Each variable's mean indicator vector over the reference."""

@@ -18,6 +18,7 @@ MAX_BINS = 256
 MAX_CATEGORIES = 100
 MAX_TOKENS = 1000
 HISTOGRAM_BINS = 30
+SUMMARY_TOKENS = 20
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ class Numeric:
             "p05": p05,
             "median": median,
             "p95": p95,
-            "histogram": np.histogram(inside, self.histogram_edges)[0].tolist(),
+            "histogram": {
+                "edges": [_rounded(edge) for edge in self.histogram_edges],
+                "counts": np.histogram(inside, self.histogram_edges)[0].tolist(),
+            },
         }
 
 
@@ -144,7 +148,7 @@ class Tokens:
 
     def encode(self, values: TokenSets) -> np.ndarray:
         """Bits, uint8 `(n, ceil(width / 8))`: which of the tokens each text holds."""
-        column = np.full(max([*self.ids, *values.ids.tolist()], default=0) + 1, -1)
+        column = np.full(max(max(self.ids, default=0), values.ids.max(initial=0)) + 1, -1)
         column[list(self.ids)] = np.arange(self.width)
         columns = column[values.ids]
         rows = np.repeat(np.arange(len(values)), values.sizes)
@@ -165,8 +169,8 @@ class Tokens:
         return np.sqrt(np.maximum(1 - held, 0).mean(axis=-1))
 
     def summary(self, values: TokenSets) -> dict[str, Any]:
-        shares = self.indicators(self.encode(values)).mean(axis=0)
-        return {"texts_with": dict(zip(self.tokens, map(_rounded, shares), strict=True))}
+        shares = self.indicators(self.encode(values)).mean(axis=0)[:SUMMARY_TOKENS]
+        return {"texts_with": dict(zip(self.tokens[:SUMMARY_TOKENS], map(_rounded, shares), strict=True))}
 
 
 Variable = Numeric | Categorical | Tokens

@@ -1,0 +1,137 @@
+"""The drift report on one version's requests."""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from errors import UserError
+from monitoring.drift import MIN_RECORDS, Comparison, compare
+from monitoring.profile import ReferenceProfile
+from monitoring.requests import RequestLog, Skipped, Window
+from monitoring.variables import concatenate
+from serving.store import Store
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was compared, and what came of it.
+
+    Args:
+        model: the model's name.
+        version: the version whose requests and profile were compared.
+        requests: how many requests are in the window.
+        skipped: how many of them could not be compared, and why.
+        first: time of the oldest of them.
+        last: time of the newest.
+        comparison: the outcome.
+    """
+
+    model: str
+    version: int
+    requests: int
+    skipped: Skipped
+    first: datetime
+    last: datetime
+    comparison: Comparison
+
+    @property
+    def verdict(self) -> str:
+        """`drift`, `no drift`, `not enough requests` or `not enough reference records`."""
+        if self.comparison.p_value is not None:
+            return "drift" if self.comparison.drift else "no drift"
+        enough = self.comparison.records >= MIN_RECORDS
+        return "not enough reference records" if enough else "not enough requests"
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain data."""
+        comparison = self.comparison
+        return {
+            "model": self.model,
+            "version": self.version,
+            "verdict": self.verdict,
+            "drift": comparison.drift,
+            "p_value": comparison.p_value,
+            "level": comparison.level,
+            "window": {
+                "requests": self.requests,
+                "skipped": asdict(self.skipped),
+                "records": comparison.records,
+                "compared": comparison.compared,
+                "from": self.first.isoformat(),
+                "to": self.last.isoformat(),
+            },
+            "reference": {"records": comparison.reference_records},
+            "features": [asdict(feature) for feature in comparison.features],
+        }
+
+
+def drift_report(
+    model: str, *, store: Path, requests: Path, window: Window, version: int | None = None
+) -> Report:
+    """Compares a version's logged requests with that version's reference profile.
+
+    Args:
+        model: the model's name.
+        store: the store of versions.
+        requests: the directory of request logs.
+        window: which requests.
+        version: whose requests; by default the version that answered the newest one.
+
+    Raises:
+        UserError: for an unknown model or version, an empty window, requests that cannot be compared, or a
+            version without a usable profile.
+    """
+    log = RequestLog(requests / model)
+    version = _version(model, store, requests, log, version)
+    profile = ReferenceProfile.load(Store(store).path(model, version))
+    chosen = log.select(window, version)
+    if not chosen:
+        newest = _time(log.newest()[version].time_ns)
+        raise UserError(
+            f"--window: version {version} of {model!r} answered no logged request in it; the newest is from "
+            f"{newest:%Y-%m-%d %H:%M} UTC. Widen the window, or count requests: --window 1000."
+        )
+    keys: list[str] = []
+    batches = []
+    for batch in log.read(chosen, profile.inputs, profile.outputs):
+        keys += batch.keys
+        batches.append(profile.measure(batch.inputs, batch.outputs))
+    if not batches:
+        needed = ", ".join([*profile.inputs, *profile.outputs])
+        raise UserError(
+            f"{log.directory}: none of the {len(chosen)} requests in the window can be compared "
+            f"(not Predict: {log.skipped.method}, damaged: {log.skipped.damaged}, without one of the tensors "
+            f"{needed}: {log.skipped.tensors}). Send Predict requests to the default signature."
+        )
+    comparison = compare(profile, concatenate(batches), keys)
+    times = [request.time_ns for request in chosen]
+    return Report(model, version, len(chosen), log.skipped, _time(min(times)), _time(max(times)), comparison)
+
+
+def _version(model: str, store: Path, requests: Path, log: RequestLog, version: int | None) -> int:
+    """The version to report on: it has requests in the log."""
+    newest = log.newest()
+    if not newest:
+        known = Store(store).models()
+        if model not in known:
+            raise UserError(
+                f"{store}: no model {model!r}. Models there: {', '.join(known) or 'none'}. Name one of them, "
+                "or another --store or --home."
+            )
+        raise UserError(
+            f"{log.directory}: no requests of {model!r} are logged yet. Start `unroll serve`, send it some "
+            "requests, and ask again; or name the folder it logs to with --requests."
+        )
+    if version is None:
+        return max(newest.values()).version
+    if version not in newest:
+        raise UserError(
+            f"--version: {log.directory} holds no request that version {version} answered. "
+            f"Versions there: {', '.join(map(str, sorted(newest)))}."
+        )
+    return version
+
+
+def _time(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)

@@ -1,0 +1,228 @@
+"""The request log, read back: contract 3 of docs/architecture.md."""
+
+import heapq
+import mmap
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from errors import UserError
+from monitoring import tfrecord
+from serving import protos, tensors
+
+MAX_REQUESTS = 20_000
+MAX_RECORDS = 20_000
+_BATCH_BYTES = 16 << 20
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which of a version's requests are looked at: the newest ones, at most `MAX_REQUESTS`.
+
+    Args:
+        requests: how many.
+        seconds: not older than this; None for any age.
+    """
+
+    requests: int = MAX_REQUESTS
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Window":
+        """Reads `1000` (requests), `30m`, `24h`, `7d` or `2w`.
+
+        Raises:
+            UserError: for anything else.
+        """
+        match = re.fullmatch(r"([0-9]{1,9})([smhdw]?)", text.strip())
+        if not match or int(match[1]) == 0:
+            raise UserError(
+                f"--window: {text!r} is neither a number of requests (1000) nor an age (30m, 24h, 7d). "
+                "Give one of these."
+            )
+        if match[2]:
+            return cls(seconds=int(match[1]) * _UNITS[match[2]])
+        return cls(requests=min(int(match[1]), MAX_REQUESTS))
+
+
+@dataclass(frozen=True, order=True)
+class Request:
+    """One logged request's line in the `.tsv`; ordered by time."""
+
+    time_ns: int
+    file: Path
+    line: int
+    version: int
+    request_id: str
+    method: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive records.
+
+    Args:
+        inputs: by tensor name, n rows.
+        outputs: by tensor name, n rows.
+        keys: n keys, `<request id>/<row>`.
+    """
+
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+    keys: list[str]
+
+
+@dataclass
+class Skipped:
+    """How many requests were read over.
+
+    Args:
+        method: not answered by Predict.
+        tensors: without the tensors that the features need: another signature, or an output filter.
+        damaged: the checksum is wrong.
+    """
+
+    method: int = 0
+    tensors: int = 0
+    damaged: int = 0
+
+
+@dataclass
+class RequestLog:
+    """The log of one model.
+
+    Args:
+        directory: `<requests>/<model>`.
+        skipped: counts what `read` had to read over.
+    """
+
+    directory: Path
+    skipped: Skipped = field(default_factory=Skipped)
+
+    def newest(self) -> dict[int, Request]:
+        """The newest request that each version answered."""
+        newest: dict[int, Request] = {}
+        for request in self._requests():
+            newest[request.version] = max(newest.get(request.version, request), request)
+        return newest
+
+    def select(self, window: Window, version: int) -> list[Request]:
+        """The requests in a window that a version answered, newest first."""
+        since = 0 if window.seconds is None else time.time_ns() - int(window.seconds * 1e9)
+        chosen = (r for r in self._requests() if r.version == version and r.time_ns >= since)
+        return heapq.nlargest(window.requests, chosen)
+
+    def read(
+        self, requests: Sequence[Request], inputs: Sequence[str], outputs: Sequence[str]
+    ) -> Iterator[Batch]:
+        """Reads the named tensors of Predict requests and of their responses.
+
+        A request may carry several records. Reading stops at `MAX_RECORDS` of them. Memory holds a file's
+        pages and one batch.
+
+        Args:
+            requests: what `select` gave.
+            inputs: names of input tensors.
+            outputs: names of output tensors.
+        """
+        files: dict[Path, list[Request]] = {}
+        for request in requests:
+            files.setdefault(request.file, []).append(request)
+        records = 0
+        for path, wanted in files.items():
+            for batch in self._read_file(path, wanted, inputs, outputs):
+                yield batch
+                records += len(batch.keys)
+                if records >= MAX_RECORDS:
+                    return
+
+    def _read_file(
+        self, path: Path, requests: Sequence[Request], inputs: Sequence[str], outputs: Sequence[str]
+    ) -> Iterator[Batch]:
+        # A rotated file may be deleted at any moment; one without a record cannot be mapped.
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            if not path.stat().st_size:
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                spans = tfrecord.spans(data)
+                written = [request for request in requests if request.line < len(spans)]
+                for part in _parts(written, [spans[request.line] for request in written]):
+                    yield from self._read_part(data, part, inputs, outputs)
+
+    def _read_part(
+        self,
+        data: mmap.mmap,
+        part: Sequence[tuple[Request, tuple[int, int]]],
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+    ) -> Iterator[Batch]:
+        rows: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
+        keys: list[str] = []
+        intact = tfrecord.intact(data, [span for _, span in part])
+        for (request, (start, end)), good in zip(part, intact, strict=True):
+            if request.method != "Predict":
+                self.skipped.method += 1
+                continue
+            if not good:
+                self.skipped.damaged += 1
+                continue
+            log = protos.PredictionLog.FromString(data[start:end]).predict_log
+            try:
+                sent = {name: _rows(log.request.inputs, name) for name in inputs}
+                answered = {name: _rows(log.response.outputs, name) for name in outputs}
+                (n,) = {len(array) for array in [*sent.values(), *answered.values()]}
+            except (KeyError, ValueError):
+                self.skipped.tensors += 1
+                continue
+            rows.append((sent, answered))
+            keys += [f"{request.request_id}/{row}" for row in range(n)]
+        if rows:
+            yield Batch(
+                {name: np.concatenate([sent[name] for sent, _ in rows]) for name in inputs},
+                {name: np.concatenate([answered[name] for _, answered in rows]) for name in outputs},
+                keys,
+            )
+
+    def _requests(self) -> Iterator[Request]:
+        for path in sorted(self.directory.glob("*.tsv")):
+            # A rotated file may be deleted at any moment.
+            with suppress(FileNotFoundError), path.open(encoding="utf-8", newline="\n") as lines:
+                for number, line in enumerate(lines):
+                    cells = line.rstrip("\n").split("\t")
+                    if line.endswith("\n") and len(cells) == 4 and cells[0].isdigit() and cells[1].isdigit():
+                        yield Request(
+                            int(cells[0]), path.with_suffix(".tfrecord"), number, int(cells[1]), *cells[2:]
+                        )
+
+
+def _parts(
+    requests: Sequence[Request], spans: Sequence[tuple[int, int]]
+) -> Iterator[list[tuple[Request, tuple[int, int]]]]:
+    """Requests with their spans, in parts of about `_BATCH_BYTES`."""
+    part: list[tuple[Request, tuple[int, int]]] = []
+    size = 0
+    for request, (start, end) in zip(requests, spans, strict=True):
+        part.append((request, (start, end)))
+        size += end - start
+        if size >= _BATCH_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _rows(messages: Any, name: str) -> np.ndarray:
+    """The tensor as one value a record: `(n,)`, from `(n,)` or `(n, 1)`."""
+    if name not in messages:
+        raise KeyError(name)
+    tensor = tensors.decode(messages[name])
+    if tensor.ndim == 0 or tensor.size != len(tensor):
+        raise ValueError(f"{name} has shape {tensor.shape}")
+    return tensor.reshape(-1)

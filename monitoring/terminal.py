@@ -1,0 +1,87 @@
+"""The drift report on a terminal."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from monitoring.drift import MIN_RECORDS, Feature
+from monitoring.report import Report
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Prints the verdict, what was compared, and a table of the features."""
+    comparison = report.comparison
+    colour = "red" if comparison.drift else "green" if comparison.p_value is not None else "yellow"
+    console.print(
+        f"[bold]{escape(report.model)}[/] version {report.version}: [bold {colour}]{report.verdict}[/]"
+    )
+    for line in notes(report):
+        console.print(line, style="dim")
+    if comparison.features:
+        table = Table("feature", "reference", "window", "p", "")
+        for feature in comparison.features:
+            table.add_row(
+                escape(feature.name),
+                escape(describe(feature.kind, feature.reference)),
+                escape(describe(feature.kind, feature.current)),
+                f"{feature.p_value:.3f}",
+                "[red]drift[/]" if feature.drift else "",
+            )
+        console.print(table)
+    for feature in comparison.features:
+        for line in movements(feature):
+            console.print(escape(line))
+
+
+def notes(report: Report) -> list[str]:
+    """What was compared with what, in sentences."""
+    comparison, skipped = report.comparison, report.skipped
+    lines = [
+        f"{comparison.records} records of {report.requests} requests, {report.first:%Y-%m-%d %H:%M} to "
+        f"{report.last:%Y-%m-%d %H:%M} UTC, against {comparison.reference_records} held-back records."
+    ]
+    if comparison.p_value is not None:
+        lines.append(
+            f"p = {comparison.p_value:.3f}: a window without drift alarms (p <= {comparison.level:g}) about "
+            f"once in {1 / comparison.level:.0f}. The features' p are adjusted for their number."
+        )
+        if comparison.compared < comparison.records:
+            lines.append(
+                f"The window is larger than half the reference: {comparison.compared} of its records, chosen "
+                "by a hash of their request ids, were compared."
+            )
+    else:
+        lines.append(f"It takes at least {MIN_RECORDS} records, and twice as many in the reference.")
+    left_out = {
+        "were not Predict requests": skipped.method,
+        "lacked a tensor that the features need": skipped.tensors,
+        "were damaged on disk": skipped.damaged,
+    }
+    lines += [f"Left out: {count} requests {reason}." for reason, count in left_out.items() if count]
+    return lines
+
+
+def describe(kind: str, summary: dict[str, Any]) -> str:
+    """A feature's summary in a few words."""
+    if kind == "numeric":
+        numbers = (_number(summary[name]) for name in ("mean", "p05", "p95"))
+        return "mean {}, 90% in {} to {}".format(*numbers)
+    shares = summary["shares" if kind == "categorical" else "texts_with"]
+    top = sorted(shares.items(), key=lambda item: -item[1])[:5]
+    return ", ".join(f"{name} {share:.0%}" for name, share in top if share)
+
+
+def movements(feature: Feature) -> list[str]:
+    """The tokens that rose and fell, in two lines; none where the feature does not drift."""
+    return [
+        f"{feature.name} {verb}: "
+        + ", ".join(f"{token} {before:.0%} -> {after:.0%}" for token, before, after in tokens)
+        for verb, tokens in (("rose", feature.rose), ("fell", feature.fell))
+        if tokens
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
