@@ -1,5 +1,6 @@
 """The front door: `unroll COMMAND`, composed from the packages' own command lines."""
 
+import os
 import sys
 
 import typer
@@ -21,10 +22,16 @@ app.add_typer(monitoring.cli.app, name="monitor")
 
 
 def main() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is first imported
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

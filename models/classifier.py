@@ -1,0 +1,148 @@
+"""Many to one: a sequence of token ids to a class."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from models.encoder import encoder
+from models.ngrams import NgramEvidence
+from models.pooling import SequencePooling
+from models.text import PADDING, UNKNOWN
+
+
+def both_ends(ids: tf.Tensor, lengths: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Shortens long sequences to their first and last tokens; opinions stand at a text's ends.
+
+    Args:
+        ids: int32 `[batch, time]`, padded on the right.
+        lengths: int32 `[batch]`.
+        size: tokens kept at most, half from each end.
+
+    Returns:
+        int32 `[batch, min(time, size)]` and their lengths, int32 `[batch]`.
+
+    Example:
+        >>> both_ends(tf.constant([[1, 2, 3, 4, 5, 6]]), tf.constant([5]), 4)[0].numpy()
+        array([[1, 2, 4, 5]], dtype=int32)
+    """
+    position = tf.range(tf.minimum(tf.shape(ids)[1], size))[None]  # [1, S]
+    skipped = tf.maximum(lengths - size, 0)[:, None]  # [B, 1]
+    position = tf.where(position >= size // 2, position + skipped, position)  # [B, S]
+    return tf.gather(ids, position, batch_dims=1), tf.minimum(lengths, size)
+
+
+@keras.saving.register_keras_serializable("unroll")
+class TextClassifier(keras.Model):
+    """An encoder that reads the words in order, beside a linear path that weighs words and pairs.
+
+    The logits of both paths are added. In training the encoder's own logits have a loss too, without which
+    the quicker linear path would leave it nothing to learn from; metrics are those of the sum.
+
+    Args:
+        vocabulary: number of token ids, reserved ones included.
+        classes: number of classes.
+        cell: `rnn`, `lstm`, `gru` or `tcn`.
+        units: features of each encoder layer, per direction.
+        layers: encoder layers.
+        embedding: features of a word.
+        encoder_tokens: of a longer text, the encoder reads the first and the last half of these; the
+            linear path reads all.
+        bidirectional: whether the encoder also reads from the end.
+        residual: adds each recurrent layer's input to its output.
+        dropout: share of pooled features dropped.
+        embedding_dropout: share of the encoder's input features dropped, the same at every timestep.
+        recurrent_dropout: share of the carried state dropped.
+        word_dropout: share of words the encoder sees as unknown in training.
+        kernel_size: taps of a TCN's convolutions.
+        pooling: modes of `SequencePooling`.
+        ngram_buckets: of hashed pairs of words; 0 leaves the linear path out.
+        encoder_loss: weight of the encoder's own loss.
+        use_cudnn: `auto`, or False to trace a graph that loads on any device.
+
+    Call arguments:
+        ids: int32 `[batch, time]`, padded on the right with 0; no row without a token.
+
+    Returns:
+        `{"logits": float [batch, classes], "encoder": float [batch, classes]}`.
+
+    Example:
+        >>> model = TextClassifier(vocabulary=100, classes=2, cell="gru", units=8)
+        >>> model(tf.constant([[4, 9, 3, 0]]))["logits"].shape
+        TensorShape([1, 2])
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        cell: str,
+        units: int,
+        layers: int = 1,
+        *,
+        embedding: int = 64,
+        encoder_tokens: int = 256,
+        bidirectional: bool = False,
+        residual: bool = False,
+        dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        kernel_size: int = 3,
+        pooling: Sequence[str] = ("mean", "max"),
+        ngram_buckets: int = 0,
+        encoder_loss: float = 1.0,
+        use_cudnn: bool | str = "auto",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.encoder_tokens = encoder_tokens
+        self.word_dropout = word_dropout
+        self.encoder_loss = encoder_loss
+        self.seeds = keras.random.SeedGenerator()
+        self.embedding = keras.layers.Embedding(vocabulary, embedding, name="embedding")
+        self.encoder = encoder(
+            cell,
+            units,
+            layers,
+            bidirectional=bidirectional,
+            dropout=embedding_dropout,
+            recurrent_dropout=recurrent_dropout,
+            residual=residual,
+            kernel_size=kernel_size,
+            use_cudnn=use_cudnn,
+        )
+        self.pooling = SequencePooling(pooling, name="pooling")
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.head = keras.layers.Dense(classes, name="head", dtype="float32")
+        self.evidence = None
+        if ngram_buckets:
+            self.evidence = NgramEvidence(vocabulary, ngram_buckets, classes, name="evidence", dtype="float32")
+
+    def call(self, ids, training=False):
+        ends, ends_lengths = both_ends(ids, _lengths(ids), self.encoder_tokens)
+        if training and self.word_dropout:
+            dropped = keras.random.uniform(tf.shape(ends), seed=self.seeds) < self.word_dropout
+            ends = tf.where(dropped & (ends != PADDING), UNKNOWN, ends)
+        encoded = self.classify(self.embedding(ends), ends_lengths, training=training)
+        if self.evidence is None:
+            return {"logits": encoded, "encoder": encoded}
+        return {"logits": encoded + self.evidence(ids, _lengths(ids)), "encoder": encoded}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        loss = super().compute_loss(x, y, y_pred["logits"], sample_weight, training)
+        if self.evidence is None:
+            return loss
+        return loss + self.encoder_loss * super().compute_loss(x, y, y_pred["encoder"], sample_weight, training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
+
+    def classify(self, embedded: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The encoder's logits `[batch, classes]` for embedded words, float `[batch, time, embedding]`."""
+        hidden = self.encoder(embedded, lengths, training=training)  # [B, T, U * directions]
+        return self.head(self.dropout(self.pooling(hidden, lengths), training=training))
+
+
+def _lengths(ids: tf.Tensor) -> tf.Tensor:
+    return tf.math.count_nonzero(ids, axis=1, dtype=tf.int32)  # [B]

@@ -1,0 +1,36 @@
+"""Scoring an exported model on further data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import UserError
+from pipelines.config import load_config
+from pipelines.exported import Card, Exported
+from pipelines.progress import Progress
+from pipelines.task import task_named
+
+
+def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Progress) -> dict[str, float]:
+    """Scores a SavedModel on all records of some labelled data.
+
+    Args:
+        directory: of the SavedModel, with the card that `unroll train` wrote.
+        data: file, folder or glob.
+        overrides: `data.key=value` where the columns are named differently from the training data's.
+        progress: where to show it.
+
+    Returns:
+        `{"data/accuracy": ...}`.
+
+    Raises:
+        UserError: data that cannot be read, or labels that the model does not know.
+    """
+    card = Card.load(directory)
+    task = task_named(card.task)
+    foreign = [override for override in overrides if not override.startswith("data.")]
+    if foreign:
+        raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")
+    config = load_config(task.Config, overrides=overrides, base=card.config)
+    task.files(config, data)
+    scored = task.evaluate(card.facts, task.records(config, data), Exported(directory).predict, progress)
+    return {f"data/{key}": value for key, value in scored.metrics.items()}

@@ -1,0 +1,193 @@
+"""Raw records from CSV, TSV, JSONL and Parquet files, a batch at a time."""
+
+import glob
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from errors import UserError
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_BLOCK_BYTES = 8 << 20  # a CSV record must fit in a block
+_BATCH_ROWS = 1024
+
+Batch = dict[str, list[str | None]]
+
+
+def find_files(path: str) -> list[Path]:
+    """The data files that a path names.
+
+    Args:
+        path: a file, a folder (every data file in it) or a glob.
+
+    Returns:
+        The files, sorted by name.
+
+    Raises:
+        UserError: nothing there, or a file of an unknown kind.
+    """
+    if Path(path).is_dir():
+        files = sorted(file for file in Path(path).iterdir() if _format(file))
+        if not files:
+            raise UserError(f"--data {path}: the folder holds no {', '.join(SUFFIXES)} file")
+        return files
+    files = [Path(path)] if Path(path).is_file() else [Path(file) for file in sorted(glob.glob(path))]
+    if not files:
+        raise UserError(f"--data {path}: no such file, folder or pattern")
+    for file in files:
+        if not _format(file):
+            raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(SUFFIXES)} (also .gz)")
+    return files
+
+
+def digest(files: Sequence[Path]) -> str:
+    """SHA-256 of the files' bytes, in order, as hex."""
+    sha = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            sha.update(hashlib.file_digest(stream, "sha256").digest())
+    return sha.hexdigest()
+
+
+def read_records(
+    files: Sequence[Path], columns: Sequence[str], *, delimiter: str | None = None, encoding: str = "utf-8"
+) -> Iterator[Batch]:
+    """Streams the named columns as text.
+
+    Args:
+        files: data files; a name ending in `.gz` is unpacked on the way (not for Parquet).
+        columns: their names, in the header, the JSON objects or the Parquet schema.
+        delimiter: of CSV files; by default a comma, a tab for `.tsv`.
+        encoding: of CSV and JSONL files.
+
+    Yields:
+        `{column: values}` with up to some thousand values a column; a missing value is None.
+
+    Raises:
+        UserError: a missing column, an encoding or syntax error, a truncated file; with the file's name.
+
+    Example:
+        >>> for batch in read_records([Path("reviews.csv")], ["text", "label"]):
+        ...     print(len(batch["text"]))
+    """
+    for file in files:
+        kind = _format(file)
+        if kind == "parquet":
+            yield from _read_parquet(file, columns)
+        elif kind == "jsonl":
+            yield from _read_jsonl(file, columns, encoding)
+        else:
+            yield from _read_csv(file, columns, delimiter or ("\t" if kind == "tsv" else ","), encoding)
+
+
+def _format(file: Path) -> str | None:
+    name = Path(file.stem) if file.suffix == ".gz" else file
+    return SUFFIXES.get(name.suffix.lower())
+
+
+def _require(columns: Sequence[str], present: Sequence[str], file: Path) -> None:
+    for column in columns:
+        if column not in present:
+            names = ", ".join(repr(name) for name in present)
+            raise UserError(
+                f"{file}: has no column {column!r}. It has: {names}. "
+                "Name the right ones with --set data.text=... --set data.label=..."
+            )
+
+
+def _undecodable(file: Path, encoding: str) -> UserError:
+    return UserError(
+        f"{file}: is not {encoding} text. Name its encoding, as in --set data.encoding=latin-1, or convert it"
+    )
+
+
+def _texts(column: pa.Array) -> list[str | None]:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return pc.cast(column, pa.string()).to_pylist()
+
+
+def _read_csv(file: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[Batch]:
+    if file.stat().st_size == 0:
+        raise UserError(f"{file}: is empty. It needs a header line and records")
+    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=encoding, use_threads=False)
+    as_text = pa.csv.ConvertOptions(
+        column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
+    )
+    try:
+        with pa.csv.open_csv(file, read, parse, as_text) as reader:
+            _require(columns, reader.schema.names, file)
+            for batch in reader:
+                for start in range(0, batch.num_rows, _BATCH_ROWS):
+                    part = batch.slice(start, _BATCH_ROWS)
+                    yield {name: part.column(name).to_pylist() for name in columns}
+    except LookupError:
+        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
+    except UnicodeDecodeError:
+        raise _undecodable(file, encoding) from None
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        if "UTF8" in reason or "UTF-8" in reason:
+            raise _undecodable(file, encoding) from None
+        raise UserError(f"{file}: cannot be read as CSV with delimiter {delimiter!r} ({reason})") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error})") from None
+
+
+def _read_jsonl(file: Path, columns: Sequence[str], encoding: str) -> Iterator[Batch]:
+    batch: Batch = {name: [] for name in columns}
+    number = 0
+    try:
+        with gzip.open(file, "rt", encoding=encoding) if file.suffix == ".gz" else file.open(
+            encoding=encoding
+        ) as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise UserError(f"{file}, line {number}: must be a JSON object. Received: {line[:60]!r}")
+                _require(columns, list(record), file)
+                for name in columns:
+                    value = record[name]
+                    batch[name].append(value if value is None or isinstance(value, str) else json.dumps(value))
+                if len(batch[columns[0]]) == _BATCH_ROWS:
+                    yield batch
+                    batch = {name: [] for name in columns}
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file}, line {number}: is not JSON ({error.msg}). Mend or remove the line") from None
+    except UnicodeDecodeError:
+        raise _undecodable(file, encoding) from None
+    except LookupError:
+        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
+    except (OSError, EOFError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from None
+    if batch[columns[0]]:
+        yield batch
+
+
+def _read_parquet(file: Path, columns: Sequence[str]) -> Iterator[Batch]:
+    try:
+        with pq.ParquetFile(file) as parquet:
+            _require(columns, parquet.schema_arrow.names, file)
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(columns)):
+                yield {name: _texts(batch.column(name)) for name in columns}
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: is truncated or not Parquet ({reason}). Copy or write it again") from None

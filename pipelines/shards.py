@@ -1,0 +1,95 @@
+"""Token ids on disk as TFRecord shards, read back as length-bucketed batches."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+_SHARD_RECORDS = 8192
+_SHUFFLE_RECORDS = 16384
+_BOUNDARIES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 768, 1024, 1536, 2048)
+
+
+class ShardWriter:
+    """Writes one part of a data set, `<part>-00000.tfrecord` and on.
+
+    Args:
+        directory: where to.
+        part: the files' stem.
+
+    Example:
+        >>> with ShardWriter(directory, "train") as writer:
+        ...     writer.write(np.array([5, 3, 9], np.int32), label=1)
+    """
+
+    def __init__(self, directory: Path, part: str):
+        self._stem = directory / part
+        self._writer: tf.io.TFRecordWriter | None = None
+        self.records = 0
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self._writer:
+            self._writer.close()
+
+    def write(self, tokens: np.ndarray, label: int) -> None:
+        """Adds a record: int32 token ids `[tokens]` and its class."""
+        if self.records % _SHARD_RECORDS == 0:
+            if self._writer:
+                self._writer.close()
+            self._writer = tf.io.TFRecordWriter(
+                f"{self._stem}-{self.records // _SHARD_RECORDS:05d}.tfrecord"
+            )
+        features = {
+            "tokens": tf.train.Feature(bytes_list=tf.train.BytesList(value=[tokens.tobytes()])),
+            "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        assert self._writer is not None
+        self._writer.write(example.SerializeToString())
+        self.records += 1
+
+
+def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: int | None) -> tf.data.Dataset:
+    """Batches of records of about the same length.
+
+    Args:
+        directory: where `ShardWriter` wrote.
+        part: the files' stem.
+        batch_size: rows of a batch at most.
+        shuffle_seed: decides the order; None keeps the order on disk.
+
+    Returns:
+        Dataset of (token ids, int32 `[batch, time]`, padded with 0 to the longest row of the batch; labels,
+        int32 `[batch]`).
+    """
+    files = sorted(str(file) for file in directory.glob(f"{part}-*.tfrecord"))
+    if shuffle_seed is not None:
+        np.random.default_rng(shuffle_seed).shuffle(files)
+    dataset = tf.data.TFRecordDataset(files)
+    if shuffle_seed is not None:
+        dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=shuffle_seed)
+    dataset = dataset.map(_parse, num_parallel_calls=tf.data.AUTOTUNE).bucket_by_sequence_length(
+        lambda tokens, label: tf.size(tokens),
+        bucket_boundaries=_BOUNDARIES,
+        bucket_batch_sizes=[batch_size] * (len(_BOUNDARIES) + 1),
+    )
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def class_weights(counts: Iterable[int]) -> dict[int, float]:
+    """Weights in inverse proportion to the classes' counts, 1 on average over the records."""
+    counts = list(counts)
+    return {index: sum(counts) / (len(counts) * count) for index, count in enumerate(counts)}
+
+
+def _parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    features = {
+        "tokens": tf.io.FixedLenFeature([], tf.string),
+        "label": tf.io.FixedLenFeature([], tf.int64),
+    }
+    example = tf.io.parse_single_example(serialized, features)
+    return tf.io.decode_raw(example["tokens"], tf.int32), tf.cast(example["label"], tf.int32)

@@ -1,0 +1,205 @@
+"""What a task answers, and the register of tasks."""
+
+import abc
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+
+from errors import UserError
+from pipelines.config import TaskConfig
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+    from matplotlib.figure import Figure
+
+    import monitoring
+    from pipelines.progress import Progress
+
+
+Arrays = Mapping[str, np.ndarray]
+Predict = Callable[[Arrays], Arrays]
+"""From inputs to outputs of `serving_default`, by name."""
+
+
+@dataclass(frozen=True)
+class Servable:
+    """What is exported.
+
+    Args:
+        module: holds the variables and lookup tables that the signatures use.
+        signatures: by name; `serving_default` takes what a person has and returns what a person wants.
+        warmup: requests (signature, inputs) that a server replays when it loads the model.
+    """
+
+    module: "tf.Module"
+    signatures: dict[str, Any]
+    warmup: list[tuple[str, Arrays]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an exported model scored on some records.
+
+    Args:
+        metrics: `{metric: value}`, with `metric/group` where a group column is named.
+        inputs: the records as the model was sent them.
+        outputs: the model's answers to them.
+        figures: plots by file name.
+    """
+
+    metrics: dict[str, float]
+    inputs: Arrays
+    outputs: Arrays
+    figures: "dict[str, Figure]"
+
+
+class Task(abc.ABC):
+    """A kind of problem: the only place that knows its raw input, model, loss, metrics and signatures.
+
+    Args:
+        config: the validated configuration, an instance of `Config`.
+        directory: the prepared data set, written by `prepare` and only read afterwards.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[TaskConfig]]
+    monitor: ClassVar[str] = "loss"
+    """Metric of the validation part that decides which epoch is best; smaller is better."""
+
+    def __init__(self, config: Any, directory: Path):
+        self.config = config
+        self.directory = directory
+
+    @classmethod
+    @abc.abstractmethod
+    def files(cls, config: Any, data: str) -> list[Path]:
+        """The data files that `data` names, whose content is the data set's digest.
+
+        Raises:
+            UserError: there are none.
+        """
+
+    @classmethod
+    @abc.abstractmethod
+    def preparation(cls, config: Any) -> dict[str, Any]:
+        """The part of the configuration that the prepared data set depends on; names its cache."""
+
+    @classmethod
+    @abc.abstractmethod
+    def prepare(cls, config: Any, data: str, directory: Path, progress: "Progress") -> None:
+        """Reads and checks raw records and writes the prepared data set.
+
+        Args:
+            config: the configuration.
+            data: a file, folder or glob.
+            directory: an empty folder; it becomes the cache when this returns.
+            progress: where to show it.
+
+        Raises:
+            UserError: records that cannot be used, and what to do.
+        """
+
+    @abc.abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What is known of the data set: classes, counts, what was left out and why. Kept with the model."""
+
+    @abc.abstractmethod
+    def summary(self) -> str:
+        """The facts in a line, for the terminal."""
+
+    @abc.abstractmethod
+    def train_batches(self, epoch: int) -> "tf.data.Dataset":
+        """Training batches `(inputs, targets[, weights])`, in an order that only seed and epoch decide."""
+
+    @abc.abstractmethod
+    def validation_batches(self) -> "tf.data.Dataset":
+        """Validation batches `(inputs, targets)`, the same on every call."""
+
+    @abc.abstractmethod
+    def steps_per_epoch(self) -> int:
+        """Training batches of an epoch, within a few; the length of the learning rate's schedule."""
+
+    @abc.abstractmethod
+    def build(self, *, portable: bool = False) -> "keras.Model":
+        """The untrained model, its variables created.
+
+        Args:
+            portable: in float32 and without device-bound kernels, for export.
+        """
+
+    @abc.abstractmethod
+    def compile(self, model: "keras.Model", optimizer: "keras.optimizers.Optimizer") -> None:
+        """Gives the model its loss, its metrics and the optimizer."""
+
+    @abc.abstractmethod
+    def servable(self, model: "keras.Model") -> Servable:
+        """A portable, trained model from raw input to final answer, calibrated on the validation part."""
+
+    @abc.abstractmethod
+    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+        """Raw records of the validation or test part, in batches, as `evaluate` wants them."""
+
+    @classmethod
+    @abc.abstractmethod
+    def records(cls, config: Any, data: str) -> Iterator[Arrays]:
+        """All raw records of further data, in batches, as `evaluate` wants them."""
+
+    @classmethod
+    @abc.abstractmethod
+    def evaluate(
+        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: "Progress"
+    ) -> Evaluation:
+        """Scores an exported model through its `serving_default` signature, inputs to outputs.
+
+        Raises:
+            UserError: records that the model cannot be scored on.
+        """
+
+    @abc.abstractmethod
+    def profile(self, name: str, validation: Evaluation) -> "monitoring.ReferenceProfile":
+        """The reference profile of the model called `name`."""
+
+    @abc.abstractmethod
+    def figures(self, model: "keras.Model") -> "dict[str, Figure]":
+        """Plots of the trained model itself, by file name."""
+
+
+_TASKS: dict[str, type[Task]] = {}
+Registered = TypeVar("Registered", bound=type[Task])
+
+
+def register(task: Registered) -> Registered:
+    """Class decorator that makes a task known by its name.
+
+    Raises:
+        ValueError: a second task of that name.
+    """
+    if task.name in _TASKS and _TASKS[task.name].__qualname__ != task.__qualname__:
+        raise ValueError(f"a task named {task.name!r} is registered already: {_TASKS[task.name]}")
+    _TASKS[task.name] = task
+    return task
+
+
+def task_named(name: str) -> type[Task]:
+    """The task of that name; every module of `pipelines.tasks` is imported to find it.
+
+    Raises:
+        UserError: there is none.
+
+    Example:
+        >>> task_named("sentiment").name
+        'sentiment'
+    """
+    import pipelines.tasks
+
+    for module in pkgutil.iter_modules(pipelines.tasks.__path__):
+        importlib.import_module(f"pipelines.tasks.{module.name}")
+    if name not in _TASKS:
+        raise UserError(f"no task is named {name!r}. There is: {', '.join(sorted(_TASKS))}")
+    return _TASKS[name]

@@ -1,0 +1,308 @@
+"""Sentiment, or any other class of a text: `unroll train sentiment --data reviews.csv`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from pydantic import Field
+
+import monitoring
+from errors import UserError
+from models import text
+from models.classifier import TextClassifier
+from models.text import RESERVED, Tokenizer
+from pipelines import labelled_text, plots
+from pipelines.calibration import fit_temperature
+from pipelines.config import Section, TaskConfig, TrainSection
+from pipelines.labelled_text import Facts, LabelledTextSection
+from pipelines.metrics import classification_metrics
+from pipelines.progress import Progress
+from pipelines.records import find_files
+from pipelines.shards import class_weights, read_shards
+from pipelines.splits import RecordIndex
+from pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+
+_BATCH = 64  # texts of a prediction
+_MOST_GROUPS = 20
+_GRADIENT_BATCHES = 8
+
+
+class SentimentModelSection(Section):
+    """The classifier; see `models.classifier.TextClassifier`."""
+
+    cell: Literal["rnn", "lstm", "gru", "tcn"] = "gru"
+    units: int = Field(64, ge=1, le=4096)
+    layers: int = Field(1, ge=1, le=16)
+    bidirectional: bool = True
+    residual: bool = False
+    embedding: int = Field(64, ge=1, le=4096, description="features of a word")
+    dropout: float = Field(0.5, ge=0, lt=1)
+    embedding_dropout: float = Field(0.1, ge=0, lt=1)
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1)
+    word_dropout: float = Field(0.1, ge=0, lt=1)
+    kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
+    pooling: list[Literal["last", "mean", "max", "attention"]] = Field(["mean", "max"], min_length=1)
+    vocabulary_size: int = Field(50_000, ge=1, le=2_000_000)
+    min_count: int = Field(2, ge=1, description="occurrences of a word in the train part to be known")
+    max_tokens: int = Field(1000, ge=1, le=100_000, description="tokens kept of a text")
+    encoder_tokens: int = Field(256, ge=2, description="of these, how many the encoder reads, half at each end")
+    ngram_buckets: int = Field(2**18, ge=0, le=2**26, description="hashed word pairs; 0: no linear path")
+    encoder_loss: float = Field(1.0, ge=0, description="weight of the encoder's own loss")
+
+
+class SentimentConfig(TaskConfig):
+    data: LabelledTextSection = LabelledTextSection()
+    model: SentimentModelSection = SentimentModelSection()
+    train: TrainSection = TrainSection()
+
+
+@register
+class Sentiment(Task):
+    """Text to label: tokens, an encoder beside a linear n-gram path, a calibrated softmax."""
+
+    name = "sentiment"
+    Config = SentimentConfig
+    monitor = "log_loss"
+    config: SentimentConfig
+
+    @classmethod
+    def files(cls, config: SentimentConfig, data: str) -> list[Path]:
+        return find_files(data)
+
+    @classmethod
+    def preparation(cls, config: SentimentConfig) -> dict[str, Any]:
+        return {**config.data.model_dump(exclude={"label_names"}), **cls._tokenising(config)}
+
+    @classmethod
+    def prepare(cls, config: SentimentConfig, data: str, directory: Path, progress: Progress) -> None:
+        labelled_text.prepare(config.data, data, directory, progress, **cls._tokenising(config))
+
+    @staticmethod
+    def _tokenising(config: SentimentConfig) -> dict[str, int]:
+        return config.model.model_dump(include={"vocabulary_size", "min_count", "max_tokens", "ngram_buckets"})
+
+    def __init__(self, config: SentimentConfig, directory: Path):
+        super().__init__(config, directory)
+        self._data = Facts.load(directory)
+        with (directory / "vocabulary.txt").open("rb") as words:
+            self._vocabulary = [word.rstrip(b"\n").decode() for word in words]
+        unknown = config.data.label_names.keys() - set(self._data.classes)
+        if unknown:
+            raise UserError(
+                f"configuration key data.label_names: {sorted(unknown)[0]!r} is no label of the data. "
+                f"Labels: {', '.join(self._data.classes)}"
+            )
+        self._names = [config.data.label_names.get(label, label) for label in self._data.classes]
+
+    def facts(self) -> dict[str, Any]:
+        return {**asdict(self._data), "labels": self._names}
+
+    def summary(self) -> str:
+        data = self._data
+        parts = ", ".join(f"{part} {data.part(part):,}" for part in ("train", "validation", "test"))
+        left_out = data.unusable + data.conflicting + data.duplicates
+        return (
+            f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {parts}; "
+            f"left out {left_out:,} ({data.duplicates:,} duplicates, {data.conflicting:,} texts with "
+            f"different labels, {data.unusable:,} without text or label)"
+        )
+
+    def train_batches(self, epoch: int) -> tf.data.Dataset:
+        config = self.config.train
+        seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
+        batches = read_shards(self.directory, "train", batch_size=config.batch_size, shuffle_seed=seed)
+        if not config.class_weights:
+            return batches
+        counts = [self._data.counts[label]["train"] for label in self._data.classes]
+        weights = tf.constant(list(class_weights(counts).values()))
+        return batches.map(lambda ids, labels: (ids, labels, tf.gather(weights, labels)))
+
+    def validation_batches(self) -> tf.data.Dataset:
+        return read_shards(self.directory, "validation", batch_size=_BATCH, shuffle_seed=None)
+
+    def steps_per_epoch(self) -> int:
+        return -(-self._data.part("train") // self.config.train.batch_size)
+
+    def build(self, *, portable: bool = False) -> TextClassifier:
+        section = self.config.model
+        model = TextClassifier(
+            vocabulary=len(self._vocabulary) + RESERVED,
+            classes=len(self._names),
+            use_cudnn=False if portable else "auto",
+            **section.model_dump(exclude={"vocabulary_size", "min_count", "max_tokens"}),
+        )
+        model(tf.ones([1, 1], tf.int32))
+        if model.evidence is not None:
+            model.evidence.ratios.assign(np.load(self.directory / "log_count_ratios.npy"))
+        return model
+
+    def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        model.compile(
+            optimizer,
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[
+                keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="log_loss"),
+                keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            ],
+        )
+
+    def servable(self, model: keras.Model) -> Servable:
+        temperature = fit_temperature(*self._validation_logits(model))
+        tokenizer = Tokenizer(labelled_text.vocabulary_table(self.directory), self.config.model.max_tokens)
+        names = tf.constant(self._names)
+
+        def probabilities(texts: tf.Tensor) -> tf.Tensor:
+            return tf.nn.softmax(model(tokenizer(texts))["logits"] / temperature)  # [B, C]
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+        def serving_default(text):
+            distribution = probabilities(text)
+            return {
+                "label": tf.gather(names, tf.argmax(distribution, axis=1)),
+                "score": tf.reduce_max(distribution, axis=1),
+                "probabilities": distribution,
+            }
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+        def classify(inputs):
+            features = tf.io.parse_example(inputs, {"text": tf.io.FixedLenFeature([], tf.string)})
+            distribution = probabilities(features["text"])
+            return {
+                "classes": tf.broadcast_to(names, tf.shape(distribution)),
+                "scores": distribution,
+            }
+
+        module = tf.Module(name="sentiment")
+        module.tokenizer = tokenizer
+        module.weights = [weight.value for weight in model.weights]
+        signatures = {"serving_default": serving_default, "classify": classify}
+        texts = np.array([b"a short text", b"a longer text, " * 100], object)
+        examples = [
+            tf.train.Example(
+                features=tf.train.Features(
+                    feature={"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[one]))}
+                )
+            ).SerializeToString()
+            for one in texts
+        ]
+        warmup = [("serving_default", {"text": texts}), ("classify", {"inputs": np.array(examples, object)})]
+        return Servable(module, signatures, warmup)
+
+    def _validation_logits(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+        batches = [
+            (model.predict_on_batch(ids)["logits"], labels.numpy())
+            for ids, labels in self.validation_batches()
+        ]
+        logits, labels = zip(*batches, strict=True)
+        return np.concatenate(logits), np.concatenate(labels)
+
+    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+        with RecordIndex.open(self.directory / "index.sqlite") as index:
+            for batch in labelled_text.kept_records(self.config.data, data, index):
+                kept = batch.only(part)
+                if kept.texts:
+                    yield _arrays(kept.texts, kept.labels, kept.groups)
+
+    @classmethod
+    def records(cls, config: SentimentConfig, data: str) -> Iterator[Arrays]:
+        section = config.data
+        for batch in labelled_text.stream(section.model_copy(update={"split": None}), data):
+            groups = batch[section.group] if section.group else [None] * len(batch[section.text])
+            usable = [
+                (one, label, group or "")
+                for one, label, group in zip(batch[section.text], batch[section.label], groups, strict=True)
+                if one and one.strip() and label is not None
+            ]
+            if usable:
+                yield _arrays(*map(list, zip(*usable, strict=True)))
+
+    @classmethod
+    def evaluate(
+        cls,
+        facts: Mapping[str, Any],
+        records: Iterable[Arrays],
+        predict: Predict,
+        progress: Progress,
+    ) -> Evaluation:
+        classes: list[str] = facts["classes"]
+        batches = []
+        with progress.stage("predicting") as stage:
+            for batch in records:
+                unknown = set(batch["true"]) - set(classes)
+                if unknown:
+                    raise UserError(
+                        f"label {sorted(unknown)[0]!r} is unknown to the model, which knows: {', '.join(classes)}"
+                    )
+                batches.append({**batch, **_predict_by_length(batch["text"], predict)})
+                stage.advance()
+            stage.say(f"{sum(len(batch['text']) for batch in batches)} records")
+        if not batches:
+            raise UserError("there is no record with both a text and a label to evaluate on")
+        table = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
+        labels = np.array([classes.index(label) for label in table["true"]])
+        probabilities = table["probabilities"]
+        metrics = classification_metrics(labels, probabilities)
+        names, counts = np.unique(table["group"], return_counts=True)
+        if len(names) > 1:
+            for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
+                chosen = table["group"] == group
+                scores = classification_metrics(labels[chosen], probabilities[chosen])
+                metrics |= {f"{metric}/{group}": value for metric, value in scores.items()}
+        return Evaluation(
+            metrics,
+            inputs={"text": table["text"]},
+            outputs={key: table[key] for key in ("label", "score", "probabilities")},
+            figures={
+                "confusion_matrix.png": plots.confusion_matrix(labels, probabilities.argmax(axis=1), facts["labels"]),
+                "calibration.png": plots.calibration(labels, probabilities),
+            },
+        )
+
+    def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
+        tokenizer = {
+            "lowercase": True,
+            "replace": [list(rule) for rule in text.REPLACE],
+            "split": text.SPLIT,
+            "vocabulary": "assets/vocabulary.txt",
+        }
+        features = [
+            monitoring.TextFeature("text", tokenizer),
+            monitoring.NumericFeature("score"),
+            monitoring.CategoricalFeature("label"),
+        ]
+        return monitoring.ReferenceProfile.build(
+            features, validation.inputs, validation.outputs, model=name, vocabulary=self._vocabulary
+        )
+
+    def figures(self, model: keras.Model) -> dict[str, Any]:
+        norms: list[np.ndarray] = []
+        for ids, labels in self.validation_batches().take(_GRADIENT_BATCHES):
+            lengths = tf.math.count_nonzero(ids, axis=1, dtype=tf.int32)
+            with tf.GradientTape() as tape:
+                embedded = model.embedding(ids)
+                tape.watch(embedded)
+                logits = model.classify(embedded, lengths)
+                loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            by_step = tf.norm(tape.gradient(loss, embedded), axis=-1).numpy()  # [B, T]
+            norms += [row[:length] for row, length in zip(by_step, lengths.numpy(), strict=True)]
+        return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
+
+
+def _arrays(texts: list[str], labels: list[str], groups: list[str]) -> dict[str, np.ndarray]:
+    return {
+        "text": np.array([one.encode() for one in texts], object),
+        "true": np.array(labels, object),
+        "group": np.array(groups, object),
+    }
+
+
+def _predict_by_length(texts: np.ndarray, predict: Predict) -> dict[str, np.ndarray]:
+    """Answers to texts, in their order; texts of about the same length share a batch."""
+    order = np.argsort([len(one) for one in texts])
+    answers = [predict({"text": texts[order[start : start + _BATCH]]}) for start in range(0, len(texts), _BATCH)]
+    original = np.argsort(order)
+    return {key: np.concatenate([answer[key] for answer in answers])[original] for key in answers[0]}
