@@ -7,6 +7,7 @@ windows.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ CLEAN_WINDOWS = 500
 LEVEL = 0.01
 MIN_RECORDS = 30
 MAX_MOVERS = 8
+MOVER_DEVIATIONS = 4.5  # one of a thousand tokens goes so far by chance in less than 1 in 100 windows
 
 Movers = tuple[tuple[str, float, float], ...]
 """Tokens with the share of texts that hold them: in the reference, in the window."""
@@ -106,7 +108,7 @@ def compare(
     if n < MIN_RECORDS:
         return Comparison(len(keys), n, profile.records, level, None)
     if n < len(keys):
-        rows = np.sort(np.argsort([hashlib.blake2b(key.encode()).digest()[:8] for key in keys])[:n])
+        rows = sample(keys, n)
         values = {name: take(value, rows) for name, value in values.items()}
 
     names = list(profile.variables)
@@ -130,7 +132,8 @@ def compare(
         rose: Movers = ()
         fell: Movers = ()
         if drift and isinstance(variable, Tokens):
-            rose, fell = _movers(variable, window[name], profile.means[name])
+            noise = math.sqrt(1 / n + 1 / profile.records) / 2
+            rose, fell = _movers(variable, window[name], profile.means[name], noise)
         features.append(
             Feature(
                 name=name,
@@ -146,6 +149,12 @@ def compare(
             )
         )
     return Comparison(len(keys), n, profile.records, level, features[0].p_value, tuple(features))
+
+
+def sample(keys: Sequence[str], n: int) -> np.ndarray:
+    """Rows of at most n of the keys, ascending: those whose hash is smallest, in whatever order they come."""
+    hashes = [hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys]
+    return np.sort(np.argsort(hashes, kind="stable")[:n])
 
 
 @lru_cache(maxsize=4)
@@ -168,14 +177,22 @@ def _clean_statistics(profile: ReferenceProfile, n: int) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _movers(variable: Tokens, window: np.ndarray, reference: np.ndarray) -> tuple[Movers, Movers]:
-    """The tokens that moved most on the variance-stabilised scale of the statistic, up and down."""
-    moved = np.arcsin(np.sqrt(window)) - np.arcsin(np.sqrt(reference))
+def _movers(
+    variable: Tokens, window: np.ndarray, reference: np.ndarray, noise: float
+) -> tuple[Movers, Movers]:
+    """The tokens that moved most, up and down, on the scale where chance moves all of them alike.
+
+    The arcsine of a share's root has the standard deviation 1 / (2 sqrt(n)) whatever the share; `noise` is
+    that of a difference.
+    """
+    moved = (np.arcsin(np.sqrt(window)) - np.arcsin(np.sqrt(reference))) / noise
     order = np.argsort(moved)
 
     def rows(columns: np.ndarray) -> Movers:
         return tuple(
-            (variable.tokens[i], round(float(reference[i]), 4), round(float(window[i]), 4)) for i in columns
+            (variable.tokens[i], round(float(reference[i]), 4), round(float(window[i]), 4))
+            for i in columns
+            if abs(moved[i]) > MOVER_DEVIATIONS
         )
 
     rose, fell = order[::-1][:MAX_MOVERS], order[:MAX_MOVERS]

@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -84,7 +85,9 @@ def _section(feature: drift.Feature) -> str:
     axes.legend(handles=handles, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     svg = io.StringIO()
-    with rc_context({"svg.fonttype": "none"}):
+    with rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+        # The browser has the glyphs that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph")
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return f"<h2>{escape(feature.name)}</h2>" + svg.getvalue()[svg.getvalue().index("<svg") :]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import UserError
-from monitoring.drift import MIN_RECORDS, Comparison, compare
+from monitoring.drift import MIN_RECORDS, Comparison, compare, sample
 from monitoring.profile import ReferenceProfile
 from monitoring.requests import RequestLog, Skipped, Window
 from monitoring.variables import concatenate
@@ -21,8 +21,9 @@ class Report:
         model: the model's name.
         version: the version whose requests and profile were compared.
         requests: how many requests are in the window.
-        skipped: how many of them could not be compared, and why.
-        first: time of the oldest of them.
+        read: how many of them were read; of a large window a sample by hash of the request id.
+        skipped: how many of those could not be compared, and why.
+        first: time of the oldest request in the window.
         last: time of the newest.
         comparison: the outcome.
     """
@@ -30,6 +31,7 @@ class Report:
     model: str
     version: int
     requests: int
+    read: int
     skipped: Skipped
     first: datetime
     last: datetime
@@ -55,6 +57,7 @@ class Report:
             "level": comparison.level,
             "window": {
                 "requests": self.requests,
+                "read": self.read,
                 "skipped": asdict(self.skipped),
                 "records": comparison.records,
                 "compared": comparison.compared,
@@ -92,21 +95,31 @@ def drift_report(
             f"--window: version {version} of {model!r} answered no logged request in it; the newest is from "
             f"{newest:%Y-%m-%d %H:%M} UTC. Widen the window, or count requests: --window 1000."
         )
+    # More than half the reference's records cannot be compared, so more requests need not be read.
+    enough = max(profile.records // 2, MIN_RECORDS)
+    read = [chosen[row] for row in sample([request.request_id for request in chosen], enough)]
     keys: list[str] = []
     batches = []
-    for batch in log.read(chosen, profile.inputs, profile.outputs):
+    for batch in log.read(read, profile.inputs, profile.outputs):
         keys += batch.keys
         batches.append(profile.measure(batch.inputs, batch.outputs))
     if not batches:
         needed = ", ".join([*profile.inputs, *profile.outputs])
         raise UserError(
-            f"{log.directory}: none of the {len(chosen)} requests in the window can be compared "
+            f"{log.directory}: none of the {len(read)} requests that were read can be compared "
             f"(not Predict: {log.skipped.method}, damaged: {log.skipped.damaged}, without one of the tensors "
             f"{needed}: {log.skipped.tensors}). Send Predict requests to the default signature."
         )
-    comparison = compare(profile, concatenate(batches), keys)
-    times = [request.time_ns for request in chosen]
-    return Report(model, version, len(chosen), log.skipped, _time(min(times)), _time(max(times)), comparison)
+    return Report(
+        model=model,
+        version=version,
+        requests=len(chosen),
+        read=len(read),
+        skipped=log.skipped,
+        first=_time(chosen[-1].time_ns),
+        last=_time(chosen[0].time_ns),
+        comparison=compare(profile, concatenate(batches), keys),
+    )
 
 
 def _version(model: str, store: Path, requests: Path, log: RequestLog, version: int | None) -> int:

@@ -39,21 +39,21 @@ def notes(report: Report) -> list[str]:
     """What was compared with what, in sentences."""
     comparison, skipped = report.comparison, report.skipped
     lines = [
-        f"{comparison.records} records of {report.requests} requests, {report.first:%Y-%m-%d %H:%M} to "
-        f"{report.last:%Y-%m-%d %H:%M} UTC, against {comparison.reference_records} held-back records."
+        f"{report.requests} requests from {report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC, "
+        f"compared with {comparison.reference_records} held-back records."
     ]
-    if comparison.p_value is not None:
-        lines.append(
-            f"p = {comparison.p_value:.3f}: a window without drift alarms (p <= {comparison.level:g}) about "
-            f"once in {1 / comparison.level:.0f}. The features' p are adjusted for their number."
-        )
-        if comparison.compared < comparison.records:
-            lines.append(
-                f"The window is larger than half the reference: {comparison.compared} of its records, chosen "
-                "by a hash of their request ids, were compared."
-            )
-    else:
+    if comparison.p_value is None:
         lines.append(f"It takes at least {MIN_RECORDS} records, and twice as many in the reference.")
+    else:
+        lines.append(
+            f"p = {comparison.p_value:.3f}. A window without drift alarms (p <= {comparison.level:g}) about "
+            f"once in {1 / comparison.level:.0f}; the features' p are adjusted for their number."
+        )
+    if report.read < report.requests or comparison.compared < comparison.records:
+        lines.append(
+            f"A window larger than half the reference is sampled by hash of the request id: "
+            f"{comparison.compared} records were compared."
+        )
     left_out = {
         "were not Predict requests": skipped.method,
         "lacked a tensor that the features need": skipped.tensors,
@@ -68,16 +68,17 @@ def describe(kind: str, summary: dict[str, Any]) -> str:
     if kind == "numeric":
         numbers = (_number(summary[name]) for name in ("mean", "p05", "p95"))
         return "mean {}, 90% in {} to {}".format(*numbers)
-    shares = summary["shares" if kind == "categorical" else "texts_with"]
-    top = sorted(shares.items(), key=lambda item: -item[1])[:5]
-    return ", ".join(f"{name} {share:.0%}" for name, share in top if share)
+    if kind == "categorical":
+        shown = [(name, share) for name, share in summary["shares"].items() if share]
+        return ", ".join(f"{name} {share:.0%}" for name, share in shown[:6])
+    return ", ".join(f"'{name}' {share:.0%}" for name, share in list(summary["texts_with"].items())[:5])
 
 
 def movements(feature: Feature) -> list[str]:
     """The tokens that rose and fell, in two lines; none where the feature does not drift."""
     return [
         f"{feature.name} {verb}: "
-        + ", ".join(f"{token} {before:.0%} -> {after:.0%}" for token, before, after in tokens)
+        + ", ".join(f"'{token}' {before:.0%} -> {after:.0%}" for token, before, after in tokens)
         for verb, tokens in (("rose", feature.rose), ("fell", feature.fell))
         if tokens
     ]
