@@ -1,6 +1,5 @@
 """The front door: `unroll COMMAND`, composed from the packages' own command lines."""
 
-import os
 import sys
 
 import typer
@@ -22,7 +21,6 @@ app.add_typer(monitoring.cli.app, name="monitor")
 
 
 def main() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow is first imported
     try:
         app()
     except UserError as error:

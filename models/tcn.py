@@ -155,7 +155,8 @@ class TCN(keras.layers.Layer):
 
     def build(self, shape):
         for block in self.blocks:
-            block.build(shape)
+            if not block.built:  # a reloaded model builds its innermost layers first
+                block.build(shape)
             shape = (*shape[:-1], self.units)
 
     def call(self, sequence, training=False):

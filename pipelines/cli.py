@@ -34,6 +34,9 @@ def train(
     The same command goes on where a killed one stopped. The first version of a model is served at once;
     later ones when they are promoted.
     """
+    from serving.quiet import import_tensorflow
+
+    import_tensorflow()
     from pipelines.config import load_config
     from pipelines.progress import Progress
     from pipelines.samples import sample_for
@@ -74,6 +77,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a registered model on labelled records, all of them."""
+    from serving.quiet import import_tensorflow
+
+    import_tensorflow()
     from pipelines.evaluation import evaluate as run
     from pipelines.progress import Progress
     from pipelines.tracking import Tracking

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,16 +130,19 @@ def _epoch(task: Task, model: keras.Model, epoch: int, progress: Progress) -> tu
     config = task.config.train
     start = time.monotonic()
     with progress.stage(f"epoch {epoch + 1}/{config.epochs}", total=task.steps_per_epoch()) as stage:
-        logs = model.fit(task.train_batches(epoch), verbose=0, callbacks=[_Steps(stage)]).history
-        trained = {f"train/{name}": values[-1] for name, values in logs.items()}
-        if not math.isfinite(trained["train/loss"]):
+        with warnings.catch_warnings():
+            # of batches: how many there are depends on how the epoch's order fills the buckets
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            logs = model.fit(task.train_batches(epoch), shuffle=False, verbose=0, callbacks=[_Steps(stage)]).history
+            stage.say("validating")
+            scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True)
+        metrics = {f"train/{name}": float(values[-1]) for name, values in logs.items()}
+        metrics |= {f"validation/{name}": float(value) for name, value in scores.items()}
+        if not math.isfinite(metrics["train/loss"]):
             raise UserError(
-                f"training diverged in epoch {epoch + 1}: the loss is {trained['train/loss']}. "
+                f"training diverged in epoch {epoch + 1}: the loss is {metrics['train/loss']}. "
                 f"Lower train.learning_rate, now {config.learning_rate:g}, or train.clip_norm"
             )
-        stage.say("validating")
-        scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True)
-        metrics = trained | {f"validation/{name}": float(value) for name, value in scores.items()}
         seconds = time.monotonic() - start
         stage.say(" ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
     metrics["learning_rate"] = float(model.optimizer.learning_rate)

@@ -1,12 +1,14 @@
 """Runs and registered models in MLflow."""
 
+import io
 import logging
 import os
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,9 +107,10 @@ class Tracking:
         )
         client.log_model_artifacts(logged.model_id, str(saved_model))
         mlflow.finalize_logged_model(logged.model_id, "READY")
-        version = mlflow.register_model(
-            f"models:/{logged.model_id}", name, tags={"unroll.task": task, **_metric_tags(metrics)}
-        )
+        with redirect_stderr(io.StringIO()):  # where MLflow announces it, through the progress bars
+            version = mlflow.register_model(
+                f"models:/{logged.model_id}", name, tags={"unroll.task": task, **_metric_tags(metrics)}
+            )
         return int(version.version)
 
     def versions(self, name: str | None = None) -> list[Registered]:
@@ -236,7 +239,9 @@ class Run:
 
         self._mlflow.log_params(flatten(config))
         self._mlflow.set_tags({"dataset.digest": digest, "git.revision": git_revision(), **tags})
-        source = resolve_dataset_source(dataset)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+            source = resolve_dataset_source(dataset)
         self._mlflow.log_input(MetaDataset(source, name=Path(dataset).name, digest=digest[:36]), context="training")
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:

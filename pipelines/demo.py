@@ -1,0 +1,145 @@
+"""The main job in one go: train, serve, ask, check for drift."""
+
+import pydoc_data.topics
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+
+import serving
+from errors import UserError
+from monitoring.report import Report, drift_report
+from monitoring.requests import Window
+from pipelines.config import load_config
+from pipelines.progress import Progress
+from pipelines.promotion import promote
+from pipelines.samples import movie_reviews
+from pipelines.task import task_named
+from pipelines.tracking import Tracking
+from pipelines.training import train
+from workspace import Workspace
+
+NAME = "sentiment"
+_WINDOW = 300
+_START_SECONDS = 120.0
+_QUESTIONS = (
+    "A warm, funny film that I will watch again with my children.",
+    "Two hours of my life that I won't get back.",
+    "The actors do what they can, but nobody told the writer that a story needs an end.",
+)
+
+
+def demo(workspace: Workspace) -> None:
+    """Trains on real reviews, serves, asks over gRPC and compares two windows of requests.
+
+    Args:
+        workspace: where everything is written.
+
+    Raises:
+        UserError: the sample data is not installed, or the server does not start.
+    """
+    console = Console()
+    sample = movie_reviews()
+    task = task_named(sample.task)
+    config = load_config(task.Config, overrides=sample.settings)
+    with Progress() as progress:
+        progress.line("[bold]1. Train on labelled reviews of IMDB and Rotten Tomatoes[/]")
+        trained = train(task, config, str(sample.path), NAME, workspace, progress)
+        if not trained.promoted:
+            promote(Tracking(workspace), workspace, trained.registered)
+        progress.line("[bold]2. Serve it over gRPC, ask it, and watch its requests[/]")
+        with _server(workspace, progress) as address, serving.Client(address, model=NAME) as client:
+            answers = client.predict({"text": list(_QUESTIONS)})
+            held_back = task.records(config, str(sample.path))
+            reviews = [text for batch in held_back for text in batch["text"]]
+            windows = {
+                "300 reviews": _watch(client, random.Random(0).sample(reviews, _WINDOW), workspace, progress),
+                "300 paragraphs of Python's manual": _watch(client, _manual(), workspace, progress),
+            }
+    accuracy = Table("test accuracy", *(group for group, _ in _accuracies(trained.metrics)))
+    accuracy.add_row(f"{NAME} version {trained.registered.version}", *(f"{v:.3f}" for _, v in _accuracies(trained.metrics)))
+    console.print(accuracy)
+    table = Table("asked over gRPC", "answer", "score")
+    for text, label, score in zip(_QUESTIONS, answers["label"], answers["score"], strict=True):
+        table.add_row(text, label, f"{score:.2f}")
+    console.print(table)
+    table = Table("window of requests", "verdict", "p-value")
+    for window, report in windows.items():
+        table.add_row(window, report.verdict, f"{report.comparison.p_value:.4f}")
+    console.print(table)
+    home = workspace.home
+    console.print(
+        f"[bold]Made[/] in {home}:\n"
+        f"  {trained.path}  the model: stock TensorFlow Serving loads it too\n"
+        f"  {workspace.requests / NAME}  the requests just served\n"
+        f"  {home / 'mlflow.db'}  the run: see it with [bold]unroll ui --home {home}[/]\n"
+        "[bold]Try next[/]:\n"
+        f"  unroll serve --home {home} &\n"
+        f'  unroll predict {NAME} --input "I laughed twice, both times at the wrong moment."\n'
+        f"  unroll monitor report {NAME} --home {home}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _accuracies(metrics: dict[str, float]) -> list[tuple[str, float]]:
+    prefix = "test/accuracy"
+    return [(key.removeprefix(prefix).strip("/") or "all", value) for key, value in metrics.items() if key.startswith(prefix)]
+
+
+@contextmanager
+def _server(workspace: Workspace, progress: Progress) -> Iterator[str]:
+    """`unroll serve` in a process of its own; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "unroll", "serve", "--home", str(workspace.home), "--port", str(port)]
+    with progress.stage("starting the server"):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            with serving.Client(f"127.0.0.1:{port}", model=NAME) as client:
+                client.wait_until_ready(_START_SECONDS)
+        except serving.ServingError as error:
+            process.terminate()
+            said = process.communicate()[1].strip().splitlines()
+            raise UserError(f"the server did not start: {said[-1] if said else error}") from None
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+
+def _watch(client: "serving.Client", texts: Sequence[str | bytes], workspace: Workspace, progress: Progress) -> Report:
+    """Sends texts, one a request, and compares the window that they make with the reference."""
+    with progress.stage(f"sending {len(texts)} texts", total=len(texts)) as stage:
+        for text in texts:
+            client.predict({"text": [text]})
+            stage.advance()
+    sent = datetime.now(UTC)
+    with progress.stage("comparing with the reference"):
+        while True:  # the log is written behind the requests' backs
+            report = drift_report(
+                NAME, store=workspace.store, requests=workspace.requests, window=Window(len(texts))
+            )
+            if report.requests == len(texts) and (sent - report.last).total_seconds() < 1 or _late(sent):
+                return report
+            time.sleep(0.1)
+
+
+def _late(since: datetime) -> bool:
+    return (datetime.now(UTC) - since).total_seconds() > 10
+
+
+def _manual() -> list[str]:
+    topics = pydoc_data.topics.topics.values()
+    paragraphs = [paragraph for topic in topics for paragraph in topic.split("\n\n") if len(paragraph) > 80]
+    return random.Random(0).sample(paragraphs, _WINDOW)

@@ -1,0 +1,23 @@
+"""Imports TensorFlow without the notices that its libraries write while they are loaded."""
+
+import os
+import sys
+
+
+def import_tensorflow() -> None:
+    """Imports tensorflow with the process's standard error closed for the duration.
+
+    Its C++ libraries report missing GPUs and the like before they read any setting. What TensorFlow has
+    to say later is kept, from errors up, unless `$TF_CPP_MIN_LOG_LEVEL` says otherwise.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)

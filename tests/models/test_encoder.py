@@ -1,0 +1,166 @@
+"""Encoders: against NumPy recurrences, and blind to padding."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.encoder import CELLS, encoder
+from models.recurrent import Recurrent
+from models.tcn import TCN, CausalConv1D
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(7)
+
+
+def sequences(batch, time, features):
+    return np.random.default_rng(1).normal(size=(batch, time, features)).astype(np.float32)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def rnn_step(x, state, kernel, recurrent, bias):
+    return np.tanh(x @ kernel + state @ recurrent + bias)
+
+
+def numpy_rnn(x, layer):
+    weights = [np.asarray(w) for w in layer.get_weights()]
+    state, states = np.zeros((len(x), weights[1].shape[0])), []
+    for t in range(x.shape[1]):
+        state = rnn_step(x[:, t], state, *weights)
+        states.append(state)
+    return np.stack(states, axis=1)
+
+
+def numpy_lstm(x, layer):
+    kernel, recurrent, bias = layer.get_weights()
+    units = recurrent.shape[0]
+    h, c, states = np.zeros((len(x), units)), np.zeros((len(x), units)), []
+    for t in range(x.shape[1]):
+        i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent + bias, 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return np.stack(states, axis=1)
+
+
+def numpy_gru(x, layer):
+    kernel, recurrent, bias = layer.get_weights()
+    units = recurrent.shape[0]
+    h, states = np.zeros((len(x), units)), []
+    for t in range(x.shape[1]):
+        xz, xr, xh = np.split(x[:, t] @ kernel + bias[0], 3, axis=1)
+        hz, hr, hh = np.split(h @ recurrent + bias[1], 3, axis=1)
+        z, r = sigmoid(xz + hz), sigmoid(xr + hr)
+        h = z * h + (1 - z) * np.tanh(xh + r * hh)
+        states.append(h)
+    return np.stack(states, axis=1)
+
+
+@pytest.mark.parametrize(("cell", "reference"), [("rnn", numpy_rnn), ("lstm", numpy_lstm), ("gru", numpy_gru)])
+def test_recurrent_cells_follow_their_equations(cell, reference):
+    x = sequences(3, 6, 4)
+    recurrent = Recurrent(cell, units=5)
+    got = recurrent(tf.constant(x)).numpy()
+    np.testing.assert_allclose(got, reference(x, recurrent.stack[0]), atol=1e-5)
+
+
+def test_residual_adds_the_input_where_shapes_agree():
+    x = sequences(2, 4, 3)
+    plain, residual = Recurrent("gru", 3, 2), Recurrent("gru", 3, 2, residual=True)
+    plain(tf.constant(x)), residual(tf.constant(x))
+    residual.set_weights(plain.get_weights())
+    first = numpy_gru(x, plain.stack[0]) + x
+    expected = numpy_gru(first, plain.stack[1]) + first
+    np.testing.assert_allclose(residual(tf.constant(x)).numpy(), expected, atol=1e-5)
+
+
+def test_variational_dropout_drops_the_same_features_at_every_timestep():
+    x = tf.ones([4, 9, 32])
+    seen = Recurrent("gru", 8, dropout=0.5).dropouts[0](x, training=True).numpy()
+    dropped = seen == 0
+    assert dropped.any()
+    assert not dropped.all()
+    assert (dropped == dropped[:, :1]).all()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_padding_and_batch_mates_change_nothing(cell, bidirectional):
+    layer = encoder(cell, units=6, layers=2, bidirectional=bidirectional, kernel_size=3)
+    alone = sequences(1, 5, 4)
+    padded = np.full((2, 17, 4), 99.0, np.float32)  # what stands in the padding must not matter
+    padded[0, :5] = alone[0]
+    padded[1] = sequences(2, 17, 4)[1]
+    expected = layer(tf.constant(alone), tf.constant([5])).numpy()[0]
+    got = layer(tf.constant(padded), tf.constant([5, 17])).numpy()[0, :5]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_bidirectional_encoder_hears_the_last_valid_step_at_the_first(cell):
+    layer = encoder(cell, units=6, layers=3, bidirectional=True)
+    x = sequences(1, 6, 4)
+    changed = x.copy()
+    changed[0, 3] += 1
+    lengths = tf.constant([4])
+    first, other = (layer(tf.constant(v), lengths).numpy()[0, 0] for v in (x, changed))
+    assert np.abs(first[6:] - other[6:]).max() > 1e-4, "the backward half must depend on step 3"
+    np.testing.assert_allclose(first[:6], other[:6], atol=1e-6, err_msg="the forward half must not")
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_encoder_survives_saving(cell, tmp_path):
+    inputs = keras.Input([None, 4]), keras.Input([], dtype="int32")
+    model = keras.Model(inputs, encoder(cell, units=3, bidirectional=True)(*inputs))
+    x = tf.constant(sequences(2, 5, 4)), tf.constant([5, 2])
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(reloaded(x), model(x), atol=1e-6)
+
+
+def test_causal_convolution_follows_its_sum():
+    x = sequences(2, 9, 3)
+    layer = CausalConv1D(filters=4, kernel_size=3, dilation=2)
+    layer(tf.constant(x))
+    layer.scale.assign(np.array([0.5, 1.0, 2.0, 3.0]))
+    direction, scale, bias = np.asarray(layer.direction), np.asarray(layer.scale), np.asarray(layer.bias)
+    kernel = direction * scale / np.sqrt((direction**2).sum(axis=(0, 1)))
+    expected = np.zeros((2, 9, 4))
+    for t in range(9):
+        for tap in range(3):
+            source = t - (2 - tap) * 2
+            if source >= 0:
+                expected[:, t] += x[:, source] @ kernel[tap]
+    np.testing.assert_allclose(layer(tf.constant(x)).numpy(), expected + bias, atol=1e-5)
+
+
+def test_weight_normalisation_starts_as_a_plain_convolution():
+    x = sequences(2, 9, 3)
+    layer = CausalConv1D(filters=4, kernel_size=3)
+    got = layer(tf.constant(x))
+    plain = tf.nn.conv1d(np.pad(x, [(0, 0), (2, 0), (0, 0)]), layer.direction, 1, "VALID")
+    np.testing.assert_allclose(got, plain, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layers", "kernel_size"), [(1, 2), (2, 3), (3, 3), (4, 2)])
+def test_receptive_field_is_what_the_gradient_reaches(layers, kernel_size):
+    tcn = TCN(units=4, layers=layers, kernel_size=kernel_size)
+    x = tf.Variable(sequences(1, tcn.receptive_field + 10, 4))
+    with tf.GradientTape() as tape:
+        # every weight positive, so that no path is cut by a ReLU
+        tcn(x)
+        tcn.set_weights([np.abs(w) + 0.1 for w in tcn.get_weights()])
+        last = tf.reduce_sum(tcn(tf.abs(x))[:, -1])
+    reached = np.flatnonzero(np.abs(tape.gradient(last, x).numpy()).sum(axis=(0, 2)))
+    assert len(reached) == tcn.receptive_field
+    assert reached[0] == x.shape[1] - tcn.receptive_field
+
+
+def test_an_unknown_cell_is_refused_by_name():
+    with pytest.raises(ValueError, match="cell must be one of rnn, lstm, gru, tcn. Received: cell='gur'"):
+        encoder("gur", 4)
