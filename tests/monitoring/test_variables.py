@@ -88,3 +88,21 @@ def test_take():
     taken = sets.take(np.array([3, 0, 1]))
     assert taken.ids.tolist() == [8, 5, 6]
     assert taken.sizes.tolist() == [1, 2, 0]
+
+
+def test_tokens_are_those_of_the_model():
+    """The monitor reads the model's own patterns with Python's `re`, the graph with RE2."""
+    from models import text as model
+
+    texts = [
+        "Don't miss 'The Matrix' (1999)! It's <br /><b>great</b>...",
+        "rock 'n' roll, o'neill’s “quoted” — dash–dash… €5 ½ naïve CAFÉ ÀÉÎ",
+        "omg 😂😂 ❤️ #Fail @user_1 https://t.co/a?b=c&d 100% :-) \u2019tis the '90s",
+        "日本語のテキスト 한국어 русский ЁЖ ελληνικά ß",
+        "tabs\tand\nnewlines\r\n\x0b\x0cend a\u00a0b <not a tag > < 3",
+        b"bad \xff\xfe utf8 \xe2\x82 end",
+    ]
+    spec = {"lowercase": True, "replace": [list(pair) for pair in model.REPLACE], "split": model.SPLIT}
+    expected = model.tokenize([t if isinstance(t, bytes) else t.encode() for t in texts], 10_000).to_list()
+    for text, tokens, wanted in zip(texts, split(texts, spec), expected, strict=True):
+        assert tokens == [token.decode() for token in wanted], text
