@@ -193,7 +193,10 @@ class RequestLog:
     def _requests(self) -> Iterator[Request]:
         for path in sorted(self.directory.glob("*.tsv")):
             # A rotated file may be deleted at any moment.
-            with suppress(FileNotFoundError), path.open(encoding="utf-8", newline="\n") as lines:
+            with (
+                suppress(FileNotFoundError),
+                path.open(encoding="utf-8", errors="replace", newline="\n") as lines,
+            ):
                 for number, line in enumerate(lines):
                     cells = line.rstrip("\n").split("\t")
                     if line.endswith("\n") and len(cells) == 4 and cells[0].isdigit() and cells[1].isdigit():

@@ -116,7 +116,7 @@ def test_a_bad_window_is_refused(text):
 
 
 def test_a_torn_tail_is_ignored_at_any_byte(tmp_path, log_writer, predict_log):
-    path = write_log(log_writer, predict_log, tmp_path / "whole", 3)
+    path = write_log(log_writer, predict_log, tmp_path / "whole", 3, stem="é")
     records, lines = path.read_bytes(), path.with_suffix(".tsv").read_bytes()
     (tmp_path / "torn").mkdir()
     torn = tmp_path / "torn" / "a.tfrecord"
