@@ -1,7 +1,7 @@
 """Requests that arrive while the engine is busy run together, as one.
 
-There is no timer: an idle engine starts at once on whatever is there, so a lone client never waits for
-company, and under load the batches grow by themselves.
+There is no timer: an idle engine starts as soon as the event loop has read what has arrived, so a lone
+client does not wait for company, and under load the batches grow by themselves.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from serving.session_engine import Signature
 from serving.status import StatusError, invalid
 
 Arrays = list[NDArray[Any]]
+_QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
 
 
 class Engine(Protocol):
@@ -74,6 +75,8 @@ class Batcher:
         self._threads = ThreadPoolExecutor(parameters.num_batch_threads, thread_name_prefix="engine")
         self._idle = parameters.num_batch_threads
         self._order = itertools.count()
+        self._quiet = 0  # turns of the loop since the last request came or the last batch ended
+        self._watching = False
         self._waiting: dict[Any, deque[_Task]] = {}
         self._requests = 0
         self._bytes = 0
@@ -112,7 +115,8 @@ class Batcher:
         self._requests += 1
         self._bytes += size
         self._drained.clear()
-        self._dispatch()
+        self._quiet = 0
+        self._dispatch_when_quiet()
         return task.future
 
     async def close(self) -> None:
@@ -121,11 +125,32 @@ class Batcher:
         self._threads.shutdown()
         self._engine.close()
 
+    def _dispatch_when_quiet(self) -> None:
+        """Starts a batch once the loop has read what has already arrived.
+
+        Reading a request takes the loop several turns. An engine that took what is there after each turn
+        would run many small batches, and on a busy machine take the very time in which to read the rest.
+        """
+        if self._idle and self._waiting and not self._watching:
+            self._watching = True
+            self._loop.call_soon(self._watch)
+
+    def _watch(self) -> None:
+        self._quiet += 1
+        if self._quiet <= _QUIET_TURNS:
+            self._loop.call_soon(self._watch)
+        else:
+            self._watching = False
+            self._dispatch()
+
     def _dispatch(self) -> None:
         while self._idle and self._waiting:
             if batch := self._next_batch():
                 self._idle -= 1
                 self._threads.submit(self._work, batch)
+        self._note_drained()
+
+    def _note_drained(self) -> None:
         if not self._waiting and self._idle == self._parameters.num_batch_threads:
             self._drained.set()
 
@@ -152,7 +177,9 @@ class Batcher:
 
     def _deliver(self, batch: list[_Task], outcomes: "list[Arrays | Exception]") -> None:
         self._idle += 1
-        self._dispatch()  # before the answers are written, so that the engine does not wait for that
+        self._quiet = 0
+        self._dispatch_when_quiet()
+        self._note_drained()
         for task, outcome in zip(batch, outcomes, strict=True):
             if task.future.cancelled():
                 continue

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.util import deprecation
 
 from serving import protos, tensors
 from serving.status import StatusError
@@ -79,7 +80,8 @@ class SessionEngine:
         config.gpu_options.allow_growth = True
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
-            meta_graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(directory))
+            with deprecation.silence():  # of `loader`: TensorFlow Serving's C++ loads v1 graphs too
+                meta_graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(directory))
             self.signature_defs = {
                 name: protos.SignatureDef.FromString(definition.SerializeToString())
                 for name, definition in meta_graph.signature_def.items()
