@@ -1,0 +1,3 @@
+from tests.serving.conftest import channel, exports, server
+
+__all__ = ["channel", "exports", "server"]
