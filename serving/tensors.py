@@ -87,13 +87,14 @@ def decode(proto: Any) -> NDArray[Any]:
     values = getattr(proto, field)
     if len(values) > size:
         raise ValueError(f"{len(values)} values for the {size} elements of {shape}")
-    try:
-        if field == "half_val":
-            array = np.array(values, np.uint16).view(np.float16)
-        else:
-            array = np.array(values, dtype)
-    except OverflowError as error:
-        raise ValueError(str(error)) from None
+    if field == "half_val":
+        array = np.array(values).astype(np.uint16).view(np.float16)
+    elif field == "int_val":
+        array = np.array(values, np.int32).astype(dtype)
+        if array.tolist() != list(values):
+            raise ValueError(f"the values do not fit {dtype}")
+    else:
+        array = np.array(values, dtype)
     if len(array) < size:
         if size * dtype.itemsize > MAX_BYTES:
             raise ValueError(f"{len(array)} values for the {size} elements of {shape}")

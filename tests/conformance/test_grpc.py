@@ -80,7 +80,9 @@ def test_predict_answers_in_typed_fields_with_the_resolved_spec(stub: Any) -> No
     assert response.model_spec.signature_name == "serving_default"
     assert list(response.outputs["label"].string_val) == [b"positive", b"negative", b"unknown"]
     assert list(response.outputs["score"].float_val) == [4, 3, 6]
-    np.testing.assert_array_equal(tf.make_ndarray(response.outputs["probabilities"]), [[4, -4], [3, -3], [6, -6]])
+    np.testing.assert_array_equal(
+        tf.make_ndarray(response.outputs["probabilities"]), [[4, -4], [3, -3], [6, -6]]
+    )
     assert not response.outputs["score"].tensor_content
 
 
@@ -102,8 +104,9 @@ def test_predict_answers_in_typed_fields_with_the_resolved_spec(stub: Any) -> No
         (
             predict_request(z=["a"]),
             CODE.INVALID_ARGUMENT,
-            "Signature input alias: text(feed name: serving_default_text:0) not found in request and no default "
-            "value provided. Inputs expected to be in the request {text}, or default input alias set: ",
+            "Signature input alias: text(feed name: serving_default_text:0) not found in request and no "
+            "default value provided. Inputs expected to be in the request {text}, or default input alias "
+            "set: ",
         ),
         (bad_tensor(), CODE.INVALID_ARGUMENT, "tensor parsing error: index"),
         (
@@ -155,7 +158,9 @@ def test_output_filter_chooses_the_outputs(stub: Any) -> None:
     assert set(stub.Predict(filtered("score"), timeout=20).outputs) == {"score"}
 
 
-@pytest.mark.parametrize("text", [b"", "\N{SNOWMAN}\N{PILE OF POO}".encode(), b"\xff\xfe\x00", b"x" * 1_000_000])
+@pytest.mark.parametrize(
+    "text", [b"", "\N{SNOWMAN}\N{PILE OF POO}".encode(), b"\xff\xfe\x00", b"x" * 1_000_000]
+)
 def test_any_bytes_are_a_text(stub: Any, text: bytes) -> None:
     response = stub.Predict(text_request(text), timeout=20)
     assert list(response.outputs["score"].float_val) == [len(text)]

@@ -99,7 +99,10 @@ def export_sample(directory: Path, offset: float = 0.0) -> Path:
             return {"classes": classes, "scores": tf.stack([self.lengths(text), -self.lengths(text)], axis=1)}
 
         @tf.function(
-            input_signature=[tf.TensorSpec([None, 2], tf.float32, "a"), tf.TensorSpec([None], tf.float32, "b")]
+            input_signature=[
+                tf.TensorSpec([None, 2], tf.float32, "a"),
+                tf.TensorSpec([None], tf.float32, "b"),
+            ]
         )
         def sums(self, a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"sum": tf.reduce_sum(a, 1) + b}
@@ -110,7 +113,9 @@ def export_sample(directory: Path, offset: float = 0.0) -> Path:
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "turns")])
         def spin(self, turns: tf.Tensor) -> dict[str, tf.Tensor]:
-            count = tf.while_loop(lambda i: i < tf.reduce_max(turns), lambda i: i + 1, [tf.constant(0, tf.int64)])
+            count = tf.while_loop(
+                lambda i: i < tf.reduce_max(turns), lambda i: i + 1, [tf.constant(0, tf.int64)]
+            )
             return {"turns": turns + 0 * count[0]}
 
     module = Sample()

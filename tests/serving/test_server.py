@@ -1,0 +1,257 @@
+"""A real server process, through its clients, its store, its signals and its files."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from serving import protos, tensors
+from serving.client import Client, ServingError
+from serving.store import Store
+
+from .conftest import ROOT, SERVE, Server
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    give_up = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < give_up, "timed out"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Client]:
+    with Client(server.address, model="sample") as one:
+        yield one
+
+
+def test_concurrent_requests_get_the_answers_they_get_alone(client: Client) -> None:
+    texts = [["x" * ((7 * row + number) % 900) for row in range(1 + number % 4)] for number in range(200)]
+    with ThreadPoolExecutor(32) as threads:
+        answers = list(threads.map(lambda batch: client.predict({"text": batch}), texts))
+    for batch, answer in zip(texts, answers, strict=True):
+        np.testing.assert_array_equal(answer["score"], [len(text) for text in batch])
+        np.testing.assert_array_equal(answer["probabilities"][:, 1], [-len(text) for text in batch])
+
+
+def test_a_bad_request_does_not_fail_those_that_run_with_it(client: Client) -> None:
+    def ask(index: int) -> float | grpc.StatusCode:
+        try:
+            return client.predict({"index": [index]}, signature="pick")["picked"][0]
+        except ServingError as error:
+            return error.code
+
+    wanted = {0: 10.0, 1: 20.0, 2: 30.0, 3: grpc.StatusCode.INVALID_ARGUMENT}
+    indices = [number % 4 for number in range(128)]
+    with ThreadPoolExecutor(32) as threads:
+        assert list(threads.map(ask, indices)) == [wanted[index] for index in indices]
+
+
+def test_a_deadline_ends_the_call_and_the_server_goes_on(server: Server) -> None:
+    with Client(server.address, model="sample") as hasty:
+        hasty.metadata()
+        hasty.predict({"turns": [1]}, signature="spin")
+        hasty.timeout = 0.1
+        with pytest.raises(ServingError, match=r"no answer from .* within 0\.1 seconds") as late:
+            hasty.predict({"turns": [600_000]}, signature="spin")
+    assert late.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    with Client(server.address, model="sample", timeout=60) as patient:
+        assert patient.predict({"text": ["good"]})["label"] == ["positive"]
+
+
+def test_the_request_log_holds_what_was_asked_and_answered(server: Server, client: Client) -> None:
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    answer = client.predict({"text": ["logged ☃"]}, request_id="logged-1")
+    client.classify(["logged"], request_id="logged-2")
+    folder = Path(re.search(r"Request log: (\S+)", "".join(server.output))[1]) / "sample"  # type: ignore[index]
+
+    def lines() -> list[list[str]]:
+        text = "".join(path.read_text() for path in sorted(folder.glob("*.tsv")))
+        return [line.split("\t") for line in text.splitlines()]
+
+    until(lambda: any(line[2] == "logged-2" for line in lines()), 20)
+    (path,) = folder.glob("*.tfrecord")
+    assert re.fullmatch(r"\d{8}T\d{6}\.\d{6}Z-\d+", path.stem)
+    assert path.stat().st_mode & 0o777 == path.with_suffix(".tsv").stat().st_mode & 0o777 == 0o600
+    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    logs = dict(
+        zip(
+            [line[2] for line in lines()],
+            map(prediction_log_pb2.PredictionLog.FromString, records),
+            strict=True,
+        )
+    )
+    time_ns, version, _, method = next(line for line in lines() if line[2] == "logged-1")
+    assert (version, method) == ("1", "Predict")
+    assert abs(time.time_ns() - int(time_ns)) < 600e9
+    log = logs["logged-1"]
+    assert log.log_metadata.model_spec.version.value == 1
+    assert log.log_metadata.timestamp_secs == int(time_ns) // 10**9
+    assert log.predict_log.request.inputs["text"].string_val[0].decode() == "logged ☃"
+    assert log.predict_log.response.outputs["score"].float_val[0] == answer["score"][0]
+    assert logs["logged-2"].classify_log.response.result.classifications[0].classes[1].label == "logged"
+
+
+def test_swaps_fail_no_request_and_damage_does_not_replace_what_works(
+    exports: dict[int, Path], start: Callable[..., Server], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    store.put("sample", 1, exports[1])
+    server = start(store.root, "--file_system_poll_wait_seconds", "0.1")
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with Client(server.address, model="sample", timeout=30) as client:
+            while not stop.is_set():
+                answer = client.predict({"text": ["good"]})
+                assert answer["score"][0] == {1: 4, 2: 1004}[answer.version]
+                seen.append(answer.version)
+
+    with ThreadPoolExecutor(8) as threads:
+        asking = [threads.submit(ask) for _ in range(8)]
+        try:
+            until(lambda: 1 in seen)
+            store.put("sample", 2, exports[2])
+            until(lambda: 2 in seen)
+            with Client(server.address, model="sample") as client:
+                until(lambda: client.status() == {1: "END", 2: "AVAILABLE"})
+
+                damaged = tmp_path / "damaged"
+                shutil.copytree(exports[1], damaged)
+                (damaged / "saved_model.pb").write_bytes(b"not a graph")
+                store.put("sample", 3, damaged)
+                until(lambda: client.status().get(3) == "END")
+                assert client.status()[2] == "AVAILABLE"
+
+                store.serve("sample", 1, exports[1])  # roll back: 2 and 3 are withdrawn
+                del seen[:]
+                until(lambda: 1 in seen)
+                until(lambda: client.status()[2] == "END")
+        finally:
+            stop.set()
+        for future in asking:
+            future.result()
+    reports = [line for line in server.output if "cannot be loaded" in line]
+    assert len(reports) == 1, "".join(server.output)
+    assert str(store.root / "sample" / "3") in reports[0]
+    assert "Remove the directory" in reports[0]
+
+
+def test_sigterm_lets_requests_in_flight_finish(
+    exports: dict[int, Path], start: Callable[..., Server], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    store.put("sample", 1, exports[1])
+    server = start(store.root)
+    request = protos.PredictRequest()
+    request.model_spec.name = "sample"
+    request.model_spec.signature_name = "spin"
+    request.inputs["turns"].MergeFromString(tensors.encode(np.array([300_000])))
+    with grpc.insecure_channel(server.address) as channel:
+        # A unary call tells its initial metadata only with its answer; on the wire the two are the same.
+        predict = channel.unary_stream("/tensorflow.serving.PredictionService/Predict")
+        calls = [predict(request.SerializeToString(), timeout=60) for _ in range(4)]
+        for call in calls:
+            call.initial_metadata()  # comes when the server has taken the request
+        assert not any(call.done() for call in calls), calls
+        assert server.stop() == 0, "".join(server.output)
+        answers = [protos.PredictResponse.FromString(next(call)) for call in calls]
+    assert [list(answer.outputs["turns"].int64_val) for answer in answers] == [[300_000]] * 4
+
+
+def test_a_port_in_use_is_named(server: Server, exports: dict[int, Path], start: Any, tmp_path: Path) -> None:
+    Store(tmp_path / "store").put("sample", 1, exports[1])
+    second = start(tmp_path / "store", "--port", str(server.port))
+    assert second.process.wait(60) == 2
+    said = [line for line in second.output if line.startswith("error:")]
+    assert len(said) == 1
+    assert f"--port {server.port}" in said[0]
+    assert "Traceback" not in "".join(second.output)
+
+
+@pytest.mark.parametrize("kind", ["missing", "damaged"])
+def test_a_store_with_nothing_to_serve(
+    kind: str, exports: dict[int, Path], start: Callable[..., Server], tmp_path: Path
+) -> None:
+    root = tmp_path / "store"
+    if kind == "damaged":
+        shutil.copytree(exports[1], root / "sample" / "7")
+        next((root / "sample" / "7" / "variables").glob("*.data-*")).write_bytes(b"cut")
+    server = start(root)
+    assert server.process.wait(60) == 2
+    said = [line for line in server.output if line.startswith("error:")]
+    assert len(said) == 1, "".join(server.output)
+    assert (str(root / "sample" / "7") if kind == "damaged" else "unroll train") in said[0]
+    assert "Traceback" not in "".join(server.output)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SERVE, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_unroll_predict_prints_one_json_document(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("bad\nneither\n")
+    done = command(
+        *("predict", "sample", "--input", "good", "--input", str(tmp_path / "texts.txt")),
+        *("--server", server.address, "--json"),
+    )
+    answer = json.loads(done.stdout)
+    assert (answer["model"], answer["version"]) == ("sample", 1)
+    assert answer["predictions"][1] == {
+        "text": "bad",
+        "label": "negative",
+        "score": 3.0,
+        "probabilities": [3.0, -3.0],
+    }
+    assert [row["label"] for row in answer["predictions"]] == ["positive", "negative", "unknown"]
+
+
+def test_unroll_predict_says_what_is_wrong(server: Server) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{free.getsockname()[1]}"
+    for arguments, said in (
+        (("sample", "--input", "a", "--server", nobody), f"no server answers at {nobody}. Start one with"),
+        (("m", "--input", "a", "--server", server.address), "Servable not found for request: Latest(m)"),
+        (("sample", "--server", server.address), "Nothing to ask"),
+    ):
+        done = command("predict", *arguments)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: ")
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_client_converts_numbers_and_keeps_its_own_request_id(client: Client) -> None:
+    answer = client.predict({"a": [[1, 2.5]], "b": [3]}, signature="sums", request_id="numbers-1")
+    assert (answer["sum"].tolist(), answer["sum"].dtype, answer.version) == ([6.5], np.float32, 1)
+    assert answer.request_id == "numbers-1"
+    assert client.classify(["good", {"text": b"bad"}])[1] == [("negative", 3.0), ("bad", -3.0)]
+    assert client.metadata()["sums"].inputs["a"].shape == (None, 2)
+    assert client.status() == {1: "AVAILABLE"}
+    with pytest.raises(ServingError, match=r"FAILED_PRECONDITION.*request id numbers-2"):
+        client.predict({"text": ["a"]}, signature="s", request_id="numbers-2")
