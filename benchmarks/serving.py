@@ -30,6 +30,8 @@ from rich.progress import track
 from rich.table import Table
 
 HERE = Path(__file__).resolve().parent
+if sys.path[0] == str(HERE):
+    sys.path[0] = str(HERE.parent)  # or else this file would stand before the package of its name
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE", "MLFLOW_TRACKING_URI": "", "NO_COLOR": "1"}
 FIGURES = ("requests_per_second", "p50_ms", "p99_ms", "failed")
 

@@ -4,8 +4,8 @@ Handlers take and give bytes: answers are written as wire format, and the reques
 were.
 """
 
+import random
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -133,7 +133,7 @@ def request_id_of(context: Any) -> str:
     for key, value in context.invocation_metadata():
         if key == REQUEST_ID and 0 < len(value) <= _LONGEST_ID:
             return value
-    return uuid.uuid4().hex
+    return f"{random.getrandbits(128):032x}"
 
 
 def _parse(message_class: Any, message: bytes) -> Any:

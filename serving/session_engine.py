@@ -1,5 +1,6 @@
 """One version of a model in this process, loaded as TensorFlow Serving loads it: in a v1 Session."""
 
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Signature:
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
 
-    @property
+    @functools.cached_property
     def batchable(self) -> bool:
         """Whether rows of several requests may run as one: every tensor's first dimension is free."""
         return all(spec.rows_first for spec in (*self.inputs.values(), *self.outputs.values()))
