@@ -1,6 +1,7 @@
 """The front door: `unroll COMMAND`, composed from the packages' own command lines."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -20,9 +21,10 @@ app.add_typer(serving.cli.app)
 app.add_typer(monitoring.cli.app, name="monitor")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command line, by default the process's own, and exits."""
     try:
-        app()
+        app(args=arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

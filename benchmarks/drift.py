@@ -131,9 +131,7 @@ def main() -> None:
             for _ in track(range(windows), f"{name}, {n}", console=Console(stderr=True), transient=True):
                 drawn = rng.permutation(len(texts))[:n]
                 start = time.perf_counter()
-                result = compare(
-                    profile, {k: take(v, drawn) for k, v in values.items()}, [str(i) for i in drawn]
-                )
+                result = compare(profile, {k: take(v, drawn) for k, v in values.items()}, [str(i) for i in drawn])
                 seconds += time.perf_counter() - start
                 alarms += result.drift
                 found.update(feature.name for feature in result.features if feature.drift)

@@ -122,10 +122,7 @@ async def run(protocol: str, port: int, clients: int, duration: float, texts: li
     seconds: list[float] = []
     start = time.perf_counter()
     failures = await asyncio.gather(
-        *(
-            client("127.0.0.1", port, bodies[number::clients], start + duration, seconds)
-            for number in range(clients)
-        )
+        *(client("127.0.0.1", port, bodies[number::clients], start + duration, seconds) for number in range(clients))
     )
     elapsed = time.perf_counter() - start
     seconds.sort()

@@ -83,9 +83,7 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]
         }
         for (system, clients), taken in samples.items()
     ]
-    rows.append(
-        {"system": "limit", "clients": 1, "rows": 64, "texts": arguments.texts, **limit(arguments, texts)}
-    )
+    rows.append({"system": "limit", "clients": 1, "rows": 64, "texts": arguments.texts, **limit(arguments, texts)})
     return rows
 
 
@@ -189,9 +187,7 @@ def limit(arguments: argparse.Namespace, texts: list[str]) -> dict[str, float]:
     from serving.session_engine import SessionEngine
 
     engine = SessionEngine(arguments.saved_model)
-    batches = [
-        np.array([text.encode() for text in texts[at : at + 64]], dtype=object) for at in range(0, 1024, 64)
-    ]
+    batches = [np.array([text.encode() for text in texts[at : at + 64]], dtype=object) for at in range(0, 1024, 64)]
     seconds = []
     for _ in range(2 * arguments.rounds):
         for batch in batches:

@@ -1,6 +1,6 @@
 """Many to one: a sequence of token ids to a class."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -33,11 +33,76 @@ def both_ends(ids: tf.Tensor, lengths: tf.Tensor, size: int) -> tuple[tf.Tensor,
 
 
 @keras.saving.register_keras_serializable("unroll")
-class TextClassifier(keras.Model):
-    """An encoder that reads the words in order, beside a linear path that weighs words and pairs.
+class TextEncoder(keras.layers.Layer):
+    """Reads words in order: embedding, encoder, pooling, class scores.
 
-    The logits of both paths are added. In training the encoder's own logits have a loss too, without which
-    the quicker linear path would leave it nothing to learn from; metrics are those of the sum.
+    Args: as of `TextClassifier`.
+
+    Call arguments:
+        ids: int32 `[batch, time]`, padded on the right with 0.
+        lengths: int32 `[batch]`.
+
+    Returns:
+        logits, float32 `[batch, classes]`.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        cell: str,
+        units: int,
+        layers: int,
+        embedding: int,
+        bidirectional: bool,
+        residual: bool,
+        dropout: float,
+        embedding_dropout: float,
+        recurrent_dropout: float,
+        word_dropout: float,
+        kernel_size: int,
+        pooling: Sequence[str],
+        use_cudnn: bool | str,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.word_dropout = word_dropout
+        self.seeds = keras.random.SeedGenerator()
+        self.embedding = keras.layers.Embedding(vocabulary, embedding, name="embedding")
+        self.encoder = encoder(
+            cell,
+            units,
+            layers,
+            bidirectional=bidirectional,
+            dropout=embedding_dropout,
+            recurrent_dropout=recurrent_dropout,
+            residual=residual,
+            kernel_size=kernel_size,
+            use_cudnn=use_cudnn,
+        )
+        self.pooling = SequencePooling(pooling, name="pooling")
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.head = keras.layers.Dense(classes, name="head", dtype="float32")
+
+    def call(self, ids, lengths, training=False):
+        if training and self.word_dropout:
+            dropped = keras.random.uniform(tf.shape(ids), seed=self.seeds) < self.word_dropout
+            ids = tf.where(dropped & (ids != PADDING), UNKNOWN, ids)
+        return self.classify(self.embedding(ids), lengths, training=training)
+
+    def classify(self, embedded: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The logits of embedded words, float `[batch, time, embedding]`."""
+        hidden = self.encoder(embedded, lengths, training=training)  # [B, T, U * directions]
+        return self.head(self.dropout(self.pooling(hidden, lengths), training=training))
+
+
+@keras.saving.register_keras_serializable("unroll")
+class TextClassifier(keras.Model):
+    """Encoders that read the words in order, beside a linear path that weighs words and pairs.
+
+    The encoders are alike but for their start (a deep ensemble, Lakshminarayanan et al. 2017). In training
+    each has a loss of its own beside that of the sum, without which the quicker linear path would leave
+    them nothing to learn from; metrics are those of the sum.
 
     Args:
         vocabulary: number of token ids, reserved ones included.
@@ -45,31 +110,33 @@ class TextClassifier(keras.Model):
         cell: `rnn`, `lstm`, `gru` or `tcn`.
         units: features of each encoder layer, per direction.
         layers: encoder layers.
+        members: encoders.
         embedding: features of a word.
-        encoder_tokens: of a longer text, the encoder reads the first and the last half of these; the
+        encoder_tokens: of a longer text, the encoders read the first and the last half of these; the
             linear path reads all.
-        bidirectional: whether the encoder also reads from the end.
+        bidirectional: whether the encoders also read from the end.
         residual: adds each recurrent layer's input to its output.
         dropout: share of pooled features dropped.
         embedding_dropout: share of the encoder's input features dropped, the same at every timestep.
         recurrent_dropout: share of the carried state dropped.
-        word_dropout: share of words the encoder sees as unknown in training.
+        word_dropout: share of words an encoder sees as unknown in training.
         kernel_size: taps of a TCN's convolutions.
         pooling: modes of `SequencePooling`.
         ngram_buckets: of hashed pairs of words; 0 leaves the linear path out.
-        encoder_loss: weight of the encoder's own loss.
+        encoder_loss: weight of the encoders' own losses.
         use_cudnn: `auto`, or False to trace a graph that loads on any device.
 
     Call arguments:
         ids: int32 `[batch, time]`, padded on the right with 0; no row without a token.
 
     Returns:
-        `{"logits": float [batch, classes], "encoder": float [batch, classes]}`.
+        `{"encoders": float [batch, members, classes], "evidence": float [batch, classes]}`, logits; the
+        second only with a linear path.
 
     Example:
         >>> model = TextClassifier(vocabulary=100, classes=2, cell="gru", units=8)
-        >>> model(tf.constant([[4, 9, 3, 0]]))["logits"].shape
-        TensorShape([1, 2])
+        >>> model(tf.constant([[4, 9, 3, 0]]))["encoders"].shape
+        TensorShape([1, 1, 2])
     """
 
     def __init__(
@@ -80,6 +147,7 @@ class TextClassifier(keras.Model):
         units: int,
         layers: int = 1,
         *,
+        members: int = 1,
         embedding: int = 64,
         encoder_tokens: int = 256,
         bidirectional: bool = False,
@@ -97,52 +165,64 @@ class TextClassifier(keras.Model):
     ):
         super().__init__(**kwargs)
         self.encoder_tokens = encoder_tokens
-        self.word_dropout = word_dropout
         self.encoder_loss = encoder_loss
-        self.seeds = keras.random.SeedGenerator()
-        self.embedding = keras.layers.Embedding(vocabulary, embedding, name="embedding")
-        self.encoder = encoder(
-            cell,
-            units,
-            layers,
-            bidirectional=bidirectional,
-            dropout=embedding_dropout,
-            recurrent_dropout=recurrent_dropout,
-            residual=residual,
-            kernel_size=kernel_size,
-            use_cudnn=use_cudnn,
-        )
-        self.pooling = SequencePooling(pooling, name="pooling")
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
-        self.head = keras.layers.Dense(classes, name="head", dtype="float32")
+        self.encoders = [
+            TextEncoder(
+                vocabulary,
+                classes,
+                cell,
+                units,
+                layers,
+                embedding,
+                bidirectional,
+                residual,
+                dropout,
+                embedding_dropout,
+                recurrent_dropout,
+                word_dropout,
+                kernel_size,
+                pooling,
+                use_cudnn,
+                name=f"encoder_{member}",
+            )
+            for member in range(members)
+        ]
         self.evidence = None
         if ngram_buckets:
             self.evidence = NgramEvidence(vocabulary, ngram_buckets, classes, name="evidence", dtype="float32")
 
     def call(self, ids, training=False):
-        ends, ends_lengths = both_ends(ids, _lengths(ids), self.encoder_tokens)
-        if training and self.word_dropout:
-            dropped = keras.random.uniform(tf.shape(ends), seed=self.seeds) < self.word_dropout
-            ends = tf.where(dropped & (ends != PADDING), UNKNOWN, ends)
-        encoded = self.classify(self.embedding(ends), ends_lengths, training=training)
-        if self.evidence is None:
-            return {"logits": encoded, "encoder": encoded}
-        return {"logits": encoded + self.evidence(ids, _lengths(ids)), "encoder": encoded}
+        lengths = token_counts(ids)
+        ends, ends_lengths = both_ends(ids, lengths, self.encoder_tokens)
+        members = [encoder(ends, ends_lengths, training=training) for encoder in self.encoders]
+        paths = {"encoders": tf.stack(members, axis=1)}  # [B, M, C]
+        if self.evidence is not None:
+            paths["evidence"] = self.evidence(ids, lengths)  # [B, C]
+        return paths
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        loss = super().compute_loss(x, y, y_pred["logits"], sample_weight, training)
-        if self.evidence is None:
+        loss = super().compute_loss(x, y, total(y_pred), sample_weight, training)
+        if self.evidence is None and len(self.encoders) == 1:
             return loss
-        return loss + self.encoder_loss * super().compute_loss(x, y, y_pred["encoder"], sample_weight, training)
+        members = tf.unstack(y_pred["encoders"], axis=1)
+        own = [super(TextClassifier, self).compute_loss(x, y, one, sample_weight, training) for one in members]
+        return loss + self.encoder_loss * tf.add_n(own)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, y, y_pred["logits"], sample_weight)
-
-    def classify(self, embedded: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The encoder's logits `[batch, classes]` for embedded words, float `[batch, time, embedding]`."""
-        hidden = self.encoder(embedded, lengths, training=training)  # [B, T, U * directions]
-        return self.head(self.dropout(self.pooling(hidden, lengths), training=training))
+        return super().compute_metrics(x, y, total(y_pred), sample_weight)
 
 
-def _lengths(ids: tf.Tensor) -> tf.Tensor:
-    return tf.math.count_nonzero(ids, axis=1, dtype=tf.int32)  # [B]
+def total(paths: Mapping[str, tf.Tensor], weights: Sequence[float] = (1.0, 1.0)) -> tf.Tensor:
+    """The logits `[batch, classes]` of a `TextClassifier`: its encoders' mean plus the linear path.
+
+    Args:
+        paths: what the classifier returned.
+        weights: of the encoders' mean and of the linear path.
+    """
+    logits = weights[0] * tf.reduce_mean(paths["encoders"], axis=1)
+    return logits + weights[1] * paths["evidence"] if "evidence" in paths else logits
+
+
+def token_counts(ids: tf.Tensor) -> tf.Tensor:
+    """Lengths of right-padded rows of ids, int32 `[batch]`."""
+    return tf.math.count_nonzero(ids, axis=1, dtype=tf.int32)

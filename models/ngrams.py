@@ -60,8 +60,9 @@ def log_count_ratios(counts: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
 class NgramEvidence(keras.layers.Layer):
     """Sums what a text's words and pairs of words say for each class.
 
-    logits = (n / 100)^-1/2 * sum_f w_f * r_f + b over the text's features f, n its tokens, r the log-count
-    ratios (fixed) and w trained from 0. The power of n keeps long texts from being overconfident.
+    logits = (n / 100)^-1/2 * sum_f w_f * s_f + b over the text's features f, with n its tokens, s_f =
+    (|r_f| + 0.3) / 2 fixed by the log-count ratios r, and w trained from 0: the ratios say how fast a
+    feature is learnt. The power of n keeps long texts from being overconfident.
 
     Args:
         vocabulary: number of token ids.
@@ -84,16 +85,21 @@ class NgramEvidence(keras.layers.Layer):
 
     def build(self, ids_shape):
         shape = (self.vocabulary + self.buckets, self.classes)
-        self.ratios = self.add_weight(name="ratios", shape=shape, initializer="zeros", trainable=False)
+        self.scales = self.add_weight(name="scales", shape=shape, initializer="ones", trainable=False)
         self.weights_ = self.add_weight(name="weights", shape=shape, initializer="zeros")
         self.bias = self.add_weight(name="bias", shape=(self.classes,), initializer="zeros")
 
     def call(self, ids, lengths):
         features = ngram_features(ids, self.vocabulary, self.buckets)
         # gathered before they are multiplied: a request pays for its own words, not for the whole table
-        evidence = tf.gather(self.weights_, features) * tf.gather(self.ratios, features)
-        total = tf.reduce_sum(evidence, axis=1)  # [B, 2T - 1, C] -> [B, C]
+        evidence = tf.gather(self.weights_, features) * tf.gather(self.scales, features)
+        present = (features != PADDING)[:, :, None]  # [B, 2T - 1, 1]
+        total = tf.reduce_sum(tf.where(present, evidence, 0), axis=1)  # [B, 2T - 1, C] -> [B, C]
         return total / tf.sqrt(tf.cast(lengths, total.dtype) / 100)[:, None] + self.bias
+
+    def set_ratios(self, ratios: np.ndarray) -> None:
+        """Sets the scales s from log-count ratios `[features, classes]`."""
+        self.scales.assign((np.abs(ratios) + 0.3) / 2)
 
     def get_config(self):
         return {

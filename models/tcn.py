@@ -40,7 +40,8 @@ class CausalConv1D(keras.layers.Layer):
             shape=(self.kernel_size, shape[-1], self.filters),
             initializer="he_normal",
         )
-        norms = tf.norm(tf.convert_to_tensor(self.direction), axis=[0, 1])
+        with tf.init_scope():  # a value, also where Keras builds inside a graph
+            norms = tf.norm(tf.convert_to_tensor(self.direction), axis=[0, 1])
         self.scale = self.add_weight(
             name="scale", shape=(self.filters,), initializer=lambda shape, dtype: tf.cast(norms, dtype)
         )
@@ -144,9 +145,7 @@ class TCN(keras.layers.Layer):
         self.layers = layers
         self.kernel_size = kernel_size
         self.dropout = dropout
-        self.blocks = [
-            TemporalBlock(units, kernel_size, 2**i, dropout, name=f"block_{i}") for i in range(layers)
-        ]
+        self.blocks = [TemporalBlock(units, kernel_size, 2**i, dropout, name=f"block_{i}") for i in range(layers)]
 
     @property
     def receptive_field(self) -> int:

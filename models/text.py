@@ -7,7 +7,9 @@ PADDING, UNKNOWN, RESERVED = 0, 1, 2  # ids; the vocabulary's tokens follow
 # RE2 and Python's `re` read these patterns alike, so that monitoring tokenises without TensorFlow.
 # The characters above ASCII stand for themselves: dashes and quotes, symbols, CJK, emoji.
 _ALONE = "!-&(-/:-@\\[-`{-~\u00a1-\u00bf\u2010-\u2bff\u3000-\u30ff\u3400-\u9fff\U0001f000-\U0001faff"
+_NUL = ("\\x00", " ")
 REPLACE = (
+    _NUL,
     ("</?[a-z][^<>]{0,100}>", " "),  # HTML tags
     ("\u2019", "'"),
     (f"([{_ALONE}])", " \\1 "),
@@ -36,6 +38,7 @@ def tokenize(texts: tf.Tensor, max_tokens: int) -> tf.RaggedTensor:
     # a megabyte of text costs no more than the part that can be kept
     texts = tf.strings.substr(texts, 0, max_tokens * _BYTES_PER_TOKEN)
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+    texts = tf.strings.regex_replace(texts, *_NUL)  # at which lower() would cut the text
     texts = tf.strings.lower(texts, encoding="utf-8")
     for pattern, replacement in REPLACE:
         texts = tf.strings.regex_replace(texts, pattern, replacement)

@@ -29,9 +29,7 @@ def report(
     version: Annotated[
         int | None, typer.Option(help="Whose requests. Default: the version that answered the newest.")
     ] = None,
-    window: Annotated[
-        str, typer.Option(help="The newest requests by number (1000) or age (30m, 24h, 7d).")
-    ] = "1000",
+    window: Annotated[str, typer.Option(help="The newest requests by number (1000) or age (30m, 24h, 7d).")] = "1000",
     html: Annotated[Path | None, typer.Option(help="Also write the report, with figures, here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

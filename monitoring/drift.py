@@ -177,9 +177,7 @@ def _clean_statistics(profile: ReferenceProfile, n: int) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-def _movers(
-    variable: Tokens, window: np.ndarray, reference: np.ndarray, noise: float
-) -> tuple[Movers, Movers]:
+def _movers(variable: Tokens, window: np.ndarray, reference: np.ndarray, noise: float) -> tuple[Movers, Movers]:
     """The tokens that moved most, up and down, on the scale where chance moves all of them alike.
 
     The arcsine of a share's root has the standard deviation 1 / (2 sqrt(n)) whatever the share; `noise` is

@@ -70,9 +70,7 @@ def _section(feature: drift.Feature) -> str:
     else:
         shares = "shares" if feature.kind == "categorical" else "texts_with"
         names = list(feature.reference[shares])
-        before, now = (
-            [side[shares][name] for name in names] for side in (feature.reference, feature.current)
-        )
+        before, now = ([side[shares][name] for name in names] for side in (feature.reference, feature.current))
         if moved := [*feature.rose, *feature.fell]:
             names, before, now = (list(column) for column in zip(*moved, strict=True))
         at = np.arange(len(names))

@@ -75,9 +75,7 @@ class ReferenceProfile:
         """
         rows = {name: len(array) for name, array in [*inputs.items(), *outputs.items()]}
         if len(set(rows.values())) != 1 or 0 in rows.values():
-            raise ValueError(
-                f"Inputs and outputs must have the same number of rows, at least 1. Received: {rows}"
-            )
+            raise ValueError(f"Inputs and outputs must have the same number of rows, at least 1. Received: {rows}")
         n = next(iter(rows.values()))
         # Shuffled, so that the files say nothing about the data's order.
         keep = np.random.default_rng(0).permutation(n)[:MAX_RECORDS]
@@ -115,14 +113,9 @@ class ReferenceProfile:
     @cached_property
     def means(self) -> dict[str, np.ndarray]:
         """Each variable's mean indicator vector over the reference."""
-        return {
-            name: variable.indicators(self.codes[name]).mean(axis=0)
-            for name, variable in self.variables.items()
-        }
+        return {name: variable.indicators(self.codes[name]).mean(axis=0) for name, variable in self.variables.items()}
 
-    def measure(
-        self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> dict[str, Values]:
         """The value of each variable for n records of live traffic, as `build` derived the reference's."""
         return _measure(self.features, inputs, outputs, self.vocabulary)
 

@@ -69,9 +69,7 @@ class Report:
         }
 
 
-def drift_report(
-    model: str, *, store: Path, requests: Path, window: Window, version: int | None = None
-) -> Report:
+def drift_report(model: str, *, store: Path, requests: Path, window: Window, version: int | None = None) -> Report:
     """Compares a version's logged requests with that version's reference profile.
 
     Args:

@@ -119,9 +119,7 @@ class RequestLog:
         chosen = (r for r in self._requests() if r.version == version and r.time_ns >= since)
         return heapq.nlargest(window.requests, chosen)
 
-    def read(
-        self, requests: Sequence[Request], inputs: Sequence[str], outputs: Sequence[str]
-    ) -> Iterator[Batch]:
+    def read(self, requests: Sequence[Request], inputs: Sequence[str], outputs: Sequence[str]) -> Iterator[Batch]:
         """Reads the named tensors of Predict requests and of their responses.
 
         A request may carry several records. Reading stops at `MAX_RECORDS` of them. Memory holds a file's
@@ -200,9 +198,7 @@ class RequestLog:
                 for number, line in enumerate(lines):
                     cells = line.rstrip("\n").split("\t")
                     if line.endswith("\n") and len(cells) == 4 and cells[0].isdigit() and cells[1].isdigit():
-                        yield Request(
-                            int(cells[0]), path.with_suffix(".tfrecord"), number, int(cells[1]), *cells[2:]
-                        )
+                        yield Request(int(cells[0]), path.with_suffix(".tfrecord"), number, int(cells[1]), *cells[2:])
 
 
 def _parts(

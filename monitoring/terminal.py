@@ -14,9 +14,7 @@ def print_report(report: Report, console: Console) -> None:
     """Prints the verdict, what was compared, and a table of the features."""
     comparison = report.comparison
     colour = "red" if comparison.drift else "green" if comparison.p_value is not None else "yellow"
-    console.print(
-        f"[bold]{escape(report.model)}[/] version {report.version}: [bold {colour}]{report.verdict}[/]"
-    )
+    console.print(f"[bold]{escape(report.model)}[/] version {report.version}: [bold {colour}]{report.verdict}[/]")
     for line in notes(report):
         console.print(line, style="dim")
     if comparison.features:

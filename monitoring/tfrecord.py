@@ -32,9 +32,7 @@ def spans(buffer: bytes | mmap) -> list[tuple[int, int]]:
 def intact(buffer: bytes | mmap, records: Sequence[tuple[int, int]]) -> list[bool]:
     """Whether the data of each record agrees with its checksum."""
     crcs = crc32c([buffer[start:end] for start, end in records])
-    return [
-        _masked(crc) == _CRC.unpack_from(buffer, end)[0] for crc, (_, end) in zip(crcs, records, strict=True)
-    ]
+    return [_masked(crc) == _CRC.unpack_from(buffer, end)[0] for crc, (_, end) in zip(crcs, records, strict=True)]
 
 
 def crc32c(messages: Sequence[bytes]) -> list[int]:

@@ -34,9 +34,7 @@ class TokenSets:
 
     @staticmethod
     def concatenate(parts: Sequence["TokenSets"]) -> "TokenSets":
-        return TokenSets(
-            np.concatenate([part.ids for part in parts]), np.concatenate([part.sizes for part in parts])
-        )
+        return TokenSets(np.concatenate([part.ids for part in parts]), np.concatenate([part.sizes for part in parts]))
 
 
 def split(texts: Iterable[str | bytes], spec: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -1,28 +1,41 @@
 """Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2)."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+_BOUNDS = (0.0, 20.0)
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature T for which softmax(logits / T) has the least log loss.
+
+def fit_temperatures(paths: Sequence[np.ndarray], labels: np.ndarray) -> list[float]:
+    """Inverse temperatures b for which softmax(b_1 z_1 + b_2 z_2 + ...) has the least log loss.
+
+    With a single path this is temperature scaling. Where a model adds the logits of several paths, each
+    path is as overconfident as it has overfitted, so each has a temperature of its own.
 
     Args:
-        logits: float `[records, classes]`, of data the model was not trained on.
+        paths: logits z, each float `[records, classes]`, of data the model was not trained on.
         labels: int `[records]`.
 
     Returns:
-        T, between 0.05 and 20. No prediction changes its class.
+        One inverse temperature a path, between 0 and 20.
 
     Example:
-        >>> fit_temperature(np.array([[9.0, 0.0]] * 4), np.array([0, 0, 0, 1])) > 1
+        >>> fit_temperatures([np.array([[9.0, 0.0]] * 4)], np.array([0, 0, 0, 1]))[0] < 1
         True
     """
+    logits = np.stack(paths).astype(np.float64)  # [P, N, C]
+    rows = np.arange(len(labels))
 
-    def loss(log_temperature: float) -> float:
-        log_probabilities = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -float(np.mean(np.take_along_axis(log_probabilities, labels[:, None], axis=1)))
+    def loss(inverse: np.ndarray) -> tuple[float, np.ndarray]:
+        log_probabilities = log_softmax(np.tensordot(inverse, logits, axes=1), axis=1)  # [N, C]
+        residual = np.exp(log_probabilities)
+        residual[rows, labels] -= 1
+        gradient = np.einsum("pnc,nc->p", logits, residual) / len(labels)
+        return -float(log_probabilities[rows, labels].mean()), gradient
 
-    result = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
-    return float(np.exp(result.x))
+    start = np.ones(len(paths))
+    result = minimize(loss, start, jac=True, bounds=[_BOUNDS] * len(paths), method="L-BFGS-B")
+    return result.x.tolist()

@@ -1,6 +1,7 @@
 """`unroll train`, `evaluate`, `models`, `promote`, `rollback`, `ui` and `demo`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,7 @@ from workspace import Workspace
 
 app = typer.Typer()
 
-Home = Annotated[
-    Path, typer.Option("--home", envvar="UNROLL_HOME", help="Folder of everything that is written.")
-]
+Home = Annotated[Path, typer.Option("--home", envvar="UNROLL_HOME", help="Folder of everything that is written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 HOME = Path("workspace")
 
@@ -144,9 +143,7 @@ def rollback(name: Annotated[str, typer.Argument(help="Name of the model.")], ho
 
 
 @app.command()
-def ui(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000, home: Home = HOME
-) -> None:
+def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000, home: Home = HOME) -> None:
     """Open MLflow's pages on the workspace."""
     from pipelines.tracking import serve_ui
 
@@ -161,7 +158,7 @@ def demo(home: Home = HOME) -> None:
     run(Workspace(home))
 
 
-def _metrics_table(title: str, metrics: dict[str, float]) -> Table:
+def _metrics_table(title: str, metrics: Mapping[str, float]) -> Table:
     """One row a metric, one column a split and group."""
     columns: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -65,7 +65,9 @@ def demo(workspace: Workspace) -> None:
                 "300 paragraphs of Python's manual": _watch(client, _manual(), workspace, progress),
             }
     accuracy = Table("test accuracy", *(group for group, _ in _accuracies(trained.metrics)))
-    accuracy.add_row(f"{NAME} version {trained.registered.version}", *(f"{v:.3f}" for _, v in _accuracies(trained.metrics)))
+    accuracy.add_row(
+        f"{NAME} version {trained.registered.version}", *(f"{v:.3f}" for _, v in _accuracies(trained.metrics))
+    )
     console.print(accuracy)
     table = Table("asked over gRPC", "answer", "score")
     for text, label, score in zip(_QUESTIONS, answers["label"], answers["score"], strict=True):
@@ -90,9 +92,13 @@ def demo(workspace: Workspace) -> None:
     )
 
 
-def _accuracies(metrics: dict[str, float]) -> list[tuple[str, float]]:
+def _accuracies(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
     prefix = "test/accuracy"
-    return [(key.removeprefix(prefix).strip("/") or "all", value) for key, value in metrics.items() if key.startswith(prefix)]
+    return [
+        (key.removeprefix(prefix).strip("/") or "all", value)
+        for key, value in metrics.items()
+        if key.startswith(prefix)
+    ]
 
 
 @contextmanager
@@ -127,10 +133,8 @@ def _watch(client: "serving.Client", texts: Sequence[str | bytes], workspace: Wo
     sent = datetime.now(UTC)
     with progress.stage("comparing with the reference"):
         while True:  # the log is written behind the requests' backs
-            report = drift_report(
-                NAME, store=workspace.store, requests=workspace.requests, window=Window(len(texts))
-            )
-            if report.requests == len(texts) and (sent - report.last).total_seconds() < 1 or _late(sent):
+            report = drift_report(NAME, store=workspace.store, requests=workspace.requests, window=Window(len(texts)))
+            if (report.requests == len(texts) and (sent - report.last).total_seconds() < 1) or _late(sent):
                 return report
             time.sleep(0.1)
 

@@ -85,7 +85,7 @@ A {self.task} model trained by Unroll. MLflow run {self.run_id}.
 
 ## Metrics
 
-Measured through the exported graph. The temperature and the epoch were chosen on the validation part; the
+Measured through the exported graph. The temperatures and the epoch were chosen on the validation part; the
 test part was used once, for this table.
 
 | metric | value |

@@ -18,7 +18,6 @@ from pipelines.progress import Progress, Stage
 from pipelines.task import Task
 
 
-
 @dataclass
 class History:
     """How a run went so far; what a checkpoint keeps beside the weights.
@@ -41,7 +40,7 @@ def fit(
     model: keras.Model,
     checkpoint: Path,
     progress: Progress,
-    on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, metrics: None,
+    on_epoch: Callable[[dict[str, float], int], None] = lambda metrics, epoch: None,
 ) -> History:
     """Trains until the epochs, the patience or the minutes of the configuration are used up.
 
@@ -54,7 +53,7 @@ def fit(
         model: built, untrained; holds the weights of the best epoch on return.
         checkpoint: file to write and go on from.
         progress: where to show it.
-        on_epoch: called with each epoch's number (from 0) and metrics.
+        on_epoch: called with each epoch's metrics and number, from 0.
 
     Returns:
         The history of all epochs, those before a resumption included.
@@ -82,7 +81,7 @@ def fit(
             history.best = epoch
             best = [np.asarray(variable) for variable in model.variables]
         save_checkpoint(checkpoint, dataclasses.asdict(history), {**state.arrays(), "best": best or []})
-        on_epoch(epoch, metrics)
+        on_epoch(metrics, epoch)
     history.ended = ended
     for variable, value in zip(model.variables, best or [], strict=True):
         variable.assign(value)

@@ -153,9 +153,7 @@ def columns(section: LabelledTextSection) -> list[str]:
 
 def stream(section: LabelledTextSection, data: str) -> Iterator[Batch]:
     """Batches of the named columns."""
-    return read_records(
-        find_files(data), columns(section), delimiter=section.delimiter, encoding=section.encoding
-    )
+    return read_records(find_files(data), columns(section), delimiter=section.delimiter, encoding=section.encoding)
 
 
 @dataclass(frozen=True)

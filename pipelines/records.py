@@ -1,5 +1,6 @@
 """Raw records from CSV, TSV, JSONL and Parquet files, a batch at a time."""
 
+import codecs
 import glob
 import gzip
 import hashlib
@@ -110,9 +111,9 @@ def _require(columns: Sequence[str], present: Sequence[str], file: Path) -> None
             )
 
 
-def _undecodable(file: Path, encoding: str) -> UserError:
+def _undecodable(file: Path, encoding: str, guess: str = "latin-1") -> UserError:
     return UserError(
-        f"{file}: is not {encoding} text. Name its encoding, as in --set data.encoding=latin-1, or convert it"
+        f"{file}: is not {encoding} text. Name its encoding, as in --set data.encoding={guess}, or convert it"
     )
 
 
@@ -125,6 +126,9 @@ def _texts(column: pa.Array) -> list[str | None]:
 def _read_csv(file: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[Batch]:
     if file.stat().st_size == 0:
         raise UserError(f"{file}: is empty. It needs a header line and records")
+    with file.open("rb") as stream:
+        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and encoding == "utf-8":
+            raise _undecodable(file, encoding, "utf-16")
     parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=encoding, use_threads=False)
     as_text = pa.csv.ConvertOptions(
@@ -154,9 +158,9 @@ def _read_jsonl(file: Path, columns: Sequence[str], encoding: str) -> Iterator[B
     batch: Batch = {name: [] for name in columns}
     number = 0
     try:
-        with gzip.open(file, "rt", encoding=encoding) if file.suffix == ".gz" else file.open(
-            encoding=encoding
-        ) as lines:
+        with (
+            gzip.open(file, "rt", encoding=encoding) if file.suffix == ".gz" else file.open(encoding=encoding) as lines
+        ):
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue

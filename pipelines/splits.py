@@ -92,7 +92,12 @@ class RecordIndex:
     ) -> None:
         """Adds records numbered from `first_row`; one without text or label is passed over."""
         rows = (
-            (hashlib.md5(text.strip().encode(), usedforsecurity=False).digest(), row, SPLITS.index(split), label)
+            (
+                hashlib.md5(text.strip().encode(), usedforsecurity=False).digest(),
+                row,
+                SPLITS.index(split),
+                label,
+            )
             for row, (text, label, split) in enumerate(zip(texts, labels, splits, strict=True), first_row)
             if text and text.strip() and label is not None
         )

@@ -189,9 +189,7 @@ class Tracking:
             task=version.tags.get("unroll.task", ""),
             run_id=version.run_id or "",
             metrics={
-                key.removeprefix(prefix): float(value)
-                for key, value in version.tags.items()
-                if key.startswith(prefix)
+                key.removeprefix(prefix): float(value) for key, value in version.tags.items() if key.startswith(prefix)
             },
             created=version.creation_timestamp,
         )
@@ -242,10 +240,12 @@ class Run:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
             source = resolve_dataset_source(dataset)
-        self._mlflow.log_input(MetaDataset(source, name=Path(dataset).name, digest=digest[:36]), context="training")
+        described = MetaDataset(source, name=Path(dataset).name, digest=digest[:36])  # type: ignore[abstract]
+        self._mlflow.log_input(described, context="training")
 
-    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
-        self._mlflow.log_metrics(dict(values), step=step, synchronous=step is None)
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Records numbers; the run's end waits until they are written."""
+        self._mlflow.log_metrics(dict(values), step=step, synchronous=False)
 
     def figures(self, figures: "Mapping[str, Figure]") -> None:
         for name, figure in figures.items():
@@ -289,7 +289,11 @@ def serve_ui(workspace: Workspace, port: int) -> None:
         except OSError:
             raise UserError(f"port {port} is in use. Choose another with --port") from None
     workspace.home.mkdir(parents=True, exist_ok=True)
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", **os.environ}
+    environment = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        **os.environ,
+    }
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--backend-store-uri", workspace.tracking_uri]
     command += ["--artifacts-destination", str(workspace.artifacts.resolve())]

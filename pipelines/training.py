@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Trained:
     path: Path
     promoted: bool
     seconds: float
-    metrics: dict[str, float]
+    metrics: Mapping[str, float]
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -56,7 +56,7 @@ class Trained:
             "run_id": self.registered.run_id,
             "path": str(self.path),
             "seconds": round(self.seconds, 1),
-            "metrics": self.metrics,
+            "metrics": dict(self.metrics),
         }
 
 
@@ -101,7 +101,7 @@ def train(
             card, figures = _evaluate(problem, exported, card, data, progress)
             with progress.stage("recording in MLflow"):
                 training = {"training/seconds": history.seconds, "training/epochs": len(history.epochs)}
-                run.metrics(card.metrics | training)
+                run.metrics({**card.metrics, **training}, len(history.epochs))
                 run.figures({"learning_curve.png": plots.learning_curve(history.epochs, history.best, task.monitor)})
                 run.figures(problem.figures(model) | figures)
                 version = tracking.register(name, task.name, run.run_id, exported.directory, card.metrics)
@@ -131,7 +131,7 @@ def _fit(problem: Task, checkpoint: Path, run: Run, progress: Progress) -> tuple
     keras.utils.set_random_seed(config.seed)
     with _dtype_policy("mixed_float16" if config.mixed_precision else "float32"):
         model = problem.build()
-    history = fit(problem, model, checkpoint, progress, lambda epoch, metrics: run.metrics(metrics, epoch))
+    history = fit(problem, model, checkpoint, progress, run.metrics)
     progress.line(f"Training ended: {history.ended}. Epoch {history.best + 1} is kept.")
     return model, history
 

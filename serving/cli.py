@@ -41,9 +41,7 @@ def serve(
     ] = 1,
     request_log: Annotated[
         Path | None,
-        typer.Option(
-            "--request_log", help="Folder of the request log, instead of the workspace's requests/."
-        ),
+        typer.Option("--request_log", help="Folder of the request log, instead of the workspace's requests/."),
     ] = None,
     request_log_sampling: Annotated[
         float,
@@ -58,10 +56,10 @@ def serve(
     """Serve the store's models over TensorFlow Serving's gRPC API. SIGTERM drains and stops."""
     import logging
 
-    # The libraries' own start-up chatter; set either variable to see it.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from serving.quiet import import_tensorflow
 
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import_tensorflow()
     from serving.batching import BatchingParameters
     from serving.request_log import RequestLogParameters
     from serving.server import ServerParameters
@@ -94,9 +92,7 @@ def predict(
     name: Annotated[str, typer.Argument(help="The model.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--input", help="A text, a file with a text a line, or - for standard input. Repeatable."
-        ),
+        typer.Option("--input", help="A text, a file with a text a line, or - for standard input. Repeatable."),
     ] = None,
     server: Annotated[str, typer.Option(help="The server's host:port.")] = "127.0.0.1:8500",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -138,9 +134,7 @@ def _texts(inputs: list[str]) -> list[str]:
             try:
                 texts += Path(given).read_text(encoding="utf-8").splitlines()
             except UnicodeDecodeError as error:
-                raise UserError(
-                    f"--input {given}: not UTF-8 at byte {error.start}. Convert it first."
-                ) from None
+                raise UserError(f"--input {given}: not UTF-8 at byte {error.start}. Convert it first.") from None
         else:
             texts.append(given)
     if not texts:

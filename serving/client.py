@@ -128,11 +128,7 @@ class Client:
         infos = self._signature(signature).inputs
         for name, values in inputs.items():
             array = tensors.from_python(values)
-            if (
-                name in infos
-                and array.dtype.kind in "biuf"
-                and (array.size == 0 or infos[name].dtype != object)
-            ):
+            if name in infos and array.dtype.kind in "biuf" and (array.size == 0 or infos[name].dtype != object):
                 array = array.astype(infos[name].dtype, casting="unsafe" if array.size == 0 else "same_kind")
             request.inputs[name].MergeFromString(tensors.encode(array))
         request_id = request_id or uuid.uuid4().hex
@@ -143,8 +139,7 @@ class Client:
                 self._signatures.clear()  # a new version may take other types
             raise
         prediction = Prediction(
-            (name, _readable(name, tensors.decode(response.outputs[name])))
-            for name in sorted(response.outputs)
+            (name, _readable(name, tensors.decode(response.outputs[name]))) for name in sorted(response.outputs)
         )
         prediction.version = response.model_spec.version.value
         prediction.request_id = request_id
@@ -237,9 +232,7 @@ class Client:
     def _call(self, method: str, request: Any, response_class: Any, request_id: str | None = None) -> Any:
         request_id = request_id or uuid.uuid4().hex
         if method not in self._methods:
-            self._methods[method] = self._channel.unary_unary(
-                method, response_deserializer=response_class.FromString
-            )
+            self._methods[method] = self._channel.unary_unary(method, response_deserializer=response_class.FromString)
         message = request.SerializeToString()
         give_up = time.monotonic() + self.timeout
         for attempt in range(1, _ATTEMPTS + 1):
@@ -287,9 +280,7 @@ def _example(features: Mapping[str, Any]) -> Any:
         values = value if isinstance(value, list | tuple | np.ndarray) else [value]
         feature = example.features.feature[name]
         if all(isinstance(item, str | bytes) for item in values):
-            feature.bytes_list.value.extend(
-                item.encode() if isinstance(item, str) else item for item in values
-            )
+            feature.bytes_list.value.extend(item.encode() if isinstance(item, str) else item for item in values)
         elif all(isinstance(item, int | np.integer) for item in values):
             feature.int64_list.value.extend(int(item) for item in values)
         else:

@@ -64,19 +64,14 @@ def classify_feeds(signature: Signature, request_input: Any) -> Feeds:
         StatusError: INVALID_ARGUMENT, or FAILED_PRECONDITION for a signature that names no such input.
     """
     if signature.method != CLASSIFY:
-        raise invalid(
-            f"Expected classification signature method_name to be {CLASSIFY}. Was: {signature.method}"
-        )
+        raise invalid(f"Expected classification signature method_name to be {CLASSIFY}. Was: {signature.method}")
     if len(signature.inputs) != 1:
         raise invalid("Expected one input Tensor.")
     # Messages that follow one another in one buffer merge, so the context goes in front of each example.
     context = request_input.example_list_with_context.context.SerializeToString()
     examples = [
         *(example.SerializeToString() for example in request_input.example_list.examples),
-        *(
-            context + example.SerializeToString()
-            for example in request_input.example_list_with_context.examples
-        ),
+        *(context + example.SerializeToString() for example in request_input.example_list_with_context.examples),
     ]
     if not examples:
         raise invalid("Input is empty.")

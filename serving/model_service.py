@@ -33,9 +33,7 @@ class ModelService:
         try:
             request = protos.GetModelStatusRequest.FromString(message)
         except DecodeError:
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT, "The request is not a GetModelStatusRequest message"
-            )
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request is not a GetModelStatusRequest message")
         if not request.HasField("model_spec"):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
         spec = request.model_spec
@@ -43,14 +41,10 @@ class ModelService:
         if spec.HasField("version"):
             version = spec.version.value
             if version not in states:
-                await context.abort(
-                    grpc.StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}"
-                )
+                await context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}")
             states = {version: states[version]}
         if not states:
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}"
-            )
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
         response = protos.GetModelStatusResponse()
         for version, state in states.items():
             status = response.model_version_status.add()

@@ -56,9 +56,7 @@ class PredictionService:
             name = request.model_spec.signature_name or DEFAULT_SIGNATURE
             signature = servable.signatures.get(name)
             if signature is None:
-                raise StatusError(
-                    grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
-                )
+                raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
             feeds = predict_feeds(signature, request.inputs)
             outputs = _selected(signature, request.output_filter)
             return servable, signature, feeds, lambda arrays: _predict_outputs(outputs, arrays)
@@ -101,9 +99,7 @@ class PredictionService:
         spec = servable.model_spec(signature)
         response = answer + wire.block(spec_field, spec)
         if self._log and self._log.sampled(request_id):
-            self._log.add(
-                Entry(time_ns, servable.name, servable.version, request_id, method, spec, message, response)
-            )
+            self._log.add(Entry(time_ns, servable.name, servable.version, request_id, method, spec, message, response))
         return response
 
     async def _get_model_metadata(self, message: bytes, context: Any) -> bytes:
@@ -163,9 +159,7 @@ def _selected(signature: Signature, output_filter: Any) -> list[tuple[int, bytes
 
 
 def _predict_outputs(outputs: list[tuple[int, bytes]], arrays: Arrays) -> bytes:
-    entries = (
-        wire.block(1, alias) + wire.block(2, tensors.encode(arrays[position])) for position, alias in outputs
-    )
+    entries = (wire.block(1, alias) + wire.block(2, tensors.encode(arrays[position])) for position, alias in outputs)
     return wire.blocks(1, entries)
 
 

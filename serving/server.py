@@ -72,9 +72,7 @@ def serve(
     asyncio.run(_serve(store, parameters, on_ready))
 
 
-async def _serve(
-    store: Store, parameters: ServerParameters, on_ready: Callable[[int, dict[str, int]], None]
-) -> None:
+async def _serve(store: Store, parameters: ServerParameters, on_ready: Callable[[int, dict[str, int]], None]) -> None:
     if not store.models():
         raise UserError(
             f"{store.root}: no model to serve. Train one with `unroll train`, or put one there with "
@@ -89,9 +87,7 @@ async def _serve(
         maximum_concurrent_rpcs=parameters.max_concurrent_rpcs,
     )
     healths = health.aio.HealthServicer()
-    versions = Versions(
-        store, parameters.batching, parameters.intra_op, parameters.inter_op, _health_setter(healths)
-    )
+    versions = Versions(store, parameters.batching, parameters.intra_op, parameters.inter_op, _health_setter(healths))
     port = _listen(server, parameters)
     await versions.poll()
     if not versions.serving:

@@ -30,9 +30,7 @@ _FIELDS: dict[str, tuple[Any, str, int]] = {
     "DT_UINT32": (np.uint32, "uint32_val", 16),
     "DT_UINT64": (np.uint64, "uint64_val", 17),
 }
-_BY_NUMBER = {
-    protos.DataType.Value(name): (np.dtype(dtype), field) for name, (dtype, field, _) in _FIELDS.items()
-}
+_BY_NUMBER = {protos.DataType.Value(name): (np.dtype(dtype), field) for name, (dtype, field, _) in _FIELDS.items()}
 _BY_DTYPE = {
     np.dtype(dtype): (wire.integer(1, protos.DataType.Value(name)), field_number)
     for name, (dtype, _, field_number) in _FIELDS.items()
@@ -46,11 +44,7 @@ def dtype_of(data_type: int) -> np.dtype[Any]:
 
 def data_type_of(dtype: np.dtype[Any]) -> str:
     """TensorFlow's name of a numpy dtype, as its messages say it: "float", "int64", "string"."""
-    return next(
-        name.removeprefix("DT_").lower()
-        for name, (known, _, _) in _FIELDS.items()
-        if np.dtype(known) == dtype
-    )
+    return next(name.removeprefix("DT_").lower() for name, (known, _, _) in _FIELDS.items() if np.dtype(known) == dtype)
 
 
 def decode(proto: Any) -> NDArray[Any]:

@@ -122,9 +122,7 @@ class Versions:
                 wanted = f"Specific({spec.name}, {spec.version.value})"
                 raise StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
         elif current is None:
-            raise StatusError(
-                grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({spec.name})"
-            )
+            raise StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({spec.name})")
         assert current is not None
         return current
 

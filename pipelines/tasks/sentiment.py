@@ -13,10 +13,11 @@ from pydantic import Field
 import monitoring
 from errors import UserError
 from models import text
-from models.classifier import TextClassifier
+from models.classifier import TextClassifier, both_ends, token_counts, total
 from models.text import RESERVED, Tokenizer
+from monitoring.features import Feature
 from pipelines import labelled_text, plots
-from pipelines.calibration import fit_temperature
+from pipelines.calibration import fit_temperatures
 from pipelines.config import Section, TaskConfig, TrainSection
 from pipelines.labelled_text import Facts, LabelledTextSection
 from pipelines.metrics import classification_metrics
@@ -37,6 +38,7 @@ class SentimentModelSection(Section):
     cell: Literal["rnn", "lstm", "gru", "tcn"] = "gru"
     units: int = Field(64, ge=1, le=4096)
     layers: int = Field(1, ge=1, le=16)
+    members: int = Field(1, ge=1, le=32, description="encoders whose answers are averaged")
     bidirectional: bool = True
     residual: bool = False
     embedding: int = Field(64, ge=1, le=4096, description="features of a word")
@@ -54,10 +56,15 @@ class SentimentModelSection(Section):
     encoder_loss: float = Field(1.0, ge=0, description="weight of the encoder's own loss")
 
 
+class SentimentTrainSection(TrainSection):
+    epochs: int = Field(3, ge=1)
+    learning_rate: float = Field(2e-3, gt=0, le=10)
+
+
 class SentimentConfig(TaskConfig):
     data: LabelledTextSection = LabelledTextSection()
     model: SentimentModelSection = SentimentModelSection()
-    train: TrainSection = TrainSection()
+    train: SentimentTrainSection = SentimentTrainSection()
 
 
 @register
@@ -137,7 +144,7 @@ class Sentiment(Task):
         )
         model(tf.ones([1, 1], tf.int32))
         if model.evidence is not None:
-            model.evidence.ratios.assign(np.load(self.directory / "log_count_ratios.npy"))
+            model.evidence.set_ratios(np.load(self.directory / "log_count_ratios.npy"))
         return model
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -151,12 +158,12 @@ class Sentiment(Task):
         )
 
     def servable(self, model: keras.Model) -> Servable:
-        temperature = fit_temperature(*self._validation_logits(model))
+        weights = self._calibrate(model)
         tokenizer = Tokenizer(labelled_text.vocabulary_table(self.directory), self.config.model.max_tokens)
         names = tf.constant(self._names)
 
         def probabilities(texts: tf.Tensor) -> tf.Tensor:
-            return tf.nn.softmax(model(tokenizer(texts))["logits"] / temperature)  # [B, C]
+            return tf.nn.softmax(total(model(tokenizer(texts)), weights))  # [B, C]
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
         def serving_default(text):
@@ -189,16 +196,21 @@ class Sentiment(Task):
             ).SerializeToString()
             for one in texts
         ]
-        warmup = [("serving_default", {"text": texts}), ("classify", {"inputs": np.array(examples, object)})]
+        warmup: list[tuple[str, Arrays]] = [
+            ("serving_default", {"text": texts}),
+            ("classify", {"inputs": np.array(examples, object)}),
+        ]
         return Servable(module, signatures, warmup)
 
-    def _validation_logits(self, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
-        batches = [
-            (model.predict_on_batch(ids)["logits"], labels.numpy())
-            for ids, labels in self.validation_batches()
-        ]
-        logits, labels = zip(*batches, strict=True)
-        return np.concatenate(logits), np.concatenate(labels)
+    def _calibrate(self, model: TextClassifier) -> list[float]:
+        """Weights of the encoders' mean and of the linear path, from the validation part."""
+        answers, labels = zip(
+            *((model.predict_on_batch(ids), labels) for ids, labels in self.validation_batches()), strict=True
+        )
+        paths = [np.concatenate([answer["encoders"].mean(axis=1) for answer in answers])]
+        if model.evidence is not None:
+            paths.append(np.concatenate([answer["evidence"] for answer in answers]))
+        return [*fit_temperatures(paths, np.concatenate(labels)), 0.0][:2]
 
     def held_back(self, data: str, part: str) -> Iterator[Arrays]:
         with RecordIndex.open(self.directory / "index.sqlite") as index:
@@ -269,7 +281,7 @@ class Sentiment(Task):
             "split": text.SPLIT,
             "vocabulary": "assets/vocabulary.txt",
         }
-        features = [
+        features: list[Feature] = [
             monitoring.TextFeature("text", tokenizer),
             monitoring.NumericFeature("score"),
             monitoring.CategoricalFeature("label"),
@@ -279,13 +291,13 @@ class Sentiment(Task):
         )
 
     def figures(self, model: keras.Model) -> dict[str, Any]:
-        norms: list[np.ndarray] = []
+        encoder, norms = model.encoders[0], []
         for ids, labels in self.validation_batches().take(_GRADIENT_BATCHES):
-            lengths = tf.math.count_nonzero(ids, axis=1, dtype=tf.int32)
+            ends, lengths = both_ends(ids, token_counts(ids), self.config.model.encoder_tokens)
             with tf.GradientTape() as tape:
-                embedded = model.embedding(ids)
+                embedded = encoder.embedding(ends)
                 tape.watch(embedded)
-                logits = model.classify(embedded, lengths)
+                logits = encoder.classify(embedded, lengths)
                 loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             by_step = tf.norm(tape.gradient(loss, embedded), axis=-1).numpy()  # [B, T]
             norms += [row[:length] for row, length in zip(by_step, lengths.numpy(), strict=True)]

@@ -80,9 +80,7 @@ def test_predict_answers_in_typed_fields_with_the_resolved_spec(stub: Any) -> No
     assert response.model_spec.signature_name == "serving_default"
     assert list(response.outputs["label"].string_val) == [b"positive", b"negative", b"unknown"]
     assert list(response.outputs["score"].float_val) == [4, 3, 6]
-    np.testing.assert_array_equal(
-        tf.make_ndarray(response.outputs["probabilities"]), [[4, -4], [3, -3], [6, -6]]
-    )
+    np.testing.assert_array_equal(tf.make_ndarray(response.outputs["probabilities"]), [[4, -4], [3, -3], [6, -6]])
     assert not response.outputs["score"].tensor_content
 
 
@@ -158,9 +156,7 @@ def test_output_filter_chooses_the_outputs(stub: Any) -> None:
     assert set(stub.Predict(filtered("score"), timeout=20).outputs) == {"score"}
 
 
-@pytest.mark.parametrize(
-    "text", [b"", "\N{SNOWMAN}\N{PILE OF POO}".encode(), b"\xff\xfe\x00", b"x" * 1_000_000]
-)
+@pytest.mark.parametrize("text", [b"", "\N{SNOWMAN}\N{PILE OF POO}".encode(), b"\xff\xfe\x00", b"x" * 1_000_000])
 def test_any_bytes_are_a_text(stub: Any, text: bytes) -> None:
     response = stub.Predict(text_request(text), timeout=20)
     assert list(response.outputs["score"].float_val) == [len(text)]
@@ -196,9 +192,7 @@ def classification_request(*texts: str, signature: str = "classify") -> Any:
 
 def test_classify(stub: Any) -> None:
     response = stub.Classify(classification_request("good", "bad"), timeout=20)
-    answers = [
-        [(entry.label, entry.score) for entry in row.classes] for row in response.result.classifications
-    ]
+    answers = [[(entry.label, entry.score) for entry in row.classes] for row in response.result.classifications]
     assert answers == [[("positive", 4), ("good", -4)], [("negative", 3), ("bad", -3)]]
     assert response.model_spec.signature_name == "classify"
     assert response.model_spec.version.value == 1

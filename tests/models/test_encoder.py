@@ -162,5 +162,5 @@ def test_receptive_field_is_what_the_gradient_reaches(layers, kernel_size):
 
 
 def test_an_unknown_cell_is_refused_by_name():
-    with pytest.raises(ValueError, match="cell must be one of rnn, lstm, gru, tcn. Received: cell='gur'"):
+    with pytest.raises(ValueError, match=r"cell must be one of rnn, lstm, gru, tcn. Received: cell='gur'"):
         encoder("gur", 4)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.classifier import TextClassifier, both_ends
-from models.ngrams import log_count_ratios, ngram_features
+from models.classifier import TextClassifier, both_ends, total
+from models.ngrams import NgramEvidence, log_count_ratios, ngram_features
 from models.text import Tokenizer, tokenize
 
 
@@ -18,6 +18,7 @@ from models.text import Tokenizer, tokenize
         ("fine\U0001f600\U0001f600", ["fine", "\U0001f600", "\U0001f600"]),
         ("好吃", ["好", "吃"]),
         ("CAFÉ", ["café"]),
+        ("nul\0inside", ["nul", "inside"]),
         ("", ["\ufffd"]),
         (" \n\t ", ["\ufffd"]),
         (b"ab\xff cd", ["ab\ufffd", "cd"]),
@@ -73,14 +74,41 @@ def test_log_count_ratios_of_two_classes_are_wang_and_mannings():
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "tcn"])
 def test_a_text_is_answered_alike_alone_and_beside_a_longer_one(cell):
     keras.utils.set_random_seed(0)
-    model = TextClassifier(
-        50, 3, cell, 8, bidirectional=True, pooling=["last", "mean", "max", "attention"], ngram_buckets=64
-    )
+    poolings = ["last", "mean", "max", "attention"]
+    model = TextClassifier(50, 3, cell, 8, members=2, bidirectional=True, pooling=poolings, ngram_buckets=64)
     row = [4, 9, 3, 1, 7]
     model(tf.constant([row]))
-    evidence = model.evidence
-    evidence.ratios.assign(np.random.default_rng(0).normal(size=evidence.ratios.shape))
-    evidence.weights_.assign(np.random.default_rng(1).normal(size=evidence.ratios.shape))
-    alone = model(tf.constant([row]))["logits"].numpy()[0]
-    together = model(tf.constant([row + [0] * 30, list(range(2, 37))]))["logits"].numpy()[0]
+    model.evidence.weights_.assign(np.random.default_rng(1).normal(size=model.evidence.weights_.shape))
+    alone = total(model(tf.constant([row]))).numpy()[0]
+    together = total(model(tf.constant([row + [0] * 30, list(range(2, 37))]))).numpy()[0]
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_the_linear_path_is_its_sum():
+    layer = NgramEvidence(vocabulary=10, buckets=8, classes=2)
+    ids = tf.constant([[5, 7, 5, 0]])
+    layer(ids, tf.constant([3]))
+    rng = np.random.default_rng(0)
+    weights, ratios, bias = rng.normal(size=(18, 2)), rng.normal(size=(18, 2)), rng.normal(size=2)
+    layer.set_ratios(ratios)
+    layer.weights_.assign(weights)
+    layer.bias.assign(bias)
+    features = [f for f in ngram_features(ids, 10, 8).numpy()[0] if f]
+    assert len(features) == 5, "three words and two pairs"
+    expected = sum(weights[f] * (np.abs(ratios[f]) + 0.3) / 2 for f in features) / np.sqrt(3 / 100) + bias
+    np.testing.assert_allclose(layer(ids, tf.constant([3]))[0], expected, rtol=1e-4)
+
+
+def test_members_are_averaged_and_each_has_its_own_loss():
+    keras.utils.set_random_seed(0)
+    model = TextClassifier(20, 2, "gru", 4, members=3, ngram_buckets=16, encoder_loss=0.5)
+    ids, labels = tf.constant([[3, 4], [5, 6]]), tf.constant([0, 1])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    paths = model(ids)
+
+    def cross_entropy(logits):
+        logits = logits.numpy().astype(float)
+        return np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(2), labels.numpy()])
+
+    expected = cross_entropy(total(paths)) + 0.5 * sum(cross_entropy(paths["encoders"][:, m]) for m in range(3))
+    assert float(model.compute_loss(ids, labels, paths)) == pytest.approx(expected, rel=1e-5)

@@ -27,9 +27,7 @@ class Source:
         words: mean number of words of a short and a long text.
     """
 
-    def __init__(
-        self, seed: int, shift: int = 0, prefix: str = "w", words: tuple[int, int] = (15, 80)
-    ) -> None:
+    def __init__(self, seed: int, shift: int = 0, prefix: str = "w", words: tuple[int, int] = (15, 80)) -> None:
         self.rng = np.random.default_rng(seed)
         self.shift, self.prefix, self.words = shift, prefix, words
         weights = 1 / (np.arange(2400) + 3)

@@ -25,9 +25,7 @@ def test_clean_windows_alarm_at_the_stated_rate(source, build_profile, n):
             p_values.append(result.p_value)
             table += any(feature.drift for feature in result.features)
     alarms = sum(p <= LEVEL for p in p_values)
-    assert alarms <= stats.binom(len(p_values), LEVEL).ppf(0.9999), (
-        f"{alarms} of {len(p_values)} clean windows"
-    )
+    assert alarms <= stats.binom(len(p_values), LEVEL).ppf(0.9999), f"{alarms} of {len(p_values)} clean windows"
     assert table == alarms, "the table of features cries wolf more often than the alarm"
     # A window meets the whole reference, a clean one the rest of it: p may be too large, not too small.
     assert stats.kstest(p_values, "uniform", alternative="greater").pvalue > 1e-3

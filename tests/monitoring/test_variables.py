@@ -61,8 +61,7 @@ def test_tokens_are_hellinger_on_shares_of_texts():
     found = variable.statistic(means(variable, window), means(variable, reference))
     # Hellinger's distance is Euclid's between the roots, over root two.
     each = [
-        np.linalg.norm(np.sqrt([p, 1 - p]) - np.sqrt([q, 1 - q])) / np.sqrt(2)
-        for p, q in ((0.5, 0.75), (0.0, 0.5))
+        np.linalg.norm(np.sqrt([p, 1 - p]) - np.sqrt([q, 1 - q])) / np.sqrt(2) for p, q in ((0.5, 0.75), (0.0, 0.5))
     ]
     assert found == pytest.approx(np.sqrt(np.mean(np.square(each))))
 

@@ -113,9 +113,7 @@ def export_sample(directory: Path, offset: float = 0.0) -> Path:
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "turns")])
         def spin(self, turns: tf.Tensor) -> dict[str, tf.Tensor]:
-            count = tf.while_loop(
-                lambda i: i < tf.reduce_max(turns), lambda i: i + 1, [tf.constant(0, tf.int64)]
-            )
+            count = tf.while_loop(lambda i: i < tf.reduce_max(turns), lambda i: i + 1, [tf.constant(0, tf.int64)])
             return {"turns": turns + 0 * count[0]}
 
     module = Sample()

@@ -96,9 +96,7 @@ def test_cudnn_is_refused(tmp_path: Path) -> None:
         @tf.function(input_signature=[tf.TensorSpec([None, 4, 2], tf.float32, "x")])
         def serve(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
             zeros = tf.zeros((1, tf.shape(x)[0], 3))
-            size = tf.raw_ops.CudnnRNNParamsSize(
-                num_layers=1, num_units=3, input_size=2, T=tf.float32, S=tf.int32
-            )
+            size = tf.raw_ops.CudnnRNNParamsSize(num_layers=1, num_units=3, input_size=2, T=tf.float32, S=tf.int32)
             run = tf.raw_ops.CudnnRNN(input=x, input_h=zeros, input_c=zeros, params=tf.zeros(size))
             return {"y": run.output}
 
@@ -113,9 +111,7 @@ def test_cudnn_is_refused(tmp_path: Path) -> None:
 def test_an_export_never_overwrites(exports: dict[int, Path]) -> None:
     module = Once()
     with pytest.raises(UserError, match="exists already"):
-        export_saved_model(
-            module, {"serving_default": module.serve}, exports[1], name="once", warmup_requests=[]
-        )
+        export_saved_model(module, {"serving_default": module.serve}, exports[1], name="once", warmup_requests=[])
 
 
 def test_the_client_and_the_store_need_no_tensorflow() -> None:
