@@ -1,7 +1,6 @@
 """Token ids on disk as TFRecord shards, read back as length-bucketed batches."""
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import tensorflow as tf
 
 _SHARD_RECORDS = 8192
 _SHUFFLE_RECORDS = 16384
-_CROP_TOKENS = 16
 _BOUNDARIES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 768, 1024, 1536, 2048)
 
 
@@ -53,18 +51,14 @@ class ShardWriter:
         self.records += 1
 
 
-def read_shards(
-    directory: Path, part: str, *, batch_size: int, shuffle_seed: int | None = None, crop: float = 0.0
-) -> tf.data.Dataset:
+def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
     """Batches of records of about the same length.
 
     Args:
         directory: where `ShardWriter` wrote.
         part: the files' stem.
         batch_size: rows of a batch at most.
-        shuffle_seed: decides the order and the crops; None keeps the order on disk.
-        crop: share of the records of which only a random stretch is given, `_CROP_TOKENS` or longer, so
-            that a model trained on long texts also learns to judge a sentence.
+        shuffle_seed: decides the order; None keeps the order on disk.
 
     Returns:
         Dataset of (token ids, int32 `[batch, time]`, padded with 0 to the longest row of the batch; labels,
@@ -77,8 +71,6 @@ def read_shards(
     if shuffle_seed is not None:
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=shuffle_seed)
     dataset = dataset.map(_parse, num_parallel_calls=tf.data.AUTOTUNE)
-    if crop and shuffle_seed is not None:
-        dataset = dataset.enumerate().map(partial(_crop, crop, shuffle_seed), num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.bucket_by_sequence_length(
         lambda tokens, label: tf.size(tokens),
         bucket_boundaries=_BOUNDARIES,
@@ -100,16 +92,3 @@ def _parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     }
     example = tf.io.parse_single_example(serialized, features)
     return tf.io.decode_raw(example["tokens"], tf.int32), tf.cast(example["label"], tf.int32)
-
-
-def _crop(
-    share: float, seed: int, number: tf.Tensor, record: tuple[tf.Tensor, tf.Tensor]
-) -> tuple[tf.Tensor, tf.Tensor]:
-    tokens, label = record
-    length = tf.size(tokens)
-    chance, size, place = tf.unstack(tf.random.stateless_uniform([3], [seed, tf.cast(number, tf.int32)]))
-    # lengths uniform in their logarithm: as many stretches of 16 to 32 tokens as of 256 to 512
-    longest = tf.cast(tf.maximum(length, _CROP_TOKENS), tf.float32)
-    kept = tf.cast(tf.exp(tf.math.log(float(_CROP_TOKENS)) * (1 - size) + tf.math.log(longest) * size), tf.int32)
-    start = tf.cast(place * tf.cast(tf.maximum(length - kept + 1, 1), tf.float32), tf.int32)
-    return tf.cond(chance < share, lambda: tokens[start : start + kept], lambda: tokens), label

@@ -35,17 +35,17 @@ _GRADIENT_BATCHES = 8
 class SentimentModelSection(Section):
     """The classifier; see `models.classifier.TextClassifier`."""
 
-    cell: Literal["rnn", "lstm", "gru", "tcn"] = "gru"
+    cell: Literal["rnn", "lstm", "gru", "tcn"] = "tcn"
     units: int = Field(64, ge=1, le=4096)
-    layers: int = Field(1, ge=1, le=16)
-    members: int = Field(1, ge=1, le=32, description="encoders whose answers are averaged")
-    bidirectional: bool = True
+    layers: int = Field(2, ge=1, le=16)
+    members: int = Field(3, ge=1, le=32, description="encoders whose answers are averaged")
+    bidirectional: bool = False
     residual: bool = False
     embedding: int = Field(64, ge=1, le=4096, description="features of a word")
     dropout: float = Field(0.5, ge=0, lt=1)
-    embedding_dropout: float = Field(0.1, ge=0, lt=1)
+    embedding_dropout: float = Field(0.2, ge=0, lt=1)
     recurrent_dropout: float = Field(0.0, ge=0, lt=1)
-    word_dropout: float = Field(0.1, ge=0, lt=1)
+    word_dropout: float = Field(0.2, ge=0, lt=1)
     kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
     pooling: list[Literal["last", "mean", "max", "attention"]] = Field(["mean", "max"], min_length=1)
     vocabulary_size: int = Field(50_000, ge=1, le=2_000_000)
@@ -57,7 +57,7 @@ class SentimentModelSection(Section):
 
 
 class SentimentTrainSection(TrainSection):
-    epochs: int = Field(3, ge=1)
+    epochs: int = Field(2, ge=1)
     learning_rate: float = Field(2e-3, gt=0, le=10)
 
 
