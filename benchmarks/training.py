@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from serving.quiet import import_tensorflow
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
+from serving.quiet import import_tensorflow  # noqa: E402
 
 import_tensorflow()
 import keras  # noqa: E402
