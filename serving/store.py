@@ -11,8 +11,9 @@ from pathlib import Path
 
 from errors import UserError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")  # no dot: the model registry refuses it
 _INCOMING = ".incoming-"
+_IDENTITY = ("saved_model.pb", "fingerprint.pb", "assets.extra/unroll.json")  # differ from model to model
 
 
 class Store:
@@ -63,7 +64,7 @@ class Store:
         """Copies a SavedModel into the store. Servers see it whole or not at all.
 
         Args:
-            name: the model: letters, digits, `.`, `_` and `-`.
+            name: the model: letters, digits, `_` and `-`.
             version: a number that the store does not hold yet.
             source: a SavedModel directory. It is left as it is.
 
@@ -73,6 +74,7 @@ class Store:
         Raises:
             UserError: a bad name, a source that is no SavedModel, or a version that is there already.
         """
+        _check_saved_model(source)
         with self._writing():
             return self._put(name, version, source)
 
@@ -85,31 +87,30 @@ class Store:
         Args:
             name: the model.
             version: its number.
-            source: a SavedModel directory to copy from, read only if the version is not there.
+            source: its SavedModel directory, which is copied if the version is not there.
 
         Returns:
             The version's directory.
+
+        Raises:
+            UserError: a bad name, a source that is no SavedModel, or another model under that number.
+                Nothing is changed.
         """
+        _check_saved_model(source)
         with self._writing():
             directories = self._directories(name)
-            path = directories.get(version) or self._put(name, version, source)
+            path = directories.get(version)
+            if path is None:
+                path = self._put(name, version, source)
+            elif not _same_model(path, source):
+                raise UserError(
+                    f"{path} and {source} are different models under one number. Serve from another --home, or "
+                    f"remove {path}. Nothing was changed."
+                )
             for higher in sorted(directories):
                 if higher > version:
                     self._remove(directories[higher])
             return path
-
-    def withdraw_above(self, name: str, version: int) -> list[int]:
-        """Removes the versions above `version`.
-
-        Returns:
-            Their numbers, ascending.
-        """
-        with self._writing():
-            directories = self._directories(name)
-            withdrawn = sorted(higher for higher in directories if higher > version)
-            for higher in withdrawn:
-                self._remove(directories[higher])
-            return withdrawn
 
     def _directories(self, name: str) -> dict[int, Path]:
         try:
@@ -122,8 +123,6 @@ class Store:
     def _put(self, name: str, version: int, source: Path) -> Path:
         if version < 1:
             raise UserError(f"Version must be 1 or more. Received: version={version}")
-        if not (source / "saved_model.pb").is_file():
-            raise UserError(f"{source}: not a SavedModel (no saved_model.pb). Nothing was put in the store.")
         if version in self._directories(name):
             raise UserError(
                 f"{self.root}: version {version} of {name!r} is there already, and versions never change. "
@@ -162,10 +161,23 @@ class Store:
 def _checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise UserError(
-            "A model's name is letters, digits, '.', '_' and '-', at most 128, and starts with a letter or "
+            "A model's name is letters, digits, '_' and '-', at most 128, and starts with a letter or "
             f"digit. Received: name={name!r}"
         )
     return name
+
+
+def _check_saved_model(source: Path) -> None:
+    if not (source / "saved_model.pb").is_file():
+        raise UserError(f"{source}: not a SavedModel (no saved_model.pb). Nothing was put in the store.")
+
+
+def _same_model(one: Path, other: Path) -> bool:
+    return all(_content(one / file) == _content(other / file) for file in _IDENTITY)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _fsync(path: str | Path) -> None:

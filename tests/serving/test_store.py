@@ -49,7 +49,6 @@ def test_serve_makes_a_version_the_highest(store: Store, source: Path) -> None:
     assert store.versions("m") == [1, 2]
     store.serve("m", 5, source)
     assert store.versions("m") == [1, 2, 5]
-    assert store.withdraw_above("m", 1) == [2, 5]
     assert sorted(entry.name for entry in store.root.iterdir()) == [".lock", "m"]
 
 
