@@ -145,8 +145,8 @@ class Versions:
             await asyncio.sleep(seconds)
             try:
                 await self.poll()
-            except OSError as error:
-                _log.error("store %s: %s. What is loaded is still served.", self._store.root, error)
+            except Exception as error:  # the next poll may fare better; without polls no promotion is ever seen
+                _log.error("store %s: %s. What is loaded is still served.", self._store.root, _reason(error))
 
     async def poll(self) -> None:
         """Brings what is in memory in line with the store."""
@@ -184,11 +184,11 @@ class Versions:
             model.states[version] = VersionState("LOADING")
             try:
                 engine = await asyncio.to_thread(_load_warm, path, *self._threads)
-            except LoadError as error:
+            except Exception as error:  # damage raises whatever the code that meets it raises
                 if path.exists():
                     model.failed[version] = stamp
-                    model.states[version] = VersionState("END", str(error))
-                    _log.error("%s", _failure(path, str(error)))
+                    model.states[version] = VersionState("END", _reason(error))
+                    _log.error("%s", _failure(path, _reason(error)))
                 else:
                     del model.states[version]
                 return None
@@ -236,6 +236,10 @@ def _stamp(path: Path) -> list[tuple[str, int, int]]:
     return sorted(entries)
 
 
+def _reason(error: Exception) -> str:
+    named = isinstance(error, LoadError | OSError)  # their messages stand alone; a KeyError's is the key
+    return " ".join((str(error) if named else f"{type(error).__name__}: {error}").split())
+
+
 def _failure(path: Path, reason: str) -> str:
-    reason = " ".join(reason.split())
     return f"{path}: cannot be loaded ({reason}). Remove the directory, or export this model again."

@@ -1,0 +1,36 @@
+"""A running server that meets a version which breaks while it is loaded."""
+
+import shutil
+from pathlib import Path
+
+from serving.client import Client
+from serving.store import Store
+from serving.warmup import FILE
+from tests.serving_fixtures import Server, until
+
+
+def test_the_server_follows_the_store_past_a_version_with_a_broken_warmup(
+    server: Server, store: Store, exports: dict[int, Path], tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(exports[1], damaged)
+    with tf.io.TFRecordWriter(str(damaged / "assets.extra" / FILE)) as writer:
+        writer.write(b"\xff no message")
+
+    store.put("broken-warmup", 1, exports[1])
+    with Client(server.address, model="broken-warmup", timeout=30) as client:
+        client.wait_until_ready()
+        store.put("broken-warmup", 2, damaged)
+        until(lambda: client.status().get(2) == "END")
+        assert client.predict({"text": ["good"]}).version == 1
+
+        store.put("broken-warmup", 3, exports[2])
+        until(lambda: client.status().get(3) == "AVAILABLE")
+        assert client.predict({"text": ["good"]}).version == 3
+
+    said = [line for line in server.output if str(store.root / "broken-warmup" / "2") in line]
+    assert len(said) == 1, "".join(server.output)
+    assert "cannot be loaded (DecodeError: " in said[0]
+    assert "Remove the directory" in said[0]
