@@ -14,6 +14,8 @@ import pytest
 
 import unroll as front_door
 
+pytest_plugins = ["tests.serving_fixtures"]
+
 ROOT = Path(__file__).parent.parent
 SMALL = [
     "--set", "train.epochs=3", "--set", "train.batch_size=16", "--set", "train.learning_rate=0.01",

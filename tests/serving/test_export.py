@@ -10,8 +10,7 @@ import tensorflow as tf
 from errors import UserError
 from serving.export import export_saved_model
 from serving.session_engine import LoadError
-
-from .conftest import ROOT
+from tests.conftest import ROOT
 
 
 def test_the_contract_on_disk(exports: dict[int, Path]) -> None:

@@ -1,7 +1,6 @@
 """A real server process, through its clients, its store, its signals and its files."""
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -12,25 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 
-from serving import protos, tensors
 from serving.client import Client, ServingError
 from serving.store import Store
-
-from .conftest import ROOT, SERVE, Server
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    give_up = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < give_up, "timed out"
-        time.sleep(0.05)
-    return value
+from tests.conftest import ROOT, unroll
+from tests.serving_fixtures import SERVE, Server, until
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +50,16 @@ def test_a_bad_request_does_not_fail_those_that_run_with_it(client: Client) -> N
         assert list(threads.map(ask, indices)) == [wanted[index] for index in indices]
 
 
-def test_a_deadline_ends_the_call_and_the_server_goes_on(server: Server) -> None:
-    with Client(server.address, model="sample") as hasty:
+def test_a_deadline_ends_the_call_and_the_server_goes_on(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "go"
+    with Client(client.address, model="sample") as hasty:
         hasty.metadata()
-        hasty.predict({"turns": [1]}, signature="spin")
-        hasty.timeout = 0.1
-        with pytest.raises(ServingError, match=r"no answer from .* within 0\.1 seconds") as late:
-            hasty.predict({"turns": [600_000]}, signature="spin")
+        hasty.timeout = 0.3
+        with pytest.raises(ServingError, match=r"no answer from .* within 0\.3 seconds") as late:
+            hasty.predict({"path": [str(path)]}, signature="hold")
     assert late.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
-    with Client(server.address, model="sample", timeout=60) as patient:
-        assert patient.predict({"text": ["good"]})["label"] == ["positive"]
+    path.write_text("")
+    assert client.predict({"text": ["good"]})["label"] == ["positive"]
 
 
 def test_the_request_log_holds_what_was_asked_and_answered(server: Server, client: Client) -> None:
@@ -109,16 +98,15 @@ def test_the_request_log_holds_what_was_asked_and_answered(server: Server, clien
 
 
 def test_swaps_fail_no_request_and_damage_does_not_replace_what_works(
-    exports: dict[int, Path], start: Callable[..., Server], tmp_path: Path
+    exports: dict[int, Path], server: Server, store: Store, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path / "store")
-    store.put("sample", 1, exports[1])
-    server = start(store.root, "--file_system_poll_wait_seconds", "0.1")
+    store.put("swapped", 1, exports[1])
+    until(lambda: any("swapped: version 1 is served" in line for line in server.output))
     seen: list[int] = []
     stop = threading.Event()
 
     def ask() -> None:
-        with Client(server.address, model="sample", timeout=30) as client:
+        with Client(server.address, model="swapped", timeout=30) as client:
             while not stop.is_set():
                 answer = client.predict({"text": ["good"]})
                 assert answer["score"][0] == {1: 4, 2: 1004}[answer.version]
@@ -128,19 +116,19 @@ def test_swaps_fail_no_request_and_damage_does_not_replace_what_works(
         asking = [threads.submit(ask) for _ in range(8)]
         try:
             until(lambda: 1 in seen)
-            store.put("sample", 2, exports[2])
+            store.put("swapped", 2, exports[2])
             until(lambda: 2 in seen)
-            with Client(server.address, model="sample") as client:
+            with Client(server.address, model="swapped") as client:
                 until(lambda: client.status() == {1: "END", 2: "AVAILABLE"})
 
                 damaged = tmp_path / "damaged"
                 shutil.copytree(exports[1], damaged)
                 (damaged / "saved_model.pb").write_bytes(b"not a graph")
-                store.put("sample", 3, damaged)
+                store.put("swapped", 3, damaged)
                 until(lambda: client.status().get(3) == "END")
                 assert client.status()[2] == "AVAILABLE"
 
-                store.serve("sample", 1, exports[1])  # roll back: 2 and 3 are withdrawn
+                store.serve("swapped", 1, exports[1])  # roll back: 2 and 3 are withdrawn
                 del seen[:]
                 until(lambda: 1 in seen)
                 until(lambda: client.status()[2] == "END")
@@ -148,78 +136,44 @@ def test_swaps_fail_no_request_and_damage_does_not_replace_what_works(
             stop.set()
         for future in asking:
             future.result()
-    reports = [line for line in server.output if "cannot be loaded" in line]
+    damage = f"{store.root / 'swapped' / '3'}: cannot be loaded"
+    reports = [line for line in server.output if damage in line]
     assert len(reports) == 1, "".join(server.output)
-    assert str(store.root / "sample" / "3") in reports[0]
     assert "Remove the directory" in reports[0]
 
 
-def test_sigterm_lets_requests_in_flight_finish(
+def test_a_port_in_use_is_named(server: Server, store: Store) -> None:
+    done = unroll("serve", "--store", store.root, "--port", server.port, check=2)
+    assert done.stderr.startswith(f"error: --port {server.port}: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_store_without_a_model(tmp_path: Path) -> None:
+    done = unroll("serve", "--store", tmp_path / "store", check=2)
+    assert done.stderr.startswith(f"error: {tmp_path / 'store'}: ")
+    assert "unroll train" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_store_with_a_damaged_model_only(
     exports: dict[int, Path], start: Callable[..., Server], tmp_path: Path
 ) -> None:
-    store = Store(tmp_path / "store")
-    store.put("sample", 1, exports[1])
-    server = start(store.root)
-    request = protos.PredictRequest()
-    request.model_spec.name = "sample"
-    request.model_spec.signature_name = "spin"
-    request.inputs["turns"].MergeFromString(tensors.encode(np.array([300_000])))
-    with grpc.insecure_channel(server.address) as channel:
-        # A unary call tells its initial metadata only with its answer; on the wire the two are the same.
-        predict = channel.unary_stream("/tensorflow.serving.PredictionService/Predict")
-        calls = [predict(request.SerializeToString(), timeout=60) for _ in range(4)]
-        for call in calls:
-            call.initial_metadata()  # comes when the server has taken the request
-        assert not any(call.done() for call in calls), calls
-        assert server.stop() == 0, "".join(server.output)
-        answers = [protos.PredictResponse.FromString(next(call)) for call in calls]
-    assert [list(answer.outputs["turns"].int64_val) for answer in answers] == [[300_000]] * 4
-
-
-def test_a_port_in_use_is_named(server: Server, exports: dict[int, Path], start: Any, tmp_path: Path) -> None:
-    Store(tmp_path / "store").put("sample", 1, exports[1])
-    second = start(tmp_path / "store", "--port", str(server.port))
-    assert second.process.wait(60) == 2
-    said = [line for line in second.output if line.startswith("error:")]
-    assert len(said) == 1
-    assert f"--port {server.port}" in said[0]
-    assert "Traceback" not in "".join(second.output)
-
-
-@pytest.mark.parametrize("kind", ["missing", "damaged"])
-def test_a_store_with_nothing_to_serve(
-    kind: str, exports: dict[int, Path], start: Callable[..., Server], tmp_path: Path
-) -> None:
-    root = tmp_path / "store"
-    if kind == "damaged":
-        shutil.copytree(exports[1], root / "sample" / "7")
-        next((root / "sample" / "7" / "variables").glob("*.data-*")).write_bytes(b"cut")
-    server = start(root)
+    version = tmp_path / "store" / "sample" / "7"
+    shutil.copytree(exports[1], version)
+    next((version / "variables").glob("*.data-*")).write_bytes(b"cut")
+    server = start(*SERVE, "--store", str(tmp_path / "store"))
     assert server.process.wait(60) == 2
     said = [line for line in server.output if line.startswith("error:")]
     assert len(said) == 1, "".join(server.output)
-    assert (str(root / "sample" / "7") if kind == "damaged" else "unroll train") in said[0]
+    assert str(version) in said[0]
     assert "Traceback" not in "".join(server.output)
-
-
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", SERVE, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_unroll_predict_prints_one_json_document(server: Server, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("bad\nneither\n")
-    done = command(
-        *("predict", "sample", "--input", "good", "--input", str(tmp_path / "texts.txt")),
-        *("--server", server.address, "--json"),
-    )
-    answer = json.loads(done.stdout)
+    texts = ("--input", "good", "--input", str(tmp_path / "texts.txt"))
+    command = [sys.executable, "-m", "unroll", "predict", "sample", *texts, "--server", server.address, "--json"]
+    answer = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout)
     assert (answer["model"], answer["version"]) == ("sample", 1)
     assert answer["predictions"][1] == {
         "text": "bad",
@@ -239,8 +193,7 @@ def test_unroll_predict_says_what_is_wrong(server: Server) -> None:
         (("m", "--input", "a", "--server", server.address), "Servable not found for request: Latest(m)"),
         (("sample", "--server", server.address), "Nothing to ask"),
     ):
-        done = command("predict", *arguments)
-        assert done.returncode == 2
+        done = unroll("predict", *arguments, check=2)
         assert done.stderr.startswith("error: ")
         assert said in done.stderr
         assert len(done.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""A small SavedModel, and a real server in a process of its own."""
+"""A small SavedModel, and a real server in a process of its own, for every test that asks one."""
 
 import os
 import re
@@ -6,21 +6,28 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
 from serving.store import Store
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVE = (
-    "import sys, serving.cli, errors\n"
-    "try: serving.cli.app()\n"
-    "except errors.UserError as error: print(f'error: {error}', file=sys.stderr); sys.exit(2)"
-)
+ROOT = Path(__file__).resolve().parents[1]
+SERVE = ("-m", "unroll", "serve", "--port", "0")
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """Waits for a condition, and returns its value."""
+    give_up = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < give_up, "timed out"
+        time.sleep(0.02)
+    return value
 
 
 @dataclass
@@ -41,11 +48,11 @@ class Server:
         return self.process.wait(timeout=60)
 
 
-def start_server(store: Path, *options: str) -> Server:
-    """Starts a server and returns once it answers, or has ended."""
+def start_server(*python: str) -> Server:
+    """Runs Python with these arguments, and returns once it announces its server or has ended."""
     server = Server(
         subprocess.Popen(
-            [sys.executable, "-c", SERVE, "serve", "--store", str(store), "--port", "0", *options],
+            [sys.executable, *python],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
             stdout=subprocess.PIPE,
@@ -70,7 +77,10 @@ def start_server(store: Path, *options: str) -> Server:
 
 
 def export_sample(directory: Path, offset: float = 0.0) -> Path:
-    """A model with text, number and Classify signatures; `score` is the text's length plus `offset`."""
+    """A model with text, number and Classify signatures; `score` is the text's length plus `offset`.
+
+    `hold` keeps the engine busy until a file stands at the first `path`; it leaves `<path>.running` when it starts.
+    """
     import tensorflow as tf
 
     from serving.export import export_saved_model
@@ -111,10 +121,17 @@ def export_sample(directory: Path, offset: float = 0.0) -> Path:
         def pick(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"picked": tf.gather(tf.constant([10.0, 20.0, 30.0]), index)}
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "turns")])
-        def spin(self, turns: tf.Tensor) -> dict[str, tf.Tensor]:
-            count = tf.while_loop(lambda i: i < tf.reduce_max(turns), lambda i: i + 1, [tf.constant(0, tf.int64)])
-            return {"turns": turns + 0 * count[0]}
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "path")])
+        def hold(self, path: tf.Tensor) -> dict[str, tf.Tensor]:
+            def missing(turn: tf.Tensor) -> tf.Tensor:
+                # The turn, cut to nothing, keeps the optimizer from looking only once.
+                name = tf.strings.join([path[0], tf.strings.substr(tf.strings.as_string(turn), 0, 0)])
+                return (tf.size(tf.io.matching_files(name)) == 0) & (turn < 5_000_000)
+
+            with tf.control_dependencies([tf.io.write_file(tf.strings.join([path[0], ".running"]), "")]):
+                turns = tf.while_loop(missing, lambda turn: turn + 1, [tf.constant(0)])
+            with tf.control_dependencies(turns):
+                return {"held": tf.identity(path)}
 
     module = Sample()
     example = tf.train.Example()
@@ -126,7 +143,7 @@ def export_sample(directory: Path, offset: float = 0.0) -> Path:
             "classify": module.classify,
             "sums": module.sums,
             "pick": module.pick,
-            "spin": module.spin,
+            "hold": module.hold,
         },
         directory,
         name="sample",
@@ -146,11 +163,20 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 @pytest.fixture(scope="session")
-def server(exports: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serves version 1 to every test that only asks."""
-    folder = tmp_path_factory.mktemp("shared")
-    Store(folder / "store").put("sample", 1, exports[1])
-    running = start_server(folder / "store", "--request_log", str(folder / "requests"))
+def store(exports: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """What `server` serves: version 1 as `sample`, which stays. A test may put models of other names there."""
+    shared = Store(tmp_path_factory.mktemp("store"))
+    shared.put("sample", 1, exports[1])
+    return shared
+
+
+@pytest.fixture(scope="session")
+def server(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all."""
+    log = tmp_path_factory.mktemp("requests")
+    running = start_server(
+        *(*SERVE, "--store", str(store.root), "--request_log", str(log), "--file_system_poll_wait_seconds", "0.1")
+    )
     assert running.port, "".join(running.output)
     yield running
     assert running.stop() == 0, "".join(running.output)
@@ -163,14 +189,15 @@ def channel(server: Server) -> Iterator[grpc.Channel]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers that are stopped after the test."""
+def start() -> Iterator[Callable[..., Server]]:
+    """`start_server`, for servers that end with the test."""
     running: list[Server] = []
 
-    def starting(store: Path, *options: str) -> Server:
-        running.append(start_server(store, "--home", str(tmp_path / "home"), *options))
+    def starting(*python: str) -> Server:
+        running.append(start_server(*python))
         return running[-1]
 
     yield starting
     for one in running:
-        one.stop()
+        one.process.kill()
+        one.process.wait()
