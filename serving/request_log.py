@@ -20,6 +20,7 @@ from serving import wire
 
 _log = logging.getLogger(__name__)
 _METHOD_FIELDS = {"Classify": 2, "Predict": 6}  # of PredictionLog
+_PAUSE = 1.0  # seconds after an error in which nothing is tried
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,21 @@ class RequestLog:
 
     def _write_all(self) -> None:
         told = 0
-        while True:
-            entry = self._queue.get()
-            if entry is None:
-                break
-            try:
-                self._write(entry)
-                if self._queue.empty():
-                    for file in self._files.values():
-                        file.flush()
-            except Exception as error:
+        try_again = 0.0
+        while (entry := self._queue.get()) is not None:
+            if time.monotonic() < try_again:  # dropped at once, or else a queue would take hours to close
                 self.dropped += 1
-                self._files.clear()
-                _log.error("request log %s: %s. Records are lost until this is mended.", self._root, error)
-                time.sleep(1)
+            else:
+                try:
+                    self._write(entry)
+                    if self._queue.empty():
+                        for file in self._files.values():
+                            file.flush()
+                except Exception as error:
+                    self.dropped += 1
+                    self._files.clear()
+                    try_again = time.monotonic() + _PAUSE
+                    _log.error("request log %s: %s. Records are lost until this is mended.", self._root, error)
             self._bytes_out += len(entry.request) + len(entry.response)
             if self.dropped > told and self._queue.empty():
                 told = self.dropped
