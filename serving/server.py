@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 
 from errors import UserError
 from serving import model_service, prediction_service, protos
 from serving.batching import BatchingParameters
+from serving.health import Health
 from serving.request_log import RequestLog, RequestLogParameters
 from serving.store import Store
 from serving.versions import Versions
@@ -86,8 +88,8 @@ async def _serve(store: Store, parameters: ServerParameters, on_ready: Callable[
         ),
         maximum_concurrent_rpcs=parameters.max_concurrent_rpcs,
     )
-    healths = health.aio.HealthServicer()
-    versions = Versions(store, parameters.batching, parameters.intra_op, parameters.inter_op, _health_setter(healths))
+    health = Health()
+    versions = Versions(store, parameters.batching, parameters.intra_op, parameters.inter_op, health.set)
     port = _listen(server, parameters)
     await versions.poll()
     if not versions.serving:
@@ -102,11 +104,11 @@ async def _serve(store: Store, parameters: ServerParameters, on_ready: Callable[
             model_service.ModelService(versions).handler(),
         )
     )
-    health_pb2_grpc.add_HealthServicer_to_server(healths, server)
-    names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    names = (*_SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server, pool=protos.POOL)
     for service in ("", *_SERVICES):
-        await healths.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await health.set(service, True)
     await server.start()
 
     stop = asyncio.Event()
@@ -120,7 +122,7 @@ async def _serve(store: Store, parameters: ServerParameters, on_ready: Callable[
     following.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await following
-    await healths.enter_graceful_shutdown()
+    await health.stop()
     await server.stop(parameters.drain_seconds)
     await versions.close()
     if log:
@@ -137,11 +139,3 @@ def _listen(server: grpc.aio.Server, parameters: ServerParameters) -> int:
             "program uses the port, or the address is not this machine's. Stop it, or choose another port "
             "(--port 0 picks a free one)."
         ) from None
-
-
-def _health_setter(healths: health.aio.HealthServicer) -> Callable[[str, bool], Awaitable[None]]:
-    async def set_health(model: str, serving: bool) -> None:
-        status = health_pb2.HealthCheckResponse
-        await healths.set(model, status.SERVING if serving else status.NOT_SERVING)
-
-    return set_health
