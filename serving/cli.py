@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,9 @@ from errors import UserError
 from workspace import Workspace
 
 app = typer.Typer()
+
+_REQUEST_ROWS = 64
+_REQUEST_BYTES = 4 << 20
 
 
 @app.command()
@@ -106,37 +110,32 @@ def predict(
     try:
         with Client(server, model=name) as client:
             column = _text_input(name, client.metadata())
-            answer = client.predict({column: texts})
+            version: int | None = None
+            rows: list[dict[str, Any]] = []
+            for part in _parts(texts):
+                answer = client.predict({column: part}, version=version)
+                version = answer.version  # of every answer, as it is printed once
+                rows += _rows(column, part, answer)
     except ServingError as error:
         raise UserError(f"{name} at {server}: {error.message}.") from None
-    rows = [
-        {
-            column: text,
-            **{
-                output: values[row].tolist() if hasattr(values[row], "tolist") else values[row]
-                for output, values in answer.items()
-            },
-        }
-        for row, text in enumerate(texts)
-    ]
     if as_json:
-        print(json.dumps({"model": name, "version": answer.version, "predictions": rows}, ensure_ascii=False))
+        print(json.dumps({"model": name, "version": version, "predictions": rows}, ensure_ascii=False))
     else:
-        _show(f"{name}, version {answer.version}", rows)
+        _show(f"{name}, version {version}", rows)
 
 
 def _texts(inputs: list[str]) -> list[str]:
     texts: list[str] = []
     for given in inputs:
         if given == "-":
-            texts += sys.stdin.read().splitlines()
+            texts += sys.stdin.buffer.read().decode(errors="replace").splitlines()
         elif _is_file(given):
             try:
                 texts += Path(given).read_text(encoding="utf-8").splitlines()
             except UnicodeDecodeError as error:
                 raise UserError(f"--input {given}: not UTF-8 at byte {error.start}. Convert it first.") from None
         else:
-            texts.append(given)
+            texts.append(given.encode(errors="surrogateescape").decode(errors="replace"))  # the shell passes any bytes
     if not texts:
         raise UserError("Nothing to ask. Give a text, a file or - with --input.")
     return texts
@@ -147,6 +146,34 @@ def _is_file(given: str) -> bool:
         return Path(given).is_file()
     except OSError:  # longer than a path may be, so a text
         return False
+
+
+def _parts(texts: list[str]) -> Iterator[list[str]]:
+    """Texts in requests that a server with default limits takes."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        length = len(text.encode())
+        if part and (len(part) == _REQUEST_ROWS or size + length > _REQUEST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += length
+    yield part
+
+
+def _rows(column: str, texts: list[str], answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A text and its outputs, one dictionary a text."""
+    return [
+        {
+            column: text,
+            **{
+                output: values[row].tolist() if hasattr(values[row], "tolist") else values[row]
+                for output, values in answer.items()
+            },
+        }
+        for row, text in enumerate(texts)
+    ]
 
 
 def _text_input(name: str, signatures: dict[str, Any]) -> str:

@@ -280,7 +280,7 @@ def _example(features: Mapping[str, Any]) -> Any:
         values = value if isinstance(value, list | tuple | np.ndarray) else [value]
         feature = example.features.feature[name]
         if all(isinstance(item, str | bytes) for item in values):
-            feature.bytes_list.value.extend(item.encode() if isinstance(item, str) else item for item in values)
+            feature.bytes_list.value.extend(tensors.from_python(values).tolist())
         elif all(isinstance(item, int | np.integer) for item in values):
             feature.int64_list.value.extend(int(item) for item in values)
         else:

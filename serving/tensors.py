@@ -144,7 +144,7 @@ _VALUES: dict[int, Callable[[int, NDArray[Any]], bytes]] = {
 def from_python(values: ArrayLike) -> NDArray[Any]:
     """Makes the array that `encode` takes from what a person has: nested lists, str, bytes, numbers.
 
-    Text becomes UTF-8 bytes.
+    Text becomes UTF-8 bytes, with `?` for half of an emoji that was cut in two, which is no text.
 
     Example:
         >>> from_python(["naïve"])
@@ -155,7 +155,7 @@ def from_python(values: ArrayLike) -> NDArray[Any]:
     array = np.array(values, dtype=object)
     if array.size and not isinstance(array.flat[0], str | bytes):
         return np.asarray(values)
-    texts = [text.encode() if isinstance(text, str) else bytes(text) for text in array.flat]
+    texts = [text.encode(errors="replace") if isinstance(text, str) else bytes(text) for text in array.flat]
     encoded = np.empty(len(texts), dtype=object)
     encoded[:] = texts
     return encoded.reshape(array.shape)
