@@ -27,7 +27,7 @@ def report(
         Path | None, typer.Option(help="Folder of the request log, instead of the workspace's requests/.")
     ] = None,
     version: Annotated[
-        int | None, typer.Option(help="Whose requests. Default: the version that answered the newest.")
+        int | None, typer.Option(help="Whose requests. Default: of the versions in the store, the one asked last.")
     ] = None,
     window: Annotated[str, typer.Option(help="The newest requests by number (1000) or age (30m, 24h, 7d).")] = "1000",
     html: Annotated[Path | None, typer.Option(help="Also write the report, with figures, here.")] = None,

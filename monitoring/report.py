@@ -77,7 +77,7 @@ def drift_report(model: str, *, store: Path, requests: Path, window: Window, ver
         store: the store of versions.
         requests: the directory of request logs.
         window: which requests.
-        version: whose requests; by default the version that answered the newest one.
+        version: whose requests; by default the version, of those in the store, that answered the newest one.
 
     Raises:
         UserError: for an unknown model or version, an empty window, requests that cannot be compared, or a
@@ -121,7 +121,7 @@ def drift_report(model: str, *, store: Path, requests: Path, window: Window, ver
 
 
 def _version(model: str, store: Path, requests: Path, log: RequestLog, version: int | None) -> int:
-    """The version to report on: it has requests in the log."""
+    """The version to report on: it has requests in the log, and a directory in the store."""
     newest = log.newest()
     if not newest:
         known = Store(store).models()
@@ -134,12 +134,21 @@ def _version(model: str, store: Path, requests: Path, log: RequestLog, version: 
             f"{log.directory}: no requests of {model!r} are logged yet. Start `unroll serve`, send it some "
             "requests, and ask again; or name the folder it logs to with --requests."
         )
+    held = Store(store).versions(model)
     if version is None:
-        return max(newest.values()).version
+        # After a rollback the newest request is one that the withdrawn version answered.
+        there = [request for request in newest.values() if request.version in held]
+        version = max(there or newest.values()).version
     if version not in newest:
         raise UserError(
             f"--version: {log.directory} holds no request that version {version} answered. "
             f"Versions there: {', '.join(map(str, sorted(newest)))}."
+        )
+    if version not in held:
+        raise UserError(
+            f"{store}: no version {version} of {model!r}, so no reference profile of it. Versions there: "
+            f"{', '.join(map(str, held)) or 'none'}. If it was withdrawn, `unroll promote {model} {version}` serves "
+            "it again."
         )
     return version
 
