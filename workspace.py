@@ -40,10 +40,6 @@ class Workspace:
         return self.home / "requests"
 
     @property
-    def reports(self) -> Path:
-        return self.home / "reports"
-
-    @property
     def cache(self) -> Path:
         """Tokenised shards and checkpoints of unfinished runs; safe to delete."""
         return self.home / "cache"
