@@ -22,9 +22,9 @@ lint: $(READY)
 
 # The sample reviews, and the model that `make demo` left in the workspace.
 bench: $(READY)
-	@test -d workspace/store/sentiment || { echo "error: workspace/store/sentiment: no model to measure. Run make demo first" >&2; exit 2; }
+	@test -d workspace/store/movie_reviews || { echo "error: workspace/store/movie_reviews: no model to measure. Run make demo first" >&2; exit 2; }
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/serving.py --saved_model "$$(ls -d workspace/store/sentiment/* | sort -V | tail -1)"
+	$(BIN)/python benchmarks/serving.py --saved_model "$$(ls -d workspace/store/movie_reviews/* | sort -V | tail -1)"
 
 # uv installs in seconds what takes pip minutes. Bytecode is compiled here, once, whatever the environment
 # says, since importing TensorFlow and MLflow from source takes half a minute every time.
@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed. Install Python 3.11 or name another: make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev,samples]'
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev,samples]'
 	@touch $@
 
 # Resolves anew and pins what was found.

@@ -49,6 +49,8 @@ def log_count_ratios(counts: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
         >>> log_count_ratios(np.array([[0, 0], [3, 0], [0, 3]])).round(2).tolist()
         [[0.0, 0.0], [1.39, -1.39], [-1.39, 1.39]]
     """
+    counts = np.array(counts, float)
+    counts[PADDING] = 0  # how much padding there was depends on the batches
     inside = counts + smoothing
     outside = counts.sum(axis=1, keepdims=True) - counts + smoothing
     ratios = np.log(inside / inside.sum(axis=0)) - np.log(outside / outside.sum(axis=0))

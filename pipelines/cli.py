@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from workspace import Workspace
 
@@ -43,12 +44,13 @@ def train(
     from pipelines.training import train as run
 
     kind = task_named(task)
-    settings = list(set_ or [])
+    base = None
     if data is None:
         sample = sample_for(task)
-        data, settings = str(sample.path), [*sample.settings, *settings]
+        data, base = str(sample.path), sample.settings
+    settings = load_config(kind.Config, config, set_ or [], base)
     with Progress() as progress:
-        trained = run(kind, load_config(kind.Config, config, settings), data, name or task, Workspace(home), progress)
+        trained = run(kind, settings, data, name or task, Workspace(home), progress)
     if as_json:
         print(json.dumps(trained.document()))
         return
@@ -153,6 +155,9 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000, 
 @app.command()
 def demo(home: Home = HOME) -> None:
     """Train on real reviews, serve, ask over gRPC and check for drift: the main job in one go."""
+    from serving.quiet import import_tensorflow
+
+    import_tensorflow()
     from pipelines.demo import demo as run
 
     run(Workspace(home))
@@ -164,7 +169,7 @@ def _metrics_table(title: str, metrics: Mapping[str, float]) -> Table:
     for key, value in metrics.items():
         split, metric, *group = key.split("/", 2)
         columns.setdefault("/".join([split, *group]), {})[metric] = value
-    table = Table("metric", *columns, title=title, title_justify="left")
+    table = Table("metric", *(Column(Text(name)) for name in columns), title=Text(title), title_justify="left")
     rows: list[Any] = list(dict.fromkeys(metric for column in columns.values() for metric in column))
     for metric in rows:
         table.add_row(metric, *(f"{c[metric]:.4f}" if metric in c else "" for c in columns.values()))

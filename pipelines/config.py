@@ -53,7 +53,7 @@ def load_config(
     Args:
         schema: the task's configuration model.
         file: YAML with any of its keys, or None.
-        overrides: `key.sub=value` strings, each value read as YAML; they win over the file.
+        overrides: `key.sub=value` strings, each value read as YAML if it is any; they win over the file.
         base: keys to start from, such as those of a trained model.
 
     Returns:
@@ -68,15 +68,12 @@ def load_config(
     """
     values: dict[str, Any] = copy.deepcopy(dict(base or {}))
     if file is not None:
-        values |= _read_yaml(file)
+        _merge(values, _read_yaml(file))
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator or not key:
             raise UserError(f"--set takes key.sub=value. Received: {override!r}")
-        try:
-            _assign(values, key.split("."), yaml.safe_load(value))
-        except yaml.YAMLError:
-            raise UserError(f"--set {key}: the value is not YAML; quote it. Received: {value!r}") from None
+        _assign(values, key.split("."), _value(value))
     try:
         return schema.model_validate(values)
     except ValidationError as error:
@@ -94,6 +91,23 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"--config {file}: must hold keys such as 'train: {{epochs: 3}}'. Received: {values!r}")
     return values
+
+
+def _value(text: str) -> Any:
+    """An option's value: YAML, or the text itself where it is none (`|` and `,` are delimiters, say)."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return text if value == "" and text not in ("''", '""') else value
+
+
+def _merge(values: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            _merge(values[key], value)
+        else:
+            values[key] = value
 
 
 def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:

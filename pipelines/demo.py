@@ -2,14 +2,17 @@
 
 import pydoc_data.topics
 import random
-import signal
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +30,7 @@ from pipelines.tracking import Tracking
 from pipelines.training import train
 from workspace import Workspace
 
-NAME = "sentiment"
+NAME = "movie_reviews"
 _WINDOW = 300
 _START_SECONDS = 120.0
 _QUESTIONS = (
@@ -49,13 +52,13 @@ def demo(workspace: Workspace) -> None:
     console = Console()
     sample = movie_reviews()
     task = task_named(sample.task)
-    config = load_config(task.Config, overrides=sample.settings)
+    config = load_config(task.Config, base=sample.settings)
     with Progress() as progress:
-        progress.line("[bold]1. Train on labelled reviews of IMDB and Rotten Tomatoes[/]")
+        progress.line("1. Train on labelled reviews of IMDB and Rotten Tomatoes", "bold")
         trained = train(task, config, str(sample.path), NAME, workspace, progress)
         if not trained.promoted:
             promote(Tracking(workspace), workspace, trained.registered)
-        progress.line("[bold]2. Serve it over gRPC, ask it, and watch its requests[/]")
+        progress.line("2. Serve it over gRPC, ask it, and watch its requests", "bold")
         with _server(workspace, progress) as address, serving.Client(address, model=NAME) as client:
             answers = client.predict({"text": list(_QUESTIONS)})
             held_back = task.records(config, str(sample.path))
@@ -78,15 +81,16 @@ def demo(workspace: Workspace) -> None:
         table.add_row(window, report.verdict, f"{report.comparison.p_value:.4f}")
     console.print(table)
     home = workspace.home
+    command = "unroll" if shutil.which("unroll") else Path(sys.argv[0])
     console.print(
         f"[bold]Made[/] in {home}:\n"
         f"  {trained.path}  the model: stock TensorFlow Serving loads it too\n"
         f"  {workspace.requests / NAME}  the requests just served\n"
-        f"  {home / 'mlflow.db'}  the run: see it with [bold]unroll ui --home {home}[/]\n"
+        f"  {home / 'mlflow.db'}  the run: see it with [bold]{command} ui --home {home}[/]\n"
         "[bold]Try next[/]:\n"
-        f"  unroll serve --home {home} &\n"
-        f'  unroll predict {NAME} --input "I laughed twice, both times at the wrong moment."\n'
-        f"  unroll monitor report {NAME} --home {home}",
+        f"  {command} serve --home {home} &\n"
+        f'  {command} predict {NAME} --input "I laughed twice, both times at the wrong moment."\n'
+        f"  {command} monitor report {NAME} --home {home}",
         soft_wrap=True,
         highlight=False,
     )
@@ -108,20 +112,27 @@ def _server(workspace: Workspace, progress: Progress) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "unroll", "serve", "--home", str(workspace.home), "--port", str(port)]
-    with progress.stage("starting the server"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
         try:
-            with serving.Client(f"127.0.0.1:{port}", model=NAME) as client:
-                client.wait_until_ready(_START_SECONDS)
-        except serving.ServingError as error:
+            with progress.stage("starting the server"):
+                _wait_until_ready(f"127.0.0.1:{port}", process, said)
+            yield f"127.0.0.1:{port}"
+        finally:
             process.terminate()
-            said = process.communicate()[1].strip().splitlines()
-            raise UserError(f"the server did not start: {said[-1] if said else error}") from None
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
+            process.wait()
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen, said: IO[str]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    with serving.Client(address, model=NAME) as client:
+        while process.poll() is None and time.monotonic() < deadline:
+            with suppress(serving.ServingError):
+                client.wait_until_ready(1.0)
+                return
+    said.seek(0)
+    lines = said.read().strip().splitlines() or ["it said nothing"]
+    raise UserError(f"the server did not start: {lines[-1]}")
 
 
 def _watch(client: "serving.Client", texts: Sequence[str | bytes], workspace: Workspace, progress: Progress) -> Report:

@@ -26,13 +26,11 @@ class History:
         epochs: metrics of each epoch, `{"train/loss": ..., "validation/loss": ...}`.
         best: index of the epoch whose validation part scored best.
         seconds: time spent in training and validation.
-        ended: why no further epoch is due, or empty.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best: int = 0
     seconds: float = 0.0
-    ended: str = ""
 
 
 def fit(
@@ -64,14 +62,14 @@ def fit(
     config = task.config.train
     optimizer = _optimizer(config, config.epochs * task.steps_per_epoch())
     task.compile(model, optimizer)
-    optimizer.build(model.trainable_variables)
-    state, history, best = _State(model, optimizer), History(), None
+    model.optimizer.build(model.trainable_variables)
+    state, history, best = _State(model, model.optimizer), History(), None
     if checkpoint.exists():
         stored, groups = load_checkpoint(checkpoint)
         history, best = History(**stored), groups.pop("best")
         state.restore(groups)
         progress.line(f"Resuming after epoch {len(history.epochs)} of {config.epochs}.")
-    while not (ended := history.ended or _ended(history, config)):
+    while not (ended := _ended(history, config)):
         epoch = len(history.epochs)
         metrics, seconds = _epoch(task, model, epoch, progress)
         history.epochs.append(metrics)
@@ -82,9 +80,9 @@ def fit(
             best = [np.asarray(variable) for variable in model.variables]
         save_checkpoint(checkpoint, dataclasses.asdict(history), {**state.arrays(), "best": best or []})
         on_epoch(metrics, epoch)
-    history.ended = ended
     for variable, value in zip(model.variables, best or [], strict=True):
         variable.assign(value)
+    progress.line(f"Training ended: {ended}. Epoch {history.best + 1} is kept.")
     return history
 
 
@@ -130,16 +128,17 @@ def _epoch(task: Task, model: keras.Model, epoch: int, progress: Progress) -> tu
     start = time.monotonic()
     with progress.stage(f"epoch {epoch + 1}/{config.epochs}", total=task.steps_per_epoch()) as stage:
         with warnings.catch_warnings():
-            # of batches: how many there are depends on how the epoch's order fills the buckets
+            # Keras counts the batches of a data set by their running out
             warnings.filterwarnings("ignore", message="Your input ran out of data")
             logs = model.fit(task.train_batches(epoch), shuffle=False, verbose=0, callbacks=[_Steps(stage)]).history
             stage.say("validating")
             scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True)
         metrics = {f"train/{name}": float(values[-1]) for name, values in logs.items()}
         metrics |= {f"validation/{name}": float(value) for name, value in scores.items()}
-        if not math.isfinite(metrics["train/loss"]):
+        loss = metrics["train/loss"] + metrics["validation/loss"]
+        if not math.isfinite(loss):
             raise UserError(
-                f"training diverged in epoch {epoch + 1}: the loss is {metrics['train/loss']}. "
+                f"training diverged in epoch {epoch + 1}: the loss is {loss}. "
                 f"Lower train.learning_rate, now {config.learning_rate:g}, or train.clip_norm"
             )
         seconds = time.monotonic() - start

@@ -22,6 +22,7 @@ from pipelines.splits import SPLITS, RecordIndex, hash_split, named_split
 from pipelines.vocabulary import count_vocabulary
 
 _MOST_CLASSES = 1000
+_MOST_WEIGHTS = 50_000_000
 
 
 class LabelledTextSection(Section):
@@ -47,7 +48,7 @@ class Facts:
         unusable: records without text or label.
         conflicting: texts dropped since they occur with different labels.
         duplicates: further copies of kept texts, dropped.
-        longest: tokens of the longest kept text, after truncation.
+        bucket_counts: training records by bucket of length.
     """
 
     classes: list[str]
@@ -56,7 +57,7 @@ class Facts:
     unusable: int
     conflicting: int
     duplicates: int
-    longest: int
+    bucket_counts: list[int]
 
     def part(self, split: str) -> int:
         """Records of one part."""
@@ -100,6 +101,7 @@ def prepare(
             read, unusable = _index(section, data, index)
             counts = index.counts()
             _check(section, data, read, counts)
+            _check_size(len(counts), ngram_buckets + vocabulary_size)
             stage.say(f"{read} records")
         classes = sorted(counts, key=lambda label: (len(label), label) if label.isdigit() else (0, label))
         training = sum(count["train"] for count in counts.values())
@@ -113,11 +115,15 @@ def prepare(
 
             vocabulary = count_vocabulary(tokens(), vocabulary_size, min_count)
             stage.say(f"{len(vocabulary)} words")
+        if not vocabulary:
+            raise UserError(
+                f"--data {data}: no word of column {section.text!r} occurs {min_count} times in the train part. "
+                "Name the text's column with --set data.text=..., or lower model.min_count"
+            )
         (directory / "vocabulary.txt").write_bytes(b"".join(word + b"\n" for word in vocabulary))
         tokenizer = Tokenizer(vocabulary_table(directory), max_tokens)
         total = sum(sum(count.values()) for count in counts.values())
         ngrams = np.zeros((len(vocabulary) + RESERVED + ngram_buckets, len(classes)))
-        longest = 0
         with progress.stage("tokenising", total=total) as stage, ExitStack() as stack:
             writers = {split: stack.enter_context(ShardWriter(directory, split)) for split in SPLITS}
             for batch in kept_records(section, data, index):
@@ -126,12 +132,11 @@ def prepare(
                 ids = np.split(rows.flat_values.numpy(), rows.row_splits.numpy()[1:-1])
                 for tokens_of_text, number, split in zip(ids, numbers, batch.splits, strict=True):
                     writers[split].write(tokens_of_text, number)
-                longest = max(longest, max(map(len, ids)))
                 _count_ngrams(ngrams, rows, np.where(np.array(batch.splits) == "train", numbers, -1), ngram_buckets)
                 stage.advance(len(ids))
         np.save(directory / "log_count_ratios.npy", log_count_ratios(ngrams))
         dropped = read - unusable - total - index.conflicts()
-        facts = Facts(classes, counts, read, unusable, index.conflicts(), dropped, longest)
+        facts = Facts(classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts)
     (directory / "facts.json").write_text(json.dumps(asdict(facts)))
 
 
@@ -235,8 +240,16 @@ def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str,
             )
 
 
+def _check_size(classes: int, features: int) -> None:
+    if classes * features > _MOST_WEIGHTS:
+        raise UserError(
+            f"{classes} classes and {features} words and pairs make a linear path of {classes * features:,} weights "
+            f"(at most {_MOST_WEIGHTS:,}). Lower model.ngram_buckets and model.vocabulary_size"
+        )
+
+
 def _count_ngrams(counts: np.ndarray, rows: tf.RaggedTensor, labels: np.ndarray, buckets: int) -> None:
     features = ngram_features(rows.to_tensor(), len(counts) - buckets, buckets).numpy()  # [B, 2T - 1]
-    for label in range(counts.shape[1]):
+    for label in np.unique(labels[labels >= 0]):
         of_class = features[labels == label].ravel()
         counts[:, label] += np.bincount(of_class, minlength=len(counts))

@@ -1,5 +1,7 @@
 """Scores of predicted class probabilities."""
 
+import re
+
 import numpy as np
 from sklearn import metrics
 
@@ -65,3 +67,13 @@ def reliability(
     mean_confidence = np.bincount(bin_of, confidence, bins)[held] / count[held]
     accuracy = np.bincount(bin_of, right, bins)[held] / count[held]
     return mean_confidence, accuracy, count[held]
+
+
+def metric_name(group: str) -> str:
+    """A group's value as a part of a metric's name; characters that MLflow refuses become `_`.
+
+    Example:
+        >>> metric_name("Q&A"), metric_name("")
+        ('Q_A', 'none')
+    """
+    return re.sub(r"[^\w. :-]", "_", group.strip()) or "none"

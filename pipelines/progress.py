@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import rich.progress
 from rich.console import Console
+from rich.text import Text
 
 
 class Stage:
@@ -44,7 +45,7 @@ class Progress:
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(bar_width=24),
             rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("[dim]{task.fields[detail]}"),
+            rich.progress.TextColumn("{task.fields[detail]}", style="dim", markup=False),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -65,7 +66,7 @@ class Progress:
         done = self._bar.tasks[self._bar.task_ids.index(task)]
         self._bar.update(task, total=done.total or 1, completed=done.total or 1)
         if not self.console.is_terminal:
-            self.console.print(f"{description}: {done.fields['detail'] or 'done'}", highlight=False, soft_wrap=True)
+            self.line(f"{description}: {done.fields['detail'] or 'done'}")
 
     def named(self, prefix: str) -> "Progress":
         """The same display; stages begun through it have `prefix` before their description."""
@@ -73,6 +74,6 @@ class Progress:
         view._prefix = f"{self._prefix}{prefix}: "
         return view
 
-    def line(self, text: str) -> None:
-        """Prints a line above the bars."""
-        self._bar.console.print(text, highlight=False, soft_wrap=True)
+    def line(self, text: str, style: str = "") -> None:
+        """Prints a line above the bars, as it is."""
+        self._bar.console.print(Text(text, style), soft_wrap=True)

@@ -24,8 +24,8 @@ SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_BLOCK_BYTES = 8 << 20  # a CSV record must fit in a block
-_BATCH_ROWS = 1024
+_BLOCK_BYTES = 4 << 20  # a CSV record must fit in a block
+_BATCH_ROWS = 256
 
 Batch = dict[str, list[str | None]]
 
@@ -86,6 +86,11 @@ def read_records(
         >>> for batch in read_records([Path("reviews.csv")], ["text", "label"]):
         ...     print(len(batch["text"]))
     """
+    try:
+        if not codecs.lookup(encoding)._is_text_encoding:  # base64 and the like
+            raise LookupError
+    except LookupError:
+        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
     for file in files:
         kind = _format(file)
         if kind == "parquet":
@@ -103,11 +108,13 @@ def _format(file: Path) -> str | None:
 
 def _require(columns: Sequence[str], present: Sequence[str], file: Path) -> None:
     for column in columns:
+        if list(present).count(column) > 1:
+            raise UserError(f"{file}: has {list(present).count(column)} columns {column!r}. Rename all but one")
         if column not in present:
             names = ", ".join(repr(name) for name in present)
             raise UserError(
-                f"{file}: has no column {column!r}. It has: {names}. "
-                "Name the right ones with --set data.text=... --set data.label=..."
+                f"{file}: has no column {column!r}. It has: {names}. Name the right one, as in "
+                "--set data.text=COLUMN; data.label, data.split and data.group likewise (null: none)"
             )
 
 
@@ -141,11 +148,9 @@ def _read_csv(file: Path, columns: Sequence[str], delimiter: str, encoding: str)
                 for start in range(0, batch.num_rows, _BATCH_ROWS):
                     part = batch.slice(start, _BATCH_ROWS)
                     yield {name: part.column(name).to_pylist() for name in columns}
-    except LookupError:
-        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise _undecodable(file, encoding) from None
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "UTF-8" in reason:
             raise _undecodable(file, encoding) from None
@@ -170,20 +175,25 @@ def _read_jsonl(file: Path, columns: Sequence[str], encoding: str) -> Iterator[B
                 _require(columns, list(record), file)
                 for name in columns:
                     value = record[name]
-                    batch[name].append(value if value is None or isinstance(value, str) else json.dumps(value))
+                    batch[name].append(_text(value))
                 if len(batch[columns[0]]) == _BATCH_ROWS:
                     yield batch
                     batch = {name: [] for name in columns}
     except json.JSONDecodeError as error:
         raise UserError(f"{file}, line {number}: is not JSON ({error.msg}). Mend or remove the line") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise _undecodable(file, encoding) from None
-    except LookupError:
-        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
     except (OSError, EOFError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
     if batch[columns[0]]:
         yield batch
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()  # half of an emoji that was cut in two is no text
 
 
 def _read_parquet(file: Path, columns: Sequence[str]) -> Iterator[Batch]:
@@ -192,6 +202,9 @@ def _read_parquet(file: Path, columns: Sequence[str]) -> Iterator[Batch]:
             _require(columns, parquet.schema_arrow.names, file)
             for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(columns)):
                 yield {name: _texts(batch.column(name)) for name in columns}
-    except (pa.ArrowInvalid, OSError) as error:
+    except pa.ArrowNotImplementedError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: a column of {', '.join(columns)} holds no text or numbers ({reason})") from None
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{file}: is truncated or not Parquet ({reason}). Copy or write it again") from None

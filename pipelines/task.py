@@ -48,8 +48,8 @@ class Evaluation:
 
     Args:
         metrics: `{metric: value}`, with `metric/group` where a group column is named.
-        inputs: the records as the model was sent them.
-        outputs: the model's answers to them.
+        inputs: the records as the model was sent them; of very many, an even sample.
+        outputs: the model's answers to those.
         figures: plots by file name.
     """
 

@@ -1,13 +1,16 @@
 """Runs and registered models in MLflow."""
 
+import hashlib
 import io
+import json
 import logging
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +21,11 @@ from workspace import Workspace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHAMPION = "champion"
-_PREVIOUS = "unroll.previous"  # tag on a registered model: the version an alias pointed to before
+_PREVIOUS = "unroll.previous"  # tag on a registered model: the versions an alias pointed to before
+_HISTORY = 100
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,13 @@ class Tracking:
 
     Args:
         workspace: where the database and the artifacts are.
+        create: makes the database where there is none.
 
     Raises:
-        UserError: the tracking server cannot be reached.
+        UserError: there is no database to read.
     """
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace, create: bool = False):
         # MLflow asks these when it is imported or first used
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -66,7 +71,12 @@ class Tracking:
         for logger in ("mlflow", "alembic"):  # their notices would run into the progress bars
             logging.getLogger(logger).setLevel(logging.WARNING)
         self._workspace = workspace
-        if workspace.tracking_uri.startswith("sqlite"):
+        if workspace.tracking_uri.startswith("sqlite:"):
+            if not create and not (workspace.home / "mlflow.db").exists():
+                raise UserError(
+                    f"{workspace.home}: no model was trained here. Name the workspace with --home, or train one: "
+                    "unroll train sentiment"
+                )
             workspace.home.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(workspace.tracking_uri)
         mlflow.set_registry_uri(workspace.tracking_uri)
@@ -83,7 +93,10 @@ class Tracking:
         """
         mlflow = self._mlflow
         with self._reachable():
-            if self._client.get_experiment_by_name(experiment) is None:
+            known = self._client.get_experiment_by_name(experiment)
+            if known is not None and known.lifecycle_stage == "deleted":
+                self._client.restore_experiment(known.experiment_id)
+            if known is None:
                 location = None
                 if self._workspace.tracking_uri.startswith("sqlite"):
                     location = (self._workspace.artifacts.resolve() / experiment).as_uri()
@@ -94,6 +107,7 @@ class Tracking:
             active = mlflow.start_run(run_id=resume)
         with active:
             yield Run(mlflow, active.info.run_id)
+            mlflow.flush_async_logging()
 
     def register(self, name: str, task: str, run_id: str, saved_model: Path, metrics: Mapping[str, float]) -> int:
         """Records a SavedModel directory as the next version of a model.
@@ -116,13 +130,21 @@ class Tracking:
     def versions(self, name: str | None = None) -> list[Registered]:
         """Registered versions, newest first; of all models for None."""
         with self._reachable():
-            models = self._client.search_registered_models()
-        return [
-            self._describe(version, model.aliases)
-            for model in models
-            if name in (None, model.name)
-            for version in self._client.search_model_versions(f"name = '{model.name}'")
-        ]
+            models = [model for model in self._models() if name in (None, model.name)]
+            return [
+                self._describe(version, model.aliases)
+                for model in models
+                for version in self._client.search_model_versions(f'name = "{model.name}"')
+            ]
+
+    def _models(self) -> "Iterator[RegisteredModel]":
+        token: str | None = None
+        while True:
+            page = self._client.search_registered_models(page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
 
     def version(self, name: str, version: int | None = None, alias: str | None = None) -> Registered:
         """One registered version.
@@ -156,29 +178,44 @@ class Tracking:
         from mlflow.artifacts import download_artifacts
         from mlflow.utils.file_utils import local_file_uri_to_path
 
-        uri = self._client.get_model_version_download_uri(registered.name, str(registered.version))
         with self._reachable():
+            uri = self._client.get_model_version_download_uri(registered.name, str(registered.version))
             if uri.startswith("models:/"):
                 uri = self._client.get_logged_model(uri.removeprefix("models:/")).artifact_location
             if uri.startswith("file:"):
-                return Path(local_file_uri_to_path(uri))
-            copy = self._workspace.cache / "registry" / registered.name / str(registered.version)
+                path = Path(local_file_uri_to_path(uri))
+                if not (path / "saved_model.pb").exists():
+                    raise UserError(
+                        f"{path}: version {registered.version} of {registered.name!r} was trained there, and is there "
+                        "no longer. Put the workspace back where it was, or train again"
+                    )
+                return path
+            server = hashlib.sha256(self._workspace.tracking_uri.encode()).hexdigest()[:12]
+            copy = self._workspace.cache / "registry" / server / registered.name / str(registered.version)
             if not copy.exists():
-                copy.mkdir(parents=True)
-                download_artifacts(artifact_uri=uri, dst_path=str(copy))
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(prefix=".downloading-", dir=copy.parent) as aside:
+                    os.rename(download_artifacts(artifact_uri=uri, dst_path=aside), copy)
             return copy
 
-    def point(self, registered: Registered, alias: str) -> None:
-        """Moves an alias to a version and remembers where it pointed."""
-        before = self._client.get_registered_model(registered.name).aliases.get(alias)
-        if before is not None and int(before) != registered.version:
-            self._client.set_registered_model_tag(registered.name, f"{_PREVIOUS}.{alias}", str(before))
-        self._client.set_registered_model_alias(registered.name, alias, str(registered.version))
+    def history(self, name: str, alias: str = CHAMPION) -> list[int]:
+        """The versions that an alias pointed to before, the last one last."""
+        with self._reachable():
+            tag = self._client.get_registered_model(name).tags.get(f"{_PREVIOUS}.{alias}", "")
+        return [int(version) for version in tag.split(",") if version]
 
-    def previous(self, name: str, alias: str = CHAMPION) -> int | None:
-        """The version that the alias pointed to before, or None."""
-        tag = self._client.get_registered_model(name).tags.get(f"{_PREVIOUS}.{alias}")
-        return int(tag) if tag else None
+    def point(self, registered: Registered, alias: str, history: Sequence[int]) -> None:
+        """Moves an alias to a version.
+
+        Args:
+            registered: the version.
+            alias: the alias.
+            history: where the alias pointed before, the last one last.
+        """
+        with self._reachable():
+            tag = ",".join(map(str, history[-_HISTORY:]))
+            self._client.set_registered_model_alias(registered.name, alias, str(registered.version))
+            self._client.set_registered_model_tag(registered.name, f"{_PREVIOUS}.{alias}", tag)
 
     def _describe(self, version: "ModelVersion", aliases: Mapping[str, str]) -> Registered:
         prefix = "metric."
@@ -198,10 +235,9 @@ class Tracking:
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.get_run(run_id)
+            return self._client.get_run(run_id).info.lifecycle_stage == "active"
         except MlflowException:
             return False
-        return True
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -210,6 +246,8 @@ class Tracking:
         try:
             yield
         except MlflowException as error:
+            if error.error_code == "INVALID_PARAMETER_VALUE":
+                raise UserError(f"MLflow refuses it: {error.message.splitlines()[0]}") from None
             if "Max retries" not in str(error) and "Connection" not in str(error):
                 raise
             raise UserError(
@@ -235,7 +273,7 @@ class Run:
         from mlflow.data.dataset_source_registry import resolve_dataset_source
         from mlflow.data.meta_dataset import MetaDataset
 
-        self._mlflow.log_params(flatten(config))
+        self._mlflow.log_params(_parameters(config))
         self._mlflow.set_tags({"dataset.digest": digest, "git.revision": git_revision(), **tags})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
@@ -243,24 +281,22 @@ class Run:
         described = MetaDataset(source, name=Path(dataset).name, digest=digest[:36])  # type: ignore[abstract]
         self._mlflow.log_input(described, context="training")
 
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Records numbers; the run's end waits until they are written."""
-        self._mlflow.log_metrics(dict(values), step=step, synchronous=False)
+    def metrics(self, values: Mapping[str, float], step: int, *, wait: bool = False) -> None:
+        """Records numbers, in the background unless `wait`; the run's end waits until they are written."""
+        self._mlflow.log_metrics(dict(values), step=step, synchronous=wait)
 
     def figures(self, figures: "Mapping[str, Figure]") -> None:
         for name, figure in figures.items():
             self._mlflow.log_figure(figure, f"plots/{name}")
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _parameters(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """`{"train": {"seed": 0}}` to `{"train.seed": 0}`."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    return {
+        f"{section}.{key}": json.dumps(value) if isinstance(value, dict | list) else value
+        for section, keys in config.items()
+        for key, value in keys.items()
+    }
 
 
 def git_revision() -> str:
@@ -280,8 +316,10 @@ def serve_ui(workspace: Workspace, port: int) -> None:
     """Becomes MLflow's server on the workspace, on this machine only, until interrupted.
 
     Raises:
-        UserError: the port is in use.
+        UserError: the port is in use, or the runs are on a server with pages of its own.
     """
+    if not workspace.tracking_uri.startswith("sqlite:"):
+        raise UserError(f"MLFLOW_TRACKING_URI names a server already. Open {workspace.tracking_uri} in a browser")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

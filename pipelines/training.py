@@ -30,6 +30,9 @@ from pipelines.tracking import CHAMPION, Registered, Run, Tracking
 from workspace import Workspace
 
 
+_CACHE_FORMAT = 1  # raised whenever prepared data or checkpoints of an earlier version would mislead this one
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a training command made.
@@ -85,13 +88,15 @@ def train(
     start = time.monotonic()
     serving.Store(workspace.store).versions(name)  # refuses a bad name before the work, not after it
     _check_devices(config)
-    digest = records.digest(task.files(config, data))
+    files = task.files(config, data)
+    with progress.stage("looking at the files"):
+        digest = records.digest(files)
     problem = _prepared(task, config, data, digest, workspace, progress)
     progress.line(problem.summary())
     settings = config.model_dump(mode="json")
     with _run_directory(workspace, _key(task.name, name, settings, digest)) as directory:
         with progress.stage("opening MLflow"):
-            tracking = Tracking(workspace)
+            tracking = Tracking(workspace, create=True)
         with tracking.run(name, resume=_read(directory / "run_id")) as run:
             (directory / "run_id").write_text(run.run_id)
             run.describe(settings, data, digest, {"task": task.name})
@@ -101,10 +106,12 @@ def train(
             card, figures = _evaluate(problem, exported, card, data, progress)
             with progress.stage("recording in MLflow"):
                 training = {"training/seconds": history.seconds, "training/epochs": len(history.epochs)}
-                run.metrics({**card.metrics, **training}, len(history.epochs))
+                run.metrics({**card.metrics, **training}, len(history.epochs), wait=True)
                 run.figures({"learning_curve.png": plots.learning_curve(history.epochs, history.best, task.monitor)})
                 run.figures(problem.figures(model) | figures)
-                version = tracking.register(name, task.name, run.run_id, exported.directory, card.metrics)
+                # a run that was killed after this has its version already
+                version = next((one.version for one in tracking.versions(name) if one.run_id == run.run_id), None)
+                version = version or tracking.register(name, task.name, run.run_id, exported.directory, card.metrics)
         registered = tracking.version(name, version)
         first = not any(CHAMPION in one.aliases for one in tracking.versions(name))
         path = promote(tracking, workspace, registered) if first else tracking.saved_model(registered)
@@ -132,7 +139,6 @@ def _fit(problem: Task, checkpoint: Path, run: Run, progress: Progress) -> tuple
     with _dtype_policy("mixed_float16" if config.mixed_precision else "float32"):
         model = problem.build()
     history = fit(problem, model, checkpoint, progress, run.metrics)
-    progress.line(f"Training ended: {history.ended}. Epoch {history.best + 1} is kept.")
     return model, history
 
 
@@ -170,7 +176,7 @@ def _check_devices(config: TaskConfig) -> None:
 
 
 def _key(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps([_CACHE_FORMAT, *parts], sort_keys=True).encode()).hexdigest()[:24]
 
 
 def _read(file: Path) -> str | None:

@@ -11,6 +11,9 @@ def import_tensorflow() -> None:
     to say later is kept, from errors up, unless `$TF_CPP_MIN_LOG_LEVEL` says otherwise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    terminal_shown = sys.stderr.isatty()
+    if terminal_shown:  # it takes seconds
+        sys.stderr.write("Loading TensorFlow ...")
     sys.stderr.flush()
     terminal = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -21,3 +24,5 @@ def import_tensorflow() -> None:
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(nowhere)
+        if terminal_shown:
+            sys.stderr.write("\r\033[K")

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = [
     "--set", "train.epochs=3", "--set", "train.batch_size=16", "--set", "train.learning_rate=0.01",
     "--set", "model.units=8", "--set", "model.embedding=8", "--set", "model.ngram_buckets=1024",
+    "--set", "model.members=2", "--set", "model.layers=1",
 ]  # fmt: skip
 GOOD = ["wonderful", "warm", "funny", "brilliant", "moving", "clever", "superb", "delightful"]
 BAD = ["dreadful", "boring", "stupid", "awful", "flat", "tedious", "clumsy", "painful"]

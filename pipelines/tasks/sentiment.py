@@ -16,14 +16,15 @@ from models import text
 from models.classifier import TextClassifier, both_ends, token_counts, total
 from models.text import RESERVED, Tokenizer
 from monitoring.features import Feature
+from monitoring.profile import MAX_RECORDS
 from pipelines import labelled_text, plots
 from pipelines.calibration import fit_temperatures
 from pipelines.config import Section, TaskConfig, TrainSection
 from pipelines.labelled_text import Facts, LabelledTextSection
-from pipelines.metrics import classification_metrics
+from pipelines.metrics import classification_metrics, metric_name
 from pipelines.progress import Progress
 from pipelines.records import find_files
-from pipelines.shards import class_weights, read_shards
+from pipelines.shards import batch_count, class_weights, read_shards
 from pipelines.splits import RecordIndex
 from pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
 
@@ -132,7 +133,7 @@ class Sentiment(Task):
         return read_shards(self.directory, "validation", batch_size=_BATCH, shuffle_seed=None)
 
     def steps_per_epoch(self) -> int:
-        return -(-self._data.part("train") // self.config.train.batch_size)
+        return batch_count(self._data.bucket_counts, self.config.train.batch_size)
 
     def build(self, *, portable: bool = False) -> TextClassifier:
         section = self.config.model
@@ -241,7 +242,8 @@ class Sentiment(Task):
         progress: Progress,
     ) -> Evaluation:
         classes: list[str] = facts["classes"]
-        batches = []
+        labels, distributions, groups = [], [], []
+        sample, stride, seen = [], 1, 0
         with progress.stage("predicting") as stage:
             for batch in records:
                 unknown = set(batch["true"]) - set(classes)
@@ -249,28 +251,29 @@ class Sentiment(Task):
                     raise UserError(
                         f"label {sorted(unknown)[0]!r} is unknown to the model, which knows: {', '.join(classes)}"
                     )
-                batches.append({**batch, **_predict_by_length(batch["text"], predict)})
+                answers = _predict_by_length(batch["text"], predict)
+                labels.append(np.array([classes.index(label) for label in batch["true"]]))
+                distributions.append(answers["probabilities"])
+                groups.append(batch["group"])
+                # of any number of texts, an even sample is kept for the reference profile
+                chosen = range(-seen % stride, len(batch["text"]), stride)
+                sample += [(batch["text"][row], answers["label"][row], answers["score"][row]) for row in chosen]
+                seen += len(batch["text"])
+                if len(sample) > 2 * MAX_RECORDS:
+                    sample, stride = sample[::2], 2 * stride
                 stage.advance()
-            stage.say(f"{sum(len(batch['text']) for batch in batches)} records")
-        if not batches:
+            stage.say(f"{seen} records")
+        if not seen:
             raise UserError("there is no record with both a text and a label to evaluate on")
-        table = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
-        labels = np.array([classes.index(label) for label in table["true"]])
-        probabilities = table["probabilities"]
-        metrics = classification_metrics(labels, probabilities)
-        names, counts = np.unique(table["group"], return_counts=True)
-        if len(names) > 1:
-            for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
-                chosen = table["group"] == group
-                scores = classification_metrics(labels[chosen], probabilities[chosen])
-                metrics |= {f"{metric}/{group}": value for metric, value in scores.items()}
+        true, probabilities = np.concatenate(labels), np.concatenate(distributions)
+        texts, names, scores = zip(*sample, strict=True)
         return Evaluation(
-            metrics,
-            inputs={"text": table["text"]},
-            outputs={key: table[key] for key in ("label", "score", "probabilities")},
+            _metrics(true, probabilities, np.concatenate(groups)),
+            inputs={"text": np.array(texts, object)},
+            outputs={"label": np.array(names, object), "score": np.array(scores)},
             figures={
-                "confusion_matrix.png": plots.confusion_matrix(labels, probabilities.argmax(axis=1), facts["labels"]),
-                "calibration.png": plots.calibration(labels, probabilities),
+                "confusion_matrix.png": plots.confusion_matrix(true, probabilities.argmax(axis=1), facts["labels"]),
+                "calibration.png": plots.calibration(true, probabilities),
             },
         )
 
@@ -302,6 +305,18 @@ class Sentiment(Task):
             by_step = tf.norm(tape.gradient(loss, embedded), axis=-1).numpy()  # [B, T]
             norms += [row[:length] for row, length in zip(by_step, lengths.numpy(), strict=True)]
         return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
+
+
+def _metrics(true: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Metrics over all records and, as `metric/group`, over the largest groups."""
+    metrics = classification_metrics(true, probabilities)
+    names, counts = np.unique(groups, return_counts=True)
+    if len(names) > 1:
+        for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
+            chosen = groups == group
+            scores = classification_metrics(true[chosen], probabilities[chosen])
+            metrics |= {f"{metric}/{metric_name(group)}": value for metric, value in scores.items()}
+    return metrics
 
 
 def _arrays(texts: list[str], labels: list[str], groups: list[str]) -> dict[str, np.ndarray]:

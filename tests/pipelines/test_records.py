@@ -63,7 +63,7 @@ def test_large_files_come_in_batches(tmp_path):
     pd.DataFrame({"text": ["word " * 50] * 5000, "label": ["x"] * 5000}).to_csv(tmp_path / "a.csv", index=False)
     sizes = [len(batch["text"]) for batch in read_records([tmp_path / "a.csv"], ["text", "label"])]
     assert sum(sizes) == 5000
-    assert max(sizes) <= 1024
+    assert max(sizes) <= 256
 
 
 def test_other_encodings_and_delimiters_can_be_named(tmp_path):
