@@ -127,17 +127,17 @@ def test_the_sample_depends_on_the_id_alone(sample: Callable[[float], list[str]]
 
 
 def test_what_the_disk_cannot_keep_up_with_is_dropped_and_counted(tmp_path: Path) -> None:
-    burst = 2000
+    burst = [entry(number) for number in range(2000)]
     log = RequestLog(tmp_path, RequestLogParameters(queued_bytes=10 * SIZE))
     log.add(entry(0, size=11 * SIZE))
     assert log.dropped == 1, "a record larger than the queue"
-    for number in range(burst):
-        log.add(entry(number))
+    for one in burst:
+        log.add(one)
     dropped = log.dropped - 1
     log.close()
     (ids,) = written(tmp_path)
-    assert 0 < dropped < burst
-    assert len(ids) == burst - dropped
+    assert 0 < dropped < len(burst)
+    assert len(ids) == len(burst) - dropped
     assert ids == sorted(set(ids), key=lambda one: int(one[3:]))
 
 
