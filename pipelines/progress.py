@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import rich.progress
 from rich.console import Console
+from rich.table import Column
 from rich.text import Text
 
 
@@ -45,8 +46,15 @@ class Progress:
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(bar_width=24),
             rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("{task.fields[detail]}", style="dim", markup=False),
+            rich.progress.TextColumn(
+                "{task.fields[detail]}",
+                style="dim",
+                markup=False,
+                # takes what room is left, so that a long text does not squeeze the other columns
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
             console=self.console,
+            expand=True,
             disable=not self.console.is_terminal,
         )
 
