@@ -29,7 +29,6 @@ from pipelines.task import Evaluation, Task
 from pipelines.tracking import CHAMPION, Registered, Run, Tracking
 from workspace import Workspace
 
-
 _CACHE_FORMAT = 1  # raised whenever prepared data or checkpoints of an earlier version would mislead this one
 
 
