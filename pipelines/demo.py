@@ -25,6 +25,7 @@ from pipelines.config import load_config
 from pipelines.progress import Progress
 from pipelines.promotion import promote
 from pipelines.samples import movie_reviews
+from pipelines.splits import hash_split
 from pipelines.task import task_named
 from pipelines.tracking import Tracking
 from pipelines.training import train
@@ -35,7 +36,7 @@ _WINDOW = 300
 _START_SECONDS = 120.0
 _QUESTIONS = (
     "A warm, funny film that I will watch again with my children.",
-    "Two hours of my life that I won't get back.",
+    "I want those two hours of my life back: a dull, lazy, endless mess.",
     "The actors do what they can, but nobody told the writer that a story needs an end.",
 )
 
@@ -61,10 +62,10 @@ def demo(workspace: Workspace) -> None:
         progress.line("2. Serve it over gRPC, ask it, and watch its requests", "bold")
         with _server(workspace, progress) as address, serving.Client(address, model=NAME) as client:
             answers = client.predict({"text": list(_QUESTIONS)})
-            held_back = task.records(config, str(sample.path))
-            reviews = [text for batch in held_back for text in batch["text"]]
+            texts = [text.decode() for batch in task.records(config, str(sample.path)) for text in batch["text"]]
+            unseen = [text for text in texts if hash_split(text) == "test"]
             windows = {
-                "300 reviews": _watch(client, random.Random(0).sample(reviews, _WINDOW), workspace, progress),
+                "300 held-back reviews": _watch(client, random.Random(0).sample(unseen, _WINDOW), workspace, progress),
                 "300 paragraphs of Python's manual": _watch(client, _manual(), workspace, progress),
             }
     accuracy = Table("test accuracy", *(group for group, _ in _accuracies(trained.metrics)))
@@ -135,7 +136,7 @@ def _wait_until_ready(address: str, process: subprocess.Popen, said: IO[str]) ->
     raise UserError(f"the server did not start: {lines[-1]}")
 
 
-def _watch(client: "serving.Client", texts: Sequence[str | bytes], workspace: Workspace, progress: Progress) -> Report:
+def _watch(client: "serving.Client", texts: Sequence[str], workspace: Workspace, progress: Progress) -> Report:
     """Sends texts, one a request, and compares the window that they make with the reference."""
     with progress.stage(f"sending {len(texts)} texts", total=len(texts)) as stage:
         for text in texts:
