@@ -74,9 +74,7 @@ def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: in
     if shuffle_seed is not None:
         np.random.default_rng(shuffle_seed).shuffle(files)
     # records from many shards take turns, so that data sorted by class is not learnt a class at a time
-    dataset = tf.data.Dataset.from_tensor_slices(files).interleave(
-        tf.data.TFRecordDataset, cycle_length=16, deterministic=True
-    )
+    dataset = tf.data.Dataset.from_tensor_slices(files).interleave(tf.data.TFRecordDataset, cycle_length=16)
     if shuffle_seed is not None:
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=shuffle_seed)
     dataset = dataset.map(_parse, num_parallel_calls=tf.data.AUTOTUNE)

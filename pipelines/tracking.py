@@ -78,8 +78,11 @@ class Tracking:
                     "unroll train sentiment"
                 )
             workspace.home.mkdir(parents=True, exist_ok=True)
-        mlflow.set_tracking_uri(workspace.tracking_uri)
+        named = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_registry_uri(workspace.tracking_uri)
+        mlflow.set_tracking_uri(workspace.tracking_uri)
+        if named is None:  # MLflow sets it, which would name the database of every later workspace
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
         self._mlflow = mlflow
         self._client = mlflow.MlflowClient()
 

@@ -91,8 +91,11 @@ def test_mlflow_holds_the_run(trained):
     assert client.get_model_version_by_alias("small", "champion").version in (1, "1")
 
 
-def test_the_registered_model_downloads_whole(trained, tmp_path):
-    mlflow.set_tracking_uri(f"sqlite:///{trained['home']}/mlflow.db")
+def test_the_registered_model_downloads_whole(trained, tmp_path, monkeypatch):
+    database = f"sqlite:///{trained['home']}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)  # which MLflow changes; put back afterwards
+    mlflow.set_tracking_uri(database)
+    mlflow.set_registry_uri(database)
     copy = Path(mlflow.artifacts.download_artifacts("models:/small@champion", dst_path=str(tmp_path)))
     names = {file.name for file in (copy / "assets.extra").iterdir()}
     assert names == {
