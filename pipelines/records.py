@@ -24,7 +24,7 @@ SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_BLOCK_BYTES = 4 << 20  # a CSV record must fit in a block
+_BLOCK_BYTES = 2 << 20  # a CSV record must fit in a block
 _BATCH_ROWS = 256
 
 Batch = dict[str, list[str | None]]
