@@ -39,7 +39,6 @@ class Registered:
         task: that trained it.
         run_id: of the run that trained it.
         metrics: of its evaluation, `split/metric`.
-        created: milliseconds since 1970.
     """
 
     name: str
@@ -48,7 +47,6 @@ class Registered:
     task: str
     run_id: str
     metrics: dict[str, float]
-    created: int
 
 
 class Tracking:
@@ -231,7 +229,6 @@ class Tracking:
             metrics={
                 key.removeprefix(prefix): float(value) for key, value in version.tags.items() if key.startswith(prefix)
             },
-            created=version.creation_timestamp,
         )
 
     def _exists(self, run_id: str) -> bool:
