@@ -28,10 +28,10 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from pipelines.config import load_config  # noqa: E402
-from pipelines.labelled_text import stream  # noqa: E402
 from pipelines.progress import Progress  # noqa: E402
 from pipelines.samples import movie_reviews  # noqa: E402
 from pipelines.tasks.sentiment import Sentiment, SentimentConfig  # noqa: E402
+from pipelines.text.labelled_text import stream  # noqa: E402
 
 
 def main() -> None:

@@ -7,17 +7,27 @@ if TYPE_CHECKING:
     from monitoring.drift import Comparison, compare
     from monitoring.features import CategoricalFeature, NumericFeature, TextFeature
     from monitoring.profile import ReferenceProfile
+    from monitoring.series import SeriesFeature
 
 _HOMES = {
     "CategoricalFeature": "features",
     "Comparison": "drift",
     "NumericFeature": "features",
     "ReferenceProfile": "profile",
+    "SeriesFeature": "series",
     "TextFeature": "features",
     "compare": "drift",
 }
 
-__all__ = ["CategoricalFeature", "Comparison", "NumericFeature", "ReferenceProfile", "TextFeature", "compare"]
+__all__ = [
+    "CategoricalFeature",
+    "Comparison",
+    "NumericFeature",
+    "ReferenceProfile",
+    "SeriesFeature",
+    "TextFeature",
+    "compare",
+]
 
 
 def __getattr__(name: str) -> Any:

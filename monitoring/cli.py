@@ -30,6 +30,12 @@ def report(
         int | None, typer.Option(help="Whose requests. Default: of the versions in the store, the one asked last.")
     ] = None,
     window: Annotated[str, typer.Option(help="The newest requests by number (1000) or age (30m, 24h, 7d).")] = "1000",
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="What came true, for a forecasting model: CSV or Parquet, a column of times and the targets."
+        ),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the report, with figures, here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -44,6 +50,7 @@ def report(
         requests=requests or workspace.requests,
         window=Window.parse(window),
         version=version,
+        labels=labels,
     )
     if html:
         from monitoring.html import render, write

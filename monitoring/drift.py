@@ -4,11 +4,16 @@ Testing every feature by itself cries wolf: twenty tests at p < .05 find somethi
 a window has one statistic, the largest of its features' statistics, each standardised by its mean and
 standard deviation over clean windows of the same size; it is compared with the same maximum on those clean
 windows.
+
+Clean windows of texts are drawn at random. A series asks for more: requests that follow one another in time
+share most of their history, so a window of them differs from the reference however healthy it is. There, clean
+windows are runs of consecutive reference records. A reference holds only a handful that share no step, too few to
+count those that are farther off; their mean and standard deviation give a prediction interval for one more.
 """
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,8 +27,14 @@ from monitoring.variables import Tokens, take
 CLEAN_WINDOWS = 500
 LEVEL = 0.01
 MIN_RECORDS = 30
+FEWEST_RUNS = 3  # of a series, below which nobody can tell what is usual
+RUN_SHARE = 50  # a run is at most one in so many of a series' reference records
+MIN_RUNS = 5  # with fewer, Student's t would let nothing through; with these, large changes
 MAX_MOVERS = 8
 MOVER_DEVIATIONS = 4.5  # one of a thousand tokens goes so far by chance in less than 1 in 100 windows
+
+Counts = Iterator[tuple[str, np.ndarray, np.ndarray]]
+"""A variable, its clean windows' sums of indicator vectors, and the reference's."""
 
 Movers = tuple[tuple[str, float, float], ...]
 """Tokens with the share of texts that hold them: in the reference, in the window."""
@@ -35,10 +46,11 @@ class Feature:
 
     Args:
         name: e.g. `text/length`.
-        kind: `numeric`, `categorical` or `tokens`.
+        kind: `numeric`, `magnitude`, `categorical` or `tokens`.
         statistic: distance between window and reference; see the variable's `statistic`.
         standardised: the same in standard deviations above its mean over clean windows.
-        p_value: adjusted for the number of variables (Westfall & Young 1993, single-step maxT).
+        p_value: adjusted for the number of variables (Westfall & Young 1993, single-step maxT; for series
+            Bonferroni).
         drift: whether `p_value` is at most the alarm level.
         reference: summary of the reference, for people.
         current: the same of the window.
@@ -65,12 +77,13 @@ class Comparison:
 
     Args:
         records: records in the window.
-        compared: how many of them were compared: a window larger than half the reference is subsampled.
+        compared: how many of them were compared, at most `largest_window`.
         reference_records: records in the reference.
         level: the stated rate of false alarms.
-        p_value: conformal, (1 + clean windows at least as far off) / (1 + clean windows); None where the
-            window or the reference is too small to tell.
+        p_value: conformal, (1 + clean windows at least as far off) / (1 + clean windows), or, for series, of
+            Student's t; None where the window or the reference is too small to tell.
         features: the variables, largest deviation first.
+        runs: of a series, how many runs the reference holds that can be taken as independent.
     """
 
     records: int
@@ -79,6 +92,7 @@ class Comparison:
     level: float
     p_value: float | None
     features: tuple[Feature, ...] = ()
+    runs: int | None = None
 
     @property
     def drift(self) -> bool:
@@ -95,35 +109,50 @@ def compare(
     runs of the same kind weaken it. The window itself is compared with the whole reference, which is less
     noisy than the rest of it: the alarm errs on the quiet side.
 
+    For series, clean windows are runs of consecutive records against the rest. Of these, m lie as far apart as
+    a run and its history are long, and the rate rests on their statistics being about normal: a variable's
+    p-value is that of its statistic against a prediction interval for one more run, Student's t with m - 1
+    degrees of freedom, times the number of variables. Variables that were not measured, since what came true is
+    not known, are left out.
+
     Args:
         profile: the version's reference profile.
-        values: the window's values, from `profile.measure`.
+        values: the window's values, from `profile.measure`; of a series the newest record first.
         keys: n request ids; they decide which records stand for a window that is too large.
         level: rate of false alarms, at least 1 / (`CLEAN_WINDOWS` + 1).
 
     Returns:
-        The comparison; without a p-value, and so without an alarm, for fewer than `MIN_RECORDS` records.
+        The comparison; without a p-value, and so without an alarm, for fewer than `MIN_RECORDS` records, or a
+        reference of fewer than `FEWEST_RUNS` independent runs.
     """
-    n = min(len(keys), profile.records // 2)
+    n = min(len(keys), largest_window(profile))
     if n < MIN_RECORDS:
         return Comparison(len(keys), n, profile.records, level, None)
+    runs = profile.records // (2 * (n + profile.series.lookback)) if profile.series else None
+    if runs is not None and runs < FEWEST_RUNS:
+        return Comparison(len(keys), n, profile.records, level, None, runs=runs)
     if n < len(keys):
-        rows = sample(keys, n)
+        rows = np.arange(n) if profile.series else sample(keys, n)
         values = {name: take(value, rows) for name, value in values.items()}
 
-    names = list(profile.variables)
+    names = tuple(name for name in profile.variables if name in values)
     window = {
-        name: variable.indicators(variable.encode(values[name])).mean(axis=0)  # type: ignore[arg-type]
-        for name, variable in profile.variables.items()
+        name: profile.variables[name].indicators(profile.variables[name].encode(values[name])).mean(axis=0)  # type: ignore[arg-type]
+        for name in names
     }
     now = np.array([profile.variables[name].statistic(window[name], profile.means[name]) for name in names])
-    clean = _clean_statistics(profile, n)
+    clean = _clean_statistics(profile, names, n)
     centre, spread = clean.mean(axis=0), np.maximum(clean.std(axis=0), 1e-9)
     standardised = (now - centre) / spread
-    clean_maxima = ((clean - centre) / spread).max(axis=1)
-    # A tie in exact arithmetic must count as one after rounding as well.
-    at_least = (clean_maxima[:, None] >= standardised - 1e-9).sum(axis=0)
-    p_values = (1 + at_least) / (1 + CLEAN_WINDOWS)
+    if runs is not None:
+        freedom = max(runs, MIN_RUNS) - 1
+        t = standardised * math.sqrt(freedom / (freedom + 2))
+        p_values = np.array([min(1, len(names) * _student_tail(value, freedom)) for value in t])
+    else:
+        clean_maxima = ((clean - centre) / spread).max(axis=1)
+        # A tie in exact arithmetic must count as one after rounding as well.
+        at_least = (clean_maxima[:, None] >= standardised - 1e-9).sum(axis=0)
+        p_values = (1 + at_least) / (1 + CLEAN_WINDOWS)
 
     features = []
     for column in np.argsort(-standardised, kind="stable"):
@@ -148,7 +177,13 @@ def compare(
                 fell=fell,
             )
         )
-    return Comparison(len(keys), n, profile.records, level, features[0].p_value, tuple(features))
+    return Comparison(len(keys), n, profile.records, level, features[0].p_value, tuple(features), runs)
+
+
+def largest_window(profile: ReferenceProfile) -> int:
+    """Records that can be compared: half the reference; of a series' one run, or `MIN_RECORDS`."""
+    half = profile.records // 2
+    return min(half, max(profile.records // RUN_SHARE, MIN_RECORDS)) if profile.series else half
 
 
 def sample(keys: Sequence[str], n: int) -> np.ndarray:
@@ -158,23 +193,50 @@ def sample(keys: Sequence[str], n: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _clean_statistics(profile: ReferenceProfile, n: int) -> np.ndarray:
-    """Each variable's statistic on clean windows of n records, `(CLEAN_WINDOWS, variables)`.
+def _clean_statistics(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> np.ndarray:
+    """Each variable's statistic on clean windows of n records, `(clean windows, variables)`.
 
     The draws are the same for the same sizes, so that a report repeats.
     """
+    count = _runs if profile.series else _draws
+    columns = []
+    for name, inside, total in count(profile, names, n):
+        columns.append(profile.variables[name].statistic(inside / n, (total - inside) / (profile.records - n)))
+    return np.stack(columns, axis=1)
+
+
+def _draws(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Counts:
     rng = np.random.default_rng(0)
     draws = np.zeros((CLEAN_WINDOWS, profile.records), np.float32)
     for draw in draws:
         draw[rng.permutation(profile.records)[:n]] = 1
-    columns = []
-    for name, variable in profile.variables.items():
-        reference = variable.indicators(profile.codes[name])
+    for name in names:
+        reference = profile.variables[name].indicators(profile.codes[name])
         # Counts below 2**24 are exact in float32, whose product is the faster one.
-        inside = (draws @ reference.astype(np.float32)).astype(np.float64)
-        outside = reference.sum(axis=0) - inside
-        columns.append(variable.statistic(inside / n, outside / (profile.records - n)))
-    return np.stack(columns, axis=1)
+        yield name, (draws @ reference.astype(np.float32)).astype(np.float64), reference.sum(axis=0)
+
+
+def _runs(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Counts:
+    last = profile.records - n
+    starts = np.linspace(0, last, min(CLEAN_WINDOWS, last + 1)).astype(int)
+    for name in names:
+        reference = profile.variables[name].indicators(profile.codes[name])
+        before = np.zeros((profile.records + 1, reference.shape[1]), np.int32)
+        np.cumsum(reference, axis=0, out=before[1:])
+        yield name, before[starts + n] - before[starts], before[-1]
+
+
+def _student_tail(t: float, freedom: int) -> float:
+    """The probability that Student's t exceeds a value (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan2(t, math.sqrt(freedom))
+    cosine, odd = math.cos(angle), freedom % 2
+    term = cosine if odd else 1.0
+    total = term if freedom > 1 else 0.0
+    for step in range(2 + odd, freedom, 2):
+        term *= cosine**2 * (step - 1) / step
+        total += term
+    inside = math.sin(angle) * total
+    return (1 - (2 / math.pi * (angle + inside) if odd else inside)) / 2
 
 
 def _movers(variable: Tokens, window: np.ndarray, reference: np.ndarray, noise: float) -> tuple[Movers, Movers]:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from monitoring import tokens
+from monitoring.series import SeriesFeature
 from monitoring.tokens import TokenSets
 
 Values = np.ndarray | TokenSets
@@ -35,6 +36,12 @@ class TextFeature:
     kind: ClassVar[str] = "text"
     input: str
     tokenizer: Mapping[str, Any]
+    outputs: ClassVar[tuple[str, ...]] = ()
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
 
     def measure(
         self,
@@ -58,6 +65,12 @@ class NumericFeature:
 
     kind: ClassVar[str] = "numeric"
     output: str
+    inputs: ClassVar[tuple[str, ...]] = ()
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.output,)
 
     def measure(
         self,
@@ -78,6 +91,12 @@ class CategoricalFeature:
 
     kind: ClassVar[str] = "categorical"
     output: str
+    inputs: ClassVar[tuple[str, ...]] = ()
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.output,)
 
     def measure(
         self,
@@ -90,9 +109,9 @@ class CategoricalFeature:
         return {self.output: np.array(names, dtype=str)}
 
 
-Feature = TextFeature | NumericFeature | CategoricalFeature
+Feature = TextFeature | NumericFeature | CategoricalFeature | SeriesFeature
 
-_KINDS: dict[str, type[Feature]] = {f.kind: f for f in (TextFeature, NumericFeature, CategoricalFeature)}
+_KINDS: dict[str, type[Feature]] = {f.kind: f for f in (TextFeature, NumericFeature, CategoricalFeature, SeriesFeature)}
 
 
 def to_json(feature: Feature) -> dict[str, Any]:
@@ -106,7 +125,7 @@ def from_json(data: Mapping[str, Any]) -> Feature:
     Raises:
         KeyError: for a kind that this version of the package does not know.
     """
-    arguments = dict(data)
+    arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
     return _KINDS[arguments.pop("kind")](**arguments)
 
 

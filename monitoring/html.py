@@ -60,7 +60,7 @@ def _row(feature: drift.Feature) -> str:
 def _section(feature: drift.Feature) -> str:
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     axes = figure.subplots()
-    if feature.kind == "numeric":
+    if "histogram" in feature.reference:
         edges = feature.reference["histogram"]["edges"]
         for side, colour, fill in ((feature.reference, REFERENCE, True), (feature.current, WINDOW, False)):
             counts = np.array(side["histogram"]["counts"], float)

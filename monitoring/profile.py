@@ -14,14 +14,15 @@ import numpy as np
 from errors import UserError
 from monitoring import features as feature_kinds
 from monitoring.features import Feature, TextFeature, Values
-from monitoring.variables import Categorical, Numeric, Tokens, Variable, fit
+from monitoring.series import SeriesFeature
+from monitoring.variables import Categorical, Magnitude, Numeric, Tokens, Variable, fit
 
 FORMAT = 1
 MAX_RECORDS = 20_000
 JSON_NAME = "reference_profile.json"
 NPZ_NAME = "reference_profile.npz"
 
-_VARIABLES: dict[str, type[Variable]] = {kind.kind: kind for kind in (Numeric, Categorical, Tokens)}
+_VARIABLES: dict[str, type[Variable]] = {kind.kind: kind for kind in (Numeric, Magnitude, Categorical, Tokens)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,8 @@ class ReferenceProfile:
 
         Args:
             features: what to watch.
-            inputs: by tensor name, arrays of n rows; texts are str or UTF-8 bytes.
+            inputs: by tensor name, arrays of n rows; texts are str or UTF-8 bytes. For a `SeriesFeature` they
+                also hold `actual`, what came true, and either `timestamp` or rows in the order of time.
             outputs: the model's own answers to them, by tensor name, arrays of n rows.
             model: the model's name.
             vocabulary: the tokens the model knows, as the version's vocabulary file lists them.
@@ -77,8 +79,12 @@ class ReferenceProfile:
         if len(set(rows.values())) != 1 or 0 in rows.values():
             raise ValueError(f"Inputs and outputs must have the same number of rows, at least 1. Received: {rows}")
         n = next(iter(rows.values()))
-        # Shuffled, so that the files say nothing about the data's order.
-        keep = np.random.default_rng(0).permutation(n)[:MAX_RECORDS]
+        if series := _series(features):
+            keep = np.argsort(inputs[series.timestamp], kind="stable") if series.timestamp in inputs else np.arange(n)
+            keep = keep[np.linspace(0, n - 1, min(n, MAX_RECORDS)).astype(int)]
+        else:
+            # Shuffled, so that the files say nothing about the data's order.
+            keep = np.random.default_rng(0).permutation(n)[:MAX_RECORDS]
         ids = {token: i for i, token in enumerate(vocabulary)}
         values = _measure(
             features,
@@ -86,7 +92,8 @@ class ReferenceProfile:
             {name: np.asarray(array)[keep] for name, array in outputs.items()},
             ids,
         )
-        variables = {name: fit(value, ids) for name, value in values.items()}
+        number = Magnitude if series else Numeric
+        variables = {name: fit(value, ids, number) for name, value in values.items()}
         return cls(
             model,
             tuple(features),
@@ -103,12 +110,22 @@ class ReferenceProfile:
     @property
     def inputs(self) -> list[str]:
         """Names of the input tensors that the features need."""
-        return [feature.input for feature in self.features if isinstance(feature, TextFeature)]
+        return [name for feature in self.features for name in feature.inputs]
+
+    @property
+    def optional_inputs(self) -> list[str]:
+        """Names of the input tensors that they can do without."""
+        return [name for feature in self.features for name in feature.optional_inputs]
 
     @property
     def outputs(self) -> list[str]:
         """Names of the output tensors that the features need."""
-        return [feature.output for feature in self.features if not isinstance(feature, TextFeature)]
+        return [name for feature in self.features for name in feature.outputs]
+
+    @property
+    def series(self) -> SeriesFeature | None:
+        """The feature of a forecasting model. Its reference records are in the order of time."""
+        return _series(self.features)
 
     @cached_property
     def means(self) -> dict[str, np.ndarray]:
@@ -116,7 +133,13 @@ class ReferenceProfile:
         return {name: variable.indicators(self.codes[name]).mean(axis=0) for name, variable in self.variables.items()}
 
     def measure(self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> dict[str, Values]:
-        """The value of each variable for n records of live traffic, as `build` derived the reference's."""
+        """The value of each variable for n records of live traffic, as `build` derived the reference's.
+
+        Variables that need what came true are there only where `inputs` holds it.
+
+        Raises:
+            ValueError: tensors of shapes that a feature does not take.
+        """
         return _measure(self.features, inputs, outputs, self.vocabulary)
 
     def files(self) -> dict[str, bytes]:
@@ -186,6 +209,10 @@ def _measure(
     for feature in features:
         values |= feature.measure(inputs, outputs, vocabulary)
     return values
+
+
+def _series(features: Sequence[Feature]) -> SeriesFeature | None:
+    return next((feature for feature in features if isinstance(feature, SeriesFeature)), None)
 
 
 def _variable(data: Mapping[str, Any]) -> Variable:

@@ -5,11 +5,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from errors import UserError
-from monitoring.drift import MIN_RECORDS, Comparison, compare, sample
+from monitoring.actuals import Actuals, Unmatched
+from monitoring.drift import MIN_RECORDS, Comparison, compare, largest_window, sample
+from monitoring.features import Values
 from monitoring.profile import ReferenceProfile
-from monitoring.requests import RequestLog, Skipped, Window
-from monitoring.variables import concatenate
+from monitoring.requests import Request, RequestLog, Skipped, Window
+from monitoring.variables import concatenate, take
 from serving.store import Store
 
 
@@ -26,6 +30,7 @@ class Report:
         first: time of the oldest request in the window.
         last: time of the newest.
         comparison: the outcome.
+        unmatched: records without what came true, which were left out; None where it was not given.
     """
 
     model: str
@@ -36,6 +41,7 @@ class Report:
     first: datetime
     last: datetime
     comparison: Comparison
+    unmatched: Unmatched | None = None
 
     @property
     def verdict(self) -> str:
@@ -59,17 +65,26 @@ class Report:
                 "requests": self.requests,
                 "read": self.read,
                 "skipped": asdict(self.skipped),
+                "unmatched": asdict(self.unmatched) if self.unmatched else None,
                 "records": comparison.records,
                 "compared": comparison.compared,
                 "from": self.first.isoformat(),
                 "to": self.last.isoformat(),
             },
-            "reference": {"records": comparison.reference_records},
+            "reference": {"records": comparison.reference_records, "runs": comparison.runs},
             "features": [asdict(feature) for feature in comparison.features],
         }
 
 
-def drift_report(model: str, *, store: Path, requests: Path, window: Window, version: int | None = None) -> Report:
+def drift_report(
+    model: str,
+    *,
+    store: Path,
+    requests: Path,
+    window: Window,
+    version: int | None = None,
+    labels: Path | None = None,
+) -> Report:
     """Compares a version's logged requests with that version's reference profile.
 
     Args:
@@ -78,10 +93,11 @@ def drift_report(model: str, *, store: Path, requests: Path, window: Window, ver
         requests: the directory of request logs.
         window: which requests.
         version: whose requests; by default the version, of those in the store, that answered the newest one.
+        labels: a file of what came true; only requests whose whole horizon it reaches are compared.
 
     Raises:
-        UserError: for an unknown model or version, an empty window, requests that cannot be compared, or a
-            version without a usable profile.
+        UserError: for an unknown model or version, an empty window, requests that cannot be compared, a
+            version without a usable profile, or a file of labels that does not fit the model.
     """
     log = RequestLog(requests / model)
     version = _version(model, store, requests, log, version)
@@ -93,21 +109,17 @@ def drift_report(model: str, *, store: Path, requests: Path, window: Window, ver
             f"--window: version {version} of {model!r} answered no logged request in it; the newest is from "
             f"{newest:%Y-%m-%d %H:%M} UTC. Widen the window, or count requests: --window 1000."
         )
-    # More than half the reference's records cannot be compared, so more requests need not be read.
-    enough = max(profile.records // 2, MIN_RECORDS)
-    read = [chosen[row] for row in sample([request.request_id for request in chosen], enough)]
-    keys: list[str] = []
-    batches = []
-    for batch in log.read(read, profile.inputs, profile.outputs):
-        keys += batch.keys
-        batches.append(profile.measure(batch.inputs, batch.outputs))
-    if not batches:
-        needed = ", ".join([*profile.inputs, *profile.outputs])
-        raise UserError(
-            f"{log.directory}: none of the {len(read)} requests that were read can be compared "
-            f"(not Predict: {log.skipped.method}, damaged: {log.skipped.damaged}, without one of the tensors "
-            f"{needed}: {log.skipped.tensors}). Send Predict requests to the default signature."
-        )
+    if labels and not profile.series:
+        raise UserError(f"--labels: {model!r} is no forecasting model; labels are for those so far. Leave it out.")
+    actuals = Actuals.read(labels, profile.series) if labels and profile.series else None
+    read = chosen
+    if not profile.series:
+        # More records cannot be compared, so more requests need not be read.
+        enough = max(largest_window(profile), MIN_RECORDS)
+        read = [chosen[row] for row in sample([request.request_id for request in chosen], enough)]
+    values, keys = _measure(profile, log, read, actuals)
+    if not keys:
+        raise UserError(f"{log.directory}: {_nothing(profile, log.skipped, len(read), actuals)}")
     return Report(
         model=model,
         version=version,
@@ -116,7 +128,50 @@ def drift_report(model: str, *, store: Path, requests: Path, window: Window, ver
         skipped=log.skipped,
         first=_time(chosen[-1].time_ns),
         last=_time(chosen[0].time_ns),
-        comparison=compare(profile, concatenate(batches), keys),
+        comparison=compare(profile, values, keys),
+        unmatched=actuals.unmatched if actuals else None,
+    )
+
+
+def _measure(
+    profile: ReferenceProfile, log: RequestLog, requests: list[Request], actuals: Actuals | None
+) -> tuple[dict[str, Values], list[str]]:
+    """The values of the requests' records with their keys, the newest first."""
+    keys: list[str] = []
+    times: list[int] = []
+    parts = []
+    for batch in log.read(requests, profile.inputs, profile.outputs, profile.optional_inputs):
+        try:
+            inputs, outputs, rows = batch.inputs, batch.outputs, np.arange(len(batch.keys))
+            if actuals:
+                inputs, outputs, rows = actuals.match(inputs, outputs)
+            if len(rows):
+                parts.append(profile.measure(inputs, outputs))
+        except ValueError:  # shapes that no feature takes
+            log.skipped.tensors += batch.requests
+            continue
+        keys += [batch.keys[row] for row in rows]
+        times += batch.times[rows].tolist()
+    if not parts:
+        return {}, []
+    order = np.argsort(-np.array(times), kind="stable")
+    values = {name: take(value, order) for name, value in concatenate(parts).items()}
+    return values, [keys[row] for row in order]
+
+
+def _nothing(profile: ReferenceProfile, skipped: Skipped, read: int, actuals: Actuals | None) -> str:
+    """Why none of the requests can be compared, and what to do."""
+    if actuals and (actuals.unmatched.untimed or actuals.unmatched.unknown):
+        return (
+            f"none of the {read} requests that were read can be compared with {actuals.path}: "
+            f"{actuals.unmatched.untimed} records told no timestamp, of {actuals.unmatched.unknown} the file does "
+            "not reach the end of the horizon. Send timestamps, give a later file, or widen --window."
+        )
+    needed = ", ".join([*profile.inputs, *profile.outputs])
+    return (
+        f"none of the {read} requests that were read can be compared (not Predict: {skipped.method}, damaged: "
+        f"{skipped.damaged}, without one of the tensors {needed}: {skipped.tensors}). Send Predict requests to the "
+        "default signature."
     )
 
 

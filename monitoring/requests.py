@@ -19,6 +19,7 @@ from serving import protos, tensors
 MAX_REQUESTS = 20_000
 MAX_RECORDS = 20_000
 _BATCH_BYTES = 16 << 20
+_Tensors = dict[str, np.ndarray]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -66,17 +67,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Batch:
-    """Consecutive records.
+    """Records whose tensors have the same shapes but for their rows.
 
     Args:
         inputs: by tensor name, n rows.
         outputs: by tensor name, n rows.
         keys: n keys, `<request id>/<row>`.
+        times: int64 `(n,)`, when they were asked, in nanoseconds.
+        requests: how many requests they came in.
     """
 
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
     keys: list[str]
+    times: np.ndarray
+    requests: int
 
 
 @dataclass
@@ -85,7 +90,7 @@ class Skipped:
 
     Args:
         method: not answered by Predict.
-        tensors: without the tensors that the features need: another signature, or an output filter.
+        tensors: without the tensors that the features need, or with others: another signature, an output filter.
         damaged: the checksum is wrong.
     """
 
@@ -119,7 +124,13 @@ class RequestLog:
         chosen = (r for r in self._requests() if r.version == version and r.time_ns >= since)
         return heapq.nlargest(window.requests, chosen)
 
-    def read(self, requests: Sequence[Request], inputs: Sequence[str], outputs: Sequence[str]) -> Iterator[Batch]:
+    def read(
+        self,
+        requests: Sequence[Request],
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        optional_inputs: Sequence[str] = (),
+    ) -> Iterator[Batch]:
         """Reads the named tensors of Predict requests and of their responses.
 
         A request may carry several records. Reading stops at `MAX_RECORDS` of them. Memory holds a file's
@@ -129,21 +140,20 @@ class RequestLog:
             requests: what `select` gave.
             inputs: names of input tensors.
             outputs: names of output tensors.
+            optional_inputs: names of input tensors that are read where a request has them.
         """
         files: dict[Path, list[Request]] = {}
         for request in requests:
             files.setdefault(request.file, []).append(request)
         records = 0
         for path, wanted in files.items():
-            for batch in self._read_file(path, wanted, inputs, outputs):
+            for batch in self._read_file(path, wanted, inputs, outputs, optional_inputs):
                 yield batch
                 records += len(batch.keys)
                 if records >= MAX_RECORDS:
                     return
 
-    def _read_file(
-        self, path: Path, requests: Sequence[Request], inputs: Sequence[str], outputs: Sequence[str]
-    ) -> Iterator[Batch]:
+    def _read_file(self, path: Path, requests: Sequence[Request], *names: Sequence[str]) -> Iterator[Batch]:
         # A rotated file may be deleted at any moment; one without a record cannot be mapped.
         with suppress(FileNotFoundError), path.open("rb") as file:
             if not path.stat().st_size:
@@ -152,7 +162,7 @@ class RequestLog:
                 spans = tfrecord.spans(data)
                 written = [request for request in requests if request.line < len(spans)]
                 for part in _parts(written, [spans[request.line] for request in written]):
-                    yield from self._read_part(data, part, inputs, outputs)
+                    yield from self._read_part(data, part, *names)
 
     def _read_part(
         self,
@@ -160,9 +170,9 @@ class RequestLog:
         part: Sequence[tuple[Request, tuple[int, int]]],
         inputs: Sequence[str],
         outputs: Sequence[str],
+        optional_inputs: Sequence[str],
     ) -> Iterator[Batch]:
-        rows: list[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]] = []
-        keys: list[str] = []
+        alike: dict[Any, list[tuple[Request, int, _Tensors, _Tensors]]] = {}
         intact = tfrecord.intact(data, [span for _, span in part])
         for (request, (start, end)), good in zip(part, intact, strict=True):
             if request.method != "Predict":
@@ -173,19 +183,22 @@ class RequestLog:
                 continue
             log = protos.PredictionLog.FromString(data[start:end]).predict_log
             try:
-                sent = {name: _rows(log.request.inputs, name) for name in inputs}
+                optional = [name for name in optional_inputs if name in log.request.inputs]
+                sent = {name: _rows(log.request.inputs, name) for name in [*inputs, *optional]}
                 answered = {name: _rows(log.response.outputs, name) for name in outputs}
                 (n,) = {len(array) for array in [*sent.values(), *answered.values()]}
             except (KeyError, ValueError):
                 self.skipped.tensors += 1
                 continue
-            rows.append((sent, answered))
-            keys += [f"{request.request_id}/{row}" for row in range(n)]
-        if rows:
+            shapes = tuple((name, array.shape[1:], array.dtype) for name, array in [*sent.items(), *answered.items()])
+            alike.setdefault(shapes, []).append((request, n, sent, answered))
+        for found in alike.values():
             yield Batch(
-                {name: np.concatenate([sent[name] for sent, _ in rows]) for name in inputs},
-                {name: np.concatenate([answered[name] for _, answered in rows]) for name in outputs},
-                keys,
+                {name: np.concatenate([sent[name] for _, _, sent, _ in found]) for name in found[0][2]},
+                {name: np.concatenate([answered[name] for _, _, _, answered in found]) for name in outputs},
+                [f"{request.request_id}/{row}" for request, n, _, _ in found for row in range(n)],
+                np.repeat([request.time_ns for request, *_ in found], [n for _, n, *_ in found]),
+                len(found),
             )
 
     def _requests(self) -> Iterator[Request]:
@@ -218,10 +231,10 @@ def _parts(
 
 
 def _rows(messages: Any, name: str) -> np.ndarray:
-    """The tensor as one value a record: `(n,)`, from `(n,)` or `(n, 1)`."""
+    """The tensor, one row a record; `(n, 1)` becomes `(n,)`."""
     if name not in messages:
         raise KeyError(name)
     tensor = tensors.decode(messages[name])
-    if tensor.ndim == 0 or tensor.size != len(tensor):
-        raise ValueError(f"{name} has shape {tensor.shape}")
-    return tensor.reshape(-1)
+    if tensor.ndim == 0:
+        raise ValueError(f"{name} has no rows")
+    return tensor.reshape(-1) if tensor.ndim == 2 and tensor.shape[1] == 1 else tensor

@@ -40,14 +40,26 @@ def notes(report: Report) -> list[str]:
         f"{report.requests} requests from {report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC, "
         f"compared with {comparison.reference_records} held-back records."
     ]
-    if comparison.p_value is None:
+    if comparison.p_value is None and comparison.runs is not None:
+        lines.append(
+            "Requests of a series follow one another, so the reference must be several times as long as a window and "
+            "its history. Train with a longer validation part (data.split_rows) or a shorter model.lookback."
+        )
+    elif comparison.p_value is None:
         lines.append(f"It takes at least {MIN_RECORDS} records, and twice as many in the reference.")
     else:
         lines.append(
             f"p = {comparison.p_value:.3f}. A window without drift alarms (p <= {comparison.level:g}) about "
             f"once in {1 / comparison.level:.0f}; the features' p are adjusted for their number."
         )
-    if report.read < report.requests or comparison.compared < comparison.records:
+    if comparison.p_value is not None and comparison.runs is not None:
+        lines.append(
+            f"Requests of a series follow one another: the reference counts as {comparison.runs} independent "
+            "windows. Fewer than ten tell only large changes."
+        )
+        if comparison.compared < comparison.records or report.read < report.requests:
+            lines.append(f"The newest {comparison.compared} records were compared.")
+    elif report.read < report.requests or comparison.compared < comparison.records:
         lines.append(
             f"A window larger than half the reference is sampled by hash of the request id: "
             f"{comparison.compared} records were compared."
@@ -58,12 +70,17 @@ def notes(report: Report) -> list[str]:
         "were damaged on disk": skipped.damaged,
     }
     lines += [f"Left out: {count} requests {reason}." for reason, count in left_out.items() if count]
+    if unmatched := report.unmatched:
+        if unmatched.untimed:
+            lines.append(f"Left out: {unmatched.untimed} records told no timestamp, by which to find what came true.")
+        if unmatched.unknown:
+            lines.append(f"Left out: {unmatched.unknown} records whose horizon the labels do not cover.")
     return lines
 
 
 def describe(kind: str, summary: dict[str, Any]) -> str:
     """A feature's summary in a few words."""
-    if kind == "numeric":
+    if "histogram" in summary:
         numbers = (_number(summary[name]) for name in ("mean", "p05", "p95"))
         return "mean {}, 90% in {} to {}".format(*numbers)
     if kind == "categorical":

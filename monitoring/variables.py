@@ -19,6 +19,7 @@ MAX_CATEGORIES = 100
 MAX_TOKENS = 1000
 HISTOGRAM_BINS = 30
 SUMMARY_TOKENS = 20
+_LADDER = 0.02 * 1.5 ** np.arange(17)  # of the reference's range, beyond it on both sides
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,31 @@ class Numeric:
                 "counts": np.histogram(inside, self.histogram_edges)[0].tolist(),
             },
         }
+
+
+@dataclass(frozen=True)
+class Magnitude(Numeric):
+    """A number a record of a series, where how far it went counts, not only how many records did.
+
+    Healthy runs of a series often lie wholly on one side of the reference. Kolmogorov and Smirnov's statistic
+    is then at its largest already, and a run ten times as far off would look no worse. So bins go on beyond
+    what was seen, ever wider; NaN counts as farthest off.
+    """
+
+    kind: ClassVar[str] = "magnitude"
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> "Magnitude":
+        inner = super().fit(values)
+        span = inner.edges[-1] - inner.edges[0]
+        beyond = _LADDER * (span if span > 1e-9 * abs(inner.edges[0]) + 1e-30 else max(abs(inner.edges[0]), 1))
+        edges = np.unique([*(inner.edges[0] - beyond), *inner.edges, *(inner.edges[-1] + beyond)])
+        return cls(tuple(edges.tolist()), inner.histogram_edges)
+
+    def statistic(self, window: np.ndarray, reference: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        """The earth mover's (Wasserstein's first) distance, in the number's own units."""
+        gap = np.cumsum(window - reference, axis=-1)[..., :-1]  # of the cumulative distributions, at each edge
+        return np.abs(gap[..., :-1] + gap[..., 1:]) / 2 @ np.diff(self.edges)
 
 
 @dataclass(frozen=True)
@@ -173,14 +199,14 @@ class Tokens:
         return {"texts_with": dict(zip(self.tokens[:SUMMARY_TOKENS], map(_rounded, shares), strict=True))}
 
 
-Variable = Numeric | Categorical | Tokens
+Variable = Numeric | Magnitude | Categorical | Tokens
 
 
-def fit(values: Values, vocabulary: Mapping[str, int]) -> Variable:
+def fit(values: Values, vocabulary: Mapping[str, int], number: type[Numeric] = Numeric) -> Variable:
     """The variable that suits the values, its bins, categories or tokens frozen from them."""
     if isinstance(values, TokenSets):
         return Tokens.fit(values, vocabulary)
-    return Numeric.fit(values) if values.dtype.kind == "f" else Categorical.fit(values)
+    return number.fit(values) if values.dtype.kind == "f" else Categorical.fit(values)
 
 
 def take(values: Values, rows: np.ndarray) -> Values:

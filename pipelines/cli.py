@@ -1,27 +1,35 @@
-"""`unroll train`, `evaluate`, `models`, `promote`, `rollback`, `ui` and `demo`."""
+"""`unroll train`, `evaluate`, `models`, `promote`, `rollback`, `ui`, `predict` and `demo`."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from errors import UserError
 from workspace import Workspace
+
+if TYPE_CHECKING:
+    from pipelines.task import Row
 
 app = typer.Typer()
 
 Home = Annotated[Path, typer.Option("--home", envvar="UNROLL_HOME", help="Folder of everything that is written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 HOME = Path("workspace")
+_PICTURES = (".png", ".svg", ".pdf")
+_TABLE_ROWS = 12
 
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="Kind of problem: sentiment.")],
+    task: Annotated[str, typer.Argument(help="Kind of problem: sentiment or forecasting.")],
     data: Annotated[str | None, typer.Option(help="File, folder or glob. [default: sample data]")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of configuration keys.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key.sub=value; repeatable.")] = None,
@@ -46,7 +54,7 @@ def train(
     kind = task_named(task)
     base = None
     if data is None:
-        sample = sample_for(task)
+        sample = sample_for(task, Workspace(home).cache / "samples")
         data, base = str(sample.path), sample.settings
     settings = load_config(kind.Config, config, set_ or [], base)
     with Progress() as progress:
@@ -56,7 +64,8 @@ def train(
         return
     registered = trained.registered
     console = Console()
-    console.print(_metrics_table(f"{registered.name} version {registered.version}", trained.metrics))
+    _print_metrics(console, f"{registered.name} version {registered.version}", trained.metrics)
+    _print_tables(console, trained.tables)
     console.print(f"SavedModel: {trained.path}", soft_wrap=True)
     if trained.promoted:
         console.print(f"It is the champion. Serve it: unroll serve --home {home}", soft_wrap=True)
@@ -90,11 +99,14 @@ def evaluate(
             tracking = Tracking(Workspace(home))
             registered = tracking.version(name, version, alias)
             directory = tracking.saved_model(registered)
-        metrics = run(directory, data, set_ or [], progress)
+        scored = run(directory, data, set_ or [], progress)
+    metrics = {f"data/{key}": value for key, value in scored.metrics.items()}
     if as_json:
         print(json.dumps({"name": name, "version": registered.version, "metrics": metrics}))
-    else:
-        Console().print(_metrics_table(f"{name} version {registered.version} on {data}", metrics))
+        return
+    console = Console()
+    _print_metrics(console, f"{name} version {registered.version} on {data}", metrics)
+    _print_tables(console, scored.tables)
 
 
 @app.command()
@@ -153,6 +165,41 @@ def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000, 
 
 
 @app.command()
+def predict(
+    name: Annotated[str, typer.Argument(help="The model.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="A text, a file (a text a line, or recent steps), - for stdin. Repeatable."),
+    ] = None,
+    server: Annotated[str, typer.Option(help="The server's host:port.")] = "127.0.0.1:8500",
+    plot: Annotated[Path | None, typer.Option(help="Draw a forecast into this PNG, SVG or PDF file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a model on a running server."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+    from pipelines.inputs import ask
+    from serving.client import Client, ServingError
+
+    if plot is not None and plot.suffix not in _PICTURES:
+        raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
+    try:
+        with Client(server, model=name) as client:
+            answer = ask(client, inputs or [])
+    except ServingError as error:
+        raise UserError(f"{name} at {server}: {error.message}.") from None
+    if as_json:
+        document = {"model": name, "version": answer.version, "predictions": answer.predictions}
+        print(json.dumps(document, ensure_ascii=False))
+    else:
+        Console().print(answer.table)
+    if plot is not None:
+        if answer.figure is None:
+            raise UserError(f"--plot {plot}: there is nothing to draw in the answers of {name}. Leave it out")
+        answer.figure().savefig(plot)
+
+
+@app.command()
 def demo(home: Home = HOME) -> None:
     """Train on real reviews, serve, ask over gRPC and check for drift: the main job in one go."""
     from serving.quiet import import_tensorflow
@@ -163,14 +210,29 @@ def demo(home: Home = HOME) -> None:
     run(Workspace(home))
 
 
-def _metrics_table(title: str, metrics: Mapping[str, float]) -> Table:
-    """One row a metric, one column a split and group."""
-    columns: dict[str, dict[str, float]] = {}
+def _print_tables(console: Console, tables: "Mapping[str, Sequence[Row]]") -> None:
+    """Tables, of long ones an even choice of rows; a run keeps them whole."""
+    for title, rows in tables.items():
+        table = Table(*rows[0], title=Text(title), title_justify="left")
+        shown = min(len(rows), _TABLE_ROWS)
+        for position in range(shown):
+            row = rows[round(position * (len(rows) - 1) / max(1, shown - 1))]
+            table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()))
+        console.print(table)
+
+
+def _print_metrics(console: Console, title: str, metrics: Mapping[str, float]) -> None:
+    """One table a split: one row a group (or baseline) after that of the model, one column a metric."""
+    splits: dict[str, dict[str, dict[str, float]]] = {}
     for key, value in metrics.items():
         split, metric, *group = key.split("/", 2)
-        columns.setdefault("/".join([split, *group]), {})[metric] = value
-    table = Table("metric", *(Column(Text(name)) for name in columns), title=Text(title), title_justify="left")
-    rows: list[Any] = list(dict.fromkeys(metric for column in columns.values() for metric in column))
-    for metric in rows:
-        table.add_row(metric, *(f"{c[metric]:.4f}" if metric in c else "" for c in columns.values()))
-    return table
+        splits.setdefault(split, {}).setdefault(group[0] if group else "model", {})[metric] = value
+    for split, rows in splits.items():
+        columns = list(dict.fromkeys(metric for row in rows.values() for metric in row))
+        headings = [Column(metric.replace("_", " "), justify="right") for metric in columns]
+        table = Table(split, *headings, title=Text(title), title_justify="left", box=SIMPLE, pad_edge=False)
+        for name, row in rows.items():
+            table.add_row(
+                Text(name.replace("_", " ")), *(f"{row[metric]:.4g}" if metric in row else "" for metric in columns)
+            )
+        console.print(table)

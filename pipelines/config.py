@@ -28,7 +28,6 @@ class TrainSection(Section):
     clip_norm: float = Field(1.0, gt=0, description="largest global norm of a gradient")
     patience: int = Field(3, ge=1, description="epochs without a better validation loss before stopping")
     minutes: float | None = Field(None, gt=0, description="time budget; no epoch begins that would pass it")
-    class_weights: bool = Field(False, description="weigh classes by the inverse of their frequency")
     mixed_precision: bool = Field(False, description="compute in float16; needs a GPU")
     seed: int = Field(0, ge=0, lt=2**31)
 

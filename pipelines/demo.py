@@ -62,7 +62,11 @@ def demo(workspace: Workspace) -> None:
         progress.line("2. Serve it over gRPC, ask it, and watch its requests", "bold")
         with _server(workspace, progress) as address, serving.Client(address, model=NAME) as client:
             answers = client.predict({"text": list(_QUESTIONS)})
-            texts = [text.decode() for batch in task.records(config, str(sample.path)) for text in batch["text"]]
+            texts = [
+                text.decode()
+                for batch in task.records(config, {}, str(sample.path), progress)
+                for text in batch["text"]
+            ]
             unseen = [text for text in texts if hash_split(text) == "test"]
             windows = {
                 "300 held-back reviews": _watch(client, random.Random(0).sample(unseen, _WINDOW), workspace, progress),

@@ -7,10 +7,10 @@ from errors import UserError
 from pipelines.config import load_config
 from pipelines.exported import Card, Exported
 from pipelines.progress import Progress
-from pipelines.task import task_named
+from pipelines.task import Evaluation, task_named
 
 
-def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Progress) -> dict[str, float]:
+def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Progress) -> Evaluation:
     """Scores a SavedModel on all records of some labelled data.
 
     Args:
@@ -20,7 +20,7 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
         progress: where to show it.
 
     Returns:
-        `{"data/accuracy": ...}`.
+        Metrics, figures and tables.
 
     Raises:
         UserError: data that cannot be read, or labels that the model does not know.
@@ -32,5 +32,6 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
         raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")
     config = load_config(task.Config, overrides=overrides, base=card.config)
     task.files(config, data)
-    scored = task.evaluate(card.facts, task.records(config, data), Exported(directory).predict, progress)
-    return {f"data/{key}": value for key, value in scored.metrics.items()}
+    return task.evaluate(
+        card.facts, task.records(config, card.facts, data, progress), Exported(directory).predict, progress
+    )

@@ -18,7 +18,6 @@ from serving.session_engine import LoadError, SessionEngine
 
 _FORMAT = 1
 _FILE = "unroll.json"
-_SIGNATURE = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ A {self.task} model trained by Unroll. MLflow run {self.run_id}.
 
 ## Metrics
 
-Measured through the exported graph. The temperatures and the epoch were chosen on the validation part; the
-test part was used once, for this table.
+Measured through the exported graph. The epoch and the calibration were chosen on the validation part; the test
+part was used once, for this table.
 
 | metric | value |
 |---|---|
@@ -94,9 +93,8 @@ test part was used once, for this table.
 
 ## Limits
 
-The model answers for data like its training data. On other text (another language, topic or register) its
-probabilities mean little; `unroll monitor report {self.name}` says when live requests stop looking like the
-validation part.
+The model answers for data like its training data; on other data its answers mean little.
+`unroll monitor report {self.name}` says when live requests stop looking like the validation part.
 
 ## Code
 
@@ -127,11 +125,11 @@ class Exported:
         except LoadError as error:
             raise UserError(f"{self.directory}: cannot be loaded ({error}). Train or promote it again") from None
 
-    def predict(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs of `serving_default` by name."""
-        signature = self._engine.signatures[_SIGNATURE]
-        answers = self._engine.run(_SIGNATURE, [inputs[name] for name in signature.inputs])
-        return dict(zip(signature.outputs, answers, strict=True))
+    def predict(self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default") -> dict[str, np.ndarray]:
+        """Outputs of a signature by name, from all its inputs; others are ignored."""
+        definition = self._engine.signatures[signature]
+        answers = self._engine.run(signature, [inputs[name] for name in definition.inputs])
+        return dict(zip(definition.outputs, answers, strict=True))
 
     def add(self, files: Mapping[str, bytes]) -> None:
         """Writes files under `assets.extra/`."""

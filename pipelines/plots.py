@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipelines.metrics import reliability
 
@@ -13,12 +15,12 @@ matplotlib.use("Agg")
 
 def learning_curve(epochs: Sequence[Mapping[str, float]], best: int, metric: str = "loss") -> Figure:
     """A metric by epoch on the training and the validation part; epoch number `best` is marked."""
-    figure, axes = _axes("epoch", metric, "Learning curve")
+    figure, axes = new_axes("epoch", metric, "Learning curve")
     numbers = range(1, len(epochs) + 1)
     for part in ("train", "validation"):
         axes.plot(numbers, [epoch[f"{part}/{metric}"] for epoch in epochs], marker="o", label=part)
     axes.axvline(best + 1, color="grey", linestyle=":", label="kept")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure
 
@@ -27,7 +29,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: Sequenc
     """Records by true and predicted class, int `[records]` both; at most 20 classes are named."""
     matrix = np.zeros((len(classes), len(classes)), int)
     np.add.at(matrix, (labels, predicted), 1)
-    figure, axes = _axes("predicted", "true", "Confusion matrix")
+    figure, axes = new_axes("predicted", "true", "Confusion matrix")
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     if len(classes) <= 20:
@@ -42,7 +44,7 @@ def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: Sequenc
 def calibration(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
     """Accuracy by confidence; a calibrated model is on the diagonal. Shapes `[records]`, `[records, classes]`."""
     confidence, accuracy, count = reliability(labels, probabilities)
-    figure, axes = _axes("confidence", "accuracy", "Calibration")
+    figure, axes = new_axes("confidence", "accuracy", "Calibration")
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axes.plot(confidence, accuracy, marker="o")
     for x, y, records in zip(confidence, accuracy, count, strict=True):
@@ -65,13 +67,14 @@ def gradient_by_timestep(norms: Sequence[np.ndarray]) -> Figure:
     for row, norm in zip(from_end, norms, strict=True):
         row[longest - len(norm) :] = norm
     held = np.isfinite(from_end).sum(axis=0) >= max(1, len(norms) // 10)
-    figure, axes = _axes("timesteps before the end", "median gradient norm", "Gradient by timestep")
+    figure, axes = new_axes("timesteps before the end", "median gradient norm", "Gradient by timestep")
     axes.plot(np.arange(1 - longest, 1)[held], np.maximum(np.nanmedian(from_end[:, held], axis=0), 1e-12))
     axes.set_yscale("log")
     return figure
 
 
-def _axes(x: str, y: str, title: str):
+def new_axes(x: str, y: str, title: str) -> tuple[Figure, Axes]:
+    """A figure of one panel with its labels."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     axes.set_xlabel(x)

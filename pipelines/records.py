@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,7 +44,7 @@ def find_files(path: str) -> list[Path]:
         UserError: nothing there, or a file of an unknown kind.
     """
     if Path(path).is_dir():
-        files = sorted(file for file in Path(path).iterdir() if _format(file))
+        files = sorted(file for file in Path(path).iterdir() if file_format(file))
         if not files:
             raise UserError(f"--data {path}: the folder holds no {', '.join(SUFFIXES)} file")
         return files
@@ -51,7 +52,7 @@ def find_files(path: str) -> list[Path]:
     if not files:
         raise UserError(f"--data {path}: no such file, folder or pattern")
     for file in files:
-        if not _format(file):
+        if not file_format(file):
             raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(SUFFIXES)} (also .gz)")
     return files
 
@@ -86,24 +87,92 @@ def read_records(
         >>> for batch in read_records([Path("reviews.csv")], ["text", "label"]):
         ...     print(len(batch["text"]))
     """
-    try:
-        if not codecs.lookup(encoding)._is_text_encoding:  # base64 and the like
-            raise LookupError
-    except LookupError:
-        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
+    check_encoding(encoding)
     for file in files:
-        kind = _format(file)
+        kind = file_format(file)
         if kind == "parquet":
             yield from _read_parquet(file, columns)
         elif kind == "jsonl":
             yield from _read_jsonl(file, columns, encoding)
         else:
-            yield from _read_csv(file, columns, delimiter or ("\t" if kind == "tsv" else ","), encoding)
+            yield from _read_csv(file, columns, delimiter, encoding)
 
 
-def _format(file: Path) -> str | None:
+def file_format(file: Path) -> str | None:
+    """What the suffix says: csv, tsv, jsonl or parquet; None for any other."""
     name = Path(file.stem) if file.suffix == ".gz" else file
     return SUFFIXES.get(name.suffix.lower())
+
+
+def check_encoding(encoding: str) -> None:
+    """Refuses what is no encoding of text.
+
+    Raises:
+        UserError: names the configuration key.
+    """
+    try:
+        if not codecs.lookup(encoding)._is_text_encoding:  # base64 and the like
+            raise LookupError
+    except LookupError:
+        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
+
+
+@contextmanager
+def open_csv(
+    file: Path, convert: pa.csv.ConvertOptions, *, delimiter: str | None, encoding: str
+) -> Iterator[pa.csv.CSVStreamingReader]:
+    """Streams record batches; what goes wrong inside the `with` block becomes a `UserError`.
+
+    Args:
+        file: CSV or TSV; a name ending in `.gz` is unpacked on the way.
+        convert: pyarrow's options of columns and types.
+        delimiter: by default a comma, a tab for `.tsv`.
+        encoding: of the file.
+
+    Raises:
+        UserError: an empty file, an encoding or syntax error; with the file's name.
+        pa.ArrowInvalid: a value that is not of its column's type; for the caller to explain.
+    """
+    delimiter = delimiter or ("\t" if file_format(file) == "tsv" else ",")
+    if file.stat().st_size == 0:
+        raise UserError(f"{file}: is empty. It needs a header line and records")
+    with file.open("rb") as stream:
+        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and encoding == "utf-8":
+            raise _undecodable(file, encoding, "utf-16")
+    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=encoding, use_threads=False)
+    try:
+        with pa.csv.open_csv(file, read, parse, convert) as reader:
+            yield reader
+    except UnicodeError:
+        raise _undecodable(file, encoding) from None
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        if "UTF8" in reason or "UTF-8" in reason:
+            raise _undecodable(file, encoding) from None
+        if "CSV conversion error" in reason:
+            raise
+        raise UserError(f"{file}: cannot be read as CSV with delimiter {delimiter!r} ({reason})") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error})") from None
+
+
+@contextmanager
+def open_parquet(file: Path) -> Iterator[pq.ParquetFile]:
+    """An open Parquet file; what goes wrong inside the `with` block becomes a `UserError`.
+
+    Raises:
+        UserError: a file that is truncated or not Parquet; with its name.
+        pa.ArrowNotImplementedError: a type that cannot be converted; for the caller to explain.
+    """
+    try:
+        with pq.ParquetFile(file) as parquet:
+            yield parquet
+    except pa.ArrowNotImplementedError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: is truncated or not Parquet ({reason}). Copy or write it again") from None
 
 
 def _require(columns: Sequence[str], present: Sequence[str], file: Path) -> None:
@@ -130,33 +199,16 @@ def _texts(column: pa.Array) -> list[str | None]:
     return pc.cast(column, pa.string()).to_pylist()
 
 
-def _read_csv(file: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[Batch]:
-    if file.stat().st_size == 0:
-        raise UserError(f"{file}: is empty. It needs a header line and records")
-    with file.open("rb") as stream:
-        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and encoding == "utf-8":
-            raise _undecodable(file, encoding, "utf-16")
-    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=encoding, use_threads=False)
+def _read_csv(file: Path, columns: Sequence[str], delimiter: str | None, encoding: str) -> Iterator[Batch]:
     as_text = pa.csv.ConvertOptions(
         column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
     )
-    try:
-        with pa.csv.open_csv(file, read, parse, as_text) as reader:
-            _require(columns, reader.schema.names, file)
-            for batch in reader:
-                for start in range(0, batch.num_rows, _BATCH_ROWS):
-                    part = batch.slice(start, _BATCH_ROWS)
-                    yield {name: part.column(name).to_pylist() for name in columns}
-    except UnicodeError:
-        raise _undecodable(file, encoding) from None
-    except pa.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        if "UTF8" in reason or "UTF-8" in reason:
-            raise _undecodable(file, encoding) from None
-        raise UserError(f"{file}: cannot be read as CSV with delimiter {delimiter!r} ({reason})") from None
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error})") from None
+    with open_csv(file, as_text, delimiter=delimiter, encoding=encoding) as reader:
+        _require(columns, reader.schema.names, file)
+        for batch in reader:
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                part = batch.slice(start, _BATCH_ROWS)
+                yield {name: part.column(name).to_pylist() for name in columns}
 
 
 def _read_jsonl(file: Path, columns: Sequence[str], encoding: str) -> Iterator[Batch]:
@@ -198,13 +250,10 @@ def _text(value: object) -> str | None:
 
 def _read_parquet(file: Path, columns: Sequence[str]) -> Iterator[Batch]:
     try:
-        with pq.ParquetFile(file) as parquet:
+        with open_parquet(file) as parquet:
             _require(columns, parquet.schema_arrow.names, file)
             for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(columns)):
                 yield {name: _texts(batch.column(name)) for name in columns}
     except pa.ArrowNotImplementedError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{file}: a column of {', '.join(columns)} holds no text or numbers ({reason})") from None
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{file}: is truncated or not Parquet ({reason}). Copy or write it again") from None

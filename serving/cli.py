@@ -1,21 +1,15 @@
-"""`unroll serve` and `unroll predict`."""
+"""`unroll serve`."""
 
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from errors import UserError
 from workspace import Workspace
 
 app = typer.Typer()
-
-_REQUEST_ROWS = 64
-_REQUEST_BYTES = 4 << 20
 
 
 @app.command()
@@ -91,122 +85,6 @@ def serve(
     )
 
 
-@app.command()
-def predict(
-    name: Annotated[str, typer.Argument(help="The model.")],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--input", help="A text, a file with a text a line, or - for standard input. Repeatable."),
-    ] = None,
-    server: Annotated[str, typer.Option(help="The server's host:port.")] = "127.0.0.1:8500",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """Ask a model on a running server."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
-    from serving.client import Client, ServingError
-
-    texts = _texts(inputs or [])
-    try:
-        with Client(server, model=name) as client:
-            column = _text_input(name, client.metadata())
-            version: int | None = None
-            rows: list[dict[str, Any]] = []
-            for part in _parts(texts):
-                answer = client.predict({column: part}, version=version)
-                version = answer.version  # of every answer, as it is printed once
-                rows += _rows(column, part, answer)
-    except ServingError as error:
-        raise UserError(f"{name} at {server}: {error.message}.") from None
-    if as_json:
-        print(json.dumps({"model": name, "version": version, "predictions": rows}, ensure_ascii=False))
-    else:
-        _show(f"{name}, version {version}", rows)
-
-
-def _texts(inputs: list[str]) -> list[str]:
-    texts: list[str] = []
-    for given in inputs:
-        if given == "-":
-            texts += sys.stdin.buffer.read().decode(errors="replace").splitlines()
-        elif _is_file(given):
-            try:
-                texts += Path(given).read_text(encoding="utf-8").splitlines()
-            except UnicodeDecodeError as error:
-                raise UserError(f"--input {given}: not UTF-8 at byte {error.start}. Convert it first.") from None
-        else:
-            texts.append(given.encode(errors="surrogateescape").decode(errors="replace"))  # the shell passes any bytes
-    if not texts:
-        raise UserError("Nothing to ask. Give a text, a file or - with --input.")
-    return texts
-
-
-def _is_file(given: str) -> bool:
-    try:
-        return Path(given).is_file()
-    except OSError:  # longer than a path may be, so a text
-        return False
-
-
-def _parts(texts: list[str]) -> Iterator[list[str]]:
-    """Texts in requests that a server with default limits takes."""
-    part: list[str] = []
-    size = 0
-    for text in texts:
-        length = len(text.encode())
-        if part and (len(part) == _REQUEST_ROWS or size + length > _REQUEST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(text)
-        size += length
-    yield part
-
-
-def _rows(column: str, texts: list[str], answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A text and its outputs, one dictionary a text."""
-    return [
-        {
-            column: text,
-            **{
-                output: values[row].tolist() if hasattr(values[row], "tolist") else values[row]
-                for output, values in answer.items()
-            },
-        }
-        for row, text in enumerate(texts)
-    ]
-
-
-def _text_input(name: str, signatures: dict[str, Any]) -> str:
-    """The one input of the default signature, which must be text."""
-    default = signatures.get("serving_default")
-    if default is None or [info.dtype.kind for info in default.inputs.values()] != ["O"]:
-        taken = {alias: str(info.dtype) for alias, info in default.inputs.items()} if default else {}
-        raise UserError(
-            f"{name}: `unroll predict` sends text, and this model's serving_default takes {taken}. Ask it "
-            "with serving.Client."
-        )
-    return next(iter(default.inputs))
-
-
-def _show(title: str, rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title)
-    for column in rows[0]:
-        table.add_column(column, overflow="ellipsis", no_wrap=column == next(iter(rows[0])))
-    for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
-    Console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return ", ".join(map(_cell, value)) if isinstance(value, list) else str(value)
-
-
 def _announce(address: str, models: dict[str, int], log: Path | None, sampling: float) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -221,7 +99,7 @@ def _announce(address: str, models: dict[str, int], log: Path | None, sampling: 
     console.print(f"Request log: {f'{log} ({sampling:.0%} of requests)' if log else 'off'}", soft_wrap=True)
     console.print("Try it:", soft_wrap=True)
     console.print(
-        f'  unroll predict {next(iter(models))} --input "An example." --server {address}',
+        f"  unroll predict {next(iter(models))} --input TEXT_OR_FILE --server {address}",
         soft_wrap=True,
         markup=False,
         highlight=False,

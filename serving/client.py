@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -44,10 +44,11 @@ class Prediction(dict[str, NDArray[Any]]):
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """What a signature takes or gives: numpy dtype, and shape with None for a free size."""
+    """What a signature takes or gives: numpy dtype, shape with None for a free size, whether it may be left out."""
 
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...] | None
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ class Client:
         """Runs a signature.
 
         Args:
-            inputs: arrays or lists by input name. Text may be str; numbers are converted to the
-                signature's own type.
+            inputs: arrays or lists by input name; optional ones (see `metadata`) may be left out. Text may
+                be str; numbers are converted to the signature's own type.
             signature: its name.
             version: a version number; the server's choice where None.
             request_id: your own id of the request; a new one where None.
@@ -185,7 +186,7 @@ class Client:
         response = self._call(f"{_PREDICTION}/GetModelMetadata", request, protos.GetModelMetadataResponse)
         signatures = protos.SignatureDefMap.FromString(response.metadata["signature_def"].value)
         return {
-            name: SignatureInfo(_infos(definition.inputs), _infos(definition.outputs))
+            name: SignatureInfo(_infos(definition.inputs, definition.defaults), _infos(definition.outputs))
             for name, definition in sorted(signatures.signature_def.items())
             if not name.startswith("__saved_model")
         }
@@ -257,13 +258,13 @@ class Client:
         return details
 
 
-def _infos(tensor_infos: Mapping[str, Any]) -> dict[str, TensorInfo]:
-    return {name: _info(tensor_infos[name]) for name in sorted(tensor_infos)}
+def _infos(tensor_infos: Mapping[str, Any], defaults: Container[str] = ()) -> dict[str, TensorInfo]:
+    return {name: _info(tensor_infos[name], name in defaults) for name in sorted(tensor_infos)}
 
 
-def _info(info: Any) -> TensorInfo:
+def _info(info: Any, optional: bool) -> TensorInfo:
     sizes = tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim)
-    return TensorInfo(tensors.dtype_of(info.dtype), None if info.tensor_shape.unknown_rank else sizes)
+    return TensorInfo(tensors.dtype_of(info.dtype), None if info.tensor_shape.unknown_rank else sizes, optional)
 
 
 def _readable(name: str, array: NDArray[Any]) -> NDArray[Any]:

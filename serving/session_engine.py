@@ -47,17 +47,21 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """A function of the graph: inputs and outputs by name, each in alphabetical order."""
+    """A function of the graph: inputs and outputs by name, each in alphabetical order.
+
+    `defaults` holds what stands for an input that a request leaves out.
+    """
 
     name: str
     method: str
     inputs: dict[str, TensorSpec]
     outputs: dict[str, TensorSpec]
+    defaults: dict[str, NDArray[Any]]
 
     @functools.cached_property
     def batchable(self) -> bool:
         """Whether rows of several requests may run as one: every tensor's first dimension is free."""
-        return all(spec.rows_first for spec in (*self.inputs.values(), *self.outputs.values()))
+        return bool(self.inputs) and all(spec.rows_first for spec in (*self.inputs.values(), *self.outputs.values()))
 
 
 class SessionEngine:
@@ -111,9 +115,11 @@ class SessionEngine:
             StatusError: an op refused the data, with the op's own code.
         """
         try:
-            return self._calls[signature](*feeds)
+            outputs = self._calls[signature](*feeds)
         except tf.errors.OpError as error:
             raise StatusError(_CODES[error.error_code], _trimmed(error.message)) from None
+        # The runtime gives a scalar text as bytes.
+        return [np.array(output, object) if isinstance(output, bytes) else output for output in outputs]
 
     def close(self) -> None:
         self._session.close()
@@ -135,6 +141,7 @@ def _signature(name: str, definition: Any) -> Signature:
         definition.method_name,
         {alias: _spec(name, alias, definition.inputs[alias]) for alias in sorted(definition.inputs)},
         {alias: _spec(name, alias, definition.outputs[alias]) for alias in sorted(definition.outputs)},
+        {alias: tensors.decode(definition.defaults[alias]) for alias in sorted(definition.defaults)},
     )
 
 

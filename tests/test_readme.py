@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from serving import Client, ServingError
@@ -28,6 +30,9 @@ def shell(tmp_path):
     """A folder with data in it, and the environment of a reader who has activated `.venv`."""
     reviews(900).to_csv(tmp_path / "reviews.csv", index=False)
     reviews(100, seed=1).to_csv(tmp_path / "newer.csv", index=False)
+    hours = pd.date_range("2026-01-01", periods=600, freq="h")
+    load = 100 + 20 * np.sin(2 * np.pi * hours.hour / 24)
+    pd.DataFrame({"date": hours, "load": load}).to_csv(tmp_path / "load.csv", index=False)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     background: list[subprocess.Popen] = []
@@ -59,6 +64,7 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.timeout(900)  # it trains three models
 def test_the_commands_of_the_readme_work(shell):
     folder, environment, background = shell
     grpc, ui = free_port(), free_port()  # the README's own may be taken on this machine

@@ -17,16 +17,17 @@ from models.classifier import TextClassifier, both_ends, token_counts, total
 from models.text import RESERVED, Tokenizer
 from monitoring.features import Feature
 from monitoring.profile import MAX_RECORDS
-from pipelines import labelled_text, plots
+from pipelines import plots
 from pipelines.calibration import fit_temperatures
 from pipelines.config import Section, TaskConfig, TrainSection
-from pipelines.labelled_text import Facts, LabelledTextSection
 from pipelines.metrics import classification_metrics, metric_name
 from pipelines.progress import Progress
 from pipelines.records import find_files
-from pipelines.shards import batch_count, class_weights, read_shards
 from pipelines.splits import RecordIndex
 from pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+from pipelines.text import labelled_text
+from pipelines.text.labelled_text import Facts, LabelledTextSection
+from pipelines.text.shards import batch_count, class_weights, read_shards
 
 _BATCH = 64  # texts of a prediction
 _MOST_GROUPS = 20
@@ -58,8 +59,11 @@ class SentimentModelSection(Section):
 
 
 class SentimentTrainSection(TrainSection):
+    """How the classifier is trained."""
+
     epochs: int = Field(2, ge=1)
     learning_rate: float = Field(2e-3, gt=0, le=10)
+    class_weights: bool = Field(False, description="weigh classes by the inverse of their frequency")
 
 
 class SentimentConfig(TaskConfig):
@@ -221,7 +225,9 @@ class Sentiment(Task):
                     yield _arrays(kept.texts, kept.labels, kept.groups)
 
     @classmethod
-    def records(cls, config: SentimentConfig, data: str) -> Iterator[Arrays]:
+    def records(
+        cls, config: SentimentConfig, facts: Mapping[str, Any], data: str, progress: Progress
+    ) -> Iterator[Arrays]:
         section = config.data
         for batch in labelled_text.stream(section.model_copy(update={"split": None}), data):
             groups = batch[section.group] if section.group else [None] * len(batch[section.text])

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from errors import UserError
-from pipelines.labelled_text import Facts, LabelledTextSection, prepare
 from pipelines.progress import Progress
-from pipelines.shards import read_shards
 from pipelines.splits import SPLITS, hash_split
+from pipelines.text.labelled_text import Facts, LabelledTextSection, prepare
+from pipelines.text.shards import read_shards
 from tests.conftest import ROOT, reviews
 
 SETTINGS = {"vocabulary_size": 1000, "min_count": 1, "max_tokens": 30, "ngram_buckets": 64}
@@ -117,7 +117,7 @@ def test_memory_stays_flat_as_the_file_grows(tmp_path):
     code = """
 import resource, sys
 from pathlib import Path
-from pipelines.labelled_text import LabelledTextSection, prepare
+from pipelines.text.labelled_text import LabelledTextSection, prepare
 from pipelines.progress import Progress
 prepare(LabelledTextSection(), sys.argv[1], Path(sys.argv[2]), Progress(),
         vocabulary_size=1000, min_count=1, max_tokens=200, ngram_buckets=64)

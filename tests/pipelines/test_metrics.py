@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from pipelines import vocabulary
 from pipelines.calibration import fit_temperatures
 from pipelines.metrics import classification_metrics, expected_calibration_error
-from pipelines.shards import class_weights
-from pipelines.vocabulary import count_vocabulary
+from pipelines.text import vocabulary
+from pipelines.text.shards import class_weights
+from pipelines.text.vocabulary import count_vocabulary
 
 
 def softmax(logits):

@@ -9,9 +9,9 @@ import serving
 from models.classifier import total
 from models.text import Tokenizer
 from pipelines.exported import Exported
-from pipelines.labelled_text import vocabulary_table
 from pipelines.progress import Progress
 from pipelines.task import task_named
+from pipelines.text.labelled_text import vocabulary_table
 from tests.conftest import reviews
 
 

@@ -72,7 +72,8 @@ def test_weights_are_on_disk_once(trained):
 
 
 def test_mlflow_holds_the_run(trained):
-    client = mlflow.MlflowClient(f"sqlite:///{trained['home']}/mlflow.db")
+    database = f"sqlite:///{trained['home']}/mlflow.db"
+    client = mlflow.MlflowClient(database, registry_uri=database)  # else the last registry used in this process
     run = client.get_run(trained["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == "3"
@@ -166,7 +167,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, reviews_csv, argumen
 
 def test_unknown_names_are_answered_with_the_known_ones(trained):
     home = trained["home"]
-    assert "There is: sentiment" in one_line_error(unroll("train", "sentimental", "--data", "x.csv", check=2))
+    assert "There is: forecasting, sentiment" in one_line_error(
+        unroll("train", "sentimental", "--data", "x.csv", check=2)
+    )
     done = unroll("promote", "large", "1", "--home", home, check=2)
     assert "no model is registered as 'large'" in one_line_error(done)
     assert "has no version 9" in one_line_error(unroll("promote", "small", "9", "--home", home, check=2))

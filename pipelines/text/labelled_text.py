@@ -17,9 +17,9 @@ from models.text import RESERVED, Tokenizer, tokenize
 from pipelines.config import Section
 from pipelines.progress import Progress
 from pipelines.records import Batch, find_files, read_records
-from pipelines.shards import ShardWriter
 from pipelines.splits import SPLITS, RecordIndex, hash_split, named_split
-from pipelines.vocabulary import count_vocabulary
+from pipelines.text.shards import ShardWriter
+from pipelines.text.vocabulary import count_vocabulary
 
 _MOST_CLASSES = 1000
 _MOST_WEIGHTS = 50_000_000

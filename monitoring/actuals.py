@@ -1,0 +1,181 @@
+"""What came true after a forecast, from a file that arrives later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from errors import UserError
+from monitoring.series import ACTUAL, SeriesFeature
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OBSERVED = 0.5  # of a horizon's values, at least
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass
+class Unmatched:
+    """How many records were left out.
+
+    Args:
+        untimed: the request told no timestamp.
+        unknown: the file does not know the series, does not reach the end of the horizon, or holds less than
+            half of its values.
+    """
+
+    untimed: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True)
+class Actuals:
+    """Observed values by series and time.
+
+    Args:
+        path: the file.
+        feature: whose forecasts they belong to.
+        series: by name, increasing times int64 `(t,)`, in seconds or, for steps of calendar months, in months,
+            and values float64 `(t, channels)`. The one series of a file without names is "".
+        unmatched: counts what `match` left out.
+    """
+
+    path: Path
+    feature: SeriesFeature
+    series: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    unmatched: Unmatched = field(default_factory=Unmatched)
+
+    @classmethod
+    def read(cls, path: Path, feature: SeriesFeature) -> "Actuals":
+        """Reads a CSV or Parquet file.
+
+        It has the columns that the training data had: the time (naive ones are UTC), the targets, and the
+        series' names where there are several; or, for a single target, a column a series.
+
+        Raises:
+            UserError: a file that cannot be read, lacks a column, or holds times or numbers that are none.
+        """
+        table = _table(path)
+        columns = [str(column) for column in table.columns]
+        if feature.time_column not in columns:
+            raise UserError(
+                f"--labels: {path} has no column {feature.time_column!r} of times. It has: {', '.join(columns)}. "
+                "Name its columns as the training data's."
+            )
+        times = _times(path, table[feature.time_column], feature)
+        targets, named = list(feature.channels), feature.series_column in columns
+        if set(targets) <= set(columns):
+            values = _numbers(path, table[targets])
+            names = table[feature.series_column].astype(str).to_numpy() if named else np.full(len(times), "")
+            found = {str(name): _sorted(times[names == name], values[names == name]) for name in np.unique(names)}
+        elif len(targets) == 1 and not named:
+            others = [column for column in columns if column != feature.time_column]
+            values = _numbers(path, table[others])
+            found = {name: _sorted(times, values[:, [column]]) for column, name in enumerate(others)}
+        else:
+            missing = ", ".join(target for target in targets if target not in columns)
+            raise UserError(
+                f"--labels: {path} has no column {missing}. It has: {', '.join(columns)}. "
+                "Name its columns as the training data's."
+            )
+        return cls(path, feature, found)
+
+    def match(
+        self, inputs: Tensors, outputs: Tensors
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+        """Finds what came true.
+
+        Args:
+            inputs: of n records.
+            outputs: of n records.
+
+        Returns:
+            Inputs, with `actual` `(m, horizon, channels)`, and outputs of the m records for which it is known,
+            and their rows.
+
+        Raises:
+            ValueError: tensors of shapes that the feature does not take.
+        """
+        feature = self.feature
+        feature.tensors(inputs, outputs)
+        n, horizon = outputs[feature.forecast].shape[:2]
+        newest = inputs.get(feature.timestamp, np.full(n, -1)).astype(np.int64)
+        names = [_text(name) for name in inputs.get(feature.series, np.full(n, "")).tolist()]
+        actual = np.full((n, horizon, len(feature.channels)), np.nan)
+        steps = 1 + np.arange(horizon)
+        for row in np.flatnonzero(newest >= 0):
+            times, values = self._of(names[row])
+            wanted = (
+                newest[row] + feature.seconds * steps
+                if feature.seconds
+                else _months(newest[row]) + feature.months * steps
+            )
+            if len(times) and wanted[-1] <= times[-1]:
+                at = np.searchsorted(times, wanted)
+                there = times[at] == wanted
+                actual[row, there] = values[at[there]]
+        known = np.isfinite(actual).mean(axis=(1, 2)) >= OBSERVED
+        self.unmatched.untimed += int((newest < 0).sum())
+        self.unmatched.unknown += int((~known & (newest >= 0)).sum())
+        rows = np.flatnonzero(known)
+        matched = {name: array[rows] for name, array in inputs.items()} | {ACTUAL: actual[rows]}
+        return matched, {name: array[rows] for name, array in outputs.items()}, rows
+
+    def _of(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        if len(self.series) == 1 and ("" in self.series or not name):
+            return next(iter(self.series.values()))
+        return self.series.get(name, (np.empty(0, np.int64), np.empty((0, len(self.feature.channels)))))
+
+
+def _table(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"--labels: {path} cannot be read ({reason}). Give a CSV or Parquet file.") from None
+
+
+def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.ndarray:
+    import pandas as pd
+
+    try:
+        stamps = pd.to_datetime(column, utc=True, unit="s" if column.dtype.kind in "iu" else None)
+        if stamps.isna().any():
+            raise ValueError("a row has none")
+    except (ValueError, OverflowError) as error:
+        raise UserError(
+            f"--labels: {path}, column {column.name!r}: no times ({str(error).splitlines()[0]}). Write them as "
+            "2026-11-21 04:00, or as Unix seconds."
+        ) from None
+    seconds = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
+    return seconds if feature.seconds else _months(seconds)
+
+
+def _numbers(path: Path, columns: "pd.DataFrame") -> np.ndarray:
+    try:
+        return columns.to_numpy(np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"--labels: {path}: {error}. Leave a value that is missing empty.") from None
+
+
+def _sorted(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In the order of time; of rows of the same time the last."""
+    order = np.argsort(times, kind="stable")
+    times, values = times[order], values[order]
+    last = np.append(times[1:] != times[:-1], True)[: len(times)]
+    return times[last], values[last]
+
+
+def _months(seconds: Any) -> Any:
+    """Calendar months since January 1970."""
+    return np.asarray(seconds, "datetime64[s]").astype("datetime64[M]").astype(np.int64)
+
+
+def _text(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)

@@ -1,0 +1,183 @@
+"""A window of a series and the forecast for it, as a handful of numbers a channel."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+ACTUAL = "actual"
+"""Name of the values that came true, `(n, horizon, channels)`, among a feature's inputs."""
+MAX_CHANNELS = 20
+_ROWS = 256  # at once: windows may be long
+
+
+@dataclass(frozen=True)
+class SeriesFeature:
+    """The newest steps of a series, the forecast for the next ones, and what came true where that is known.
+
+    Args:
+        channels: names of the targets: the first columns of `history`, and all of `forecast`.
+        season: steps of a season.
+        lookback: steps that are looked at, the newest ones of a history.
+        lower: index of the lower end of the central 80 % interval among the quantiles.
+        upper: index of its upper end.
+        seconds: of a step; 0 where a step is some calendar months.
+        months: of a step; 0 where it is some seconds.
+        time_column: the column of times in a file of actuals.
+        series_column: the column of series' names there; None for one series, or one a column.
+        history: name of the input of raw values, `(n, steps, columns)`, NaN where missing.
+        timestamp: name of the optional input of each newest step's Unix seconds, `(n,)`; negative: not told.
+        series: name of the optional input of series' names, `(n,)`.
+        forecast: name of the output `(n, horizon, channels)`.
+        quantiles: name of the output `(n, horizon, channels, quantiles)`.
+
+    Example:
+        >>> SeriesFeature(("load",), season=24, lookback=336, lower=1, upper=7, seconds=3600, time_column="date")
+    """
+
+    kind: ClassVar[str] = "series"
+    channels: tuple[str, ...]
+    season: int
+    lookback: int
+    lower: int
+    upper: int
+    seconds: int = 0
+    months: int = 0
+    time_column: str = "time"
+    series_column: str | None = None
+    history: str = "history"
+    timestamp: str = "timestamp"
+    series: str = "series"
+    forecast: str = "forecast"
+    quantiles: str = "quantiles"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.history,)
+
+    @property
+    def optional_inputs(self) -> tuple[str, ...]:
+        return (self.timestamp, self.series)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.forecast, self.quantiles)
+
+    def measure(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        vocabulary: Mapping[str, int],
+    ) -> dict[str, np.ndarray]:
+        """Values of each channel's variables, float32 `(n,)`; of more than `MAX_CHANNELS` their means.
+
+        `level` and `scale`: mean and standard deviation of the observed steps, raw units. `gaps`: share of
+        steps missing, to the nearest 5 %. `seasonality`: see `seasonal_strength`; not where `lookback` is
+        shorter than two seasons. `forecast`: mean of the forecast less the level. `interval`: mean width of the
+        80 % interval. With `actual` among the inputs also `error`, the mean absolute error, and `coverage`, the
+        share of steps inside the interval. Forecast, interval and error are in units of the window's scale.
+
+        Raises:
+            ValueError: tensors of other ranks or with too few columns.
+        """
+        tensors = self.tensors(inputs, outputs)
+        parts = [
+            self._measure(*(tensor[start : start + _ROWS] for tensor in tensors))
+            for start in range(0, len(tensors[0]), _ROWS)
+        ]
+        values = {name: np.concatenate([part[name] for part in parts]).astype(np.float32) for name in parts[0]}
+        if len(self.channels) > MAX_CHANNELS:
+            return {name: _mean(value, np.isfinite(value), axis=1).astype(np.float32) for name, value in values.items()}
+        return {
+            f"{channel}/{name}": value[:, column]
+            for column, channel in enumerate(self.channels)
+            for name, value in values.items()
+        }
+
+    def tensors(self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """History, forecast, quantiles and, where it is there, what came true.
+
+        Raises:
+            ValueError: tensors of other ranks or with too few columns.
+        """
+        found = [inputs[self.history], outputs[self.forecast], outputs[self.quantiles]]
+        if ACTUAL in inputs:
+            found.append(inputs[ACTUAL])
+        shapes = [tensor.shape for tensor in found]
+        history, forecast, quantiles = shapes[:3]
+        count = len(self.channels)
+        if (
+            [len(shape) for shape in shapes] != [3, 3, 4, 3][: len(shapes)]
+            or history[2] < count
+            or min(history[:2]) < 1
+            or forecast[2] != count
+            or quantiles[:3] != forecast
+            or quantiles[3] <= max(self.lower, self.upper)
+            or any(actual != forecast for actual in shapes[3:])
+        ):
+            raise ValueError(f"History, forecast, quantiles, actuals do not fit {count} channels. Received: {shapes}")
+        return found
+
+    def _measure(
+        self, history: np.ndarray, forecast: np.ndarray, quantiles: np.ndarray, actual: np.ndarray | None = None
+    ) -> dict[str, Any]:
+        window = history[:, -self.lookback :, : len(self.channels)].astype(np.float64)
+        there = np.isfinite(window)
+        level = _mean(window, there)
+        scale = np.sqrt(_mean((window - level[:, None]) ** 2, there))
+        low, high = quantiles[..., self.lower], quantiles[..., self.upper]
+        values = {"level": level, "scale": scale, "gaps": np.round(20 * (1 - there.mean(axis=1))) / 20}
+        if self.lookback >= 2 * self.season > 2:
+            values["seasonality"] = seasonal_strength(window, self.season)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a constant window has no scale
+            values["forecast"] = (forecast.mean(axis=1) - level) / scale
+            values["interval"] = (high - low).mean(axis=1) / scale
+            if actual is not None:
+                known = np.isfinite(actual)
+                values["error"] = _mean(np.abs(forecast - actual), known) / scale
+                values["coverage"] = _mean(((low <= actual) & (actual <= high)).astype(np.float64), known)
+        return values
+
+
+def seasonal_strength(windows: np.ndarray, season: int) -> np.ndarray:
+    """How much of what is no trend is season: `max(0, 1 - Var(remainder) / Var(seasonal + remainder))`.
+
+    Wang, Smith and Hyndman 2006; Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., 4.3.
+    In place of STL: the trend is a straight line and each season's own mean, the seasonal part the mean of what
+    is left at each position in the season.
+
+    Args:
+        windows: `(n, steps, channels)`, NaN where missing; the newest whole seasons are looked at.
+        season: steps of a season.
+
+    Returns:
+        `(n, channels)`, between 0 and 1; 0 for a constant window, NaN for less than two seasons.
+    """
+    n, steps, channels = windows.shape
+    seasons = steps // season
+    if seasons < 2:
+        return np.full((n, channels), np.nan)
+    values = windows[:, steps - seasons * season :]
+    there = np.isfinite(values)
+    at = np.where(there, np.arange(seasons * season)[:, None], np.nan)
+    at = at - _mean(at, there)[:, None]
+    centred = values - _mean(values, there)[:, None]
+    with np.errstate(invalid="ignore"):
+        slope = _mean(at * centred, there) / _mean(at**2, there)
+    detrended = (centred - slope[:, None] * at).reshape(n, seasons, season, channels)
+    there = there.reshape(detrended.shape)
+    detrended = detrended - _mean(detrended, there, axis=2)[:, :, None]
+    remainder = detrended - _mean(detrended, there, axis=1)[:, None]
+    left, both = (_mean(part**2, there, axis=(1, 2)) for part in (remainder, detrended))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        strength = np.maximum(1 - left / both, 0)
+    # Rounding leaves a trace of a constant window, or of a straight line.
+    negligible = both <= 1e-12 * _mean(np.square(values), there.reshape(values.shape))
+    return np.where(negligible, 0.0, strength)
+
+
+def _mean(values: np.ndarray, there: np.ndarray, axis: int | tuple[int, ...] = 1) -> np.ndarray:
+    """The mean of the values that are there, NaN where none is."""
+    with np.errstate(invalid="ignore"):
+        return np.where(there, values, 0).sum(axis=axis) / there.sum(axis=axis)

@@ -1,0 +1,1 @@
+"""What is particular to forecasts: baselines, backtest, calibration, signatures, plots."""

@@ -1,0 +1,61 @@
+"""How `unroll predict` asks: one module for each kind of raw input, found by its name.
+
+A model says what it takes in its signature `describe`, whose output `json` has the key `input`; a model without
+that signature takes text. Each module has a function `ask(client, description, inputs) -> Answer`.
+"""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+
+from errors import UserError
+from serving.client import Client
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DESCRIBE = "describe"
+"""Name of the signature by which a model says what it takes."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model on a server answered.
+
+    Args:
+        version: of the model that answered.
+        predictions: one dictionary a record, as JSON has it.
+        table: the same for a terminal.
+        figure: draws it, or None where there is nothing to draw.
+    """
+
+    version: int
+    predictions: list[dict[str, Any]]
+    table: RenderableType
+    figure: "Callable[[], Figure] | None" = None
+
+
+def ask(client: Client, inputs: Sequence[str]) -> Answer:
+    """Asks a model what it wants to know, and then for its predictions.
+
+    Args:
+        client: of the model.
+        inputs: texts, files or `-` for standard input; what the model takes decides.
+
+    Raises:
+        UserError: inputs that the model does not take.
+        ServingError: the server refused the request or did not answer.
+    """
+    description: Mapping[str, Any] = {}
+    if DESCRIBE in client.metadata():
+        description = json.loads(client.predict({}, DESCRIBE)["json"].item())
+    kind = description.get("input", "text")
+    kinds = [module.name for module in pkgutil.iter_modules(__path__)]
+    if kind not in kinds:
+        raise UserError(f"{client.model}: takes {kind!r}, and this version of unroll can send {', '.join(kinds)}")
+    return importlib.import_module(f"pipelines.inputs.{kind}").ask(client, description, inputs)

@@ -1,0 +1,146 @@
+"""Recent steps of one or many series to a forecasting model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from errors import UserError
+from pipelines.inputs import Answer
+from pipelines.progress import Progress
+from pipelines.records import find_files
+from pipelines.series import data as series_data
+from pipelines.series.section import SeriesSection
+from pipelines.series.summary import further_summary
+from pipelines.series.time_grid import Frequency
+from serving.client import Client, Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_REQUEST_BYTES = 4 << 20
+_REQUEST_ROWS = 64
+_SHOWN = 3  # series on the terminal; --json has them all
+
+
+def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
+    """Sends the newest steps that a table holds of each series.
+
+    Args:
+        client: of the model.
+        description: what the model says of itself: columns, frequency, lookback, horizon, quantiles.
+        inputs: one file with the columns of the training data; rows after the last observed targets give the
+            covariates that are known of the horizon.
+
+    Raises:
+        UserError: no such file, or one that does not fit the model.
+        ServingError: the server refused the request or did not answer.
+    """
+    section = SeriesSection.model_validate(description["data"])
+    if len(inputs) != 1 or not Path(inputs[0]).is_file():
+        columns = ", ".join([section.time, *([section.series] if section.series else []), *description["targets"]])
+        raise UserError(
+            f"{client.model} forecasts series: give it one file of their recent steps, with the columns {columns}, as "
+            f"in --input recent.csv. Received: {', '.join(inputs) or 'nothing'}"
+        )
+    find_files(inputs[0])  # refuses a file of an unknown kind
+    with Progress() as progress:
+        data = series_data.read_further(section, {**description, "series": {}}, inputs[0], progress)
+        progress.line(further_summary({**data.facts, "unseen_series": 0}))
+    newest = series_data.newest(data, history=description["lookback"], horizon=description["horizon"])
+    answers: list[Prediction] = []
+    for request in _requests(newest, data):
+        answers.append(client.predict(request, version=answers[0].version if answers else None))
+    forecast, quantiles = (np.concatenate([one[key] for one in answers]) for key in ("forecast", "quantiles"))
+    frequency, ahead = Frequency.parse(description["frequency"]), 1 + np.arange(description["horizon"])
+    predictions = []
+    for row, name in enumerate(data.ids):
+        times = frequency.advance(int(newest["timestamp"][row]), ahead)
+        predictions.append(_prediction(name, times, forecast[row], quantiles[row], description))
+
+    def figure() -> "Figure":
+        from pipelines.forecast.backtest import ForecastWindow
+        from pipelines.forecast.plots import fan_charts
+
+        shown = 6 if len(description["targets"]) == 1 else 3
+        windows = [
+            ForecastWindow(
+                name,
+                int(newest["timestamp"][row]),
+                newest["history"][row, -max(48, 3 * len(ahead)) :, : len(description["targets"])],
+                forecast[row],
+                quantiles[row],
+            )
+            for row, name in enumerate(data.ids[:shown])
+        ]
+        return fan_charts(windows, description["targets"], description["quantiles"], frequency)
+
+    title = f"{client.model}, version {answers[0].version}"
+    return Answer(answers[0].version, predictions, _tables(title, predictions), figure)
+
+
+def _requests(newest: Mapping[str, np.ndarray], data: series_data.SeriesData) -> Iterator[dict[str, Any]]:
+    """Requests that a server with default limits takes."""
+    size = newest["history"][0].nbytes
+    rows = max(1, min(_REQUEST_ROWS, _REQUEST_BYTES // size))
+    categories = [["", *names] for names in data.facts["categories"].values()]
+    for start in range(0, len(data.ids), rows):
+        part = slice(start, start + rows)
+        request: dict[str, Any] = {key: newest[key][part] for key in ("history", "timestamp")}
+        request["series"] = data.ids[part]
+        if newest["future"].shape[2]:
+            request["future"] = newest["future"][part]
+        if categories:
+            request["static"] = [
+                [names[number] for names, number in zip(categories, numbers, strict=True)]
+                for numbers in newest["static"][part]
+            ]
+        yield request
+
+
+def _prediction(
+    series: str, times: np.ndarray, forecast: np.ndarray, quantiles: np.ndarray, description: Mapping[str, Any]
+) -> dict[str, Any]:
+    targets, levels = description["targets"], description["quantiles"]
+    return {
+        "series": series or None,
+        "time": [f"{np.datetime64(int(time), 's')}Z" for time in times],
+        "forecast": {target: _numbers(forecast[:, column]) for column, target in enumerate(targets)},
+        "quantiles": {
+            target: {f"{level:g}": _numbers(quantiles[:, column, i]) for i, level in enumerate(levels)}
+            for column, target in enumerate(targets)
+        },
+    }
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    """JSON has no NaN: what cannot be forecast, since nothing of it was observed, is null."""
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _tables(title: str, predictions: Sequence[Mapping[str, Any]]) -> RenderableType:
+    tables: list[RenderableType] = []
+    for prediction in predictions[:_SHOWN]:
+        name = f"{title}: {prediction['series']}" if prediction["series"] else title
+        table = Table("time (UTC)", *prediction["forecast"], title=Text(name), title_justify="left")
+        for step, time in enumerate(prediction["time"]):
+            cells = []
+            for target, values in prediction["forecast"].items():
+                ends = list(prediction["quantiles"][target].values())
+                low, high = ends[0][step], ends[-1][step]
+                cells.append(f"{_cell(values[step])}  ({_cell(low)} to {_cell(high)})")
+            table.add_row(time.replace("T", " ").removesuffix(":00Z"), *cells)
+        tables.append(table)
+    levels = list(next(iter(predictions[0]["quantiles"].values())))
+    note = f"In brackets: the quantiles {levels[0]} and {levels[-1]}."
+    if len(predictions) > _SHOWN:
+        note += f" {len(predictions) - _SHOWN} more series: --json has them all."
+    return Group(*tables, Text(note))
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.5g}"

@@ -1,0 +1,1 @@
+"""Files of labelled texts to batches of token ids."""
