@@ -5,9 +5,10 @@ import glob
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,15 +28,18 @@ SUFFIXES = {
 }
 _BLOCK_BYTES = 2 << 20  # a CSV record must fit in a block
 _BATCH_ROWS = 256
+_LARGE_ROWS = 64  # of a batch with cells as stored, such as pictures
 
-Batch = dict[str, list[str | None]]
+Batch = dict[str, list[Any]]
+"""Values by column: text, or None where it is missing; or cells as stored."""
 
 
-def find_files(path: str) -> list[Path]:
+def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[Path]:
     """The data files that a path names.
 
     Args:
         path: a file, a folder (every data file in it) or a glob.
+        suffixes: of the names of data files, in small letters; `.gz` may follow them.
 
     Returns:
         The files, sorted by name.
@@ -44,16 +48,16 @@ def find_files(path: str) -> list[Path]:
         UserError: nothing there, or a file of an unknown kind.
     """
     if Path(path).is_dir():
-        files = sorted(file for file in Path(path).iterdir() if file_format(file))
+        files = sorted(file for file in Path(path).iterdir() if _suffix(file) in suffixes)
         if not files:
-            raise UserError(f"--data {path}: the folder holds no {', '.join(SUFFIXES)} file")
+            raise UserError(f"--data {path}: the folder holds no {', '.join(suffixes)} file")
         return files
     files = [Path(path)] if Path(path).is_file() else [Path(file) for file in sorted(glob.glob(path))]
     if not files:
         raise UserError(f"--data {path}: no such file, folder or pattern")
     for file in files:
-        if not file_format(file):
-            raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(SUFFIXES)} (also .gz)")
+        if _suffix(file) not in suffixes:
+            raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(suffixes)} (also .gz)")
     return files
 
 
@@ -67,7 +71,12 @@ def digest(files: Sequence[Path]) -> str:
 
 
 def read_records(
-    files: Sequence[Path], columns: Sequence[str], *, delimiter: str | None = None, encoding: str = "utf-8"
+    files: Sequence[Path],
+    columns: Sequence[str],
+    *,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+    as_stored: Collection[str] = (),
 ) -> Iterator[Batch]:
     """Streams the named columns as text.
 
@@ -76,6 +85,7 @@ def read_records(
         columns: their names, in the header, the JSON objects or the Parquet schema.
         delimiter: of CSV files; by default a comma, a tab for `.tsv`.
         encoding: of CSV and JSONL files.
+        as_stored: columns whose cells are handed on as JSONL or Parquet has them: bytes, lists, dictionaries.
 
     Yields:
         `{column: values}` with up to some thousand values a column; a missing value is None.
@@ -91,17 +101,20 @@ def read_records(
     for file in files:
         kind = file_format(file)
         if kind == "parquet":
-            yield from _read_parquet(file, columns)
+            yield from _read_parquet(file, columns, as_stored)
         elif kind == "jsonl":
-            yield from _read_jsonl(file, columns, encoding)
+            yield from _read_jsonl(file, columns, encoding, as_stored)
         else:
             yield from _read_csv(file, columns, delimiter, encoding)
 
 
 def file_format(file: Path) -> str | None:
     """What the suffix says: csv, tsv, jsonl or parquet; None for any other."""
-    name = Path(file.stem) if file.suffix == ".gz" else file
-    return SUFFIXES.get(name.suffix.lower())
+    return SUFFIXES.get(_suffix(file))
+
+
+def _suffix(file: Path) -> str:
+    return (Path(file.stem) if file.suffix == ".gz" else file).suffix.lower()
 
 
 def check_encoding(encoding: str) -> None:
@@ -183,7 +196,7 @@ def _require(columns: Sequence[str], present: Sequence[str], file: Path) -> None
             names = ", ".join(repr(name) for name in present)
             raise UserError(
                 f"{file}: has no column {column!r}. It has: {names}. Name the right one, as in "
-                "--set data.text=COLUMN; data.label, data.split and data.group likewise (null: none)"
+                "--set data.text=COLUMN; label, image, caption, split and group likewise (null: none)"
             )
 
 
@@ -211,8 +224,9 @@ def _read_csv(file: Path, columns: Sequence[str], delimiter: str | None, encodin
                 yield {name: part.column(name).to_pylist() for name in columns}
 
 
-def _read_jsonl(file: Path, columns: Sequence[str], encoding: str) -> Iterator[Batch]:
+def _read_jsonl(file: Path, columns: Sequence[str], encoding: str, as_stored: Collection[str]) -> Iterator[Batch]:
     batch: Batch = {name: [] for name in columns}
+    rows = _LARGE_ROWS if as_stored else _BATCH_ROWS
     number = 0
     try:
         with (
@@ -226,9 +240,8 @@ def _read_jsonl(file: Path, columns: Sequence[str], encoding: str) -> Iterator[B
                     raise UserError(f"{file}, line {number}: must be a JSON object. Received: {line[:60]!r}")
                 _require(columns, list(record), file)
                 for name in columns:
-                    value = record[name]
-                    batch[name].append(_text(value))
-                if len(batch[columns[0]]) == _BATCH_ROWS:
+                    batch[name].append(record[name] if name in as_stored else _text(record[name]))
+                if len(batch[columns[0]]) == rows:
                     yield batch
                     batch = {name: [] for name in columns}
     except json.JSONDecodeError as error:
@@ -248,12 +261,15 @@ def _text(value: object) -> str | None:
     return text.encode("utf-8", "replace").decode()  # half of an emoji that was cut in two is no text
 
 
-def _read_parquet(file: Path, columns: Sequence[str]) -> Iterator[Batch]:
+def _read_parquet(file: Path, columns: Sequence[str], as_stored: Collection[str]) -> Iterator[Batch]:
     try:
         with open_parquet(file) as parquet:
             _require(columns, parquet.schema_arrow.names, file)
-            for batch in parquet.iter_batches(_BATCH_ROWS, columns=list(columns)):
-                yield {name: _texts(batch.column(name)) for name in columns}
+            for batch in parquet.iter_batches(_LARGE_ROWS if as_stored else _BATCH_ROWS, columns=list(columns)):
+                yield {
+                    name: batch.column(name).to_pylist() if name in as_stored else _texts(batch.column(name))
+                    for name in columns
+                }
     except pa.ArrowNotImplementedError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{file}: a column of {', '.join(columns)} holds no text or numbers ({reason})") from None

@@ -28,21 +28,29 @@ def hash_split(text: str) -> str:
         >>> hash_split("a fine film") == hash_split("  a fine film ")
         True
     """
-    bucket = int(hashlib.md5(text.strip().encode(), usedforsecurity=False).hexdigest(), 16) % 10
-    return {0: "test", 1: "validation"}.get(bucket, "train")
+    return digest_split(hashlib.md5(text.strip().encode(), usedforsecurity=False).digest())
+
+
+def digest_split(digest: bytes) -> str:
+    """A record's part from the MD5 digest of its content: `hash_split` for what is no text."""
+    return {0: "test", 1: "validation"}.get(int.from_bytes(digest, "big") % 10, "train")
 
 
 def named_split(value: str | None) -> str:
-    """The part that a split column's value means.
+    """The part that a split column's value means: a known spelling, alone or before `_` and any further name.
 
     Raises:
         UserError: a value that is no known spelling.
+
+    Example:
+        >>> named_split("Val"), named_split("test_unseen")
+        ('validation', 'test')
     """
     try:
-        return _SPELLINGS[(value or "").strip().lower()]
+        return _SPELLINGS[(value or "").strip().lower().partition("_")[0]]
     except KeyError:
         known = ", ".join(_SPELLINGS)
-        raise UserError(f"data.split: the column may hold {known}. Received: {value!r}") from None
+        raise UserError(f"data.split: the column may hold {known}, also followed by _. Received: {value!r}") from None
 
 
 class RecordIndex:

@@ -59,6 +59,26 @@ def test_missing_values_are_none(tmp_path):
     assert read(tmp_path / "a.csv") == {"text": [None, "fine"], "label": ["1", None]}
 
 
+def test_cells_can_be_handed_on_as_stored(tmp_path):
+    rows = pd.DataFrame({"bytes": [b"\xff\0", None], "list": [["a", "b"], []], "label": [1, 0]})
+    rows.to_parquet(tmp_path / "a.parquet", index=False)
+    (tmp_path / "b.jsonl").write_text('{"bytes": null, "list": ["a", "b"], "label": 1}\n')
+    columns, stored = ("label", "bytes", "list"), ("bytes", "list")
+    assert read(tmp_path / "a.parquet", columns, as_stored=stored) == {
+        "label": ["1", "0"], "bytes": [b"\xff\0", None], "list": [["a", "b"], []],
+    }  # fmt: skip
+    assert read(tmp_path / "b.jsonl", columns, as_stored=stored) == {
+        "label": ["1"], "bytes": [None], "list": [["a", "b"]],
+    }  # fmt: skip
+
+
+def test_further_kinds_of_files_can_be_named(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(UserError, match="unknown kind of file"):
+        find_files(str(tmp_path / "a.json"))
+    assert find_files(str(tmp_path), (".json",)) == [tmp_path / "a.json"]
+
+
 def test_large_files_come_in_batches(tmp_path):
     pd.DataFrame({"text": ["word " * 50] * 5000, "label": ["x"] * 5000}).to_csv(tmp_path / "a.csv", index=False)
     sizes = [len(batch["text"]) for batch in read_records([tmp_path / "a.csv"], ["text", "label"])]

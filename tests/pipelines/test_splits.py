@@ -1,7 +1,9 @@
+import hashlib
+
 import pytest
 
 from errors import UserError
-from pipelines.splits import SPLITS, RecordIndex, hash_split, named_split
+from pipelines.splits import SPLITS, RecordIndex, digest_split, hash_split, named_split
 
 
 def test_the_hash_puts_eight_in_ten_in_training():
@@ -19,14 +21,29 @@ def test_the_hash_is_md5_of_the_stripped_text_modulo_ten(text, split):
     assert hash_split(text) == split
 
 
-@pytest.mark.parametrize(("value", "split"), [("Train", "train"), (" dev ", "validation"), ("TEST", "test")])
+def test_the_part_of_a_digest_is_that_of_its_text():
+    digests = [hashlib.md5(str(number).encode()).digest() for number in range(100)]
+    assert [digest_split(digest) for digest in digests] == [hash_split(str(number)) for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("value", "split"),
+    [
+        ("Train", "train"),
+        (" dev ", "validation"),
+        ("TEST", "test"),
+        ("test_comp", "test"),
+        ("val_other_2", "validation"),
+    ],
+)
 def test_spellings_of_parts(value, split):
     assert named_split(value) == split
 
 
-def test_an_unknown_part_is_refused():
-    with pytest.raises(UserError, match=r"data.split: the column may hold train.*Received: 'tset'"):
-        named_split("tset")
+@pytest.mark.parametrize("value", ["tset", "testing", "_test", "", None])
+def test_an_unknown_part_is_refused(value):
+    with pytest.raises(UserError, match=rf"data.split: the column may hold train.*Received: {value!r}"):
+        named_split(value)
 
 
 def test_duplicates_keep_one_copy_in_the_most_held_back_part(tmp_path):

@@ -1,0 +1,1 @@
+"""Pictures and their captions: reading, checking, preparing and batching them."""
