@@ -48,16 +48,47 @@ def encoder(
         >>> encoder("lstm", 16, bidirectional=True)(tf.zeros([2, 7, 4]), tf.constant([7, 3])).shape
         TensorShape([2, 7, 32])
     """
-    if cell not in CELLS:
-        raise ValueError(f"cell must be one of {', '.join(CELLS)}. Received: cell={cell!r}")
 
-    def direction(name: str) -> keras.layers.Layer:
-        if cell == "tcn":
-            return TCN(units, layers, kernel_size, dropout, name=name)
-        return Recurrent(cell, units, layers, dropout, recurrent_dropout, residual, use_cudnn, name=name)
+    def direction(name: str) -> Recurrent | TCN:
+        return causal_layer(
+            cell,
+            units,
+            layers,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            residual=residual,
+            kernel_size=kernel_size,
+            use_cudnn=use_cudnn,
+            name=name,
+        )
 
     backward = direction("backward") if bidirectional else None
     return SequenceEncoder(direction("forward"), backward, name=name)
+
+
+def causal_layer(
+    cell: str,
+    units: int,
+    layers: int = 1,
+    *,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    residual: bool = False,
+    kernel_size: int = 3,
+    use_cudnn: bool | str = "auto",
+    name: str = "forward",
+) -> Recurrent | TCN:
+    """One direction of an encoder, or a decoder; arguments and errors as of `encoder`.
+
+    Returns:
+        A layer from `[batch, time, features]` to `[batch, time, units]` that sees no later timestep, with
+        `initial_state` and `step` to run it a timestep at a time.
+    """
+    if cell not in CELLS:
+        raise ValueError(f"cell must be one of {', '.join(CELLS)}. Received: cell={cell!r}")
+    if cell == "tcn":
+        return TCN(units, layers, kernel_size, dropout, name=name)
+    return Recurrent(cell, units, layers, dropout, recurrent_dropout, residual, use_cudnn, name=name)
 
 
 @keras.saving.register_keras_serializable("unroll")

@@ -83,6 +83,32 @@ class Recurrent(keras.layers.Layer):
             sequence = hidden
         return sequence
 
+    def initial_state(self, rows):
+        """The state before the first timestep: zeros, `[rows, units]` each, layer by layer (an LSTM's h, then c)."""
+        zeros = keras.ops.zeros([rows, self.units], self.compute_dtype)
+        return [zeros for layer in self.stack for _ in keras.tree.flatten(layer.cell.state_size)]
+
+    def step(self, inputs, state):
+        """One timestep, without dropout.
+
+        Args:
+            inputs: float `[rows, features]`.
+            state: as `initial_state` or the step before returned it.
+
+        Returns:
+            The last layer's output, float `[rows, units]`, and the new state.
+        """
+        state, after = list(state), []
+        for layer in self.stack:
+            count = len(keras.tree.flatten(layer.cell.state_size))
+            before, state = state[:count], state[count:]
+            hidden, now = layer.cell(inputs, before)
+            if self.residual and inputs.shape[-1] == self.units:
+                hidden = hidden + inputs
+            inputs = hidden
+            after += now
+        return inputs, after
+
     def get_config(self):
         return {
             **super().get_config(),

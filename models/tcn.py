@@ -47,13 +47,24 @@ class CausalConv1D(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
+    @property
+    def past(self) -> int:
+        """Timesteps before the present one that an output depends on."""
+        return (self.kernel_size - 1) * self.dilation
+
     def call(self, sequence):
+        padded = tf.pad(sequence, [[0, 0], [self.past, 0], [0, 0]])  # [B, past + T, F]
+        return tf.nn.conv1d(padded, self._kernel(), 1, "VALID", dilations=self.dilation) + self.bias  # [B, T, filters]
+
+    def step(self, inputs, state):
+        """One timestep: float `[rows, F]` and the newest `past` inputs, `[rows, past, F]`; the new ones come back."""
+        window = tf.concat([state, inputs[:, None]], axis=1)  # [N, past + 1, F]
+        return tf.einsum("nkf,kfo->no", window[:, :: self.dilation], self._kernel()) + self.bias, window[:, 1:]
+
+    def _kernel(self) -> tf.Tensor:
         direction = tf.convert_to_tensor(self.direction)  # [K, F, filters]
         norm = tf.sqrt(tf.reduce_sum(tf.square(direction), axis=[0, 1]))
-        kernel = direction * (self.scale / norm)
-        past = (self.kernel_size - 1) * self.dilation
-        padded = tf.pad(sequence, [[0, 0], [past, 0], [0, 0]])  # [B, past + T, F]
-        return tf.nn.conv1d(padded, kernel, 1, "VALID", dilations=self.dilation) + self.bias  # [B, T, filters]
+        return direction * (self.scale / norm)
 
     def get_config(self):
         return {
@@ -102,8 +113,19 @@ class TemporalBlock(keras.layers.Layer):
         hidden = sequence
         for convolution, dropout in zip(self.convolutions, self.dropouts, strict=True):
             hidden = dropout(tf.nn.relu(convolution(hidden)), training=training)  # [B, T, filters]
-        shortcut = sequence if self.shortcut is None else self.shortcut(sequence)
-        return tf.nn.relu(hidden + shortcut)
+        return tf.nn.relu(hidden + self._around(sequence))
+
+    def step(self, inputs, state):
+        """One timestep, float `[rows, F]`, with a state a convolution; without dropout."""
+        hidden, after = inputs, []
+        for convolution, before in zip(self.convolutions, state, strict=True):
+            hidden, now = convolution.step(hidden, before)
+            hidden = tf.nn.relu(hidden)
+            after.append(now)
+        return tf.nn.relu(hidden + self._around(inputs)), after
+
+    def _around(self, sequence):
+        return sequence if self.shortcut is None else self.shortcut(sequence)
 
     def get_config(self):
         return {
@@ -162,6 +184,30 @@ class TCN(keras.layers.Layer):
         for block in self.blocks:
             sequence = block(sequence, training=training)  # [B, T, units]
         return sequence
+
+    def initial_state(self, rows):
+        """The state before the first timestep: of each convolution the inputs it will look back at, all zeros."""
+        convolutions = [convolution for block in self.blocks for convolution in block.convolutions]
+        return [
+            tf.zeros([rows, convolution.past, convolution.direction.shape[1]], self.compute_dtype)
+            for convolution in convolutions
+        ]
+
+    def step(self, inputs, state):
+        """One timestep, at a cost that does not grow with the timesteps before it; without dropout.
+
+        Args:
+            inputs: float `[rows, features]`.
+            state: as `initial_state` or the step before returned it.
+
+        Returns:
+            The output, float `[rows, units]`, and the new state.
+        """
+        after = []
+        for i, block in enumerate(self.blocks):
+            inputs, now = block.step(inputs, state[2 * i : 2 * i + 2])
+            after += now
+        return inputs, after
 
     def get_config(self):
         return {

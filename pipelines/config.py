@@ -26,6 +26,7 @@ class TrainSection(Section):
     learning_rate: float = Field(1e-3, gt=0, le=10)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the rate rises from 0")
     clip_norm: float = Field(1.0, gt=0, description="largest global norm of a gradient")
+    weight_decay: float = Field(0.0, ge=0, lt=1, description="times the rate, off every weight at each step (AdamW)")
     patience: int = Field(3, ge=1, description="epochs without a better validation loss before stopping")
     minutes: float | None = Field(None, gt=0, description="time budget; no epoch begins that would pass it")
     mixed_precision: bool = Field(False, description="compute in float16; needs a GPU")

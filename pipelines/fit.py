@@ -71,6 +71,7 @@ def fit(
         progress.line(f"Resuming after epoch {len(history.epochs)} of {config.epochs}.")
     while not (ended := _ended(history, config)):
         epoch = len(history.epochs)
+        task.begin_epoch(model, epoch)
         metrics, seconds = _epoch(task, model, epoch, progress)
         history.epochs.append(metrics)
         history.seconds += seconds
@@ -94,7 +95,7 @@ def _optimizer(config: TrainSection, steps: int) -> keras.optimizers.Optimizer:
         warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=config.clip_norm)
+    return keras.optimizers.Adam(schedule, global_clipnorm=config.clip_norm, weight_decay=config.weight_decay or None)
 
 
 class _State:

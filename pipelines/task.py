@@ -144,6 +144,9 @@ class Task(abc.ABC):
     def compile(self, model: "keras.Model", optimizer: "keras.optimizers.Optimizer") -> None:
         """Gives the model its loss, its metrics and the optimizer."""
 
+    def begin_epoch(self, model: "keras.Model", epoch: int) -> None:  # noqa: B027  # most tasks have nothing to do
+        """Called before each epoch, from 0, also when training goes on after a kill: freezes or thaws, say."""
+
     @abc.abstractmethod
     def servable(self, model: "keras.Model") -> Servable:
         """A portable, trained model from raw input to final answer, calibrated on the validation part."""

@@ -1,9 +1,8 @@
 """The signatures of an exported forecaster."""
 
-import inspect
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import tensorflow as tf
 from models.baselines import RidgeMap, last_value, seasonal_naive
 from models.calendar import UNKNOWN_TIME
 from models.raw_forecaster import RawForecaster
+from pipelines.signature import signature
 from pipelines.task import Arrays, Servable
 
 Tensors = dict[str, tf.Tensor]
@@ -74,28 +74,12 @@ def forecast_signatures(
     length = tf.TensorSpec([None], tf.int32, name="state_length")
     forecaster.ridge = ridge
     signatures = {
-        "serving_default": _signature(forecast, [history], optional),
-        "step": _signature(step, [values, state, length], optional),
-        "baselines": _signature(baselines, [history], {}),
-        "describe": _signature(lambda: {"json": tf.constant(json.dumps(description))}, [], {}),
+        "serving_default": signature(forecast, [history], optional),
+        "step": signature(step, [values, state, length], optional),
+        "baselines": signature(baselines, [history]),
+        "describe": signature(lambda: {"json": tf.constant(json.dumps(description))}),
     }
     return Servable(forecaster, signatures, _warmup(forecaster, columns, optional))
-
-
-def _signature(function: Callable[..., Tensors], needed: Sequence[tf.TensorSpec], optional: Tensors) -> Any:
-    """A tf.function whose optional inputs have defaults, which a client may leave out."""
-    specs = [*needed, *(tf.TensorSpec([None, *v.shape[1:]], v.dtype, name=name) for name, v in optional.items())]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [
-        inspect.Parameter(spec.name, kind, default=optional.get(spec.name, inspect.Parameter.empty)) for spec in specs
-    ]
-    arguments = inspect.Signature(parameters)
-
-    def call(*args: tf.Tensor, **kwargs: tf.Tensor) -> Tensors:
-        return function(**arguments.bind(*args, **kwargs).arguments)
-
-    call.__signature__ = arguments  # type: ignore[attr-defined]  # the defaults of which TensorFlow exports
-    return tf.function(call, input_signature=specs, autograph=False)
 
 
 def _warmup(forecaster: RawForecaster, columns: int, optional: Tensors) -> list[tuple[str, Arrays]]:

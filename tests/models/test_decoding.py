@@ -1,0 +1,184 @@
+"""Decoding against brute force over every sequence of a small vocabulary."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.decoding import beam_search, greedy, sample
+from models.pieces import END, PADDING, START, UNKNOWN
+
+VOCABULARY = 8  # four of them can be said, and the end
+LENGTH = 4
+SAYABLE = [END, 4, 5, 6, 7]
+
+
+class Toy:
+    """Logits that depend on the newest id and, through the state, on all ids before it."""
+
+    def __init__(self, rows: int, seed: int = 0):
+        rng = np.random.default_rng(seed)
+        self.table = rng.normal(size=[rows, VOCABULARY, 5, VOCABULARY]).astype(np.float32) * 2
+        self.rows = rows
+
+    def step_for(self, repeats: int = 1):
+        table = tf.constant(np.repeat(self.table, repeats, axis=0))
+
+        def step(ids, state):
+            total = (state + ids) % 5
+            rows = tf.range(tf.shape(ids)[0])
+            return tf.gather_nd(table, tf.stack([rows, ids, total], axis=1)), total
+
+        return step
+
+    def state(self):
+        return tf.zeros([self.rows], tf.int32)
+
+    def log_probabilities(self, row: int, previous: int, total: int) -> np.ndarray:
+        logits = self.table[row, previous, total].astype(np.float64).copy()
+        logits[[PADDING, UNKNOWN, START]] = -np.inf
+        return logits - np.log(np.exp(logits).sum())
+
+    def log_probability(self, row: int, ids: tuple[int, ...]) -> float:
+        total, previous, answer = 0, START, 0.0
+        for one in ids:
+            total = (total + previous) % 5
+            answer += self.log_probabilities(row, previous, total)[one]
+            previous = one
+        return answer
+
+    def every_sequence(self) -> list[tuple[int, ...]]:
+        """Those that end, and those that are cut at `LENGTH`."""
+        sequences = []
+        for length in range(1, LENGTH + 1):
+            for body in itertools.product(SAYABLE[1:], repeat=length - 1):
+                sequences.append((*body, END))
+                if length == LENGTH:
+                    sequences += [(*body, last) for last in SAYABLE[1:]]
+        return sequences
+
+
+def unpadded(ids) -> tuple[int, ...]:
+    return tuple(int(one) for one in ids if one != PADDING)
+
+
+def test_greedy_takes_the_likeliest_next_id():
+    toy = Toy(rows=6)
+    decoded = greedy(toy.step_for(), toy.state(), tf.constant(6), LENGTH)
+    for row in range(6):
+        said, total, previous = [], 0, START
+        while len(said) < LENGTH and previous != END:
+            total = (total + previous) % 5
+            previous = int(toy.log_probabilities(row, previous, total).argmax())
+            said.append(previous)
+        assert unpadded(decoded.ids[row].numpy()) == tuple(said)
+        assert decoded.log_probability[row].numpy() == pytest.approx(toy.log_probability(row, tuple(said)), abs=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.7])
+def test_a_wide_beam_finds_the_best_of_all_sequences(penalty):
+    toy, beams = Toy(rows=5, seed=1), 400  # more than there are prefixes
+    decoded = beam_search(toy.step_for(beams), toy.state(), tf.constant(5), LENGTH, beams=beams, length_penalty=penalty)
+    for row in range(5):
+        scored = {s: toy.log_probability(row, s) / ((5 + len(s)) / 6) ** penalty for s in toy.every_sequence()}
+        best = sorted(scored, key=scored.get, reverse=True)[:10]
+        assert [unpadded(ids) for ids in decoded.ids[row, :10].numpy()] == best
+        expected = [toy.log_probability(row, sequence) for sequence in best]
+        np.testing.assert_allclose(decoded.log_probability[row, :10], expected, atol=1e-4)
+
+
+def test_a_narrow_beam_is_what_numpy_finds_with_as_many_hypotheses():
+    toy, beams = Toy(rows=8, seed=2), 3
+    decoded = beam_search(toy.step_for(beams), toy.state(), tf.constant(8), LENGTH, beams=beams)
+    for row in range(8):
+        pool = {(): 0.0}
+        for _ in range(LENGTH):
+            grown = {s: p for s, p in pool.items() if s and s[-1] == END}
+            for sequence, total in pool.items():
+                if sequence not in grown:
+                    grown |= {
+                        (*sequence, one): total
+                        + toy.log_probability(row, (*sequence, one))
+                        - toy.log_probability(row, sequence)
+                        for one in SAYABLE
+                    }
+            pool = dict(sorted(grown.items(), key=lambda item: -item[1])[:beams])
+        assert [unpadded(ids) for ids in decoded.ids[row].numpy()] == list(pool)
+
+
+def test_one_beam_is_greedy():
+    toy = Toy(rows=20, seed=3)
+    one = beam_search(toy.step_for(), toy.state(), tf.constant(20), LENGTH, beams=1)
+    other = greedy(toy.step_for(), toy.state(), tf.constant(20), LENGTH)
+    np.testing.assert_array_equal(one.ids[:, 0], other.ids)
+    np.testing.assert_allclose(one.log_probability[:, 0], other.log_probability, atol=1e-5)
+
+
+def test_it_stops_when_every_row_has_ended():
+    calls = tf.Variable(0)
+
+    def step(ids, state):
+        calls.assign_add(1)
+        return tf.one_hot(tf.where(state >= 2, END, 4), VOCABULARY, on_value=9.0), state + 1
+
+    decoded = greedy(step, tf.constant([0, 2]), tf.constant(2), 50)
+    assert calls.numpy() == 3
+    np.testing.assert_array_equal(decoded.ids, [[4, 4, END], [END, PADDING, PADDING]])
+
+
+@tf.function
+def _rows(step, state, length, **settings):
+    return sample(step, state, length, **settings)
+
+
+def draw(toy: Toy, repeats: int, *, temperature=1.0, top_k=0, top_p=1.0, length=1, first_seed=0):
+    rows = toy.rows * repeats
+    return _rows(
+        toy.step_for(repeats),
+        tf.zeros([rows], tf.int32),
+        length,
+        seed=tf.range(first_seed, first_seed + rows),
+        temperature=tf.fill([rows], float(temperature)),
+        top_k=tf.fill([rows], top_k),
+        top_p=tf.fill([rows], float(top_p)),
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_samples_follow_the_tempered_distribution(temperature):
+    toy, count = Toy(rows=1, seed=4), 3000
+    first = draw(toy, count, temperature=temperature).ids[:, 0].numpy()
+    expected = np.exp(toy.log_probabilities(0, START, START % 5) / temperature)
+    expected /= expected.sum()
+    share = np.bincount(first, minlength=VOCABULARY) / count
+    assert np.abs(share - expected).max() < 4 * np.sqrt(0.25 / count)
+
+
+def test_samples_keep_to_the_likeliest():
+    toy = Toy(rows=1, seed=5)
+    probabilities = np.exp(toy.log_probabilities(0, START, START % 5))
+    order = np.argsort(-probabilities)
+    assert set(draw(toy, 500, temperature=3.0, top_k=2).ids[:, 0].numpy()) == set(order[:2])
+    nucleus = order[: np.searchsorted(np.cumsum(probabilities[order]), 0.8) + 1]
+    assert set(draw(toy, 1000, top_p=0.8).ids[:, 0].numpy()) == set(nucleus)
+    assert set(draw(toy, 100, top_p=0.0).ids[:, 0].numpy()) == {order[0]}
+
+
+def test_a_sample_without_temperature_is_greedy():
+    toy = Toy(rows=12, seed=6)
+    cold = draw(toy, 1, temperature=0.0, length=LENGTH)
+    other = greedy(toy.step_for(), toy.state(), tf.constant(12), LENGTH)
+    np.testing.assert_array_equal(cold.ids, other.ids)
+    np.testing.assert_allclose(cold.log_probability, other.log_probability, atol=1e-5)
+
+
+def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours():
+    toy = Toy(rows=1, seed=7)
+    many = draw(toy, 50, temperature=2.0, length=LENGTH)
+    again = draw(toy, 10, temperature=2.0, length=LENGTH, first_seed=20)
+    width = min(many.ids.shape[1], again.ids.shape[1])
+    np.testing.assert_array_equal(many.ids[20:30, :width], again.ids[:, :width])
+    assert len({unpadded(ids) for ids in many.ids.numpy()}) > 10
+    for ids, log_probability in zip(many.ids.numpy(), many.log_probability.numpy(), strict=True):
+        assert log_probability == pytest.approx(toy.log_probability(0, unpadded(ids)), abs=1e-4)
