@@ -4,15 +4,22 @@ A feature is plain data: it is written into the reference profile and read back 
 code summarises the held-back data and the live traffic.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
 from monitoring import tokens
+from monitoring.images import ImageFeature
 from monitoring.series import SeriesFeature
 from monitoring.tokens import TokenSets
+
+MAX_COORDINATES = 64
+MAX_WORDS = 1000
+WORDS = {"lowercase": True, "replace": [["(?=[^\\w\\s'])|(?<=[^\\w\\s'])", " "]], "split": "\\s+"}
+"""How generated text is cut: into words, with their apostrophes, and other characters, each for itself."""
 
 Values = np.ndarray | TokenSets
 """One value a record: float32 `(n,)`, strings `(n,)`, or the set of tokens of each of n texts."""
@@ -53,6 +60,54 @@ class TextFeature:
         texts = _scalars(self.input, inputs).tolist()
         length, oov, held = tokens.measure(texts, self.tokenizer, vocabulary)
         return {f"{self.input}/length": length, f"{self.input}/oov": oov, f"{self.input}/tokens": held}
+
+
+@dataclass(frozen=True)
+class GeneratedTextFeature:
+    """A text that the model answers: its length, and which words it holds.
+
+    Words, not the model's own pieces: whatever a model writes with, its answers are read as words.
+
+    Args:
+        output: name of the string output tensor, shape `(records,)` or `(records, 1)`.
+        words: the words that are watched.
+
+    Example:
+        >>> GeneratedTextFeature.fit("caption", ["woman running: dark skin tone", ...])
+    """
+
+    kind: ClassVar[str] = "generated_text"
+    output: str
+    words: tuple[str, ...]
+    inputs: ClassVar[tuple[str, ...]] = ()
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def fit(cls, output: str, texts: Iterable[str | bytes]) -> "GeneratedTextFeature":
+        """Watches the `MAX_WORDS` words that the most of the texts hold: the model's answers on held-back data."""
+        counts = Counter(word for words in tokens.split(texts, WORDS) for word in set(words))
+        ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        return cls(output, tuple(ranked[:MAX_WORDS]))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.output,)
+
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Word to id."""
+        return {word: i for i, word in enumerate(self.words)}
+
+    def measure(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        vocabulary: Mapping[str, int],
+    ) -> dict[str, Values]:
+        """Values of the variables `<output>/length` (words) and `<output>/tokens`."""
+        texts = _scalars(self.output, outputs).tolist()
+        length, _, held = tokens.measure(texts, WORDS, self.vocabulary)
+        return {f"{self.output}/length": length, f"{self.output}/tokens": held}
 
 
 @dataclass(frozen=True)
@@ -109,9 +164,60 @@ class CategoricalFeature:
         return {self.output: np.array(names, dtype=str)}
 
 
-Feature = TextFeature | NumericFeature | CategoricalFeature | SeriesFeature
+@dataclass(frozen=True)
+class VectorFeature:
+    """A vector that the model answers for each record, such as coordinates on principal components.
 
-_KINDS: dict[str, type[Feature]] = {f.kind: f for f in (TextFeature, NumericFeature, CategoricalFeature, SeriesFeature)}
+    Each coordinate is a variable of its own, so few that each mean something do better than many.
+
+    Args:
+        output: name of the output tensor, floats of shape `(records, coordinates)`.
+
+    Example:
+        >>> VectorFeature("embedding")  # embedding/1, embedding/2, ...
+    """
+
+    kind: ClassVar[str] = "vector"
+    output: str
+    inputs: ClassVar[tuple[str, ...]] = ()
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.output,)
+
+    def measure(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        vocabulary: Mapping[str, int],
+    ) -> dict[str, Values]:
+        """Values of the variables `<output>/1`, `<output>/2`, ..., float32 `(n,)`.
+
+        Raises:
+            ValueError: no vectors, or of more than `MAX_COORDINATES`.
+        """
+        vectors = np.asarray(outputs[self.output])
+        if vectors.ndim == 1:  # a single coordinate, as the request log gives it
+            vectors = vectors[:, None]
+        if vectors.ndim != 2 or vectors.shape[1] > MAX_COORDINATES:
+            raise ValueError(
+                f"A vector has at most {MAX_COORDINATES} coordinates. Received: {self.output} of shape {vectors.shape}"
+            )
+        return {f"{self.output}/{i + 1}": column for i, column in enumerate(vectors.T.astype(np.float32))}
+
+
+Feature = (
+    TextFeature
+    | GeneratedTextFeature
+    | NumericFeature
+    | CategoricalFeature
+    | VectorFeature
+    | SeriesFeature
+    | ImageFeature
+)
+
+_KINDS: dict[str, type[Feature]] = {kind.kind: kind for kind in get_args(Feature)}
 
 
 def to_json(feature: Feature) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from errors import UserError
 from monitoring import features as feature_kinds
-from monitoring.features import Feature, TextFeature, Values
+from monitoring.features import Feature, GeneratedTextFeature, TextFeature, Values
 from monitoring.series import SeriesFeature
 from monitoring.variables import Categorical, Magnitude, Numeric, Tokens, Variable, fit
 
@@ -38,7 +38,7 @@ class ReferenceProfile:
         variables: what is tested, by name.
         codes: each variable's encoded reference records, row i of each belongs to the same record.
         summaries: each variable's summary of the reference, for people.
-        vocabulary: token to id.
+        vocabulary: token to id, of the text that the model reads.
     """
 
     model: str
@@ -86,14 +86,16 @@ class ReferenceProfile:
             # Shuffled, so that the files say nothing about the data's order.
             keep = np.random.default_rng(0).permutation(n)[:MAX_RECORDS]
         ids = {token: i for i, token in enumerate(vocabulary)}
-        values = _measure(
-            features,
-            {name: np.asarray(array)[keep] for name, array in inputs.items()},
-            {name: np.asarray(array)[keep] for name, array in outputs.items()},
-            ids,
-        )
+        kept_inputs = {name: np.asarray(array)[keep] for name, array in inputs.items()}
+        kept_outputs = {name: np.asarray(array)[keep] for name, array in outputs.items()}
         number = Magnitude if series else Numeric
-        variables = {name: fit(value, ids, number) for name, value in values.items()}
+        values: dict[str, Values] = {}
+        variables: dict[str, Variable] = {}
+        for feature in features:
+            measured = feature.measure(kept_inputs, kept_outputs, ids)
+            known = feature.vocabulary if isinstance(feature, GeneratedTextFeature) else ids
+            values |= measured
+            variables |= {name: fit(value, known, number) for name, value in measured.items()}
         return cls(
             model,
             tuple(features),
@@ -140,7 +142,10 @@ class ReferenceProfile:
         Raises:
             ValueError: tensors of shapes that a feature does not take.
         """
-        return _measure(self.features, inputs, outputs, self.vocabulary)
+        values: dict[str, Values] = {}
+        for feature in self.features:
+            values |= feature.measure(inputs, outputs, self.vocabulary)
+        return values
 
     def files(self) -> dict[str, bytes]:
         """The profile as the files that belong in a version's `assets.extra/`, by name."""
@@ -197,18 +202,6 @@ class ReferenceProfile:
         except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise _damaged(extra / JSON_NAME, error) from None
         return cls(document["model"], features, variables, codes, summaries, vocabulary)
-
-
-def _measure(
-    features: Sequence[Feature],
-    inputs: Mapping[str, np.ndarray],
-    outputs: Mapping[str, np.ndarray],
-    vocabulary: Mapping[str, int],
-) -> dict[str, Values]:
-    values: dict[str, Values] = {}
-    for feature in features:
-        values |= feature.measure(inputs, outputs, vocabulary)
-    return values
 
 
 def _series(features: Sequence[Feature]) -> SeriesFeature | None:

