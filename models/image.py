@@ -50,7 +50,7 @@ def picture_problem(encoded: tf.Tensor, most_pixels: int) -> tf.Tensor:
     height = tf.where(png, _number(fields[..., 4:8]), _number(last[..., 5:7]))
     depth = tf.where(png, fields[..., 8], last[..., 4])
     whole_png = tf.equal(tf.strings.substr(encoded, 0, len(_IHDR)), _IHDR) & ((chunk == _IDAT) | (chunk == _ACTL))
-    whole_jpeg = (last[..., 0] == 0xFF) & tf.gather(_FRAMES, marker)
+    whole_jpeg = (last[..., 0] == 0xFF) & tf.gather(_FRAMES, marker) & (last[..., 9] > 0)
     bits = tf.strings.join(["has more than 8 bits a channel (", tf.strings.as_string(depth), ")"])
     size = tf.strings.join([tf.strings.as_string(width), " x ", tf.strings.as_string(height)])
     reasons = [
@@ -88,7 +88,7 @@ def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
     """
     pixels = tf.cond(
         tf.equal(tf.strings.substr(encoded, 0, len(_PNG)), _PNG),
-        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
+        lambda: _on_white(_rgba(encoded)),
         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
     )  # [H, W, 3]
     shape = tf.cast(tf.shape(pixels)[:2], tf.float32)
@@ -177,6 +177,14 @@ def _number(digits: tf.Tensor) -> tf.Tensor:
     """Big-endian bytes `[..., n]` as a number `[...]`."""
     places = [256**place for place in reversed(range(digits.shape[-1]))]
     return tf.reduce_sum(digits * tf.constant(places, tf.int64), axis=-1)
+
+
+def _rgba(encoded: tf.Tensor) -> tf.Tensor:
+    """A PNG's pixels, uint8 `[H, W, 4]`."""
+    pixels = tf.io.decode_png(encoded, channels=4)
+    # DecodePng gives an opaque pixel of grey in d < 8 bits the alpha 2^d - 1
+    few_greys = tf.strings.regex_full_match(tf.strings.substr(encoded, 24, 2), r"[\x01\x02\x04]\x00")  # depth, type
+    return tf.where(few_greys & (pixels > 0) & [False, False, False, True], tf.constant(255, tf.uint8), pixels)
 
 
 def _on_white(pixels: tf.Tensor) -> tf.Tensor:

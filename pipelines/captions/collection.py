@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from errors import UserError
@@ -33,7 +34,7 @@ class Picture:
         part: the last of train, validation and test that any of its records is in.
         group: of the first record of that part.
         source: of the same record.
-        captions: normalised, each once, of all its records.
+        captions: normalised, of all its records.
         parts: all that its records are in.
     """
 
@@ -87,6 +88,11 @@ class Collection:
     skipped: Skipped = field(default_factory=Skipped)
     records: int = 0
     uncaptioned: int = 0
+
+
+def spans(pictures: Sequence[Picture]) -> np.ndarray:
+    """Start and length of each picture's bytes, int64 `[pictures, 2]`."""
+    return np.array([(one.start, one.length) for one in pictures], np.int64).reshape(-1, 2)
 
 
 def collect(section: CaptionSection, data: str, file: Path, progress: Progress) -> Collection:
@@ -220,7 +226,7 @@ class _Collector:
         if not picture.parts or SPLITS.index(part) > SPLITS.index(picture.part):
             picture.part, picture.group, picture.source = part, record.group, record.source
         picture.parts.add(part)
-        picture.captions += [one for one in dict.fromkeys(captions) if one not in picture.captions]
+        picture.captions += captions
 
 
 def _batches(records: Iterable[CaptionRecord]) -> Iterator[list[CaptionRecord]]:

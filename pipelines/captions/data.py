@@ -1,10 +1,8 @@
 """Captioned pictures as a prepared data set, and its batches."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,10 @@ import tensorflow as tf
 
 from errors import UserError
 from models.image import decode_picture
-from models.pieces import END, PADDING, START
-from pipelines.captions.collection import Collection, Picture, check_readable, collect, drop_corrupt
-from pipelines.captions.pictures import EncodedPictures, PixelWriter
+from models.pieces import PADDING
+from pipelines.captions.collection import Collection, Picture, check_readable, collect, drop_corrupt, spans
+from pipelines.captions.parts import KEYS, decode, keep_encoded, write_captions
+from pipelines.captions.pictures import EncodedPictures
 from pipelines.captions.section import CaptionSection
 from pipelines.captions.vocabulary import Vocabulary
 from pipelines.progress import Progress
@@ -25,7 +24,6 @@ from pipelines.task import Arrays
 _BATCH = 64
 _EXAMPLES = 5
 _PICTURES = "pictures.bin"
-_KEYS = ("captions", "group", "source")
 
 
 def prepare(section: CaptionSection, data: str, directory: Path, progress: Progress) -> None:
@@ -35,7 +33,8 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
     `pictures.bin`, encoded pictures; and of each part
 
     - `<part>-pixels.npy`: uint8 `[images, S, S, 3]`, where all parts fit in `cache_gigabytes`;
-    - `<part>-spans.npy`: int64 `[images, 2]`, start and length in `pictures.bin`; without pixels of the train part, too;
+    - `<part>-spans.npy`: int64 `[images, 2]`, start and length in `pictures.bin`; of the train part where there are
+      no pixels;
     - `<part>-tokens.npy`: int32 `[captions, T]`, from start to end, padded;
     - `<part>-firsts.npy`: int64 `[images + 1]`, the first caption of each image;
     - `<part>.jsonl`: captions, group and source of each image.
@@ -56,18 +55,8 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         parts: dict[str, list[Picture]] = {}
         for split in SPLITS:
             pictures = [picture for picture in found.pictures if picture.part == split]
-            good: list[int] = []
-            with ExitStack() as stack:
-                writer = (
-                    stack.enter_context(PixelWriter(directory / f"{split}-pixels.npy", section.size))
-                    if cached
-                    else None
-                )
-                for indexes, pixels in EncodedPictures(file, _spans(pictures)).decode(section.size):
-                    good += indexes.tolist()
-                    if writer:
-                        writer.write(pixels)
-                    stage.advance(len(indexes))
+            pixels = directory / f"{split}-pixels.npy" if cached else None
+            good = decode(EncodedPictures(file, spans(pictures)), section.size, stage, pixels)
             parts[split] = drop_corrupt(found, pictures, good, file)
         found.pictures = [picture for pictures in parts.values() for picture in pictures]
         stage.say(f"{len(found.pictures):,} pictures, skipped {found.skipped}")
@@ -75,35 +64,24 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         found.skipped.write(directory / "skipped.csv")
     check_readable(found, data)
     _check_parts(section, data, parts)
-    with progress.stage("making the vocabulary") as stage:
-        captions = (caption for picture in parts["train"] for caption in picture.captions)
-        vocabulary = Vocabulary.build(captions, section.vocabulary, section.vocabulary_size, section.min_count)
-        pieces = len(vocabulary.pieces)
-        few = section.vocabulary == "subword" and pieces < section.vocabulary_size
-        stage.say(f"{pieces:,} pieces" + (f"; the captions give no {section.vocabulary_size:,}" if few else ""))
-    if not vocabulary.pieces:
-        raise UserError(
-            f"--data {data}: no {section.vocabulary} of the train part's captions occurs {section.min_count} times. "
-            "Lower data.min_count"
-        )
+    vocabulary = _vocabulary(section, data, parts["train"], progress)
     (directory / "vocabulary.txt").write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8")
-    with progress.stage("cutting captions", total=len(found.pictures)) as stage:
-        longest = truncated = 0
-        for split, pictures in parts.items():
-            lengths = _write_captions(directory, split, pictures, vocabulary, section.most_tokens)
-            longest = max(longest, *lengths)
-            truncated += sum(length > section.most_tokens for length in lengths)
-            stage.advance(len(pictures))
+    with progress.stage("cutting captions"):
+        lengths = [
+            length
+            for split, pictures in parts.items()
+            for length in write_captions(directory, split, pictures, vocabulary, section.most_tokens)
+        ]
     encoded = {split: parts[split] for split in SPLITS if split != "train" or not cached}
     if cached:
-        _keep(file, [picture for pictures in encoded.values() for picture in pictures])
+        keep_encoded(file, [picture for pictures in encoded.values() for picture in pictures])
     for split, pictures in encoded.items():
-        np.save(directory / f"{split}-spans.npy", _spans(pictures))
+        np.save(directory / f"{split}-spans.npy", spans(pictures))
     facts = {
         **_facts(found, parts),
         "vocabulary": len(vocabulary.pieces),
-        "longest_caption": longest,
-        "truncated_captions": truncated,
+        "longest_caption": max(lengths),
+        "truncated_captions": sum(length > section.most_tokens for length in lengths),
         "size": section.size,
         "cached": cached,
     }
@@ -162,15 +140,13 @@ class CaptionData:
         chosen = self._chosen(part, captions_per_image, random)
         tokens = self._array(part, "tokens")
         cached = self.facts["cached"]
-        pixels = self._array(part, "pixels") if cached else None
-        encoded = None if cached else self._encoded(part)
+        pixels = self._array(part, "pixels") if cached else self._encoded(part)  # or the bytes that they are in
 
         def gather(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             rows = chosen[images]  # [B, K]
             picked = np.where(rows[..., None] < 0, PADDING, tokens[rows])  # [B, K, longest]
             used = np.any(picked != PADDING, axis=(0, 1)).sum()
-            pictures = encoded.read(images) if pixels is None else np.asarray(pixels[images])
-            return pictures, picked[..., :used]
+            return np.asarray(pixels[images]), picked[..., :used]
 
         def batch(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             pictures, tokens = tf.numpy_function(gather, [images], [tf.uint8 if cached else tf.string, tf.int32])
@@ -196,7 +172,7 @@ class CaptionData:
             for start in range(0, len(pictures), _BATCH):
                 rows = range(start, min(start + _BATCH, len(pictures)))
                 records = [json.loads(next(lines)) for _ in rows]
-                yield _raw(pictures.read(rows), *([one[key] for one in records] for key in _KEYS))
+                yield _raw(pictures[rows], *([one[key] for one in records] for key in KEYS))
 
     def _chosen(self, part: str, count: int, random: np.random.Generator | None) -> np.ndarray:
         """Rows of captions for each image, int64 `[images, K]`, -1 where it has fewer."""
@@ -230,26 +206,21 @@ def read_further(section: CaptionSection, data: str, progress: Progress) -> Iter
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / _PICTURES
         found = collect(section.model_copy(update={"split": None}), data, file, progress)
-        encoded = EncodedPictures(file, _spans(found.pictures))
+        encoded = EncodedPictures(file, spans(found.pictures))
         with progress.stage("checking pictures", total=len(encoded)) as stage:
-            good: list[int] = []
-            for indexes, _ in encoded.decode(section.size):
-                good += indexes.tolist()
-                stage.advance(len(indexes))
+            good = decode(encoded, section.size, stage)
             pictures = drop_corrupt(found, found.pictures, good, file)
             stage.say(f"{len(pictures):,} pictures, skipped {found.skipped}")
         found.pictures = pictures
         check_readable(found, data)
         for start in range(0, len(good), _BATCH):
             some = pictures[start : start + _BATCH]
-            yield _raw(
-                encoded.read(good[start : start + _BATCH]), *([getattr(one, key) for one in some] for key in _KEYS)
-            )
+            yield _raw(encoded[good[start : start + _BATCH]], *([getattr(one, key) for one in some] for key in KEYS))
 
 
 def _raw(encoded: np.ndarray, *columns: Sequence[Any]) -> Arrays:
     batch = {"image": encoded}
-    for key, values in zip(_KEYS, columns, strict=True):
+    for key, values in zip(KEYS, columns, strict=True):
         batch[key] = np.empty(len(values), object)
         for row, value in enumerate(values):
             batch[key][row] = value
@@ -264,42 +235,19 @@ def _check_parts(section: CaptionSection, data: str, parts: dict[str, list[Pictu
             raise UserError(f"--data {data}: no picture is in the {split} part: {how}. Add some")
 
 
-def _spans(pictures: Sequence[Picture]) -> np.ndarray:
-    return np.array([(one.start, one.length) for one in pictures], np.int64).reshape(-1, 2)
-
-
-def _write_captions(
-    directory: Path, split: str, pictures: Sequence[Picture], vocabulary: Vocabulary, most: int
-) -> list[int]:
-    """Writes tokens, firsts and texts of a part.
-
-    Returns:
-        Pieces of each caption, before it is cut to `most`.
-    """
-    ids = [vocabulary.encode(caption) for picture in pictures for caption in picture.captions]
-    lengths = [len(one) for one in ids]
-    tokens = np.full([len(ids), min(max(lengths), most) + 2], PADDING, np.int32)
-    for row, one in enumerate(ids):
-        whole = [START, *one[:most], END]
-        tokens[row, : len(whole)] = whole
-    np.save(directory / f"{split}-tokens.npy", tokens)
-    firsts = np.cumsum([0, *(len(picture.captions) for picture in pictures)])
-    np.save(directory / f"{split}-firsts.npy", firsts)
-    with (directory / f"{split}.jsonl").open("w", encoding="utf-8") as lines:
-        for picture in pictures:
-            lines.write(json.dumps({key: getattr(picture, key) for key in _KEYS}) + "\n")
-    return lengths
-
-
-def _keep(file: Path, pictures: Sequence[Picture]) -> None:
-    """Leaves only these pictures in the file."""
-    kept = file.with_suffix(".kept")
-    with file.open("rb") as old, kept.open("wb") as new:
-        for picture in pictures:
-            old.seek(picture.start)
-            picture.start = new.tell()
-            new.write(old.read(picture.length))
-    os.replace(kept, file)
+def _vocabulary(section: CaptionSection, data: str, pictures: Sequence[Picture], progress: Progress) -> Vocabulary:
+    with progress.stage("making the vocabulary") as stage:
+        captions = (caption for picture in pictures for caption in picture.captions)
+        vocabulary = Vocabulary.build(captions, section.vocabulary, section.vocabulary_size, section.min_count)
+        pieces = len(vocabulary.pieces)
+        few = section.vocabulary == "subword" and pieces < section.vocabulary_size
+        stage.say(f"{pieces:,} pieces" + (f"; the captions give no {section.vocabulary_size:,}" if few else ""))
+    if not vocabulary.pieces:
+        raise UserError(
+            f"--data {data}: no {section.vocabulary} of the train part's captions occurs {section.min_count} times. "
+            "Lower data.min_count"
+        )
+    return vocabulary
 
 
 def _facts(found: Collection, parts: dict[str, list[Picture]]) -> dict[str, Any]:

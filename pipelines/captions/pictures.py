@@ -26,8 +26,8 @@ class EncodedPictures:
     def __len__(self) -> int:
         return len(self._spans)
 
-    def read(self, indexes: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Object array of bytes."""
+    def __getitem__(self, indexes: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Bytes of some pictures, as an object array."""
         encoded = np.empty(len(indexes), object)
         for row, index in enumerate(indexes):
             start, length = self._spans[index]
@@ -45,7 +45,7 @@ class EncodedPictures:
         """
 
         def read(indexes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            encoded = tf.numpy_function(self.read, [indexes], tf.string)
+            encoded = tf.numpy_function(self.__getitem__, [indexes], tf.string)
             encoded.set_shape([None])
             return indexes, encoded
 
