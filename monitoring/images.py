@@ -11,7 +11,7 @@ import numpy as np
 SIDE = 64
 """Pixels of the longer side at which colours are measured; a JPEG is not decoded much finer."""
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-_NAMES = ("megapixels", "aspect", "bytes_per_pixel", "brightness", "contrast", "colourfulness")
+_NAMES = ("megapixels", "aspect", "bytes_per_pixel", "brightness", "contrast", "warmth", "colourfulness")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ImageFeature:
 
         `megapixels` and `aspect` (width by height) as the file's header has them, `bytes_per_pixel` as encoded.
         At `SIDE` pixels and on white where it is transparent: `brightness` and `contrast`, mean and standard
-        deviation of the luma, 0 to 1, and `colourfulness`, see `colourfulness`.
+        deviation of the luma, 0 to 1; `warmth`, mean of red less blue, -1 to 1; `colourfulness`, see `colourfulness`.
 
         Raises:
             ValueError: more than one value a record.
@@ -59,7 +59,7 @@ class ImageFeature:
 
 
 def measure(pictures: Iterable[bytes], most_pixels: int) -> np.ndarray:
-    """The six values of each of n encoded pictures, float32 `(n, 6)`; see `ImageFeature.measure`."""
+    """The values of each of n encoded pictures, float32 `(n, 7)`; see `ImageFeature.measure`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # of odd headers, and of sizes, which are looked at here
         rows = [_measure(picture, most_pixels) for picture in pictures]
@@ -95,7 +95,8 @@ def _measure(picture: bytes, most_pixels: int) -> list[float]:
             if count <= most_pixels:
                 pixels = np.asarray(_small(image), np.float64)
                 luma = pixels @ [0.299, 0.587, 0.114] / 255
-                values[3:] = luma.mean(), luma.std(), colourfulness(pixels)
+                warmth = (pixels[..., 0] - pixels[..., 2]).mean() / 255
+                values[3:] = luma.mean(), luma.std(), warmth, colourfulness(pixels)
     except Exception:
         pass
     return values

@@ -18,7 +18,7 @@ from monitoring.report import drift_report
 from monitoring.requests import Window
 
 NOUNS = ["house", "tree", "river", "road", "field", "ship", "cloud", "bridge"]
-NAMES = ["megapixels", "aspect", "bytes_per_pixel", "brightness", "contrast", "colourfulness"]
+NAMES = ["megapixels", "aspect", "bytes_per_pixel", "brightness", "contrast", "warmth", "colourfulness"]
 
 
 def encode(pixels: np.ndarray, form: str = "PNG", **options) -> bytes:
@@ -94,7 +94,8 @@ def test_values_of_a_picture():
     luma = (0.299 * rgb[..., 0] + 0.587 * rgb[..., 1] + 0.114 * rgb[..., 2]) / 255
     rg, yb = rgb[..., 0] - rgb[..., 1], (rgb[..., 0] + rgb[..., 1]) / 2 - rgb[..., 2]
     colours = np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean())
-    expected = [60 * 40 / 1e6, 1.5, len(png) / 2400, luma.mean(), luma.std(), colours]
+    warmth = (rgb[..., 0] - rgb[..., 2]).mean() / 255
+    expected = [60 * 40 / 1e6, 1.5, len(png) / 2400, luma.mean(), luma.std(), warmth, colours]
     assert [values[name][0] for name in NAMES] == pytest.approx(expected, rel=1e-5)
     assert {value.dtype for value in values.values()} == {np.dtype(np.float32)}
 
