@@ -4,8 +4,8 @@
     python benchmarks/captioning.py --data emoji.parquet --set data.image=png --set data.split=split \\
         --set data.group=split --set data.size=64 --minutes 8 --jobs 2
 
-Each is trained by `unroll train captioning` in a process of its own, on cores of its own where `--jobs` is more than one.
-A run of one epoch tells how many fit into the minutes, so that every learning rate is at its end when they are over.
+Each is trained by `unroll train captioning` in a process of its own, with cores of its own if `--jobs` is more than
+one. A run of two epochs tells how many fit into the minutes, so that each learning rate has come down when they end.
 Scores are those of the exported model with its beam search; where `data.group` names a column, by its values.
 """
 

@@ -178,7 +178,7 @@ class CaptionDecoder(keras.layers.Layer):
         words = self.dropout(self.words(ids), training=training)  # [N, T, E]
         by_time = tf.TensorArray(words.dtype, time).unstack(tf.transpose(words, [1, 0, 2]))
         mixed = training and own is not None
-        chosen = tf.random.uniform([time, rows, 1]) < own if mixed else None
+        chosen = tf.random.uniform([time, rows, 1]) < (own if mixed else 0.0)
 
         def body(t, said, state, outputs, weights):
             word = by_time.read(t)

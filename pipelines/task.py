@@ -44,7 +44,7 @@ class Servable:
 
     module: "tf.Module"
     signatures: dict[str, Any]
-    warmup: list[tuple[str, Arrays]]
+    warmup: Sequence[tuple[str, Arrays]]
 
 
 @dataclass(frozen=True)
