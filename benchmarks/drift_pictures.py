@@ -75,6 +75,7 @@ class Captioner:
     def __init__(self, directory: Path | None) -> None:
         self.model = None
         if directory:
+            sys.path[0] = str(Path(__file__).resolve().parents[1])  # else benchmarks/serving.py hides the package
             from pipelines.exported import Exported
 
             self.model = Exported(directory)
