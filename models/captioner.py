@@ -31,17 +31,18 @@ class Captioner(keras.Model):
     Call arguments:
         inputs: a dictionary of
             `pictures`: float32 `[batch, size, size, 3]`, 0 to 255.
-            `ids`: int32 `[batch, captions, time]`, from the start to the end; padding behind.
+            `ids`: int32 `[captions, time]`, from the start to the end; padding behind.
+            `rows`: int32 `[captions]`, each caption's picture.
 
     Returns:
-        `{"logits": float32 [batch * captions, time - 1, vocabulary], "weights": [batch * captions, time - 1, places]}`.
+        `{"logits": float32 [captions, time - 1, vocabulary], "weights": [captions, time - 1, places]}`.
         The targets that `fit` takes are the ids themselves.
 
     Example:
         >>> model = Captioner(vocabulary=50, size=64, units=32)
-        >>> inputs = {"pictures": tf.zeros([2, 64, 64, 3]), "ids": tf.ones([2, 5, 9], tf.int32)}
-        >>> model(inputs)["logits"].shape
-        TensorShape([10, 8, 50])
+        >>> pictures, ids = tf.zeros([2, 64, 64, 3]), tf.ones([3, 9], tf.int32)
+        >>> model({"pictures": pictures, "ids": ids, "rows": tf.constant([0, 0, 1])})["logits"].shape
+        TensorShape([3, 8, 50])
     """
 
     def __init__(
@@ -106,11 +107,9 @@ class Captioner(keras.Model):
         return tf.reshape(grid, [-1, grid.shape[1] * grid.shape[2], grid.shape[3]])  # [B, G, F]
 
     def call(self, inputs, training=False):
-        ids = tf.convert_to_tensor(inputs["ids"])
-        captions = tf.shape(ids)[1]
         grid = self.grid_dropout(self.encode(inputs["pictures"], training=training), training=training)
-        ids = tf.reshape(ids, [-1, tf.shape(ids)[2]])  # [B * K, T]
-        logits, weights = self.decoder(tf.repeat(grid, captions, axis=0), ids[:, :-1], self.own, training=training)
+        grid = tf.gather(grid, inputs["rows"])  # [N, G, F]
+        logits, weights = self.decoder(grid, inputs["ids"][:, :-1], self.own, training=training)
         return {"logits": logits, "weights": weights}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -124,8 +123,7 @@ class Captioner(keras.Model):
         if self.coverage and y_pred["weights"].shape[-1]:
             looked = tf.reduce_sum(tf.cast(y_pred["weights"], tf.float32) * there[..., None], axis=1)  # [N, P]
             uneven = tf.reduce_mean(tf.square(1 - looked), axis=1)
-            captions = there[:, 0]
-            loss += self.coverage * tf.reduce_sum(uneven * captions) / tf.reduce_sum(captions)
+            loss += self.coverage * tf.reduce_mean(uneven)
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
@@ -141,6 +139,6 @@ class Captioner(keras.Model):
 
 
 def _targets(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What each step should say, int32 `[batch * captions, time - 1]`, and 1 where it should say anything."""
-    targets = tf.reshape(ids, [-1, tf.shape(ids)[2]])[:, 1:]
+    """What each step should say, int32 `[captions, time - 1]`, and 1 where it should say anything."""
+    targets = ids[:, 1:]
     return targets, tf.cast(targets != PADDING, tf.float32)

@@ -101,7 +101,7 @@ class CaptionData:
 
     Example:
         >>> data = CaptionData.load(directory)
-        >>> pixels, tokens = next(iter(data.batches("train", 32, captions_per_image=2, shuffle=(seed, epoch))))
+        >>> pixels, tokens, rows = next(iter(data.batches("train", 32, captions_per_image=2, shuffle=(seed, epoch))))
     """
 
     def __init__(self, directory: Path):
@@ -131,8 +131,8 @@ class CaptionData:
                 taken, none twice; None: the order on disk, and the first captions.
 
         Returns:
-            Dataset of pixels, uint8 `[B, S, S, 3]`, and tokens, int32 `[B, K, T]`: from start to end, padded to the
-            longest of the batch; of a picture with fewer captions the last rows are padding.
+            Dataset of pixels, uint8 `[B, S, S, 3]`; tokens of at most B * K captions, int32 `[N, T]`, from start to
+            end, padded to the longest of the batch; and the row of each caption's picture, int32 `[N]`.
         """
         count = self.images(part)
         random = None if shuffle is None else np.random.default_rng(shuffle)
@@ -142,21 +142,24 @@ class CaptionData:
         cached = self.facts["cached"]
         pixels = self._array(part, "pixels") if cached else self._encoded(part)  # or the bytes that they are in
 
-        def gather(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            rows = chosen[images]  # [B, K]
-            picked = np.where(rows[..., None] < 0, PADDING, tokens[rows])  # [B, K, longest]
-            used = np.any(picked != PADDING, axis=(0, 1)).sum()
-            return np.asarray(pixels[images]), picked[..., :used]
+        def gather(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            captions = chosen[images]  # [B, K]
+            rows, _ = np.nonzero(captions >= 0)  # [N]
+            picked = tokens[captions[captions >= 0]]  # [N, longest]
+            used = np.any(picked != PADDING, axis=0).sum()
+            return np.asarray(pixels[images]), picked[:, :used], rows.astype(np.int32)
 
-        def batch(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            pictures, tokens = tf.numpy_function(gather, [images], [tf.uint8 if cached else tf.string, tf.int32])
+        def batch(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            kinds = [tf.uint8 if cached else tf.string, tf.int32, tf.int32]
+            pictures, tokens, rows = tf.numpy_function(gather, [images], kinds)
             if not cached:
                 pictures.set_shape([None])
                 one = tf.TensorSpec([self.size, self.size, 3], tf.uint8)
                 pictures = tf.map_fn(lambda one: decode_picture(one, self.size), pictures, fn_output_signature=one)
             pictures.set_shape([None, self.size, self.size, 3])
-            tokens.set_shape([None, captions_per_image, None])
-            return pictures, tokens
+            tokens.set_shape([None, None])
+            rows.set_shape([None])
+            return pictures, tokens, rows
 
         dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         return dataset.map(batch, tf.data.AUTOTUNE).prefetch(2)

@@ -119,13 +119,13 @@ class Captioning(Task):
         )
         seeds = tf.constant(np.random.SeedSequence([config.seed, epoch]).generate_state(1), tf.int64)
 
-        def change(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-            pictures, ids = batch
+        def change(number: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            pictures, ids, rows = batch
             seed = tf.stack([seeds[0], number])
             changed = augment(
                 pictures, seed, shift=config.shift, zoom=config.zoom, colour=config.colour, flip=config.flip
             )
-            return {"pictures": changed, "ids": ids}, ids
+            return {"pictures": changed, "ids": ids, "rows": rows}, ids
 
         return batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
@@ -154,7 +154,7 @@ class Captioning(Task):
                 "Name a network of keras.applications, and imagenet or its weights' file"
             ) from None
         size = self._data.size
-        model({"pictures": tf.zeros([1, size, size, 3]), "ids": tf.ones([1, 1, 3], tf.int32)})
+        model({"pictures": tf.zeros([1, size, size, 3]), "ids": tf.ones([1, 3], tf.int32), "rows": tf.constant([0])})
         return model
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -196,7 +196,7 @@ class Captioning(Task):
         batches = self._data.batches("train", _BATCH, captions_per_image=1, shuffle=(0, 0))
         means = [
             tf.reduce_mean(model.encode(tf.cast(pictures, tf.float32)), axis=1).numpy()
-            for pictures, _ in batches.take(_MOST_SUMMARISED // _BATCH)
+            for pictures, *_ in batches.take(_MOST_SUMMARISED // _BATCH)
         ]
         return PrincipalComponents(np.concatenate(means))
 
@@ -236,5 +236,5 @@ class Captioning(Task):
         return {}
 
 
-def _pair(pictures: tf.Tensor, ids: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    return {"pictures": tf.cast(pictures, tf.float32), "ids": ids}, ids
+def _pair(pictures: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    return {"pictures": tf.cast(pictures, tf.float32), "ids": ids, "rows": rows}, ids

@@ -65,16 +65,16 @@ def test_batches_hold_pictures_beside_their_captions(tmp_path, gigabytes):
     for part, name in (("train", "train"), ("validation", "val"), ("test", "test_new")):
         expected = [(square(one[0]), one[1]) for one in table if one[2] == name]
         batches = list(data.batches(part, 4, captions_per_image=2, shuffle=None))
-        assert [len(pixels) for pixels, _ in batches] == ([4, 2] if part == "train" else [3])
-        pixels = np.concatenate([pixels for pixels, _ in batches])
+        assert [len(pixels) for pixels, *_ in batches] == ([4, 2] if part == "train" else [3])
+        pixels = np.concatenate([pixels for pixels, *_ in batches])
         np.testing.assert_array_equal(pixels, [pixels for pixels, _ in expected])
-        for _, tokens in batches:
-            assert tokens.shape[1] == 2
-            assert (tokens[:, :, 0] == START).numpy().all()
+        for one, tokens, rows_ in batches:
+            np.testing.assert_array_equal(rows_, np.repeat(range(len(one)), 2))
+            assert (tokens[:, 0] == START).numpy().all()
             assert (tokens == END).numpy().sum(-1).max() == 1
             assert (tokens.numpy()[..., -1] != PADDING).any()
         if part == "train":
-            said = [one.decode() for _, tokens in batches for row in text(tokens).numpy() for one in row]
+            said = [one.decode() for _, tokens, _ in batches for one in text(tokens).numpy()]
             assert said == [caption for _, captions in expected for caption in captions[:2]]
 
 
@@ -84,7 +84,9 @@ def test_an_epoch_is_decided_by_its_seed_and_number(tmp_path):
 
     def epoch(seed, number):
         batches = list(data.batches("train", 7, captions_per_image=2, shuffle=(seed, number)))
-        return [[one.decode() for one in row] for _, tokens in batches for row in text(tokens).numpy()]
+        return [
+            [one.decode() for one in pair] for _, tokens, _ in batches for pair in text(tokens).numpy().reshape(-1, 2)
+        ]
 
     first = epoch(0, 0)
     assert first == epoch(0, 0)
@@ -97,12 +99,15 @@ def test_an_epoch_is_decided_by_its_seed_and_number(tmp_path):
     assert np.bincount(lengths)[4:] / len(lengths) == pytest.approx([1 / 3] * 3, abs=0.1)
 
 
-def test_missing_captions_are_rows_of_padding(tmp_path):
+def test_a_picture_with_fewer_captions_has_fewer_rows(tmp_path):
     table = [*rows(), [picture(50), ["one"], "train", ""]]
     data = prepared(tmp_path, table)
-    *_, (_, tokens) = data.batches("train", 7, captions_per_image=5, shuffle=(0, 0))
-    filled = (tokens.numpy() != PADDING).any(-1).sum(1)
-    assert sorted(filled.tolist()) == [1, 3, 3, 3, 3, 3, 3]
+    ((_, tokens, owners),) = data.batches("train", 7, captions_per_image=5, shuffle=(0, 0))
+    assert sorted(np.bincount(owners)) == [1, 3, 3, 3, 3, 3, 3]
+    assert len(tokens) == len(owners)
+    (one,) = [row for row in range(7) if (owners.numpy() == row).sum() == 1]
+    said = Detokenizer(data.pieces)(tokens).numpy()[owners.numpy() == one]
+    assert said.tolist() == [b"one"]
 
 
 def test_what_is_skipped_is_counted_and_listed(tmp_path):
@@ -174,7 +179,7 @@ def test_long_captions_are_cut(tmp_path):
     data = prepared(tmp_path, rows(captions=4), max_tokens=5)
     assert data.facts["longest_caption"] == 7
     assert data.facts["truncated_captions"] == 2 * 12
-    ((_, tokens),) = data.batches("train", 6, captions_per_image=4, shuffle=None)
+    ((_, tokens, _),) = data.batches("train", 6, captions_per_image=4, shuffle=None)
     assert tokens.shape[-1] == 7
     assert (tokens.numpy() == END).any(-1).all()
 
