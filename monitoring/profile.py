@@ -21,6 +21,7 @@ FORMAT = 1
 MAX_RECORDS = 20_000
 JSON_NAME = "reference_profile.json"
 NPZ_NAME = "reference_profile.npz"
+CLUSTERS = "records/cluster"  # array of the .npz, beside those named after variables
 
 _VARIABLES: dict[str, type[Variable]] = {kind.kind: kind for kind in (Numeric, Magnitude, Categorical, Tokens)}
 
@@ -39,6 +40,7 @@ class ReferenceProfile:
         codes: each variable's encoded reference records, row i of each belongs to the same record.
         summaries: each variable's summary of the reference, for people.
         vocabulary: token to id, of the text that the model reads.
+        clusters: the number of each record's cluster, from 0, uint16 `(records,)`; None where each is one.
     """
 
     model: str
@@ -47,6 +49,7 @@ class ReferenceProfile:
     codes: Mapping[str, np.ndarray]
     summaries: Mapping[str, dict[str, Any]]
     vocabulary: Mapping[str, int]
+    clusters: np.ndarray | None = None
 
     @classmethod
     def build(
@@ -57,6 +60,7 @@ class ReferenceProfile:
         *,
         model: str,
         vocabulary: Sequence[str] = (),
+        clusters: Sequence[str] = (),
     ) -> "ReferenceProfile":
         """Summarises held-back records, of which at most `MAX_RECORDS`, evenly drawn, are kept.
 
@@ -67,6 +71,8 @@ class ReferenceProfile:
             outputs: the model's own answers to them, by tensor name, arrays of n rows.
             model: the model's name.
             vocabulary: the tokens the model knows, as the version's vocabulary file lists them.
+            clusters: n names of what records belong together (a patient, a video), empty for a cluster of its own;
+                none where records are independent. Only numbers are kept. A `SeriesFeature` has no use for them.
 
         Raises:
             ValueError: where the arrays are empty or differ in their number of rows.
@@ -76,6 +82,7 @@ class ReferenceProfile:
             >>> assets_extra = profile.files()
         """
         rows = {name: len(array) for name, array in [*inputs.items(), *outputs.items()]}
+        rows |= {"clusters": len(clusters)} if len(clusters) else {}
         if len(set(rows.values())) != 1 or 0 in rows.values():
             raise ValueError(f"Inputs and outputs must have the same number of rows, at least 1. Received: {rows}")
         n = next(iter(rows.values()))
@@ -103,6 +110,7 @@ class ReferenceProfile:
             {name: variable.encode(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
             {name: variable.summary(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
             ids,
+            _numbered([clusters[row] for row in keep]) if len(clusters) else None,
         )
 
     @property
@@ -160,7 +168,8 @@ class ReferenceProfile:
             },
         }
         arrays = io.BytesIO()
-        np.savez_compressed(arrays, allow_pickle=False, **self.codes)  # type: ignore[arg-type]
+        clusters = {} if self.clusters is None else {CLUSTERS: self.clusters}
+        np.savez_compressed(arrays, allow_pickle=False, **self.codes, **clusters)  # type: ignore[arg-type]
         return {
             JSON_NAME: json.dumps(document, indent=1, ensure_ascii=False).encode(),
             NPZ_NAME: arrays.getvalue(),
@@ -196,16 +205,24 @@ class ReferenceProfile:
             features = tuple(feature_kinds.from_json(feature) for feature in document["features"])
             with np.load(extra / NPZ_NAME, allow_pickle=False) as arrays:
                 codes = {name: arrays[name] for name in document["variables"]}
+                clusters = arrays.get(CLUSTERS)
             variables = {name: _variable(data) for name, data in document["variables"].items()}
             summaries = {name: data["reference"] for name, data in document["variables"].items()}
             vocabulary = _vocabulary(version_dir, features)
         except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise _damaged(extra / JSON_NAME, error) from None
-        return cls(document["model"], features, variables, codes, summaries, vocabulary)
+        return cls(document["model"], features, variables, codes, summaries, vocabulary, clusters)
 
 
 def _series(features: Sequence[Feature]) -> SeriesFeature | None:
     return next((feature for feature in features if isinstance(feature, SeriesFeature)), None)
+
+
+def _numbered(names: Sequence[str]) -> np.ndarray | None:
+    """Clusters as numbers, uint16, for each name in the order of first occurrence; None where none has two records."""
+    numbers: dict[str | int, int] = {}
+    clusters = [numbers.setdefault(name or row, len(numbers)) for row, name in enumerate(names)]
+    return np.array(clusters, np.uint16) if len(numbers) < len(names) else None
 
 
 def _variable(data: Mapping[str, Any]) -> Variable:

@@ -57,6 +57,8 @@ class Evaluation:
         outputs: the model's answers to those.
         figures: plots by file name.
         tables: further figures by title, one dictionary a row; kept with the run as CSV.
+        clusters: of each row of `inputs`, the name of what it belongs to, empty for a cluster of its own; for the
+            reference profile. Empty where the task knows of none.
     """
 
     metrics: dict[str, float]
@@ -64,6 +66,7 @@ class Evaluation:
     outputs: Arrays
     figures: "dict[str, Figure]"
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    clusters: Sequence[str] = ()
 
 
 class Task(abc.ABC):

@@ -16,7 +16,7 @@ from pipelines.captions.section import CaptionSection
 from pipelines.captions.table import CaptionRecord, caption_records
 from pipelines.captions.vocabulary import normalise
 from pipelines.progress import Progress, Stage
-from pipelines.splits import SPLITS, digest_split, named_split
+from pipelines.splits import SPLITS, digest_split, hash_split, named_split
 
 _BATCH = 64
 _MOST_LISTED = 1000
@@ -33,6 +33,7 @@ class Picture:
         length: bytes.
         part: the last of train, validation and test that any of its records is in.
         group: of the first record of that part.
+        cluster: of the same record.
         source: of the same record.
         captions: normalised, of all its records.
         parts: all that its records are in.
@@ -42,6 +43,7 @@ class Picture:
     length: int
     part: str
     group: str
+    cluster: str
     source: str
     captions: list[str] = field(default_factory=list)
     parts: set[str] = field(default_factory=set)
@@ -102,7 +104,8 @@ def collect(section: CaptionSection, data: str, file: Path, progress: Progress) 
     behind them shows when they are decoded.
 
     Args:
-        section: names the columns; without `split` the MD5 of a picture's bytes decides its part.
+        section: names the columns; without `split` the MD5 of its cluster's name decides a picture's part, or of its
+            bytes where it has none.
         data: file, folder or glob.
         file: where to write the encoded pictures.
         progress: where to show it.
@@ -216,15 +219,19 @@ class _Collector:
                 self.found.skipped.add(record.source, problem.decode())
                 self._pictures[digest] = None
             else:
-                picture = Picture(self._end, self._stream.write(one), "", "", "")
+                picture = Picture(self._end, self._stream.write(one), "", "", "", "")
                 self._end += len(one)
                 self._pictures[digest] = picture
                 self.found.pictures.append(picture)
 
     def _add_captions(self, picture: Picture, record: CaptionRecord, captions: list[str], digest: bytes) -> None:
-        part = named_split(record.split) if self._section.split else digest_split(digest)
+        if self._section.split:
+            part = named_split(record.split)
+        else:
+            part = hash_split(record.cluster) if record.cluster else digest_split(digest)
         if not picture.parts or SPLITS.index(part) > SPLITS.index(picture.part):
             picture.part, picture.group, picture.source = part, record.group, record.source
+            picture.cluster = record.cluster
         picture.parts.add(part)
         picture.captions += captions
 

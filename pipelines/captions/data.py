@@ -37,7 +37,7 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
       no pixels;
     - `<part>-tokens.npy`: int32 `[captions, T]`, from start to end, padded;
     - `<part>-firsts.npy`: int64 `[images + 1]`, the first caption of each image;
-    - `<part>.jsonl`: captions, group and source of each image.
+    - `<part>.jsonl`: captions, group, cluster and source of each image.
 
     Args:
         section: names the columns.
@@ -168,7 +168,8 @@ class CaptionData:
         """Raw records of the validation or test part in batches, in the order on disk.
 
         Yields:
-            Object arrays `[n]`: `image`, bytes; `captions`, a list of texts; `group` and `source`, text.
+            Object arrays `[n]`: `image`, bytes; `captions`, a list of texts; `group`, `cluster` (empty: of its own) and
+            `source`, text.
         """
         pictures = self._encoded(part)
         with (self._directory / f"{part}.jsonl").open(encoding="utf-8") as lines:

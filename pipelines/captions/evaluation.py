@@ -31,6 +31,7 @@ class CaptionScores:
         self._generated: list[str] = []
         self._references: list[list[str]] = []
         self._groups: list[str] = []
+        self._clusters: list[str] = []
         self._kept: list[tuple[int, bytes, dict[str, Any]]] = []
         self._stride = 1
 
@@ -39,7 +40,7 @@ class CaptionScores:
         return len(self._generated)
 
     def add(self, batch: Arrays, answers: Arrays) -> None:
-        """Takes raw records, `image`, `captions` and `group`, and what `serving_default` answered."""
+        """Takes raw records, `image`, `captions`, `group` and `cluster`, and what `serving_default` answered."""
         for row, picture in enumerate(batch["image"]):
             if self.count % self._stride == 0:
                 kept = {name: answers[name][row] for name in ("caption", "log_probability", "embedding")}
@@ -47,6 +48,7 @@ class CaptionScores:
             self._generated.append(answers["caption"][row].decode())
             self._references.append([normalise(one, self._lowercase) for one in batch["captions"][row]])
             self._groups.append(batch["group"][row])
+            self._clusters.append(batch["cluster"][row])
         while len(self._kept) > _MOST_KEPT or sum(len(picture) for _, picture, _ in self._kept) > _MOST_BYTES:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
 
@@ -68,6 +70,7 @@ class CaptionScores:
             outputs={name: np.array([answer[name] for _, _, answer in self._kept]) for name in self._kept[0][2]},
             figures={"contact_sheet.png": self._contact_sheet()} | (self._attention(predict) if predict else {}),
             tables={"words": words} if words else {},
+            clusters=_take(self._clusters, [number for number, _, _ in self._kept]),
         )
 
     def _metrics(self) -> dict[str, float]:

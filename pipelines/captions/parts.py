@@ -14,7 +14,7 @@ from pipelines.captions.pictures import EncodedPictures, PixelWriter
 from pipelines.captions.vocabulary import Vocabulary
 from pipelines.progress import Stage
 
-KEYS = ("captions", "group", "source")  # of a picture, kept as text
+KEYS = ("captions", "group", "cluster", "source")  # of a picture, kept as text
 
 
 def decode(pictures: EncodedPictures, size: int, stage: Stage, file: Path | None = None) -> list[int]:

@@ -12,13 +12,18 @@ _MOST_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
 
 
 class CaptionSection(Section):
-    """Columns of tables of captioned pictures; of COCO's JSON only `images`, `split` and `group` are used."""
+    """Columns of tables of captioned pictures; of COCO's JSON only `images` and the keys of an image are used."""
 
     image: str = Field("image", description="column of the picture: a path, or its bytes (in JSONL as base64)")
     images: str | None = Field(None, description="folder that paths start from; null: the data file's own")
     caption: Names = Field(["caption"], min_length=1, description="one or several columns of captions")
     split: str | None = Field(None, description="column saying train, validation or test; else a hash decides")
     group: str | None = Field(None, description="column by which metrics are also given, such as a source")
+    cluster: str | None = Field(
+        None,
+        description="column of what belongs together (a patient, a video, a figure in all its variants); "
+        "the hash that decides the part is then the cluster's",
+    )
     lowercase: bool = True
     vocabulary: Kind = Field("word", description="what captions are made of")
     vocabulary_size: int = Field(10_000, ge=1, le=1_000_000, description="pieces kept at most")

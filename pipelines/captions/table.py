@@ -26,6 +26,7 @@ class CaptionRecord:
         captions: as the data has them.
         split: the split column's value, if one is named.
         group: the group column's value, or empty.
+        cluster: the cluster column's value, or empty: the picture is a cluster of its own.
         source: where a person finds the picture: its path, or data file and row.
     """
 
@@ -33,6 +34,7 @@ class CaptionRecord:
     captions: list[str]
     split: str | None
     group: str
+    cluster: str
     source: str
 
 
@@ -50,7 +52,7 @@ def caption_records(section: CaptionSection, data: str) -> Iterator[CaptionRecor
 
     Args:
         section: names the columns; COCO's JSON has `images` of `id` and `file_name`, and `annotations` of `image_id`
-            and `caption` (cocodataset.org/#format-data), and split and group are keys of an image.
+            and `caption` (cocodataset.org/#format-data), and split, group and cluster are keys of an image.
         data: file, folder or glob.
 
     Raises:
@@ -63,7 +65,7 @@ def caption_records(section: CaptionSection, data: str) -> Iterator[CaptionRecor
 
 def _table(section: CaptionSection, file: Path, folder: Path) -> Iterator[CaptionRecord]:
     stored = [section.image, *section.caption]
-    columns = list(dict.fromkeys(name for name in (*stored, section.split, section.group) if name))
+    columns = list(dict.fromkeys(name for name in (*stored, section.split, section.group, section.cluster) if name))
     row = 0
     batches = read_records([file], columns, delimiter=section.delimiter, encoding=section.encoding, as_stored=stored)
     for batch in batches:
@@ -75,6 +77,7 @@ def _table(section: CaptionSection, file: Path, folder: Path) -> Iterator[Captio
                 [caption for name in section.caption for caption in _captions(batch[name][index])],
                 batch[section.split][index] if section.split else None,
                 (batch[section.group][index] or "") if section.group else "",
+                (batch[section.cluster][index] or "") if section.cluster else "",
                 str(image) if isinstance(image, Path) else f"{file.name}, row {row}",
             )
 
@@ -120,6 +123,7 @@ def _coco(section: CaptionSection, file: Path, folder: Path) -> Iterator[Caption
             captions.get(identity, []),
             _key(image, section.split, file),
             _key(image, section.group, file) or "",
+            _key(image, section.cluster, file) or "",
             str(path),
         )
 
@@ -130,6 +134,6 @@ def _key(image: dict[str, Any], name: str | None, file: Path) -> str | None:
     if name not in image:
         raise UserError(
             f"{file}: image {image['id']} has no {name!r}. It has: {', '.join(image)}. Name the right key with "
-            "--set data.split=... or data.group=..., or null for none"
+            "--set data.split=..., data.group=... or data.cluster=..., or null for none"
         )
-    return str(image[name])
+    return None if image[name] is None else str(image[name])

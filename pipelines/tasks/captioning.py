@@ -230,7 +230,9 @@ class Captioning(Task):
             monitoring.GeneratedTextFeature.fit("caption", validation.outputs["caption"]),
             monitoring.NumericFeature("log_probability"),
         ]
-        return monitoring.ReferenceProfile.build(features, validation.inputs, validation.outputs, model=name)
+        return monitoring.ReferenceProfile.build(
+            features, validation.inputs, validation.outputs, model=name, clusters=validation.clusters
+        )
 
     def figures(self, model: keras.Model) -> dict[str, Any]:
         return {}

@@ -154,6 +154,26 @@ def test_without_a_split_the_bytes_decide(tmp_path):
     assert data.facts["captions"]["train"] == 2 * data.images("train")
 
 
+def test_without_a_split_a_cluster_stays_whole(tmp_path):
+    table = rows(120, captions=1)
+    for row, one in enumerate(table):
+        one[-1] = f"patient {row // 4}" if row < 100 else ""
+    data = prepared(tmp_path, table, split=None, cluster="source")
+    clusters = {}
+    for part in ("train", "validation", "test"):
+        lines = (tmp_path / f"prepared/{part}.jsonl").read_text().splitlines()
+        clusters[part] = [json.loads(line)["cluster"] for line in lines]
+    names = [f"patient {number}" for number in range(25)]
+    for part, remainders in (("test", [0]), ("validation", [1]), ("train", range(2, 10))):
+        inside = [name for name in names if int(hashlib.md5(name.encode()).hexdigest(), 16) % 10 in remainders]
+        assert sorted(filter(None, clusters[part])) == sorted(4 * inside)
+    digests = [int(hashlib.md5(one[0]).hexdigest(), 16) % 10 for one in table[100:]]
+    assert clusters["test"].count("") == digests.count(0)
+    assert clusters["validation"].count("") == digests.count(1)
+    records = list(data.encoded("validation"))
+    assert [name for batch in records for name in batch["cluster"]] == clusters["validation"]
+
+
 def test_paths_are_read_and_missing_ones_skipped(tmp_path):
     lines = []
     for seed in range(6):

@@ -23,8 +23,8 @@ def test_paths_of_a_csv_start_at_its_folder(tmp_path):
     file = tmp_path / "a.csv"
     file.write_text("image,caption\npictures/a.png,a dog\n/else/b.png,a cat\n")
     assert records(file) == [
-        CaptionRecord(tmp_path / "pictures/a.png", ["a dog"], None, "", str(tmp_path / "pictures/a.png")),
-        CaptionRecord(type(tmp_path)("/else/b.png"), ["a cat"], None, "", "/else/b.png"),
+        CaptionRecord(tmp_path / "pictures/a.png", ["a dog"], None, "", "", str(tmp_path / "pictures/a.png")),
+        CaptionRecord(type(tmp_path)("/else/b.png"), ["a cat"], None, "", "", "/else/b.png"),
     ]
     assert records(file, images=str(tmp_path / "other"))[0].image == tmp_path / "other/pictures/a.png"
 
@@ -32,11 +32,12 @@ def test_paths_of_a_csv_start_at_its_folder(tmp_path):
 def test_bytes_lists_split_and_group_of_parquet(tmp_path):
     file = tmp_path / "a.parquet"
     rows = {"png": [PICTURE, None], "caption": [["a", "b"], ["c"]], "split": ["val_x", "test"], "source": ["x", None]}
+    rows["patient"] = ["p1", None]
     pd.DataFrame(rows).to_parquet(file)
-    section = {"image": "png", "split": "split", "group": "source"}
+    section = {"image": "png", "split": "split", "group": "source", "cluster": "patient"}
     assert records(file, **section) == [
-        CaptionRecord(PICTURE, ["a", "b"], "val_x", "x", "a.parquet, row 1"),
-        CaptionRecord(None, ["c"], "test", "", "a.parquet, row 2"),
+        CaptionRecord(PICTURE, ["a", "b"], "val_x", "x", "p1", "a.parquet, row 1"),
+        CaptionRecord(None, ["c"], "test", "", "", "a.parquet, row 2"),
     ]
 
 
@@ -61,7 +62,10 @@ def test_base64_and_several_columns_of_jsonl(tmp_path):
 
 def test_coco(tmp_path):
     content = {
-        "images": [{"id": 7, "file_name": "7.jpg", "split": "val"}, {"id": 8, "file_name": "8.jpg", "split": "test"}],
+        "images": [
+            {"id": 7, "file_name": "7.jpg", "split": "val", "scene": 3},
+            {"id": 8, "file_name": "8.jpg", "split": "test", "scene": None},
+        ],
         "annotations": [
             {"image_id": 7, "caption": "a"},
             {"image_id": 9, "caption": "x"},
@@ -69,9 +73,9 @@ def test_coco(tmp_path):
         ],
     }
     (tmp_path / "captions.json").write_text(json.dumps(content))
-    assert records(tmp_path, split="split") == [
-        CaptionRecord(tmp_path / "7.jpg", ["a", "b"], "val", "", str(tmp_path / "7.jpg")),
-        CaptionRecord(tmp_path / "8.jpg", [], "test", "", str(tmp_path / "8.jpg")),
+    assert records(tmp_path, split="split", cluster="scene") == [
+        CaptionRecord(tmp_path / "7.jpg", ["a", "b"], "val", "", "3", str(tmp_path / "7.jpg")),
+        CaptionRecord(tmp_path / "8.jpg", [], "test", "", "", str(tmp_path / "8.jpg")),
     ]
 
 
