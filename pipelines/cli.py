@@ -29,7 +29,7 @@ _TABLE_ROWS = 12
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="Kind of problem: sentiment or forecasting.")],
+    task: Annotated[str, typer.Argument(help="Kind of problem: sentiment, forecasting or captioning.")],
     data: Annotated[str | None, typer.Option(help="File, folder or glob. [default: sample data]")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of configuration keys.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key.sub=value; repeatable.")] = None,
@@ -169,10 +169,10 @@ def predict(
     name: Annotated[str, typer.Argument(help="The model.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", help="A text, a file (a text a line, or recent steps), - for stdin. Repeatable."),
+        typer.Option("--input", help="A text, a file (of texts, recent steps or a picture), - for stdin. Repeatable."),
     ] = None,
     server: Annotated[str, typer.Option(help="The server's host:port.")] = "127.0.0.1:8500",
-    plot: Annotated[Path | None, typer.Option(help="Draw a forecast into this PNG, SVG or PDF file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw a forecast or attention into this PNG, SVG or PDF.")] = None,
     as_json: Json = False,
 ) -> None:
     """Ask a model on a running server."""
@@ -186,6 +186,7 @@ def predict(
     try:
         with Client(server, model=name) as client:
             answer = ask(client, inputs or [])
+            figure = answer.figure() if plot is not None and answer.figure is not None else None
     except ServingError as error:
         raise UserError(f"{name} at {server}: {error.message}.") from None
     if as_json:
@@ -194,9 +195,9 @@ def predict(
     else:
         Console().print(answer.table)
     if plot is not None:
-        if answer.figure is None:
+        if figure is None:
             raise UserError(f"--plot {plot}: there is nothing to draw in the answers of {name}. Leave it out")
-        answer.figure().savefig(plot)
+        figure.savefig(plot)
 
 
 @app.command()

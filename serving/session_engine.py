@@ -20,6 +20,7 @@ from serving.status import StatusError
 CLASSIFY = "tensorflow/serving/classify"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _GRAPH_NOISE = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[.*|\s*\[Op:\w+\].*", re.DOTALL)
+_ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
 
 
 class LoadError(Exception):
@@ -160,4 +161,4 @@ def _spec(signature: str, alias: str, info: Any) -> TensorSpec:
 
 def _trimmed(message: str) -> str:
     """An op's error without the names of graph nodes, which mean nothing to who sent the data."""
-    return _GRAPH_NOISE.sub("", message).strip()
+    return _ASSERTION.sub(r"\1", _GRAPH_NOISE.sub("", message).strip())

@@ -31,7 +31,7 @@ class Answer:
         version: of the model that answered.
         predictions: one dictionary a record, as JSON has it.
         table: the same for a terminal.
-        figure: draws it, or None where there is nothing to draw.
+        figure: draws it while the client is open, or None where there is nothing to draw.
     """
 
     version: int

@@ -55,8 +55,7 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         pictures = [open_picture(file.read_bytes()) for file in shown]
         if not description.get("attention"):
             return captioned(pictures, [prediction["caption"] for prediction in predictions[:_DRAWN]])
-        with Client(client.address, model=client.model, timeout=client.timeout) as again:  # `client` is closed by now
-            _, looked = _asked(again, shown, "attention", version)
+        _, looked = _asked(client, shown, "attention", version)
         return attention_sheet(
             [(picture, row["tokens"].tolist(), row["maps"]) for picture, row in zip(pictures, looked, strict=True)]
         )
