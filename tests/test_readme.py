@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from serving import Client, ServingError
 from tests.conftest import ROOT, reviews
@@ -33,6 +34,13 @@ def shell(tmp_path):
     hours = pd.date_range("2026-01-01", periods=600, freq="h")
     load = 100 + 20 * np.sin(2 * np.pi * hours.hour / 24)
     pd.DataFrame({"date": hours, "load": load}).to_csv(tmp_path / "load.csv", index=False)
+    colours = ["red", "green", "blue", "white"] * 10
+    for number, colour in enumerate(colours):
+        Image.new("RGB", (48, 40 + number), colour).save(tmp_path / f"{number}.png")
+    captions = [f"a {colour} wall" for colour in colours]
+    files = [f"{number}.png" for number in range(len(colours))]
+    pd.DataFrame({"image": files, "caption": captions}).to_csv(tmp_path / "photos.csv", index=False)
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "photo.jpg")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     background: list[subprocess.Popen] = []
@@ -64,7 +72,7 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.timeout(900)  # it trains three models
+@pytest.mark.timeout(900)  # it trains four models
 def test_the_commands_of_the_readme_work(shell):
     folder, environment, background = shell
     grpc, ui = free_port(), free_port()  # the README's own may be taken on this machine
