@@ -10,7 +10,9 @@ same emoji. All are composited on white and encoded alike, so that only the draw
 
 With --by_split the reference is the validation part, windows are of the test part. Whole families of emoji (a figure
 with all its tones, by both vendors) were put in one part or the other, so these are not alike: a picture is then no
-observation of its own, and the alarm rings more often than stated.
+observation of its own, and the alarm rings more often than stated. --cluster names the column of the family.
+
+    python benchmarks/drift_pictures.py --data emoji.parquet --by_split --cluster base
 
 The table has the columns png, vendor, split (val..., test...) and hexcode, an emoji's code points joined by "-".
 """
@@ -97,6 +99,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--saved_model", type=Path)
     parser.add_argument("--by_split", action="store_true")
+    parser.add_argument("--cluster", help="column of what belongs together")
     parser.add_argument("--sizes", type=int, nargs="+", default=[30, 50, 200])
     parser.add_argument("--windows", type=int, default=500)
     parser.add_argument("--drifted-windows", type=int, default=100)
@@ -105,7 +108,8 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     captioner = Captioner(arguments.saved_model)
-    table = pd.read_parquet(arguments.data, columns=["png", "vendor", "split", "hexcode"])
+    cluster = [arguments.cluster] if arguments.cluster else []
+    table = pd.read_parquet(arguments.data, columns=["png", "vendor", "split", "hexcode", *cluster])
     held = table[table.split != "train"]
     first = held.split.str.startswith("val") if arguments.by_split else rng.permutation(len(held)) < len(held) // 2
     reference, test = held[first], held[~first]
@@ -129,7 +133,8 @@ def main() -> None:
     if outputs:
         caption = GeneratedTextFeature.fit("caption", outputs["caption"].tolist())
         features += [caption, NumericFeature("log_probability"), VectorFeature("embedding")]
-    profile = ReferenceProfile.build(features, inputs, outputs, model="captioner")
+    clusters = reference[arguments.cluster].tolist() if arguments.cluster else ()
+    profile = ReferenceProfile.build(features, inputs, outputs, model="captioner", clusters=clusters)
     print(f"reference: {profile.records} pictures, {len(profile.variables)} features", file=sys.stderr)
 
     rows = []
@@ -151,6 +156,8 @@ def main() -> None:
                     "system": "unroll",
                     "stream": name,
                     "answers": bool(outputs),
+                    "by_split": arguments.by_split,
+                    "cluster": arguments.cluster,
                     "requests": min(n, len(pictures)),
                     "windows": windows,
                     "rate": sum(result.drift for result in results) / windows,

@@ -5,7 +5,12 @@ a window has one statistic, the largest of its features' statistics, each standa
 standard deviation over clean windows of the same size; it is compared with the same maximum on those clean
 windows.
 
-Clean windows of texts are drawn at random. A series asks for more: requests that follow one another in time
+Clean windows of texts are drawn at random. Records that belong together, scans of a patient, frames of a video, are
+more alike than those of others, so live traffic, whose patients are others, differs from the reference by more than
+records drawn from it do. There, a clean window is drawn from one half of the reference's clusters and compared with the
+other half.
+
+A series asks for yet more: requests that follow one another in time
 share most of their history, so a window of them differs from the reference however healthy it is. There, clean
 windows are runs of consecutive reference records. A reference holds only a handful that share no step, too few to
 count those that are farther off; their mean and standard deviation give a prediction interval for one more.
@@ -27,14 +32,15 @@ from monitoring.variables import Tokens, take
 CLEAN_WINDOWS = 500
 LEVEL = 0.01
 MIN_RECORDS = 30
+FEWEST_CLUSTERS = 20  # alike in size; halves of fewer do not tell how unlike further ones may be
 FEWEST_RUNS = 3  # of a series, below which nobody can tell what is usual
 RUN_SHARE = 50  # a run is at most one in so many of a series' reference records
 MIN_RUNS = 5  # with fewer, Student's t would let nothing through; with these, large changes
 MAX_MOVERS = 8
 MOVER_DEVIATIONS = 4.5  # one of a thousand tokens goes so far by chance in less than 1 in 100 windows
 
-Counts = Iterator[tuple[str, np.ndarray, np.ndarray]]
-"""A variable, its clean windows' sums of indicator vectors, and the reference's."""
+Means = Iterator[tuple[str, np.ndarray, np.ndarray]]
+"""A variable, mean indicator vectors of its clean windows, and of the records that each is compared with."""
 
 Movers = tuple[tuple[str, float, float], ...]
 """Tokens with the share of texts that hold them: in the reference, in the window."""
@@ -109,6 +115,12 @@ def compare(
     runs of the same kind weaken it. The window itself is compared with the whole reference, which is less
     noisy than the rest of it: the alarm errs on the quiet side.
 
+    Where records come in clusters, these are exchangeable and records are not. Clean windows are then n records drawn
+    from a random half of the clusters, compared with the other half. Of K clusters alike in size, two halves differ
+    by 2 / K + 2 / K of the variance between clusters, requests from k further ones and the whole reference by
+    1 / k + 1 / K. So the rate holds, as far as variances decide it, for requests scattered over at least a third as
+    many clusters as the reference has. Requests that come cluster by cluster alarm more often.
+
     For series, clean windows are runs of consecutive records against the rest. Of these, m lie as far apart as
     a run and its history are long, and the rate rests on their statistics being about normal: a variable's
     p-value is that of its statistic against a prediction interval for one more run, Student's t with m - 1
@@ -123,10 +135,10 @@ def compare(
 
     Returns:
         The comparison; without a p-value, and so without an alarm, for fewer than `MIN_RECORDS` records, or a
-        reference of fewer than `FEWEST_RUNS` independent runs.
+        reference of fewer than `FEWEST_RUNS` independent runs, or of clusters worth fewer than `FEWEST_CLUSTERS`.
     """
     n = min(len(keys), largest_window(profile))
-    if n < MIN_RECORDS:
+    if n < MIN_RECORDS or (profile.clusters is not None and _alike(profile.clusters) < FEWEST_CLUSTERS):
         return Comparison(len(keys), n, profile.records, level, None)
     runs = profile.records // (2 * (n + profile.series.lookback)) if profile.series else None
     if runs is not None and runs < FEWEST_RUNS:
@@ -142,8 +154,10 @@ def compare(
     }
     now = np.array([profile.variables[name].statistic(window[name], profile.means[name]) for name in names])
     clean = _clean_statistics(profile, names, n)
-    centre, spread = clean.mean(axis=0), np.maximum(clean.std(axis=0), 1e-9)
-    standardised = (now - centre) / spread
+    floor = np.array([profile.variables[name].floor / n for name in names])
+    clean = np.maximum(clean, floor)
+    centre, spread = clean.mean(axis=0), np.maximum(clean.std(axis=0), np.maximum(floor, 1e-9))
+    standardised = (np.maximum(now, floor) - centre) / spread
     if runs is not None:
         freedom = max(runs, MIN_RUNS) - 1
         t = standardised * math.sqrt(freedom / (freedom + 2))
@@ -198,32 +212,58 @@ def _clean_statistics(profile: ReferenceProfile, names: tuple[str, ...], n: int)
 
     The draws are the same for the same sizes, so that a report repeats.
     """
-    count = _runs if profile.series else _draws
-    columns = []
-    for name, inside, total in count(profile, names, n):
-        columns.append(profile.variables[name].statistic(inside / n, (total - inside) / (profile.records - n)))
-    return np.stack(columns, axis=1)
+    draw = _runs if profile.series else _halves if profile.clusters is not None else _draws
+    statistics = [profile.variables[name].statistic(window, rest) for name, window, rest in draw(profile, names, n)]
+    return np.stack(statistics, axis=1)
 
 
-def _draws(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Counts:
+def _draws(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Means:
     rng = np.random.default_rng(0)
     draws = np.zeros((CLEAN_WINDOWS, profile.records), np.float32)
     for draw in draws:
         draw[rng.permutation(profile.records)[:n]] = 1
     for name in names:
         reference = profile.variables[name].indicators(profile.codes[name])
-        # Counts below 2**24 are exact in float32, whose product is the faster one.
-        yield name, (draws @ reference.astype(np.float32)).astype(np.float64), reference.sum(axis=0)
+        inside = _sums(draws, reference)
+        yield name, inside / n, (reference.sum(axis=0) - inside) / (profile.records - n)
 
 
-def _runs(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Counts:
+def _halves(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Means:
+    """The records of a random half of the clusters against the other half; a cluster in the middle is cut."""
+    assert profile.clusters is not None
+    rng = np.random.default_rng(0)
+    half = profile.records // 2
+    windows = np.zeros((CLEAN_WINDOWS, profile.records), np.float32)
+    others = np.zeros_like(windows)
+    for window, other in zip(windows, others, strict=True):
+        places = rng.permutation(profile.clusters.max() + 1)
+        order = places[profile.clusters].argsort(kind="stable")
+        window[rng.permutation(order[:half])[:n]] = 1
+        other[order[half:]] = 1
+    for name in names:
+        reference = profile.variables[name].indicators(profile.codes[name])
+        yield name, _sums(windows, reference) / n, _sums(others, reference) / (profile.records - half)
+
+
+def _alike(clusters: np.ndarray) -> float:
+    """How many clusters alike in size make a mean vary as much as these: 1 / sum of squared shares (Kish 1965)."""
+    return len(clusters) ** 2 / float((np.bincount(clusters) ** 2).sum())
+
+
+def _sums(draws: np.ndarray, indicators: np.ndarray) -> np.ndarray:
+    # Counts below 2**24 are exact in float32, whose product is the faster one.
+    return (draws @ indicators.astype(np.float32)).astype(np.float64)
+
+
+def _runs(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Means:
     last = profile.records - n
     starts = np.linspace(0, last, min(CLEAN_WINDOWS, last + 1)).astype(int)
     for name in names:
         reference = profile.variables[name].indicators(profile.codes[name])
         before = np.zeros((profile.records + 1, reference.shape[1]), np.int32)
         np.cumsum(reference, axis=0, out=before[1:])
-        yield name, before[starts + n] - before[starts], before[-1]
+        inside = before[starts + n] - before[starts]
+        yield name, inside / n, (before[-1] - inside) / (profile.records - n)
 
 
 def _student_tail(t: float, freedom: int) -> float:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from monitoring.drift import MIN_RECORDS, Feature
+from monitoring.drift import FEWEST_CLUSTERS, MIN_RECORDS, Feature
 from monitoring.report import Report
 
 
@@ -46,7 +46,10 @@ def notes(report: Report) -> list[str]:
             "its history. Train with a longer validation part (data.split_rows) or a shorter model.lookback."
         )
     elif comparison.p_value is None:
-        lines.append(f"It takes at least {MIN_RECORDS} records, and twice as many in the reference.")
+        lines.append(
+            f"It takes at least {MIN_RECORDS} records, and twice as many in the reference, of at least "
+            f"{FEWEST_CLUSTERS} clusters alike in size where it has any (data.cluster)."
+        )
     else:
         lines.append(
             f"p = {comparison.p_value:.3f}. A window without drift alarms (p <= {comparison.level:g}) about "

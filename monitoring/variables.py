@@ -3,6 +3,9 @@
 A number is the indicator of its bin, a name of its category, a text of the tokens it holds. A window is then
 summarised by the mean of its records' vectors, and a statistic compares two such means. That makes any number
 of clean windows one matrix product (see `monitoring.drift`).
+
+A number that is the same throughout the reference will one day be another: `floor / n` is what one of n records can
+make of the statistic, and tells nothing. The other kinds have no floor: a name that the reference lacks is news.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +36,7 @@ class Numeric:
     """
 
     kind: ClassVar[str] = "numeric"
+    floor: ClassVar[float] = 1.0
     edges: tuple[float, ...]
     histogram_edges: tuple[float, ...]
 
@@ -89,6 +93,7 @@ class Magnitude(Numeric):
     """
 
     kind: ClassVar[str] = "magnitude"
+    floor: ClassVar[float] = 0.0
 
     @classmethod
     def fit(cls, values: np.ndarray) -> "Magnitude":
@@ -113,6 +118,7 @@ class Categorical:
     """
 
     kind: ClassVar[str] = "categorical"
+    floor: ClassVar[float] = 0.0
     categories: tuple[str, ...]
 
     @classmethod
@@ -157,6 +163,7 @@ class Tokens:
     """
 
     kind: ClassVar[str] = "tokens"
+    floor: ClassVar[float] = 0.0
     tokens: tuple[str, ...]
     ids: tuple[int, ...]
 

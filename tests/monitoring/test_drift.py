@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitoring import compare
-from monitoring.drift import CLEAN_WINDOWS, LEVEL, MIN_RECORDS
+from monitoring import NumericFeature, ReferenceProfile, compare
+from monitoring.drift import CLEAN_WINDOWS, FEWEST_CLUSTERS, LEVEL, MIN_RECORDS
 from monitoring.variables import concatenate, take
 
 
@@ -137,3 +137,70 @@ def test_a_report_repeats(profile, source, build_profile):
 
 def test_the_level_is_attainable():
     assert 1 / (CLEAN_WINDOWS + 1) < LEVEL
+
+
+NUMBERS = [f"number {i}" for i in range(6)]
+
+
+def clustered(seed, clusters, size, shift=0.0):
+    """Numbers of `clusters * size` records, 60 % of whose variance is between clusters; and the clusters' names."""
+    rng = np.random.default_rng(seed)
+    between, within = rng.normal(size=(clusters, 1, 6)), rng.normal(size=(clusters, size, 6))
+    records = (0.6**0.5 * between + 0.4**0.5 * within + shift).reshape(-1, 6).astype(np.float32)
+    return dict(zip(NUMBERS, records.T, strict=True)), np.repeat([f"patient {i}" for i in range(clusters)], size)
+
+
+def numbers_profile(outputs, clusters=()):
+    return ReferenceProfile.build([NumericFeature(name) for name in outputs], {}, outputs, model="m", clusters=clusters)
+
+
+def clustered_alarms(n, *, known, shift=0.0):
+    """How many of 200 windows of other clusters alarm, of five references."""
+    alarms = 0
+    for seed in range(5):
+        outputs, names = clustered(seed, 60, 10)
+        profile = numbers_profile(outputs, names if known else ())
+        stream, _ = clustered(100 + seed, 60, 10, shift)
+        rng = np.random.default_rng(seed)
+        for _ in range(40):
+            rows = rng.permutation(600)[:n]
+            alarms += compare(profile, {name: value[rows] for name, value in stream.items()}, keys(n)).drift
+    return alarms
+
+
+@pytest.mark.parametrize("n", [50, 200])
+def test_other_clusters_alarm_at_the_stated_rate(n):
+    assert clustered_alarms(n, known=True) <= stats.binom(200, LEVEL).ppf(0.999)
+    assert clustered_alarms(n, known=False) > 200 * 5 * LEVEL, "clusters make no difference: the test shows nothing"
+
+
+def test_a_shift_of_clustered_records_alarms():
+    assert clustered_alarms(200, known=True, shift=1.0) == 200
+
+
+def test_few_clusters_tell_nothing():
+    for sizes, told in (
+        ([10] * FEWEST_CLUSTERS, True),
+        ([12] * (FEWEST_CLUSTERS - 1), False),
+        ([300] + [1] * 300, False),
+    ):
+        names = np.repeat([str(i) for i in range(len(sizes))], sizes)
+        outputs, _ = clustered(0, len(names), 1)
+        result = compare(
+            numbers_profile(outputs, names), {name: value + 9 for name, value in outputs.items()}, keys(len(names))
+        )
+        assert result.drift == told
+        assert (result.p_value is not None) == told
+
+
+@pytest.mark.parametrize(("odd", "drift"), [(1, False), (2, False), (10, True), (200, True)])
+def test_an_odd_record_of_a_constant_number_is_no_drift(odd, drift):
+    def outputs(seed, n, odd=0):
+        size = np.full(n, 64.0, np.float32)
+        size[:odd] = 100
+        return {"size": size, "score": np.random.default_rng(seed).normal(size=n).astype(np.float32)}
+
+    result = compare(numbers_profile(outputs(0, 1000)), outputs(1, 200, odd), keys(200))
+    (found,) = [feature for feature in result.features if feature.name == "size"]
+    assert found.drift == drift
+    assert found.statistic == pytest.approx(odd / 200)

@@ -47,6 +47,31 @@ def test_a_large_reference_is_sampled(monkeypatch):
     assert profile.summaries["score"]["mean"] == pytest.approx(2500, rel=0.1)
 
 
+def test_clusters_survive_as_numbers(tmp_path, write_version):
+    scores = np.arange(6, dtype=np.float32)
+    outputs = {"score": scores, "clusters": scores}
+    features = [NumericFeature("score"), NumericFeature("clusters")]
+    names = ["patient b", "", "patient a", "patient b", "", "patient b"]
+    profile = ReferenceProfile.build(features, {}, outputs, model="m", clusters=names)
+    write_version(tmp_path / "m" / "1", profile)
+    assert all(b"patient" not in content for content in profile.files().values())
+    loaded = ReferenceProfile.load(tmp_path / "m" / "1")
+    held = [names[int(row)] for row in np.argsort(loaded.codes["score"]).argsort()]
+    same = loaded.clusters[:, None] == loaded.clusters
+    expected = [[i == j or bool(a and a == b) for j, b in enumerate(held)] for i, a in enumerate(held)]
+    assert same.tolist() == expected
+    assert loaded.clusters.max() + 1 == 4
+
+
+def test_without_clusters_of_two_there_are_none():
+    scores = np.arange(3, dtype=np.float32)
+    for clusters in ([], ["", "", ""], ["a", "b", ""]):
+        built = ReferenceProfile.build([NumericFeature("s")], {}, {"s": scores}, model="m", clusters=clusters)
+        assert built.clusters is None
+    with pytest.raises(ValueError, match=r"Received.*'clusters': 2"):
+        ReferenceProfile.build([NumericFeature("s")], {}, {"s": scores}, model="m", clusters=["a", "a"])
+
+
 @pytest.mark.parametrize("sizes", [(3, 2), (0, 0)])
 def test_uneven_or_no_rows_are_refused(sizes):
     outputs = {"score": np.zeros(sizes[0]), "other": np.zeros(sizes[1])}
@@ -59,7 +84,8 @@ def test_a_constant_feature_is_no_trouble():
     profile = ReferenceProfile.build([NumericFeature("score")], {}, {"score": scores}, model="m")
     keys = [str(i) for i in range(50)]
     assert compare(profile, {"score": scores[:50]}, keys).p_value == 1
-    assert compare(profile, {"score": np.r_[scores[:49], 0.6].astype(np.float32)}, keys).drift
+    assert compare(profile, {"score": np.r_[scores[:49], 0.6].astype(np.float32)}, keys).p_value == 1
+    assert compare(profile, {"score": np.r_[scores[:40], scores[:10] + 0.1]}, keys).drift
 
 
 def test_missing(version_dir):
