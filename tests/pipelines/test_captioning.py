@@ -13,7 +13,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 import serving
+from models.image import decode_picture
+from models.pieces import END, PADDING, RESERVED, START, UNKNOWN
+from pipelines.captions.vocabulary import words
 from pipelines.exported import Card, Exported
+from pipelines.task import task_named
 from tests.conftest import ROOT, unroll
 from tests.serving_fixtures import SERVE, Server, start_server
 
@@ -103,6 +107,31 @@ def test_exact_match_is_that_of_the_served_model(captioner, exported):
     said = [caption.decode() for caption in answers["caption"]]
     right = [one == caption.lower() for one, caption in zip(said, table.caption, strict=True)]
     assert captioner["metrics"]["test/exact_match"] == pytest.approx(np.mean(right))
+
+
+def test_the_export_says_what_the_training_model_says(captioner, exported):
+    import tensorflow as tf
+
+    card = Card.load(exported.directory)
+    task = task_named("captioning")
+    (prepared,) = (captioner["home"] / "cache" / "data").iterdir()
+    model = task(task.Config.model_validate(card.config), prepared).build()
+    reader = tf.train.load_checkpoint(str(exported.directory / "variables" / "variables"))
+    model.set_weights([reader.get_tensor(f"weights/{i}/.ATTRIBUTES/VARIABLE_VALUE") for i in range(len(model.weights))])
+
+    pictures = test_part(captioner).image[:8]
+    answers = exported.predict(encoded(*pictures))
+    pieces = (prepared / "vocabulary.txt").read_text().splitlines()
+    ids = [
+        [START, *(RESERVED + pieces.index(piece) for piece in words(caption.decode())), END]
+        for caption in answers["caption"]
+    ]
+    pixels = np.stack([decode_picture(tf.constant(one), 32) for one in pictures]).astype(np.float32)
+    logits = model({"pictures": pixels, "ids": tf.constant(ids), "rows": tf.range(8)})["logits"].numpy()
+    logits[:, :, [PADDING, UNKNOWN, START]] = -np.inf  # which is never said
+    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = np.take_along_axis(log_p, np.array(ids)[:, 1:, None], axis=2).sum(axis=(1, 2))
+    np.testing.assert_allclose(answers["log_probability"], expected, atol=1e-4)
 
 
 def test_alternatives_are_other_captions_less_likely(captioner, exported):
