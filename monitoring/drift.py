@@ -10,10 +10,10 @@ more alike than those of others, so live traffic, whose patients are others, dif
 records drawn from it do. There, a clean window is drawn from one half of the reference's clusters and compared with the
 other half.
 
-A series asks for yet more: requests that follow one another in time
-share most of their history, so a window of them differs from the reference however healthy it is. There, clean
-windows are runs of consecutive reference records. A reference holds only a handful that share no step, too few to
-count those that are farther off; their mean and standard deviation give a prediction interval for one more.
+A series asks for yet more: requests that follow one another in time share most of their history, so a window of them
+differs from the reference however healthy it is. There, clean windows are runs of consecutive reference records. A
+reference holds only a handful that share no step, too few to count those that are farther off; their mean and standard
+deviation give a prediction interval for one more.
 """
 
 import hashlib
@@ -236,7 +236,7 @@ def _halves(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Means:
     windows = np.zeros((CLEAN_WINDOWS, profile.records), np.float32)
     others = np.zeros_like(windows)
     for window, other in zip(windows, others, strict=True):
-        places = rng.permutation(profile.clusters.max() + 1)
+        places = rng.permutation(profile.clusters.max() + 1).astype(np.uint16)  # 16 bits are sorted by counting
         order = places[profile.clusters].argsort(kind="stable")
         window[rng.permutation(order[:half])[:n]] = 1
         other[order[half:]] = 1

@@ -110,7 +110,7 @@ class ReferenceProfile:
             {name: variable.encode(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
             {name: variable.summary(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
             ids,
-            _numbered([clusters[row] for row in keep]) if len(clusters) else None,
+            _numbered([clusters[row] for row in keep]) if len(clusters) and not series else None,
         )
 
     @property
