@@ -2,21 +2,16 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
 from errors import UserError
+from pipelines.tables import print_metrics, print_tables, rounded
 from workspace import Workspace
-
-if TYPE_CHECKING:
-    from pipelines.task import Row
 
 app = typer.Typer()
 
@@ -24,7 +19,6 @@ Home = Annotated[Path, typer.Option("--home", envvar="UNROLL_HOME", help="Folder
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 HOME = Path("workspace")
 _PICTURES = (".png", ".svg", ".pdf")
-_TABLE_ROWS = 12
 
 
 @app.command()
@@ -64,8 +58,8 @@ def train(
         return
     registered = trained.registered
     console = Console()
-    _print_metrics(console, f"{registered.name} version {registered.version}", trained.metrics)
-    _print_tables(console, trained.tables)
+    print_metrics(console, f"{registered.name} version {registered.version}", trained.metrics)
+    print_tables(console, trained.tables)
     console.print(f"SavedModel: {trained.path}", soft_wrap=True)
     if trained.promoted:
         console.print(f"It is the champion. Serve it: unroll serve --home {home}", soft_wrap=True)
@@ -105,8 +99,8 @@ def evaluate(
         print(json.dumps({"name": name, "version": registered.version, "metrics": metrics}))
         return
     console = Console()
-    _print_metrics(console, f"{name} version {registered.version} on {data}", metrics)
-    _print_tables(console, scored.tables)
+    print_metrics(console, f"{name} version {registered.version} on {data}", metrics)
+    print_tables(console, scored.tables)
 
 
 @app.command()
@@ -119,10 +113,11 @@ def models(home: Home = HOME, as_json: Json = False) -> None:
         keys = ("name", "version", "aliases", "task", "run_id", "metrics")
         print(json.dumps([{key: getattr(one, key) for key in keys} for one in versions]))
         return
-    table = Table("model", "version", "alias", "task", "test metrics")
+    headings = ("model", "version", "alias", "task", "test metrics")
+    table = Table(*(Column(heading, overflow="fold") for heading in headings))
     for one in versions:
         scores = [
-            f"{key.removeprefix('test/')} {value:.4f}"
+            f"{key.removeprefix('test/')} {rounded(value)}"
             for key, value in one.metrics.items()
             if key.startswith("test/") and key.count("/") == 1
         ]
@@ -209,31 +204,3 @@ def demo(home: Home = HOME) -> None:
     from pipelines.demo import demo as run
 
     run(Workspace(home))
-
-
-def _print_tables(console: Console, tables: "Mapping[str, Sequence[Row]]") -> None:
-    """Tables, of long ones an even choice of rows; a run keeps them whole."""
-    for title, rows in tables.items():
-        table = Table(*rows[0], title=Text(title), title_justify="left")
-        shown = min(len(rows), _TABLE_ROWS)
-        for position in range(shown):
-            row = rows[round(position * (len(rows) - 1) / max(1, shown - 1))]
-            table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()))
-        console.print(table)
-
-
-def _print_metrics(console: Console, title: str, metrics: Mapping[str, float]) -> None:
-    """One table a split: one row a group (or baseline) after that of the model, one column a metric."""
-    splits: dict[str, dict[str, dict[str, float]]] = {}
-    for key, value in metrics.items():
-        split, metric, *group = key.split("/", 2)
-        splits.setdefault(split, {}).setdefault(group[0] if group else "model", {})[metric] = value
-    for split, rows in splits.items():
-        columns = list(dict.fromkeys(metric for row in rows.values() for metric in row))
-        headings = [Column(metric.replace("_", " "), justify="right") for metric in columns]
-        table = Table(split, *headings, title=Text(title), title_justify="left", box=SIMPLE, pad_edge=False)
-        for name, row in rows.items():
-            table.add_row(
-                Text(name.replace("_", " ")), *(f"{row[metric]:.4g}" if metric in row else "" for metric in columns)
-            )
-        console.print(table)

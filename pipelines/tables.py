@@ -1,0 +1,102 @@
+"""Tables of figures for a terminal of any width: what does not fit goes below, and no number is cut."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pipelines.task import Row
+
+_ROWS = 12
+_UNLIMITED = 1 << 20  # columns of a terminal
+
+
+@dataclass(frozen=True)
+class FigureTable:
+    """A table whose first column names the rows. Columns that do not fit follow below, beside the first one again.
+
+    Args:
+        title: stands above it; may be empty.
+        headings: of the columns.
+        rows: as many cells each; texts begin at the left, anything else ends at the right.
+
+    Example:
+        >>> Console().print(FigureTable("load version 1", ["test", "model", "ridge"], [["mase", 0.81, 0.85]]))
+    """
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str | int | float | Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        title, first, count = self.title, 1, len(self.headings)
+        while first < count or (first == 1 == count):
+            end = first + 1
+            while end < count and self._width(console, first, end + 1) <= options.max_width:
+                end += 1
+            yield self._part(title, first, end)
+            title, first = "", end
+
+    def _width(self, console: Console, first: int, end: int) -> int:
+        return console.measure(self._part("", first, end), options=console.options.update_width(_UNLIMITED)).maximum
+
+    def _part(self, title: str, first: int, end: int) -> Table:
+        table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE, pad_edge=False)
+        shown = [0, *range(first, min(end, len(self.headings)))]
+        for column in shown:
+            text = all(isinstance(row[column], str) for row in self.rows)
+            table.add_column(Text(self.headings[column]), justify="left" if text else "right", overflow="fold")
+        for row in self.rows:
+            table.add_row(*(_cell(row[column]) for column in shown))
+        return table
+
+
+def print_metrics(console: Console, title: str, metrics: Mapping[str, float]) -> None:
+    """Prints one table a split: one row a metric, one column the model and each baseline or group.
+
+    Args:
+        console: where to.
+        title: says whose they are.
+        metrics: `{"split/metric": value}`, with `/group` appended for a group or baseline.
+    """
+    splits: dict[str, dict[str, dict[str, float]]] = {}
+    for key, value in metrics.items():
+        split, metric, *group = key.split("/", 2)
+        splits.setdefault(split, {}).setdefault(metric, {})[group[0] if group else "model"] = value
+    for split, scores in splits.items():
+        systems = list(dict.fromkeys(system for row in scores.values() for system in row))
+        rows = [[_words(metric), *(row.get(system, "") for system in systems)] for metric, row in scores.items()]
+        console.print(FigureTable(title, [split, *map(_words, systems)], rows))
+
+
+def print_tables(console: Console, tables: "Mapping[str, Sequence[Row]]") -> None:
+    """Prints tables by title, one dictionary a row; of long ones an even choice of rows."""
+    for title, rows in tables.items():
+        shown = min(len(rows), _ROWS)
+        chosen = [rows[round(position * (len(rows) - 1) / max(1, shown - 1))] for position in range(shown)]
+        console.print(FigureTable(title, list(map(_words, rows[0])), [list(row.values()) for row in chosen]))
+
+
+def rounded(value: float) -> str:
+    """A number with four significant digits, and all of those before the point of a number below a million.
+
+    Example:
+        >>> rounded(0.75), rounded(9.8671e-05), rounded(12345.6)
+        ('0.7500', '9.867e-05', '12,346')
+    """
+    return f"{value:,.0f}" if 999.95 <= abs(value) < 999_999.5 else f"{value:#.4g}"
+
+
+def _cell(value: str | int | float | Text) -> Text:
+    if isinstance(value, Text):
+        return value
+    return Text(rounded(value) if isinstance(value, float) else str(value))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
