@@ -178,6 +178,10 @@ def predict(
 
     if plot is not None and plot.suffix not in _PICTURES:
         raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
+    if plot is not None and not plot.parent.is_dir():
+        raise UserError(f"--plot {plot}: there is no folder {plot.parent}. Make it, or name a file elsewhere")
+    if plot is not None and plot.is_dir():
+        raise UserError(f"--plot {plot}: is a folder. Name a file")
     try:
         with Client(server, model=name) as client:
             answer = ask(client, inputs or [])

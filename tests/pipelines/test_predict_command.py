@@ -11,6 +11,7 @@ import pytest
 
 from serving import tensors
 from serving.client import Client
+from tests.conftest import unroll
 from tests.serving_fixtures import ROOT, Server
 
 
@@ -56,3 +57,14 @@ def test_half_an_emoji_is_no_error(server: Server) -> None:
     with Client(server.address, model="sample") as client:
         assert client.predict({"text": [half]})["score"] == [6]
         assert client.classify([half])[0][1][0] == "good ?"
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for plot, words in {
+        tmp_path / "none" / "out.png": f"there is no folder {tmp_path / 'none'}. Make it",
+        tmp_path / "folder.png": "is a folder. Name a file",
+        tmp_path / "out.txt": "must end in .png, .svg, .pdf",
+    }.items():
+        done = unroll("predict", "sample", "--input", "good", "--server", "127.0.0.1:1", "--plot", plot, check=2)
+        assert done.stderr.startswith(f"error: --plot {plot}: {words}")
