@@ -1,5 +1,6 @@
 """Recent steps of one or many series to a forecasting model."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _REQUEST_BYTES = 4 << 20
 _REQUEST_ROWS = 64
+_SETTING = re.compile(rf"\bdata\.({'|'.join(SeriesSection.model_fields)})\b")
 _SHOWN = 3  # series on the terminal; --json has them all
 
 
@@ -41,17 +43,18 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         ServingError: the server refused the request or did not answer.
     """
     section = SeriesSection.model_validate(description["data"])
-    if len(inputs) != 1 or not Path(inputs[0]).is_file():
-        columns = ", ".join([section.time, *([section.series] if section.series else []), *description["targets"]])
-        raise UserError(
-            f"{client.model} forecasts series: give it one file of their recent steps, with the columns {columns}, as "
-            f"in --input recent.csv. Received: {', '.join(inputs) or 'nothing'}"
-        )
-    find_files(inputs[0])  # refuses a file of an unknown kind
+    columns = [section.time, *([section.series] if section.series else []), *description["targets"]]
+    columns += section.past_covariates + section.future_covariates + section.static_categories
+    remedy = (
+        f"{client.model} forecasts series: give it one file of their recent steps, with the columns "
+        f"{', '.join(columns)}, as in --input recent.csv"
+    )
     with Progress() as progress:
-        data = series_data.read_further(section, {**description, "series": {}}, inputs[0], progress)
+        data = _read(section, description, inputs, remedy, progress)
         progress.line(further_summary({**data.facts, "unseen_series": 0}))
-    newest = series_data.newest(data, history=description["lookback"], horizon=description["horizon"])
+        newest = series_data.newest(data, history=description["lookback"], horizon=description["horizon"])
+        for line in _unknown(newest["future"], description["future_covariates"]):
+            progress.line(line)
     answers: list[Prediction] = []
     for request in _requests(newest, data):
         answers.append(client.predict(request, version=answers[0].version if answers else None))
@@ -81,6 +84,37 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
 
     title = f"{client.model}, version {answers[0].version}"
     return Answer(answers[0].version, predictions, _tables(title, predictions), figure)
+
+
+def _read(
+    section: SeriesSection, description: Mapping[str, Any], inputs: Sequence[str], remedy: str, progress: Progress
+) -> series_data.SeriesData:
+    if len(inputs) != 1:
+        raise UserError(f"{remedy}. Received: {', '.join(inputs) or 'nothing'}")
+    (given,) = inputs
+    if not Path(given).is_file():
+        raise UserError(f"--input {given}: {'is a folder' if Path(given).is_dir() else 'no such file'}. {remedy}")
+    try:
+        find_files(given)  # refuses a file of an unknown kind
+        return series_data.read_further(section, {**description, "series": {}}, given, progress)
+    except UserError as error:
+        # a trained model's settings are what they are, so what is left to mend is the file
+        problem, *advice = re.split(r"(?<=\.) (?=[A-Z])", str(error).replace("--data ", "--input ", 1))
+        kept = [sentence.rstrip(".") for sentence in (problem, *(one for one in advice if not _SETTING.search(one)))]
+        raise UserError(f"{'. '.join(kept)}. {remedy}") from None
+
+
+def _unknown(future: np.ndarray, covariates: Sequence[str]) -> Iterator[str]:
+    """Says which covariates float `[series, horizon, covariates]` are missing."""
+    series, horizon, _ = future.shape
+    for name, missing in zip(covariates, np.isnan(future).sum(axis=1).T, strict=True):
+        if missing.any():
+            most, alike = missing.max(), len(set(missing[missing > 0])) == 1
+            where = f" in {np.count_nonzero(missing)} of {series} series" if series > 1 else ""
+            yield (
+                f"{name} is unknown for {'' if alike else 'up to '}{most} of {horizon} steps of the horizon{where}: "
+                "add rows with it."
+            )
 
 
 def _requests(newest: Mapping[str, np.ndarray], data: series_data.SeriesData) -> Iterator[dict[str, Any]]:

@@ -246,6 +246,48 @@ def test_predict_sends_a_file_of_recent_steps(forecaster, tmp_path, server):
     assert "give it one file of their recent steps, with the columns time, house, load" in done.stderr
 
 
+def test_predict_says_what_is_wrong_with_its_input_in_its_own_options(tmp_path, server):
+    (tmp_path / "folder").mkdir()
+    recent = loads(60)
+    files = {
+        "none.csv": (None, "no such file"),
+        "folder": (None, "is a folder"),
+        "kind.txt": ("time,house,load\n", "unknown kind of file"),
+        "header.csv": ("time,house,load,plan,kind\n", "holds no rows, only a header"),
+        "town.csv": (recent.rename(columns={"house": "town"}).to_csv(index=False), "has no column 'house'"),
+        "noon.csv": (recent.assign(time="noon").to_csv(index=False), "Received: 'noon'"),
+        "word.csv": (recent.assign(load="much").to_csv(index=False), "Received: 'much'"),
+        "latin.csv": ("time,house,load,plan,kind\n2026-01-01,caf\xe9,1,1,a\n".encode("latin-1"), "is not utf-8 text"),
+    }
+    for name, (content, words) in files.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        done = unroll("predict", "loads", "--input", tmp_path / name, "--server", server.address, check=2)
+        (error,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+        assert words in error
+        assert str(tmp_path / name) in error
+        assert "columns time, house, load, plan, kind" in error, "the remedy"
+        assert "--data" not in error
+        assert "--set" not in error
+        assert ".." not in error
+
+
+def test_predict_says_which_future_covariates_it_was_not_given(tmp_path, server):
+    recent = loads(100)
+    recent.to_csv(tmp_path / "without.csv", index=False)
+    ahead = recent[(recent.house == "north") | (recent.time < "2026-01-05")]  # 4 hours of one house
+    ahead.assign(load=ahead.load.where(ahead.time < "2026-01-05")).to_csv(tmp_path / "some.csv", index=False)
+    more = loads(96 + H)
+    more.assign(load=more.load.where(more.time < "2026-01-05")).to_csv(tmp_path / "all.csv", index=False)
+    said = {
+        name: unroll("predict", "loads", "--input", tmp_path / f"{name}.csv", "--server", server.address).stderr
+        for name in ("without", "some", "all")
+    }
+    assert "plan is unknown for 12 of 12 steps of the horizon in 2 of 2 series: add rows with it." in said["without"]
+    assert "plan is unknown for up to 12 of 12 steps of the horizon in 2 of 2 series" in said["some"]
+    assert "unknown" not in said["all"]
+
+
 def test_clients_may_send_a_history_and_nothing_else(forecaster, exported, server):
     history = loads(L)[["load", "plan"]].to_numpy(np.float32)[None, :L]
     with serving.Client(server.address, model="loads") as client:
