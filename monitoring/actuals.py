@@ -61,27 +61,26 @@ class Actuals:
         """
         table = _table(path)
         columns = [str(column) for column in table.columns]
-        if feature.time_column not in columns:
-            raise UserError(
-                f"--labels: {path} has no column {feature.time_column!r} of times. It has: {', '.join(columns)}. "
-                "Name its columns as the training data's."
-            )
+        targets = list(feature.channels)
+        # of a single target the file may have a column a series, named after it
+        wide = len(targets) == 1 and targets[0] not in columns and feature.series_column not in columns
+        named = feature.series_column is not None and not wide
+        needed = [feature.time_column, *([feature.series_column] if named else []), *([] if wide else targets)]
+        for column in needed:
+            if column not in columns:
+                raise UserError(
+                    f"--labels: {path} has no column {column!r}. It has: {', '.join(columns)}. Name its columns as the "
+                    "training data's."
+                )
         times = _times(path, table[feature.time_column], feature)
-        targets, named = list(feature.channels), feature.series_column in columns
-        if set(targets) <= set(columns):
-            values = _numbers(path, table[targets])
-            names = table[feature.series_column].astype(str).to_numpy() if named else np.full(len(times), "")
-            found = {str(name): _sorted(times[names == name], values[names == name]) for name in np.unique(names)}
-        elif len(targets) == 1 and not named:
+        if wide:
             others = [column for column in columns if column != feature.time_column]
             values = _numbers(path, table[others])
             found = {name: _sorted(times, values[:, [column]]) for column, name in enumerate(others)}
         else:
-            missing = ", ".join(target for target in targets if target not in columns)
-            raise UserError(
-                f"--labels: {path} has no column {missing}. It has: {', '.join(columns)}. "
-                "Name its columns as the training data's."
-            )
+            values = _numbers(path, table[targets])
+            names = table[feature.series_column].astype(str).to_numpy() if named else np.full(len(times), "")
+            found = {str(name): _sorted(times[names == name], values[names == name]) for name in np.unique(names)}
         return cls(path, feature, found)
 
     def match(

@@ -1,5 +1,6 @@
 """What came true finds its forecast, by time and series; and `--labels` end to end."""
 
+import dataclasses
 import json
 import time
 
@@ -15,7 +16,8 @@ from monitoring.cli import app
 
 HOUR = 3600
 START = int(pd.Timestamp("2026-01-01", tz="UTC").timestamp())
-HOURLY = SeriesFeature(("load",), 24, 48, 0, 2, seconds=HOUR, time_column="date", series_column="meter")
+HOURLY = SeriesFeature(("load",), 24, 48, 0, 2, seconds=HOUR, time_column="date")
+METERS = dataclasses.replace(HOURLY, series_column="meter")
 MONTHLY = SeriesFeature(("load",), 12, 24, 0, 2, months=1, time_column="date")
 
 
@@ -74,8 +76,14 @@ def test_several_series_long_and_wide(tmp_path):
     wide = write(tmp_path / "wide.csv", date=dates(4), a=[0, 1, 2, 3], b=[10, 11, 12, 13])
     for path in (long, wide):
         request = asked([START, START, START + HOUR, START], ["b", "a", "b", "c"])
-        assert match(Actuals.read(path, HOURLY), *request) == ([[11, 12], [1, 2], [12, 13]], [0, 1, 2])
-        assert match(Actuals.read(path, HOURLY), *asked([START])) == ([], []), "a series must be named"
+        assert match(Actuals.read(path, METERS), *request) == ([[11, 12], [1, 2], [12, 13]], [0, 1, 2])
+        assert match(Actuals.read(path, METERS), *asked([START])) == ([], []), "a series must be named"
+
+
+def test_series_under_another_columns_name_are_not_taken_for_one(tmp_path):
+    path = write(tmp_path / "a.csv", date=dates(4).repeat(2), town=["a", "b"] * 4, load=range(8))
+    with pytest.raises(UserError, match=r"no column 'meter'\. It has: date, town, load"):
+        Actuals.read(path, METERS)
 
 
 def test_times_with_a_zone_as_seconds_and_by_the_month(tmp_path):
@@ -90,10 +98,10 @@ def test_times_with_a_zone_as_seconds_and_by_the_month(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("time,load\n2026-01-01,1\n", "no column 'date' of times. It has: time, load"),
-        ("date,meter\n2026-01-01,1\n", "no column load"),
-        ("date,load\nsoon,1\n", "no times"),
-        ("date,load\n2026-01-01,high\n", "high"),
+        ("time,load\n2026-01-01,1\n", "no column 'date'. It has: time, load"),
+        ("date,meter\n2026-01-01,1\n", "no column 'load'"),
+        ("date,meter,load\nsoon,a,1\n", "no times"),
+        ("date,meter,load\n2026-01-01,a,high\n", "high"),
         ("", "cannot be read"),
     ],
 )
@@ -101,7 +109,7 @@ def test_a_bad_file_is_a_user_error(tmp_path, content, message):
     path = tmp_path / "a.csv"
     path.write_text(content)
     with pytest.raises(UserError, match="--labels") as refused:
-        Actuals.read(path, HOURLY)
+        Actuals.read(path, METERS)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match="No such file"):
