@@ -255,6 +255,11 @@ class Client:
             return f"no server answers at {self.address}. Start one with `unroll serve`, or check the address"
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"no answer from {self.address} within {self.timeout:g} seconds"
+        if error.code() is grpc.StatusCode.NOT_FOUND and details.startswith("Servable not found"):
+            return (
+                f"{details}. It is not served there: `unroll models` lists what is trained, and `unroll promote` has a "
+                "version served"
+            )
         return details
 
 

@@ -190,7 +190,11 @@ def test_unroll_predict_says_what_is_wrong(server: Server) -> None:
         nobody = f"127.0.0.1:{free.getsockname()[1]}"
     for arguments, said in (
         (("sample", "--input", "a", "--server", nobody), f"no server answers at {nobody}. Start one with"),
-        (("m", "--input", "a", "--server", server.address), "Servable not found for request: Latest(m)"),
+        (
+            ("m", "--input", "a", "--server", server.address),
+            f"m at {server.address}: Servable not found for request: Latest(m). It is not served there: `unroll models` "
+            "lists what is trained, and `unroll promote` has a version served.",
+        ),
         (("sample", "--server", server.address), "Nothing to ask"),
     ):
         done = unroll("predict", *arguments, check=2)
