@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from errors import UserError
 
 MISSING_TIME = np.iinfo(np.int64).min
-_OFFSET = r"\d:?\d\d.*?(?P<offset>[Zz]|[+-]\d\d:?\d\d|[+-]\d\d)$"
+_OFFSET = r"[Tt ]\d\d.*?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # after a time of day: a date may end like one
 _FARTHEST = 1 << 37  # seconds, about the year 6325: anything beyond counts milliseconds or less
 
 
@@ -107,6 +107,8 @@ class TimeParser:
 
     def _texts(self, text: pa.Array, missing: np.ndarray, file: Path) -> tuple[np.ndarray, np.ndarray]:
         offsets = pc.extract_regex(text, _OFFSET).field("offset").fill_null("").to_numpy(zero_copy_only=False)
+        if self.format and "%z" not in self.format:
+            offsets = np.full(len(text), "")
         with_offset = offsets != ""
         found, wrong = _parse_text(text.to_pandas(), self.format or "ISO8601")
         for offset in np.unique(offsets[with_offset & ~wrong]):

@@ -96,12 +96,30 @@ def test_timestamps_of_parquet_of_any_unit_and_zone(tmp_path, unit, zone):
         (["2019", "2020", "2021"], {}, ["2019-01-01", "2020-01-01", "2021-01-01"]),
         (["20240131", "20240201", "20240202"], {}, ["2024-01-31", "2024-02-01", "2024-02-02"]),
         (["2024-01", "2024-02", "2024-03"], {}, ["2024-01-01", "2024-02-01", "2024-03-01"]),
+        (["2024-01-31", "2024-02-01 04:00:00"], {}, ["2024-01-31", "2024-02-01 04:00"]),
         (["31/01/2024", "01/02/2024"], {"time_format": "%d/%m/%Y"}, ["2024-01-31", "2024-02-01"]),
+        (["04:00 31-01-2024", "05:00 01-02-2024"], {"time_format": "%H:%M %d-%m-%Y"}, ["2024-01-31 04:00", "2024-02-01 05:00"]),
     ],
 )  # fmt: skip
 def test_years_dates_and_named_formats(tmp_path, times, section, dates):
     table = read(csv(tmp_path, pd.DataFrame({"time": times, "x": 1.0})), **section)
-    np.testing.assert_array_equal(table.times, pd.DatetimeIndex(dates).as_unit("s").astype(np.int64))
+    np.testing.assert_array_equal(table.times, pd.to_datetime(dates, format="ISO8601").as_unit("s").astype(np.int64))
+    assert table.facts["utc_offsets"] == []
+
+
+@pytest.mark.parametrize(
+    ("times", "form", "offsets"),
+    [
+        (["2024-01-01T04+02", "20240101T0600+0200"], None, ["+02", "+0200"]),
+        (["2024-01-01 04:00 -05:30", "2024-01-01T04:00:00.000Z"], None, ["-05:30", "Z"]),
+        (["04:00 31-01-2024 +0100"], "%H:%M %d-%m-%Y %z", ["+0100"]),
+    ],
+)
+def test_offsets_are_found_however_they_are_written(tmp_path, times, form, offsets):
+    table = read(csv(tmp_path, pd.DataFrame({"time": times, "x": 1.0})), time_format=form)
+    expected = pd.to_datetime(pd.Series(times), format=form or "ISO8601", utc=True)
+    np.testing.assert_array_equal(table.times, expected.dt.as_unit("s").astype(np.int64))
+    assert table.facts["utc_offsets"] == offsets
 
 
 def test_missing_values_are_missing_and_infinite_ones_are_counted(tmp_path):
