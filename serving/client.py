@@ -253,6 +253,8 @@ class Client:
         details = error.details() or ""
         if error.code() is grpc.StatusCode.UNAVAILABLE and "connect" in details:
             return f"no server answers at {self.address}. Start one with `unroll serve`, or check the address"
+        if "errors resolving" in details or "target uri is not valid" in details:
+            return "no server of that name is found. Give its host:port, as in 127.0.0.1:8500"
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"no answer from {self.address} within {self.timeout:g} seconds"
         if error.code() is grpc.StatusCode.NOT_FOUND and details.startswith("Servable not found"):

@@ -192,10 +192,17 @@ def test_unroll_predict_says_what_is_wrong(server: Server) -> None:
         (("sample", "--input", "a", "--server", nobody), f"no server answers at {nobody}. Start one with"),
         (
             ("m", "--input", "a", "--server", server.address),
-            f"m at {server.address}: Servable not found for request: Latest(m). It is not served there: `unroll models` "
-            "lists what is trained, and `unroll promote` has a version served.",
+            f"m at {server.address}: Servable not found for request: Latest(m). It is not served there: "
+            "`unroll models` lists what is trained, and `unroll promote` has a version served.",
         ),
         (("sample", "--server", server.address), "Nothing to ask"),
+        *(
+            (
+                ("sample", "--input", "a", "--server", address),
+                "no server of that name is found. Give its host:port, as in",
+            )
+            for address in ("127.0.0.1:x", "")
+        ),
     ):
         done = unroll("predict", *arguments, check=2)
         assert done.stderr.startswith("error: ")
