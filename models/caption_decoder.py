@@ -17,7 +17,7 @@ class Memory(NamedTuple):
 
     Args:
         places: float `[rows, places, features]`.
-        keys: float `[rows, places, units]`.
+        keys: float `[rows, places, embedding]`.
         added: float `[rows, embedding]`, added to every word.
     """
 
@@ -55,7 +55,7 @@ class CaptionDecoder(keras.layers.Layer):
         cell: `rnn`, `lstm`, `gru` or `tcn`.
         units: features of every layer.
         layers: recurrent layers, or temporal blocks of a TCN.
-        embedding: features of a word.
+        embedding: features of a word, and of what attention compares.
         dropout: share dropped of words' features and of outputs.
         kernel_size: taps of a TCN's convolutions.
         use_cudnn: `auto`, or False to trace a graph that loads on any device.
@@ -100,7 +100,7 @@ class CaptionDecoder(keras.layers.Layer):
         self.head = keras.layers.Dense(vocabulary, name="head", dtype="float32")
         self.recurrent = cell != "tcn"
         if conditioning == "attention":
-            self.attention = AdditiveAttention(units, name="attention")
+            self.attention = AdditiveAttention(embedding, name="attention")
             self.gate = keras.layers.Dense(1, activation="sigmoid", name="gate")
             self.first_hidden = keras.layers.Dense(units, activation="tanh", name="first_hidden")
         else:
