@@ -91,15 +91,12 @@ def _train(data: Path | None, settings: list[str], home: Path, cores: list[int])
     command = [sys.executable, "-m", "unroll", "train", "captioning", "--json", "--home", str(home), "--name", "bench"]
     command += [] if data is None else ["--data", str(data.resolve())]
     command += [part for setting in settings for part in ("--set", setting)]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
-    document = json.loads(done.stdout)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        os.sched_setaffinity(process.pid, cores)  # before TensorFlow counts them
+        said, _ = process.communicate()
+    if process.returncode:
+        sys.exit(f"error: {' '.join(command)} ended with code {process.returncode}")
+    document = json.loads(said)
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
