@@ -13,6 +13,8 @@ from monitoring.series import ACTUAL, SeriesFeature
 if TYPE_CHECKING:
     import pandas as pd
 
+_PARQUET = (".parquet", ".pq")
+_MISSING = ["", "-", "?", "na", "n/a", "#n/a", "nan", "-nan", "null", "none"]  # in small letters
 OBSERVED = 0.5  # of a horizon's values, at least
 
 Tensors = Mapping[str, np.ndarray]
@@ -53,7 +55,7 @@ class Actuals:
     def read(cls, path: Path, feature: SeriesFeature) -> "Actuals":
         """Reads a CSV or Parquet file.
 
-        It has the columns that the training data had: the time (naive ones are UTC), the targets, and the
+        It has the columns that the training data had, written alike: the time (naive ones are UTC), the targets, and the
         series' names where there are several; or, for a single target, a column a series.
 
         Raises:
@@ -79,7 +81,9 @@ class Actuals:
             found = {name: _sorted(times, values[:, [column]]) for column, name in enumerate(others)}
         else:
             values = _numbers(path, table[targets])
-            names = table[feature.series_column].astype(str).to_numpy() if named else np.full(len(times), "")
+            names = (
+                table[feature.series_column].astype(str).str.strip().to_numpy() if named else np.full(len(times), "")
+            )
             found = {str(name): _sorted(times[names == name], values[names == name]) for name in np.unique(names)}
         return cls(path, feature, found)
 
@@ -131,36 +135,52 @@ class Actuals:
 
 
 def _table(path: Path) -> "pd.DataFrame":
+    """A CSV file's cells stay text: a series may be called 007 or NA."""
     import pandas as pd
 
     try:
-        return pd.read_parquet(path) if path.suffix in (".parquet", ".pq") else pd.read_csv(path)
+        return pd.read_parquet(path) if path.suffix in _PARQUET else pd.read_csv(path, dtype=str, na_filter=False)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(f"--labels: {path} cannot be read ({reason}). Give a CSV or Parquet file.") from None
 
 
 def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.ndarray:
-    import pandas as pd
+    import pyarrow as pa
 
+    from monitoring.timestamps import MISSING_TIME, TimeParser
+
+    parser = TimeParser(
+        feature.time_column, feature.time_format, whole_seconds=False, remedy="Write it as in the training data"
+    )
     try:
-        stamps = pd.to_datetime(column, utc=True, unit="s" if column.dtype.kind in "iu" else None)
-        if stamps.isna().any():
-            raise ValueError("a row has none")
-    except (ValueError, OverflowError) as error:
-        raise UserError(
-            f"--labels: {path}, column {column.name!r}: no times ({str(error).splitlines()[0]}). Write them as "
-            "2026-11-21 04:00, or as Unix seconds."
-        ) from None
-    seconds = stamps.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
+        seconds = parser.parse(pa.Array.from_pandas(column), path, _first_row(path))
+        if (seconds == MISSING_TIME).any():
+            row = _first_row(path) + int((seconds == MISSING_TIME).argmax())
+            raise UserError(f"{path}, row {row}, column {column.name!r}: has no time. Add it, or leave the row out")
+    except UserError as error:
+        raise UserError(f"--labels: {error}") from None
     return seconds if feature.seconds else _months(seconds)
 
 
 def _numbers(path: Path, columns: "pd.DataFrame") -> np.ndarray:
-    try:
-        return columns.to_numpy(np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"--labels: {path}: {error}. Leave a value that is missing empty.") from None
+    import pandas as pd
+
+    columns = columns.mask(columns.astype(str).apply(lambda cells: cells.str.strip().str.lower()).isin(_MISSING))
+    numbers = columns.apply(pd.to_numeric, errors="coerce")
+    wrong = (numbers.isna() & columns.notna()).to_numpy()
+    if wrong.any():
+        row, column = (int(one[0]) for one in np.nonzero(wrong))
+        raise UserError(
+            f"--labels: {path}, row {_first_row(path) + row}, column {columns.columns[column]!r}: is no number. "
+            f"Received: {columns.iat[row, column]!r}. Mend it, or leave it empty where it is missing."
+        )
+    return numbers.to_numpy(np.float64, na_value=np.nan)
+
+
+def _first_row(path: Path) -> int:
+    """As people count: a CSV file's header is row 1."""
+    return 1 if path.suffix in _PARQUET else 2
 
 
 def _sorted(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ class SeriesFeature:
         seconds: of a step; 0 where a step is some calendar months.
         months: of a step; 0 where it is some seconds.
         time_column: the column of times in a file of actuals.
+        time_format: of that column, as `strptime` has it; None for ISO 8601 or Unix seconds.
         series_column: the column of series' names there; None for one series, or one a column.
         history: name of the input of raw values, `(n, steps, columns)`, NaN where missing.
         timestamp: name of the optional input of each newest step's Unix seconds, `(n,)`; negative: not told.
@@ -45,6 +46,7 @@ class SeriesFeature:
     seconds: int = 0
     months: int = 0
     time_column: str = "time"
+    time_format: str | None = None
     series_column: str | None = None
     history: str = "history"
     timestamp: str = "timestamp"

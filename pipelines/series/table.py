@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from errors import UserError
+from monitoring.timestamps import MISSING_TIME, TimeParser
 from pipelines.progress import Stage
 from pipelines.records import check_encoding, find_files
 from pipelines.series.columns import Roles, find_roles, read_batches
 from pipelines.series.section import SeriesSection
-from pipelines.series.timestamps import MISSING_TIME, TimeParser
 
 
 @dataclass

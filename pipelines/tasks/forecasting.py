@@ -242,6 +242,7 @@ class Forecasting(Task):
             seconds=frequency.seconds,
             months=frequency.months,
             time_column=self.config.data.time,
+            time_format=self.config.data.time_format,
             series_column=self.config.data.series,
         )
         return monitoring.ReferenceProfile.build([feature], validation.inputs, validation.outputs, model=name)

@@ -13,6 +13,9 @@ from errors import UserError
 from monitoring import ReferenceProfile, SeriesFeature
 from monitoring.actuals import Actuals
 from monitoring.cli import app
+from pipelines.progress import Progress
+from pipelines.series.section import SeriesSection
+from pipelines.series.table import read_table
 
 HOUR = 3600
 START = int(pd.Timestamp("2026-01-01", tz="UTC").timestamp())
@@ -95,13 +98,43 @@ def test_times_with_a_zone_as_seconds_and_by_the_month(tmp_path):
     assert match(Actuals.read(monthly, MONTHLY), *asked([START])) == ([[2, 3]], [0])
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("times", "form"),
+    [
+        (["2026/01/01 00:00", "2026/01/01 01:00:00", "2026-01-01T02:00"], None),
+        (["20260101", "20260102", "20260103"], None),
+        (["2026", "2027", "2028"], None),
+        ([20260101, 20260102, 20260103], None),
+        ([START + 0.0, START + 3600.0, START + 7200.0], None),
+        (["01.02.2026 00:00", "01.02.2026 01:00", "01.02.2026 02:00"], "%d.%m.%Y %H:%M"),
+    ],
+)
+def test_times_are_those_that_training_reads(tmp_path, times, form, suffix):
+    path = write(tmp_path / f"a.{suffix}", date=times, load=range(3))
+    with Progress().stage("reading") as stage:
+        trained = read_table(SeriesSection(time="date", time_format=form), str(path), stage).times
+    actuals = Actuals.read(path, dataclasses.replace(HOURLY, time_format=form))
+    np.testing.assert_array_equal(actuals.series[""][0], trained)
+
+
+def test_names_are_those_that_training_reads(tmp_path):
+    path = write(tmp_path / "a.csv", date=dates(3).repeat(2), meter=["007", "NA"] * 3, load=range(6))
+    assert list(Actuals.read(path, METERS).series) == ["007", "NA"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("time,load\n2026-01-01,1\n", "no column 'date'. It has: time, load"),
         ("date,meter\n2026-01-01,1\n", "no column 'load'"),
-        ("date,meter,load\nsoon,a,1\n", "no times"),
-        ("date,meter,load\n2026-01-01,a,high\n", "high"),
+        ("date,meter,load\n2026-01-01,a,1\nsoon,a,1\n", "row 3, column 'date': is no time in ISO 8601"),
+        ("date,meter,load\n2026-01-01 00:00+01:00,a,1\n2026-01-02,a,1\n", "mixes times with a UTC offset"),
+        ("date,meter,load\n2026-01-01,a,1\n,a,1\n", "row 3, column 'date': has no time"),
+        (
+            "date,meter,load\n2026-01-01,a,1\n2026-01-01,a,high\n",
+            "row 3, column 'load': is no number. Received: 'high'",
+        ),
         ("", "cannot be read"),
     ],
 )

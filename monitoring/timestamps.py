@@ -23,6 +23,7 @@ class TimeParser:
         column: its name, for messages.
         format: as `strptime` has it; None takes ISO 8601, Unix seconds, years, and YYYYMMDD.
         whole_seconds: refuse fractions of a second.
+        remedy: what to do about a time that does not parse.
 
     Attributes:
         offsets: UTC offsets met, as they are written.
@@ -31,6 +32,10 @@ class TimeParser:
     column: str
     format: str | None = None
     whole_seconds: bool = True
+    remedy: str = (
+        "Name the column of times with --set data.time=..., or its format, as in --set "
+        "'data.time_format=%d/%m/%Y %H:%M'"
+    )
     offsets: set[str] = field(default_factory=set)
     _naive: str | None = None
 
@@ -132,8 +137,7 @@ class TimeParser:
     def _error(self, file: Path, row: int, value: object) -> UserError:
         form = f"the format {self.format!r}" if self.format else "ISO 8601 (2026-01-31 13:00) or Unix seconds"
         return UserError(
-            f"{file}, row {row}, column {self.column!r}: is no time in {form}. Received: {str(value)!r}. Name the "
-            "column of times with --set data.time=..., or its format, as in --set 'data.time_format=%d/%m/%Y %H:%M'"
+            f"{file}, row {row}, column {self.column!r}: is no time in {form}. Received: {str(value)!r}. {self.remedy}"
         )
 
 
