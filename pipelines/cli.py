@@ -47,11 +47,12 @@ def train(
 
     kind = task_named(task)
     base = None
-    if data is None:
-        sample = sample_for(task, Workspace(home).cache / "samples")
-        data, base = str(sample.path), sample.settings
-    settings = load_config(kind.Config, config, set_ or [], base)
     with Progress() as progress:
+        if data is None:
+            sample = sample_for(task, Workspace(home).cache / "samples")
+            data, base = str(sample.path), sample.settings
+            progress.line(f"No --data: training on the sample data, {sample.words} ({data}).")
+        settings = load_config(kind.Config, config, set_ or [], base)
         trained = run(kind, settings, data, name or task, Workspace(home), progress)
     if as_json:
         print(json.dumps(trained.document()))

@@ -17,11 +17,13 @@ class Sample:
 
     Args:
         task: the task it is for.
+        words: what it is.
         path: what `--data` would be given.
         settings: configuration keys that fit it.
     """
 
     task: str
+    words: str
     path: Path
     settings: dict[str, Any]
 
@@ -34,6 +36,7 @@ def movie_reviews() -> Sample:
     """
     return Sample(
         task="sentiment",
+        words="film reviews of IMDB and Rotten Tomatoes",
         path=_package("movie_reviews") / "data" / "combined_movie_reviews.csv",
         settings={"data": {"group": "source", "label_names": {"0": "negative", "1": "positive"}}},
     )
@@ -58,7 +61,8 @@ def city_temperatures(directory: Path) -> Sample:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "city_temperatures.csv"
     write_atomically(path, text.getvalue().encode())
-    return Sample(task="forecasting", path=path, settings={"data": {"series": "city"}})
+    words = "hourly temperatures of Seattle and San Francisco in 2010"
+    return Sample(task="forecasting", words=words, path=path, settings={"data": {"series": "city"}})
 
 
 def drawn_emoji(directory: Path) -> Sample:
@@ -85,7 +89,8 @@ def drawn_emoji(directory: Path) -> Sample:
         pq.write_table(table, content)
         directory.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content.getvalue().to_pybytes())
-    return Sample(task="captioning", path=path, settings={"data": {"split": "split", "size": 64}})
+    words = "emoji as OpenMoji draws them"
+    return Sample(task="captioning", words=words, path=path, settings={"data": {"split": "split", "size": 64}})
 
 
 def sample_for(task: str, directory: Path) -> Sample:

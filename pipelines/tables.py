@@ -1,5 +1,6 @@
 """Tables of figures for a terminal of any width: what does not fit goes below, and no number is cut."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -90,6 +91,21 @@ def rounded(value: float) -> str:
         ('0.7500', '9.867e-05', '12,346')
     """
     return f"{value:,.0f}" if 999.95 <= abs(value) < 999_999.5 else f"{value:#.4g}"
+
+
+def aligned(values: Sequence[float | None]) -> list[str]:
+    """Numbers that stand well in a column: one width, and the decimals that the largest has in five digits.
+
+    Example:
+        >>> aligned([353.5, 46.489, None])
+        ['353.50', ' 46.49', '     -']
+    """
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    digits = math.floor(math.log10(largest)) if largest else 0
+    form = f".{max(0, 4 - digits)}f" if -3 <= digits < 9 else ".4e"
+    texts = ["-" if value is None else format(value, form) for value in values]
+    width = max(map(len, texts), default=0)
+    return [text.rjust(width) for text in texts]
 
 
 def _cell(value: str | int | float | Text) -> Text:

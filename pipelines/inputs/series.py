@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from errors import UserError
@@ -18,6 +17,7 @@ from pipelines.series import data as series_data
 from pipelines.series.section import SeriesSection
 from pipelines.series.summary import further_summary
 from pipelines.series.time_grid import Frequency
+from pipelines.tables import FigureTable, aligned
 from serving.client import Client, Prediction
 
 if TYPE_CHECKING:
@@ -160,21 +160,15 @@ def _tables(title: str, predictions: Sequence[Mapping[str, Any]]) -> RenderableT
     tables: list[RenderableType] = []
     for prediction in predictions[:_SHOWN]:
         name = f"{title}: {prediction['series']}" if prediction["series"] else title
-        table = Table("time (UTC)", *prediction["forecast"], title=Text(name), title_justify="left")
-        for step, time in enumerate(prediction["time"]):
-            cells = []
-            for target, values in prediction["forecast"].items():
-                ends = list(prediction["quantiles"][target].values())
-                low, high = ends[0][step], ends[-1][step]
-                cells.append(f"{_cell(values[step])}  ({_cell(low)} to {_cell(high)})")
-            table.add_row(time.replace("T", " ").removesuffix(":00Z"), *cells)
-        tables.append(table)
-    levels = list(next(iter(predictions[0]["quantiles"].values())))
-    note = f"In brackets: the quantiles {levels[0]} and {levels[-1]}."
+        columns = [[time.replace("T", " ").removesuffix(":00Z") for time in prediction["time"]]]
+        for target, forecast in prediction["forecast"].items():
+            levels, steps = list(prediction["quantiles"][target].values()), len(forecast)
+            texts = aligned([*forecast, *levels[0], *levels[-1]])
+            intervals = zip(texts[:steps], texts[steps : 2 * steps], texts[2 * steps :], strict=True)
+            columns.append([f"{point}  ({low} to {high})" for point, low, high in intervals])
+        tables.append(FigureTable(name, ["time (UTC)", *prediction["forecast"]], list(zip(*columns, strict=True))))
+    names = list(next(iter(predictions[0]["quantiles"].values())))
+    note = f"In brackets: the quantiles {names[0]} and {names[-1]}."
     if len(predictions) > _SHOWN:
         note += f" {len(predictions) - _SHOWN} more series: --json has them all."
     return Group(*tables, Text(note))
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.5g}"

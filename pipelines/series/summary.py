@@ -15,7 +15,7 @@ def summary(facts: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) 
     short = windows["train"]["short_series"]
     lines = [_size(facts), f"Windows: {parts}.", *_mended(facts)]
     if short:
-        lines.append(f"{short:,} series are too short for a training window.")
+        lines.append(f"{short:,} series too short for a training window.")
     scaling = facts["scaling"]
     for kind, words in {
         "constant": "constant in training",
@@ -33,45 +33,49 @@ def further_summary(facts: Mapping[str, Any]) -> str:
     if facts["unseen_series"]:
         named = ", ".join(facts["unseen_series_named"])
         lines.append(
-            f"{facts['unseen_series']:,} series were not in the training data: {named}. They are forecast as any other "
-            "and scored in units of their own rows."
+            f"{facts['unseen_series']:,} series not in the training data: {named}. Such are forecast as any other and "
+            "scored in units of their own rows."
         )
     if facts["unknown_categories"]:
-        lines.append(f"{facts['unknown_categories']:,} series have a category that the model does not know.")
+        lines.append(f"{facts['unknown_categories']:,} series with a category that the model does not know.")
     return "\n".join(lines)
 
 
 def _size(facts: Mapping[str, Any]) -> str:
     targets = facts["targets"]
     named = f" ({', '.join(targets)})" if len(targets) <= 10 else ""
-    return (
-        f"{facts['rows']:,} rows: {facts['series_count']:,} series, {len(targets)} targets{named}, every "
-        f"{facts['frequency']}, season {facts['season']} steps."
-    )
+    rows, series = _counted(facts["rows"], "row{s}"), f"{facts['series_count']:,} series"
+    target, season = _counted(len(targets), "target{s}"), _counted(facts["season"], "step{s}")
+    return f"{rows}: {series}, {target}{named}, every {facts['frequency']}, season {season}."
 
 
 def _mended(facts: Mapping[str, Any]) -> list[str]:
     missing = max(facts["missing_share"].values())
     counts = {
-        "unsorted_rows": "rows out of order, sorted",
-        "exact_duplicates": "duplicate rows, dropped",
-        "conflicting_duplicates": "rows of a time that comes again, of which the last counts",
-        "snapped_rows": "rows beside the grid, moved to its nearest point",
-        "gaps": "missing times, kept as missing values",
-        "incomplete_rows": "rows without time or series, left out",
-        "infinite": "infinite values, taken as missing",
+        "unsorted_rows": "row{s} out of order, sorted",
+        "exact_duplicates": "duplicate row{s}, dropped",
+        "conflicting_duplicates": "row{s} of a time that comes again, of which the last counts",
+        "snapped_rows": "row{s} beside the grid, moved to the nearest point",
+        "gaps": "missing time{s}, kept as missing",
+        "incomplete_rows": "row{s} without time or series, left out",
+        "infinite": "infinite value{s}, taken as missing",
         "empty_series": "series without a value, left out",
     }
-    lines = [f"{facts[key]:,} {words}." for key, words in counts.items() if facts.get(key)]
+    lines = [f"{_counted(facts[key], words)}." for key, words in counts.items() if facts.get(key)]
     for column, count in facts.get("static_conflicts", {}).items():
         if count:
-            lines.append(f"{count:,} rows change their series' {column}; the first counts.")
+            lines.append(f"{count:,} series with more than one {column}, of which the last counts.")
     if facts.get("conflicting_example"):
         lines.append(f"The first time that comes again: {facts['conflicting_example']}.")
-    if len(facts.get("utc_offsets", [])) > 0:
-        lines.append(f"UTC offsets {', '.join(facts['utc_offsets'])}: all times converted to UTC.")
+    if offsets := facts.get("utc_offsets"):
+        lines.append(f"UTC offset{'s' * (len(offsets) > 1)} {', '.join(offsets)}: all times converted to UTC.")
     if facts.get("ignored_columns"):
         lines.append(f"Columns that are no numbers, left out: {', '.join(facts['ignored_columns'])}.")
     if missing:
-        lines.append(f"Values missing: up to {missing:.1%} of a column.")
+        share = f"up to {missing:.1%}" if missing >= 0.0005 else "less than 0.1%"
+        lines.append(f"Values missing: {share} of a column.")
     return lines
+
+
+def _counted(count: int, words: str) -> str:
+    return f"{count:,} {words.format(s='' if count == 1 else 's')}"

@@ -1,6 +1,7 @@
 """Forecasting through its public doors: the command, the exported graph, the server."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -219,8 +220,8 @@ def test_evaluate_takes_series_that_were_not_in_training(forecaster, tmp_path):
     done = unroll(
         "evaluate", "loads", "--data", tmp_path / "later.csv", "--home", forecaster["home"], "--json",
     )  # fmt: skip
-    assert "1 series were not in the training data: east" in done.stderr
-    assert "1 series have a category that the model does not know" in done.stderr
+    assert "1 series not in the training data: east" in done.stderr
+    assert "1 series with a category that the model does not know" in done.stderr
     metrics = json.loads(done.stdout)["metrics"]
     assert np.isfinite(metrics["data/mase"])
     assert np.isfinite(metrics["data/mase/ridge"])
@@ -308,9 +309,48 @@ def test_what_was_mended_is_said(tmp_path):
     (tmp_path / "prepared").mkdir()
     kind.prepare(config, str(tmp_path / "loads.csv"), tmp_path / "prepared", Progress())
     said = kind(config, tmp_path / "prepared").summary()
-    for words in ("1 duplicate rows, dropped", "2 missing times", "1 infinite values, taken as missing", "every 1h"):
+    for words in (
+        "799 rows: 2 series, 2 targets (load, plan), every 1h, season 24 steps.",
+        "1 duplicate row, dropped.",
+        "2 missing times, kept as missing.",
+        "1 infinite value, taken as missing.",
+        "Values missing: up to 0.4% of a column.",
+    ):
         assert words in said
     assert "rows out of order, sorted" in said
+
+
+def test_a_few_missing_values_are_not_said_to_be_none(tmp_path):
+    table = _one(loads(3000))
+    table.loc[7, "load"] = np.nan
+    table.to_csv(tmp_path / "loads.csv", index=False)
+    kind = task_named("forecasting")
+    (tmp_path / "prepared").mkdir()
+    config = kind.Config.model_validate({})
+    kind.prepare(config, str(tmp_path / "loads.csv"), tmp_path / "prepared", Progress())
+    said = kind(config, tmp_path / "prepared").summary()
+    assert "3,000 rows: 1 series, 1 target (load), every 1h" in said
+    assert "Values missing: less than 0.1% of a column." in said
+
+
+def test_the_sample_that_stands_in_for_data_is_named(tmp_path):
+    pytest.importorskip("vega_datasets")
+    done = unroll("train", "forecasting", "--home", tmp_path, "--set", "model.horizon=10000", check=2)
+    assert "No --data: training on the sample data, " in done.stderr
+    assert "hourly temperatures of Seattle and San Francisco in 2010" in done.stderr
+    assert str(tmp_path / "cache" / "samples" / "city_temperatures.csv") in done.stderr
+
+
+def test_a_forecast_lines_up_and_is_not_cut(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    loads(100).to_csv(tmp_path / "recent.csv", index=False)
+    said = unroll("predict", "loads", "--input", tmp_path / "recent.csv", "--server", server.address).stdout
+    rows = [line for line in said.splitlines() if line.strip().startswith("2026-")]
+    assert len(rows) == 2 * H
+    assert all(re.search(r"\d+\.\d+  \( *\d+\.\d+ to +\d+\.\d+\)$", row.rstrip()) for row in rows)
+    for series in (rows[:H], rows[H:]):
+        for mark in (".", "(", "to", ")"):
+            assert len({row.index(mark) for row in series}) == 1, "in one column"
 
 
 def _one(table: pd.DataFrame) -> pd.DataFrame:

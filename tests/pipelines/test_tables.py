@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from rich.console import Console
 
-from pipelines.tables import FigureTable, print_metrics, print_tables, rounded
+from pipelines.tables import FigureTable, aligned, print_metrics, print_tables, rounded
 
 FORECASTING = [
     f"{metric}{system}"
@@ -84,3 +84,17 @@ def test_of_a_long_table_an_even_choice_of_rows_is_shown():
 )
 def test_four_significant_digits(value, text):
     assert rounded(value) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([353.5, 346.49, None, 1.0], ["353.50", "346.49", "     -", "  1.00"]),
+        ([-0.5, 1234567.8], ["     -0", "1234568"]),
+        ([0.0, 0.0], ["0.0000", "0.0000"]),
+        ([2e-7, -1.5e-8], [" 2.0000e-07", "-1.5000e-08"]),
+        ([None], ["-"]),
+    ],
+)
+def test_numbers_line_up_at_their_points(values, texts):
+    assert aligned(values) == texts
