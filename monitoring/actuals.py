@@ -55,8 +55,8 @@ class Actuals:
     def read(cls, path: Path, feature: SeriesFeature) -> "Actuals":
         """Reads a CSV or Parquet file.
 
-        It has the columns that the training data had, written alike: the time (naive ones are UTC), the targets, and the
-        series' names where there are several; or, for a single target, a column a series.
+        It has the columns that the training data had, written alike: the time (naive ones are UTC), the targets, and
+        the series' names where there are several; or, for a single target, a column a series.
 
         Raises:
             UserError: a file that cannot be read, lacks a column, or holds times or numbers that are none.

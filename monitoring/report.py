@@ -169,9 +169,9 @@ def _nothing(profile: ReferenceProfile, skipped: Skipped, read: int, actuals: Ac
         )
     needed = ", ".join([*profile.inputs, *profile.outputs])
     return (
-        f"none of the {read} requests that were read can be compared (not Predict: {skipped.method}, damaged: "
-        f"{skipped.damaged}, without one of the tensors {needed}: {skipped.tensors}). Send Predict requests to the "
-        "default signature."
+        f"none of the {read} requests that were read can be compared (not Predict: {skipped.method}, of another "
+        f"signature: {skipped.signature}, damaged: {skipped.damaged}, without one of the tensors {needed}: "
+        f"{skipped.tensors}). Send Predict requests to the default signature."
     )
 
 

@@ -19,6 +19,7 @@ from serving import protos, tensors
 MAX_REQUESTS = 20_000
 MAX_RECORDS = 20_000
 _BATCH_BYTES = 16 << 20
+DEFAULT_SIGNATURE = "serving_default"
 _Tensors = dict[str, np.ndarray]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -90,11 +91,13 @@ class Skipped:
 
     Args:
         method: not answered by Predict.
-        tensors: without the tensors that the features need, or with others: another signature, an output filter.
+        signature: asked of a signature other than the default one.
+        tensors: without the tensors that the features need, or of other shapes: an output filter.
         damaged: the checksum is wrong.
     """
 
     method: int = 0
+    signature: int = 0
     tensors: int = 0
     damaged: int = 0
 
@@ -182,6 +185,9 @@ class RequestLog:
                 self.skipped.damaged += 1
                 continue
             log = protos.PredictionLog.FromString(data[start:end]).predict_log
+            if log.request.model_spec.signature_name not in ("", DEFAULT_SIGNATURE):
+                self.skipped.signature += 1
+                continue
             try:
                 optional = [name for name in optional_inputs if name in log.request.inputs]
                 sent = {name: _rows(log.request.inputs, name) for name in [*inputs, *optional]}

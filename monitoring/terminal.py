@@ -37,7 +37,7 @@ def notes(report: Report) -> list[str]:
     """What was compared with what, in sentences."""
     comparison, skipped = report.comparison, report.skipped
     lines = [
-        f"{report.requests} requests from {report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC, "
+        f"{_counted(report.requests, 'request')} from {report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC, "
         f"compared with {comparison.reference_records} held-back records."
     ]
     if comparison.p_value is None and comparison.runs is not None:
@@ -68,17 +68,24 @@ def notes(report: Report) -> list[str]:
             f"{comparison.compared} records were compared."
         )
     left_out = {
-        "were not Predict requests": skipped.method,
-        "lacked a tensor that the features need": skipped.tensors,
-        "were damaged on disk": skipped.damaged,
+        "that called another method than Predict": skipped.method,
+        "that asked another signature than the default one": skipped.signature,
+        "that lacked a tensor that the features need": skipped.tensors,
+        "damaged on disk": skipped.damaged,
     }
-    lines += [f"Left out: {count} requests {reason}." for reason, count in left_out.items() if count]
+    lines += [f"Left out: {_counted(count, 'request')} {reason}." for reason, count in left_out.items() if count]
     if unmatched := report.unmatched:
         if unmatched.untimed:
-            lines.append(f"Left out: {unmatched.untimed} records told no timestamp, by which to find what came true.")
+            lines.append(
+                f"Left out: {_counted(unmatched.untimed, 'record')} without a timestamp, by which to find what came true."
+            )
         if unmatched.unknown:
-            lines.append(f"Left out: {unmatched.unknown} records whose horizon the labels do not cover.")
+            lines.append(f"Left out: {_counted(unmatched.unknown, 'record')} whose horizon the labels do not cover.")
     return lines
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def describe(kind: str, summary: dict[str, Any]) -> str:

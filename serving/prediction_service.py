@@ -98,7 +98,8 @@ class PredictionService:
             await context.abort(error.code, error.message)
         spec = servable.model_spec(signature)
         response = answer + wire.block(spec_field, spec)
-        if self._log and self._log.sampled(request_id):
+        # what takes no input, such as a description, is not traffic to watch
+        if self._log and feeds and self._log.sampled(request_id):
             self._log.add(Entry(time_ns, servable.name, servable.version, request_id, method, spec, message, response))
         return response
 

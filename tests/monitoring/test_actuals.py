@@ -178,6 +178,9 @@ def home(tmp_path_factory, write_version, log_writer, predict_log):
     writer.add(predict_log({"history": np.zeros((1, 5))}, outputs), now + 500, 1, "flat")
     inputs, outputs = tensors([1720, 1721], 48)
     writer.add(predict_log(inputs, outputs), now + 600, 1, "two")
+    stream = predict_log(inputs, outputs)
+    stream.predict_log.request.model_spec.signature_name = "step"
+    writer.add(stream, now + 700, 1, "stream")
     writer.close()
     write(home / "right.csv", date=dates(1720), load=load[:1720])
     write(home / "wrong.csv", date=dates(1720), load=load[:1720] + 30)
@@ -200,6 +203,7 @@ def test_a_report_on_series(home, tmp_path):
     assert document["window"]["unmatched"] is None
     result = run(home, "--html", str(tmp_path / "a.html"))
     assert "load/seasonality" in result.stdout
+    assert "Left out: 1 request that asked another signature than the default one." in result.stdout
     assert "independent windows" in " ".join(result.stdout.split())
     assert (tmp_path / "a.html").read_text().count("<svg") == 6
 
@@ -219,7 +223,7 @@ def test_actuals_that_come_later(home):
     assert coverage["reference"]["mean"] == pytest.approx(0.8, abs=0.05)
     wrong = run(home, "--labels", str(home / "wrong.csv"))
     assert wrong.exit_code == 3, wrong.output
-    assert "told no timestamp" in wrong.stdout
+    assert "without a timestamp" in wrong.stdout
     document = json.loads(run(home, "--labels", str(home / "wrong.csv"), "--json").stdout)
     assert {one["name"] for one in document["features"] if one["drift"]} >= {"load/error", "load/coverage"}
 

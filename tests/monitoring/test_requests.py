@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from errors import UserError
 from monitoring import tfrecord
-from monitoring.requests import RequestLog, Window
+from monitoring.requests import RequestLog, Skipped, Window
 
 START = 1_795_000_000_000_000_000
 
@@ -85,10 +85,14 @@ def test_requests_that_cannot_be_compared_are_counted(tmp_path, log_writer, pred
     writer.add(predict_log({"text": ["x"]}, {"score": [1.0]}), START, 1, "c")
     writer.add(predict_log({"text": ["x", "y"]}, outputs(1)), START, 1, "d")
     writer.add(prediction_log_pb2.PredictionLog(), START, 1, "e", method="Classify")
+    for signature in ("serving_default", "step"):
+        log = predict_log({"text": [signature]}, outputs(1))
+        log.predict_log.request.model_spec.signature_name = signature
+        writer.add(log, START - 1, 1, signature)
     writer.close()
     log = RequestLog(tmp_path)
-    assert read(log, log.select(Window(), 1)) == ([b"good"], ["a/0"])
-    assert (log.skipped.tensors, log.skipped.method, log.skipped.damaged) == (3, 1, 0)
+    assert read(log, log.select(Window(), 1)) == ([b"good", b"serving_default"], ["a/0", "serving_default/0"])
+    assert log.skipped == Skipped(method=1, signature=1, tensors=3)
 
 
 def test_windows(tmp_path, log_writer, predict_log):

@@ -104,6 +104,16 @@ async def test_the_sampled_requests_are_logged_and_no_refused_one(exports: dict[
     assert 0 < len(logged) < len(ids)
 
 
+async def test_what_takes_no_input_is_no_traffic(exports: dict[int, Path], tmp_path: Path) -> None:
+    Store(tmp_path / "store").put("sample", 1, exports[1])
+    log = RequestLog(tmp_path / "requests", RequestLogParameters())
+    async with answering(Store(tmp_path / "store"), BatchingParameters(), log) as channel:
+        answer = await channel.unary_unary(PREDICT)(request("describe"), timeout=60)
+        assert list(protos.PredictResponse.FromString(answer).outputs) == ["json"]
+    log.close()
+    assert not list((tmp_path / "requests").rglob("*.tsv"))
+
+
 SERVE_WITHOUT_END = """
 import sys
 from pathlib import Path
