@@ -3,11 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workspace import Workspace
+
+if TYPE_CHECKING:
+    from serving.versions import Servable
 
 app = typer.Typer()
 
@@ -85,21 +88,24 @@ def serve(
     )
 
 
-def _announce(address: str, models: dict[str, int], log: Path | None, sampling: float) -> None:
+def _announce(address: str, models: "dict[str, Servable]", log: Path | None, sampling: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"Serving on {address}")
     table.add_column("model")
     table.add_column("version", justify="right")
-    for name, version in models.items():
-        table.add_row(name, str(version))
+    for name, servable in models.items():
+        table.add_row(name, str(servable.version))
     console = Console()
     console.print(table)
     console.print(f"Request log: {f'{log} ({sampling:.0%} of requests)' if log else 'off'}", soft_wrap=True)
     console.print("Try it:", soft_wrap=True)
+    name, servable = next(iter(models.items()))
+    asked = servable.signatures.get("serving_default")
+    text = asked is None or all(spec.dtype == object for spec in asked.inputs.values())
     console.print(
-        f"  unroll predict {next(iter(models))} --input TEXT_OR_FILE --server {address}",
+        f"  unroll predict {name} --input {'TEXT_OR_FILE' if text else 'FILE'} --server {address}",
         soft_wrap=True,
         markup=False,
         highlight=False,

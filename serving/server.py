@@ -19,7 +19,7 @@ from serving.batching import BatchingParameters
 from serving.health import Health
 from serving.request_log import RequestLog, RequestLogParameters
 from serving.store import Store
-from serving.versions import Versions
+from serving.versions import Servable, Versions
 
 _log = logging.getLogger(__name__)
 _SERVICES = (prediction_service.SERVICE, model_service.SERVICE)
@@ -59,14 +59,14 @@ class ServerParameters:
 def serve(
     store: Store,
     parameters: ServerParameters,
-    on_ready: Callable[[int, dict[str, int]], None],
+    on_ready: Callable[[int, dict[str, Servable]], None],
 ) -> None:
     """Serves the store's models until SIGTERM or SIGINT, then lets requests in flight finish.
 
     Args:
         store: the models; followed while serving.
         parameters: see `ServerParameters`.
-        on_ready: called once clients are answered, with the port and the version of each model.
+        on_ready: called once clients are answered, with the port and the version in charge of each model.
 
     Raises:
         UserError: the port is in use, or the store holds no model that loads.
@@ -74,7 +74,9 @@ def serve(
     asyncio.run(_serve(store, parameters, on_ready))
 
 
-async def _serve(store: Store, parameters: ServerParameters, on_ready: Callable[[int, dict[str, int]], None]) -> None:
+async def _serve(
+    store: Store, parameters: ServerParameters, on_ready: Callable[[int, dict[str, Servable]], None]
+) -> None:
     if not store.models():
         raise UserError(
             f"{store.root}: no model to serve. Train one with `unroll train`, or put one there with "
@@ -115,7 +117,7 @@ async def _serve(store: Store, parameters: ServerParameters, on_ready: Callable[
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     following = asyncio.create_task(versions.follow(parameters.poll_seconds))
-    on_ready(port, {name: servable.version for name, servable in versions.serving.items()})
+    on_ready(port, versions.serving)
 
     await stop.wait()
     _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)

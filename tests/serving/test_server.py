@@ -169,6 +169,10 @@ def test_a_store_with_a_damaged_model_only(
     assert "Traceback" not in "".join(server.output)
 
 
+def test_serve_says_how_to_ask_a_model_of_texts(server: Server) -> None:
+    assert f"  unroll predict sample --input TEXT_OR_FILE --server {server.address}\n" in server.output
+
+
 def test_unroll_predict_prints_one_json_document(server: Server, tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("bad\nneither\n")
     texts = ("--input", "good", "--input", str(tmp_path / "texts.txt"))
