@@ -4,10 +4,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from monitoring.drift import FEWEST_CLUSTERS, MIN_RECORDS, Feature
 from monitoring.report import Report
+
+_LONGEST_NAME = 30  # in one line
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -18,7 +20,9 @@ def print_report(report: Report, console: Console) -> None:
     for line in notes(report):
         console.print(line, style="dim")
     if comparison.features:
-        table = Table("feature", "reference", "window", "p", "")
+        longest = max(len(feature.name) for feature in comparison.features)
+        name = Column("feature", width=min(longest, _LONGEST_NAME), overflow="fold")
+        table = Table(name, "reference", "window", Column("p", no_wrap=True), "")
         for feature in comparison.features:
             table.add_row(
                 escape(feature.name),
@@ -37,8 +41,8 @@ def notes(report: Report) -> list[str]:
     """What was compared with what, in sentences."""
     comparison, skipped = report.comparison, report.skipped
     lines = [
-        f"{_counted(report.requests, 'request')} from {report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC, "
-        f"compared with {comparison.reference_records} held-back records."
+        f"{_counted(report.requests, 'request')} from {report.first:%Y-%m-%d %H:%M} to "
+        f"{report.last:%Y-%m-%d %H:%M} UTC, compared with {comparison.reference_records} held-back records."
     ]
     if comparison.p_value is None and comparison.runs is not None:
         lines.append(
@@ -76,9 +80,7 @@ def notes(report: Report) -> list[str]:
     lines += [f"Left out: {_counted(count, 'request')} {reason}." for reason, count in left_out.items() if count]
     if unmatched := report.unmatched:
         if unmatched.untimed:
-            lines.append(
-                f"Left out: {_counted(unmatched.untimed, 'record')} without a timestamp, by which to find what came true."
-            )
+            lines.append(f"Left out: {_counted(unmatched.untimed, 'record')} without a timestamp to match by.")
         if unmatched.unknown:
             lines.append(f"Left out: {_counted(unmatched.unknown, 'record')} whose horizon the labels do not cover.")
     return lines

@@ -1,18 +1,23 @@
 """What came true finds its forecast, by time and series; and `--labels` end to end."""
 
 import dataclasses
+import io
 import json
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from errors import UserError
 from monitoring import ReferenceProfile, SeriesFeature
 from monitoring.actuals import Actuals
 from monitoring.cli import app
+from monitoring.report import drift_report
+from monitoring.requests import Window
+from monitoring.terminal import print_report
 from pipelines.progress import Progress
 from pipelines.series.section import SeriesSection
 from pipelines.series.table import read_table
@@ -206,6 +211,22 @@ def test_a_report_on_series(home, tmp_path):
     assert "Left out: 1 request that asked another signature than the default one." in result.stdout
     assert "independent windows" in " ".join(result.stdout.split())
     assert (tmp_path / "a.html").read_text().count("<svg") == 6
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_no_name_or_number_is_cut_in_a_narrow_terminal(home, columns):
+    report = drift_report("load", store=home / "store", requests=home / "requests", window=Window())
+    longest = [
+        dataclasses.replace(one, name=one.name.replace("load", "temp" * 4)) for one in report.comparison.features
+    ]
+    comparison = dataclasses.replace(report.comparison, features=longest)
+    console = Console(width=columns, file=io.StringIO())
+    print_report(dataclasses.replace(report, comparison=comparison), console)
+    said = console.file.getvalue()
+    assert "…" not in said
+    for feature in longest:
+        assert feature.name in said
+        assert f"{feature.p_value:.3f}" in said
 
 
 def test_actuals_that_come_later(home):
