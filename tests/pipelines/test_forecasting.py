@@ -15,8 +15,9 @@ import tensorflow as tf
 import serving
 from pipelines.exported import Exported
 from pipelines.progress import Progress
+from pipelines.series.section import SeriesSection
 from pipelines.task import task_named
-from tests.conftest import unroll
+from tests.conftest import ROOT, unroll
 from tests.serving_fixtures import SERVE, Server, start_server
 
 L, H = 48, 12
@@ -247,6 +248,10 @@ def test_predict_sends_a_file_of_recent_steps(forecaster, tmp_path, server):
     assert "give it one file of their recent steps, with the columns time, house, load" in done.stderr
 
 
+def test_serve_says_how_to_ask_a_forecaster(server):
+    assert f"  unroll predict loads --input FILE --server {server.address}\n" in server.output
+
+
 def test_predict_says_what_is_wrong_with_its_input_in_its_own_options(tmp_path, server):
     (tmp_path / "folder").mkdir()
     recent = loads(60)
@@ -294,7 +299,10 @@ def test_clients_may_send_a_history_and_nothing_else(forecaster, exported, serve
     with serving.Client(server.address, model="loads") as client:
         answer = client.predict({"history": history})
         described = json.loads(client.predict({}, "describe")["json"].item())
+        nothing = client.predict({"history": np.zeros([1, 0, 2], np.float32)})
     np.testing.assert_allclose(answer["forecast"], exported.predict(inputs(history))["forecast"], rtol=1e-5)
+    assert np.isnan(nothing["forecast"]).all(), "as documented"
+    assert nothing["forecast"].shape == (1, H, 1)
     assert described["lookback"] == L
     assert described["targets"] == ["load"]
 
@@ -331,6 +339,11 @@ def test_a_few_missing_values_are_not_said_to_be_none(tmp_path):
     said = kind(config, tmp_path / "prepared").summary()
     assert "3,000 rows: 1 series, 1 target (load), every 1h" in said
     assert "Values missing: less than 0.1% of a column." in said
+
+
+def test_every_key_of_the_data_is_documented():
+    page = (ROOT / "docs" / "forecasting.md").read_text()
+    assert [key for key in SeriesSection.model_fields if f"| `data.{key}` |" not in page] == []
 
 
 def test_the_sample_that_stands_in_for_data_is_named(tmp_path):
