@@ -22,7 +22,7 @@ def print_report(report: Report, console: Console) -> None:
     if comparison.features:
         longest = max(len(feature.name) for feature in comparison.features)
         name = Column("feature", width=min(longest, _LONGEST_NAME), overflow="fold")
-        table = Table(name, "reference", "window", Column("p", no_wrap=True), "")
+        table = Table(name, "reference", "window", Column("p", no_wrap=True), Column("", no_wrap=True))
         for feature in comparison.features:
             table.add_row(
                 escape(feature.name),
