@@ -8,7 +8,7 @@ import numpy as np
 from pipelines.series.grid import SeriesGrid
 
 _SMALLEST = 1e-6  # of the level: a spread below is float32's rounding
-_WORTHWHILE = 0.001  # of the spread: a longer season that is better by less is only a multiple of a shorter
+_WORTHWHILE = 0.05  # of the error: a longer season that is better by less is only a multiple of a shorter
 _LISTED = 10
 
 
@@ -64,6 +64,8 @@ def series_scales(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray, season: 
 def choose_season(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> int:
     """The frequency's season with the lowest seasonal naive error in units of the series' spreads.
 
+    Of seasons whose errors hardly differ it is the shorter.
+
     Args:
         grid: the series.
         begin: of each series' training rows in `grid.values`.
@@ -90,7 +92,7 @@ def choose_season(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> int:
             varies = spread > _SMALLEST * np.abs(middle)
             total += float((np.nansum(ahead, axis=0) / np.where(varies, spread, 1.0))[varies].sum())
             count += float(seen.sum(axis=0)[varies].sum())
-        if count and total / count < lowest - _WORTHWHILE:
+        if count and total / count < lowest * (1 - _WORTHWHILE) - _SMALLEST:
             best, lowest = season, total / count
     return best
 

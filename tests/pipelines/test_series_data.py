@@ -152,6 +152,15 @@ def test_the_season_is_the_one_that_fits(tmp_path, period, season):
     assert prepared(tmp_path, table).season == season
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 10])
+@pytest.mark.parametrize("noise", [0.1, 0.5, 1.0])
+def test_of_seasons_that_fit_alike_it_is_the_shortest(tmp_path, count, noise):
+    rng = np.random.default_rng(count)
+    table = hourly(1000, [f"s{number}" for number in range(count)]).drop(columns="y")
+    table["x"] = np.tile(np.sin(2 * np.pi * np.arange(1000) / 24), count) + noise * rng.normal(size=1000 * count)
+    assert prepared(tmp_path, table, series="id").season == 24
+
+
 def test_a_short_series_has_no_season(tmp_path):
     assert prepared(tmp_path, hourly(40).drop(columns="id")).season == 1
 
