@@ -5,15 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from errors import UserError
 from pipelines.inputs import Answer
+from pipelines.tables import FigureTable, rounded
 from serving.client import Client
 
 _REQUEST_ROWS = 64
 _REQUEST_BYTES = 4 << 20
+_SHOWN = 40  # characters of a text on the terminal; --json has them all
 
 
 def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
@@ -103,16 +102,16 @@ def _text_input(client: Client) -> str:
     return next(iter(default.inputs))
 
 
-def _table(title: str, rows: list[dict[str, Any]]) -> Table:
-    table = Table(title=title)
-    for column in rows[0]:
-        table.add_column(column, overflow="ellipsis", no_wrap=column == next(iter(rows[0])))
+def _table(title: str, rows: list[dict[str, Any]]) -> FigureTable:
+    cells = []
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
-    return table
+        text, *outputs = row.values()
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+        cells.append([shown, *map(_cell, outputs)])
+    return FigureTable(title, list(rows[0]), cells)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    return ", ".join(map(_cell, value)) if isinstance(value, list) else str(value)
+def _cell(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return ", ".join(rounded(one) if isinstance(one, float) else str(_cell(one)) for one in value)

@@ -68,3 +68,12 @@ def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_asked(tm
     }.items():
         done = unroll("predict", "sample", "--input", "good", "--server", "127.0.0.1:1", "--plot", plot, check=2)
         assert done.stderr.startswith(f"error: --plot {plot}: {words}")
+
+
+def test_an_answer_is_shown_beside_a_text_that_is_too_long(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = unroll("predict", "sample", "--input", "good", "--input", "long " * 60, "--server", server.address)
+    assert "positive" in done.stdout
+    assert "unknown" in done.stdout
+    assert "300.0, -300.0" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
