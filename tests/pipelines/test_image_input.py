@@ -170,9 +170,10 @@ def test_what_cannot_be_sent_is_refused(server: Server, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("namers")
 @pytest.mark.parametrize(("model", "titles"), [("namer", ["", "a", "$red$ 日本"]), ("blind", [""])])
 def test_the_first_pictures_are_drawn(server: Server, folder: Path, model: str, titles: list[str]) -> None:
-    answer = asked(server, folder, model=model)
-    assert answer.figure
-    panels = [axes for axes in answer.figure().axes if axes.get_visible()]
+    with Client(server.address, model=model) as client:
+        answer = ask(client, [str(folder)])
+        assert answer.figure
+        panels = [axes for axes in answer.figure().axes if axes.get_visible()]
     assert [axes.get_title() for axes in panels[: len(titles)]] == titles
     assert len(panels) == 4 * len(titles)
     assert panels[len(titles)].images[0].get_array()[0, 0].tolist() == [0, 250, 0]
