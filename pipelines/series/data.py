@@ -231,6 +231,8 @@ def _split(section: SeriesSection, grid: SeriesGrid) -> SeriesData:
     static, _ = _static(grid, categories)
     facts = {**_facts(grid, season, bounds), "categories": categories, "scaling": scales.facts}
     facts["covariates"] = standardise(grid, *train)
+    tested, tested_end = _steps(grid, bounds["test"])
+    facts["seasonless_series"] = int(((tested < tested_end) & (tested - grid.offsets[:-1] < season)).sum())
     facts["series"] = {}
     if len(grid.ids) <= _NAMED_SERIES:
         for row, name in enumerate(grid.ids):

@@ -16,6 +16,11 @@ def summary(facts: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) 
     lines = [_size(facts), f"Windows: {parts}.", *_mended(facts)]
     if short:
         lines.append(f"{short:,} series too short for a training window.")
+    if facts.get("seasonless_series"):
+        lines.append(
+            f"{facts['seasonless_series']:,} series with less than a season of {facts['season']} steps before the test "
+            "part: their seasonal naive forecast is the last value where no season back is known."
+        )
     scaling = facts["scaling"]
     for kind, words in {
         "constant": "constant in training",

@@ -15,6 +15,7 @@ from pipelines.series.columns import Roles
 from pipelines.series.data import SeriesData, newest, prepare, read_further
 from pipelines.series.grid import to_grid
 from pipelines.series.section import SeriesSection
+from pipelines.series.summary import summary
 from pipelines.series.table import SeriesTable
 from pipelines.series.time_grid import Frequency
 from pipelines.series.window_index import check_windows
@@ -159,6 +160,16 @@ def test_of_seasons_that_fit_alike_it_is_the_shortest(tmp_path, count, noise):
     table = hourly(1000, [f"s{number}" for number in range(count)]).drop(columns="y")
     table["x"] = np.tile(np.sin(2 * np.pi * np.arange(1000) / 24), count) + noise * rng.normal(size=1000 * count)
     assert prepared(tmp_path, table, series="id").season == 24
+
+
+def test_series_too_short_for_a_seasonal_forecast_are_said(tmp_path):
+    table = pd.concat([hourly(400, ["long"]), hourly(150, ["short"], start="2024-01-11")])
+    data = prepared(tmp_path, table, series="id", season=168, split_rows=[300, 50, 50])
+    windows = check_windows(data, lookback=8, horizon=2)
+    assert "1 series with less than a season of 168 steps before the test part" in summary(data.facts, windows)
+    (tmp_path / "hourly").mkdir()
+    data = prepared(tmp_path / "hourly", table, series="id", season=24, split_rows=[300, 50, 50])
+    assert "less than a season" not in summary(data.facts, windows)
 
 
 def test_a_short_series_has_no_season(tmp_path):
