@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from errors import UserError
@@ -151,7 +151,8 @@ def _prediction(file: Path, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _table(title: str, predictions: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("image", "caption", "log-probability", "alternatives", title=Text(title))
+    headings = ("image", "caption", "log-probability", "alternatives")
+    table = Table(*(Column(heading, overflow="fold") for heading in headings), title=Text(title))
     for prediction in predictions:
         others = [f"{other['caption']} ({other['log_probability']:.2f})" for other in prediction["alternatives"]]
         cells = (prediction["image"], prediction["caption"], f"{prediction['log_probability']:.2f}", "\n".join(others))

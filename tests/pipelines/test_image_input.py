@@ -141,6 +141,9 @@ def test_files_and_globs_are_answered_with_their_alternatives(server: Server, fo
     assert "blue" in text
     assert "-0.75" in text
     assert "$red$ 日本 (-1.00)" in text
+    narrow = Console(record=True, width=60, file=io.StringIO())
+    narrow.print(answer.table)
+    assert "…" not in narrow.export_text(), "a path is folded"
 
 
 @pytest.mark.usefixtures("namers")
