@@ -33,13 +33,15 @@ def main() -> None:
     parser.add_argument("--saved_model", type=Path, required=True)
     parser.add_argument("--pictures", type=Path, required=True, help="folder of JPEG and PNG files, or Parquet")
     parser.add_argument("--column", default="image", help="of the Parquet file's pictures")
+    parser.add_argument("--intra_op", type=int, default=1, help="the server's --tensorflow_intra_op_parallelism")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     pictures = _pictures(arguments.pictures, arguments.column)
     with tempfile.TemporaryDirectory() as home:
         shutil.copytree(arguments.saved_model, Path(home) / "store" / "captioner" / "1")
-        server = start_server(*SERVE, "--home", home, "--request_log_sampling", "0")
+        threads = ("--tensorflow_intra_op_parallelism", str(arguments.intra_op))
+        server = start_server(*SERVE, "--home", home, "--request_log_sampling", "0", *threads)
         try:
             with Client(server.address, model="captioner", timeout=120) as client:
                 rows = _measure(client, pictures, arguments.rounds)
