@@ -32,6 +32,7 @@ _MISSING = [
     "none",
 ]
 _BAD_NUMBER = r"CSV column #(\d+): Row #(\d+): CSV conversion error.*invalid value '(.*)'"
+_NUMBER = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)$"
 _BATCH_ROWS = 1 << 16
 _REMEDY = (
     "Name the right one, as in --set data.time=COLUMN; data.series, data.targets, data.past_covariates, "
@@ -47,7 +48,7 @@ class Roles:
         targets: what is forecast; of a wide table whose columns are series, those columns.
         past_covariates: known up to now.
         future_covariates: known for the horizon, too.
-        ignored: columns that are no numbers and have no role.
+        ignored: columns without a role; of those that are no numbers with the first cell that is none.
     """
 
     targets: list[str]
@@ -76,12 +77,15 @@ def find_roles(section: SeriesSection, file: Path) -> Roles:
     rest = [name for name in schema.names if name not in {*other, *covariates}]
     numeric = [name for name, kind in zip(schema.names, schema.types, strict=True) if name in rest and _numeric(kind)]
     targets = section.targets or numeric
-    if not targets:
-        raise UserError(
-            f"{file}: no column of numbers is left to forecast. It has: {_listed(schema.names)}. Name the targets with "
-            "--set data.targets=COLUMN"
-        )
     ignored = [name for name in rest if name not in targets]
+    if not section.targets:
+        ignored = [_with_first_text(section, file, name) for name in ignored]
+    if not targets:
+        no_numbers = f"No numbers: {', '.join(ignored[:20])}. " if ignored else ""
+        raise UserError(
+            f"{file}: no column of numbers is left to forecast. It has: {_listed(schema.names)}. {no_numbers}Mend "
+            "them, or name the targets with --set data.targets=COLUMN"
+        )
     _require(targets, schema.names, file)
     return Roles(targets, section.past_covariates, section.future_covariates, ignored)
 
@@ -115,6 +119,34 @@ def _schema(section: SeriesSection, file: Path) -> pa.Schema:
     options = pa.csv.ConvertOptions(null_values=_MISSING)
     with open_csv(file, options, delimiter=section.delimiter, encoding=section.encoding) as reader:
         return reader.schema
+
+
+def _with_first_text(section: SeriesSection, file: Path, column: str) -> str:
+    """The column's name, and where its first cell is that is no number."""
+    row = 1 if file_format(file) == "parquet" else 2
+    for batch in _cells(section, file, column):
+        cells = pc.fill_null(pc.utf8_trim_whitespace(batch), "")
+        texts = pc.invert(pc.or_(pc.is_in(cells, pa.array(_MISSING)), pc.match_substring_regex(cells, _NUMBER)))
+        first = pc.index(texts, True).as_py()
+        if first >= 0:
+            return f"{column} (row {row + first}: {cells[first].as_py()[:40]!r})"
+        row += len(cells)
+    return column
+
+
+def _cells(section: SeriesSection, file: Path, column: str) -> Iterator[pa.Array]:
+    """Batches of a column as text; none of one that cannot be text."""
+    if file_format(file) == "parquet":
+        with open_parquet(file) as parquet:
+            kind = parquet.schema_arrow.field(column).type
+            if not pa.types.is_nested(kind) and not pa.types.is_binary(kind):
+                for batch in parquet.iter_batches(_BATCH_ROWS, columns=[column]):
+                    yield batch.column(0).cast(pa.string(), safe=False)
+        return
+    options = pa.csv.ConvertOptions(column_types={column: pa.string()}, include_columns=[column])
+    with open_csv(file, options, delimiter=section.delimiter, encoding=section.encoding) as reader:
+        for batch in reader:
+            yield batch.column(0)
 
 
 def read_batches(

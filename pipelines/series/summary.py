@@ -75,7 +75,7 @@ def _mended(facts: Mapping[str, Any]) -> list[str]:
     if offsets := facts.get("utc_offsets"):
         lines.append(f"UTC offset{'s' * (len(offsets) > 1)} {', '.join(offsets)}: all times converted to UTC.")
     if facts.get("ignored_columns"):
-        lines.append(f"Columns that are no numbers, left out: {', '.join(facts['ignored_columns'])}.")
+        lines.append(f"Columns left out, as no numbers or without a role: {', '.join(facts['ignored_columns'])}.")
     if missing:
         share = f"up to {missing:.1%}" if missing >= 0.0005 else "less than 0.1%"
         lines.append(f"Values missing: {share} of a column.")

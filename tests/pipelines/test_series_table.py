@@ -149,9 +149,15 @@ def test_static_categories_belong_to_the_series(tmp_path):
 
 
 def test_columns_of_text_are_ignored_and_named(tmp_path):
-    table = read(csv(tmp_path, WIDE.assign(note="fine")))
+    late = ["1", "", " 2.5e-3", "-inf", "n/k", "6"]
+    table = read(csv(tmp_path, WIDE.assign(note="fine", late=late, day=HOURS.strftime("%Y-%m-%d"))))
     assert table.roles.targets == ["a", "b"]
-    assert table.facts["ignored_columns"] == ["note"]
+    said = ["note (row 2: 'fine')", "late (row 6: 'n/k')", "day (row 2: '2024-03-30')"]
+    assert table.facts["ignored_columns"] == said
+    file = tmp_path / "data.parquet"
+    WIDE.assign(late=late, lists=[[1]] * 6).to_parquet(file, index=False)
+    assert read(file).facts["ignored_columns"] == ["late (row 5: 'n/k')", "lists"]
+    assert read(file, targets="a").facts["ignored_columns"] == ["b", "late", "lists"], "left out on purpose"
 
 
 def text(*lines):
@@ -170,6 +176,7 @@ def text(*lines):
         (text("2024-01-01,s,1,2"), {"time": "date"}, ["no column 'date'", "'time', 'id', 'x', 'y'", "data.time"]),
         (text("2024-01-01,s,1,2"), {"past_covariates": "z"}, ["no column 'z'", "data.past_covariates"]),
         (text("2024-01-01,s,1,2"), {"past_covariates": ["x", "y"]}, ["no column of numbers is left", "data.targets"]),
+        ("time,x\n2024-01-01,1\n2024-01-02,n/k\n", {}, ["no column of numbers is left", "x (row 3: 'n/k')"]),
         (text("2024-01-01,s,1,2"), {"encoding": "klingon"}, ["data.encoding"]),
         (text(",s,1,2", ",s,1,2"), {}, ["none of 2 rows has a time in column 'time'"]),
         (text(), {}, ["holds no rows, only a header"]),
