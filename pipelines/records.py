@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ SUFFIXES = {
     ".pq": "parquet",
 }
 _BLOCK_BYTES = 2 << 20  # a CSV record must fit in a block
+_HEADER_BYTES = 1 << 16
+_DELIMITERS = (";", "\t", "|", ",")
 _BATCH_ROWS = 256
 _LARGE_ROWS = 64  # of a batch with cells as stored, such as pictures
 
@@ -150,8 +152,12 @@ def open_csv(
     if file.stat().st_size == 0:
         raise UserError(f"{file}: is empty. It needs a header line and records")
     with file.open("rb") as stream:
-        if stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and encoding == "utf-8":
-            raise _undecodable(file, encoding, "utf-16")
+        magic = stream.read(4)
+    if magic == b"PAR1":
+        raise UserError(f"{file}: is a Parquet file. Rename it to {file.with_suffix('.parquet').name}")
+    if magic[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and encoding == "utf-8":
+        raise _undecodable(file, encoding, "utf-16")
+    _check_delimiter(file, delimiter, encoding)
     parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=encoding, use_threads=False)
     try:
@@ -168,6 +174,17 @@ def open_csv(
         raise UserError(f"{file}: cannot be read as CSV with delimiter {delimiter!r} ({reason})") from None
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
+
+
+def _check_delimiter(file: Path, delimiter: str, encoding: str) -> None:
+    """Refuses a header that another delimiter divides: its columns would be taken for one."""
+    with suppress(OSError, EOFError, UnicodeError):  # told when the file is read
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            header = stream.read(_HEADER_BYTES).decode(encoding, "ignore").partition("\n")[0]
+        others = [one for one in _DELIMITERS if one in header]
+        if others and delimiter not in header:
+            remedy = """'data.delimiter="\\t"'""" if others[0] == "\t" else f"data.delimiter='{others[0]}'"
+            raise UserError(f"{file}: the header has no {delimiter!r} but {others[0]!r}. Name it: --set {remedy}")
 
 
 @contextmanager

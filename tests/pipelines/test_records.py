@@ -111,6 +111,13 @@ def truncated(folder):
         (lambda d: _file(d, "a.csv", b"text,label\n\xc4pfel,1\n"), "is not utf-8 text. Name its encoding"),
         (lambda d: _file(d, "a.csv", "text,label\nx,1\n".encode("utf-16")), "is not utf-8 text"),
         (lambda d: _file(d, "a.csv", b"text,label\na,b,c\n"), "cannot be read as CSV with delimiter ','"),
+        (
+            lambda d: _file(d, "a.csv", b"text;label\n1,5;2\n1;2\n"),
+            "the header has no ',' but ';'. Name it: --set data.delimiter=';'",
+        ),
+        (lambda d: _file(d, "a.csv.gz", gzip.compress(b"text;label\n1;2\n")), "--set data.delimiter=';'"),
+        (lambda d: _file(d, "a.csv", b"text\tlabel\n1\t2\n"), """--set 'data.delimiter="\\t"'"""),
+        (lambda d: write(d, "parquet").rename(d / "a.csv"), "is a Parquet file. Rename it to a.parquet"),
         (lambda d: _file(d, "a.jsonl", b'{"text": "a", "label": 1}\n{"text"\n'), "line 2: is not JSON"),
         (lambda d: _file(d, "a.jsonl", b"[1]\n"), "line 1: must be a JSON object"),
         (lambda d: _file(d, "a.jsonl", b'{"text": "\xc4"}\n'), "is not utf-8 text"),
