@@ -129,7 +129,11 @@ def _explain(schema: type[BaseModel], error: ValidationError) -> str:
         siblings = [key for key in known if key.rpartition(".")[0] == path.rpartition(".")[0]] or known
         hint = f"Did you mean {close[0]}?" if close else f"Known keys: {', '.join(siblings)}"
         return f"configuration key {path}: unknown. {hint}"
-    return f"configuration key {path}: {first['msg']}. Received: {first['input']!r}"
+    own = first["type"] == "value_error"
+    reason = first["ctx"]["error"] if own else first["msg"]
+    # of keys that contradict each other the whole section would be shown
+    received = "" if own and isinstance(first["input"], dict) else f". Received: {first['input']!r}"
+    return f"configuration key {path}: {reason}{received}"
 
 
 def _keys(schema: type[BaseModel], prefix: str = "") -> list[str]:

@@ -223,3 +223,5 @@ def test_sections_that_contradict_themselves_are_explained(override, words):
         load_config(Config, overrides=override)
     assert words.lower() in str(caught.value).lower()
     assert "configuration key data" in str(caught.value)
+    assert "Value error" not in str(caught.value)
+    assert "{" not in str(caught.value), "a whole section is not what was received"
