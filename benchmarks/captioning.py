@@ -57,7 +57,8 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(rows))
         return
-    table = Table("picture comes in by", "cell", "epochs", "seconds", *_METRICS)
+    headings = [metric.replace("_", " ") for metric in _METRICS]
+    table = Table("picture comes in by", "cell", "epochs", "seconds", *headings)
     for row in rows:
         scores = [f"{row[metric]:.3g}" for metric in _METRICS]
         table.add_row(row["conditioning"], row["cell"], str(row["epochs"]), f"{row['seconds']:.0f}", *scores)
