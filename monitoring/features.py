@@ -14,6 +14,7 @@ import numpy as np
 from monitoring import tokens
 from monitoring.images import ImageFeature
 from monitoring.series import SeriesFeature
+from monitoring.sources import OfInput, OfOutput, scalars
 from monitoring.tokens import TokenSets
 
 MAX_COORDINATES = 64
@@ -26,7 +27,7 @@ Values = np.ndarray | TokenSets
 
 
 @dataclass(frozen=True)
-class TextFeature:
+class TextFeature(OfInput):
     """A text: its length, how much of it the vocabulary does not know, and which tokens it holds.
 
     Args:
@@ -41,14 +42,7 @@ class TextFeature:
     """
 
     kind: ClassVar[str] = "text"
-    input: str
     tokenizer: Mapping[str, Any]
-    outputs: ClassVar[tuple[str, ...]] = ()
-    optional_inputs: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
 
     def measure(
         self,
@@ -57,13 +51,13 @@ class TextFeature:
         vocabulary: Mapping[str, int],
     ) -> dict[str, Values]:
         """Values of the variables `<input>/length` (tokens), `<input>/oov` (share) and `<input>/tokens`."""
-        texts = _scalars(self.input, inputs).tolist()
+        texts = scalars(self.input, inputs).tolist()
         length, oov, held = tokens.measure(texts, self.tokenizer, vocabulary)
         return {f"{self.input}/length": length, f"{self.input}/oov": oov, f"{self.input}/tokens": held}
 
 
 @dataclass(frozen=True)
-class GeneratedTextFeature:
+class GeneratedTextFeature(OfOutput):
     """A text that the model answers: its length, and which words it holds.
 
     Words, not the model's own pieces: whatever a model writes with, its answers are read as words.
@@ -77,10 +71,7 @@ class GeneratedTextFeature:
     """
 
     kind: ClassVar[str] = "generated_text"
-    output: str
     words: tuple[str, ...]
-    inputs: ClassVar[tuple[str, ...]] = ()
-    optional_inputs: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def fit(cls, output: str, texts: Iterable[str | bytes]) -> "GeneratedTextFeature":
@@ -88,10 +79,6 @@ class GeneratedTextFeature:
         counts = Counter(word for words in tokens.split(texts, WORDS) for word in set(words))
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         return cls(output, tuple(ranked[:MAX_WORDS]))
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return (self.output,)
 
     @property
     def vocabulary(self) -> dict[str, int]:
@@ -105,13 +92,13 @@ class GeneratedTextFeature:
         vocabulary: Mapping[str, int],
     ) -> dict[str, Values]:
         """Values of the variables `<output>/length` (words) and `<output>/tokens`."""
-        texts = _scalars(self.output, outputs).tolist()
+        texts = scalars(self.output, outputs).tolist()
         length, _, held = tokens.measure(texts, WORDS, self.vocabulary)
         return {f"{self.output}/length": length, f"{self.output}/tokens": held}
 
 
 @dataclass(frozen=True)
-class NumericFeature:
+class NumericFeature(OfOutput):
     """A number that the model answers for each record, such as a score.
 
     Args:
@@ -119,13 +106,6 @@ class NumericFeature:
     """
 
     kind: ClassVar[str] = "numeric"
-    output: str
-    inputs: ClassVar[tuple[str, ...]] = ()
-    optional_inputs: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return (self.output,)
 
     def measure(
         self,
@@ -133,11 +113,11 @@ class NumericFeature:
         outputs: Mapping[str, np.ndarray],
         vocabulary: Mapping[str, int],
     ) -> dict[str, Values]:
-        return {self.output: _scalars(self.output, outputs).astype(np.float32)}
+        return {self.output: scalars(self.output, outputs).astype(np.float32)}
 
 
 @dataclass(frozen=True)
-class CategoricalFeature:
+class CategoricalFeature(OfOutput):
     """A name that the model answers for each record, such as a label.
 
     Args:
@@ -145,13 +125,6 @@ class CategoricalFeature:
     """
 
     kind: ClassVar[str] = "categorical"
-    output: str
-    inputs: ClassVar[tuple[str, ...]] = ()
-    optional_inputs: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return (self.output,)
 
     def measure(
         self,
@@ -159,13 +132,13 @@ class CategoricalFeature:
         outputs: Mapping[str, np.ndarray],
         vocabulary: Mapping[str, int],
     ) -> dict[str, Values]:
-        values = _scalars(self.output, outputs).tolist()
+        values = scalars(self.output, outputs).tolist()
         names = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
         return {self.output: np.array(names, dtype=str)}
 
 
 @dataclass(frozen=True)
-class VectorFeature:
+class VectorFeature(OfOutput):
     """A vector that the model answers for each record, such as coordinates on principal components.
 
     Each coordinate is a variable of its own, so few that each mean something do better than many.
@@ -178,13 +151,6 @@ class VectorFeature:
     """
 
     kind: ClassVar[str] = "vector"
-    output: str
-    inputs: ClassVar[tuple[str, ...]] = ()
-    optional_inputs: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return (self.output,)
 
     def measure(
         self,
@@ -233,11 +199,3 @@ def from_json(data: Mapping[str, Any]) -> Feature:
     """
     arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
     return _KINDS[arguments.pop("kind")](**arguments)
-
-
-def _scalars(name: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The tensor `(n,)` or `(n, 1)` as `(n,)`."""
-    tensor = np.asarray(tensors[name])
-    if tensor.ndim == 0 or tensor.size != tensor.shape[0]:
-        raise ValueError(f"A feature takes one value a record. Received: {name} of shape {tensor.shape}")
-    return tensor.reshape(-1)

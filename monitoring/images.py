@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from monitoring.sources import OfInput, scalars
+
 SIDE = 64
 """Pixels of the longer side at which colours are measured; a JPEG is not decoded much finer."""
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
@@ -15,7 +17,7 @@ _NAMES = ("megapixels", "aspect", "bytes_per_pixel", "brightness", "contrast", "
 
 
 @dataclass(frozen=True)
-class ImageFeature:
+class ImageFeature(OfInput):
     """An encoded picture: its size, how strongly it is compressed, its light and its colours.
 
     Args:
@@ -27,14 +29,7 @@ class ImageFeature:
     """
 
     kind: ClassVar[str] = "image"
-    input: str
     most_pixels: int = 1 << 25
-    outputs: ClassVar[tuple[str, ...]] = ()
-    optional_inputs: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (self.input,)
 
     def measure(
         self,
@@ -51,10 +46,7 @@ class ImageFeature:
         Raises:
             ValueError: more than one value a record.
         """
-        tensor = np.asarray(inputs[self.input])
-        if tensor.ndim == 0 or tensor.size != tensor.shape[0]:
-            raise ValueError(f"A picture is one string a record. Received: {self.input} of shape {tensor.shape}")
-        values = measure(tensor.reshape(-1).tolist(), self.most_pixels)
+        values = measure(scalars(self.input, inputs).tolist(), self.most_pixels)
         return {f"{self.input}/{name}": values[:, column] for column, name in enumerate(_NAMES)}
 
 
