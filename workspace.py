@@ -1,6 +1,7 @@
 """Where everything that a command writes is kept."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,3 +44,22 @@ class Workspace:
     def cache(self) -> Path:
         """Tokenised shards and checkpoints of unfinished runs; safe to delete."""
         return self.home / "cache"
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Writes a file that readers see whole or not at all, also after a power cut; nothing is left of a failed try.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(file)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink()
+        raise

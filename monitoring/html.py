@@ -1,9 +1,7 @@
 """The drift report as one HTML file that needs nothing from anywhere."""
 
 import io
-import os
 import warnings
-from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from errors import UserError
 from monitoring import drift
 from monitoring.report import Report
 from monitoring.terminal import describe, notes
+from workspace import write_atomically
 
 REFERENCE, WINDOW = "#8a8f98", "#2563eb"
 _STYLE = """
@@ -96,15 +95,8 @@ def write(path: Path, page: str) -> None:
     Raises:
         UserError: where the path cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        write_atomically(path, page.encode())
     except OSError as error:
-        with suppress(OSError):
-            aside.unlink()
         raise UserError(f"--html: {path} cannot be written ({error.strerror}). Name another file.") from None

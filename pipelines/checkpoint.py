@@ -2,24 +2,15 @@
 
 import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from workspace import write_atomically
+
 Groups = dict[str, list[np.ndarray]]
-
-
-def write_atomically(file: Path, content: bytes) -> None:
-    """Writes a file that readers see whole or not at all, also after a power cut."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    with aside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)
 
 
 def save_checkpoint(file: Path, state: Mapping[str, Any], groups: Mapping[str, Sequence[np.ndarray]]) -> None:

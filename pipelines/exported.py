@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from errors import UserError
-from pipelines.checkpoint import write_atomically
 from pipelines.tracking import git_revision
 from serving.session_engine import LoadError, SessionEngine
+from workspace import write_atomically
 
 _FORMAT = 1
 _FILE = "unroll.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import UserError
-from pipelines.checkpoint import write_atomically
+from workspace import write_atomically
 
 
 @dataclass(frozen=True)
