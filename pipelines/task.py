@@ -12,6 +12,7 @@ import numpy as np
 
 from errors import UserError
 from pipelines.config import TaskConfig
+from pipelines.records import find_files
 
 if TYPE_CHECKING:
     import keras
@@ -87,13 +88,13 @@ class Task(abc.ABC):
         self.directory = directory
 
     @classmethod
-    @abc.abstractmethod
     def files(cls, config: Any, data: str) -> list[Path]:
-        """The data files that `data` names, whose content is the data set's digest.
+        """The data files that `data` names, whose content is the data set's digest; of tables unless overridden.
 
         Raises:
             UserError: there are none.
         """
+        return find_files(data)
 
     @classmethod
     @abc.abstractmethod

@@ -26,7 +26,6 @@ from pipelines.forecast.reference import ReferenceWindows
 from pipelines.forecast.ridge import MAX_WINDOWS, fit_ridge
 from pipelines.forecast.signatures import forecast_signatures
 from pipelines.progress import Progress
-from pipelines.records import find_files
 from pipelines.series import data as series_data
 from pipelines.series.data import SeriesData
 from pipelines.series.section import SeriesSection
@@ -93,10 +92,6 @@ class Forecasting(Task):
     Config = ForecastConfig
     monitor = "loss"
     config: ForecastConfig
-
-    @classmethod
-    def files(cls, config: ForecastConfig, data: str) -> list[Path]:
-        return find_files(data)
 
     @classmethod
     def preparation(cls, config: ForecastConfig) -> dict[str, Any]:

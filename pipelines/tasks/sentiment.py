@@ -22,7 +22,6 @@ from pipelines.calibration import fit_temperatures
 from pipelines.config import Section, TaskConfig, TrainSection
 from pipelines.metrics import classification_metrics, metric_name
 from pipelines.progress import Progress
-from pipelines.records import find_files
 from pipelines.splits import RecordIndex
 from pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
 from pipelines.text import labelled_text
@@ -80,10 +79,6 @@ class Sentiment(Task):
     Config = SentimentConfig
     monitor = "log_loss"
     config: SentimentConfig
-
-    @classmethod
-    def files(cls, config: SentimentConfig, data: str) -> list[Path]:
-        return find_files(data)
 
     @classmethod
     def preparation(cls, config: SentimentConfig) -> dict[str, Any]:
