@@ -1,12 +1,11 @@
 """tensorflow.serving.ModelService: GetModelStatus."""
 
-from typing import Any
-
 import grpc
 from google.protobuf.message import DecodeError
 
 from serving import protos
-from serving.prediction_service import REQUEST_ID, request_id_of
+from serving.call import Call, Method
+from serving.status import StatusError, invalid
 from serving.versions import Versions
 
 SERVICE = "tensorflow.serving.ModelService"
@@ -22,29 +21,27 @@ class ModelService:
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """What a gRPC server registers."""
-        return grpc.method_handlers_generic_handler(
-            SERVICE, {"GetModelStatus": grpc.unary_unary_rpc_method_handler(self._get_model_status)}
-        )
+    def methods(self) -> dict[str, Method]:
+        """What answers each path."""
+        return {f"/{SERVICE}/GetModelStatus": self._get_model_status}
 
-    async def _get_model_status(self, message: bytes, context: Any) -> bytes:
-        await context.send_initial_metadata(((REQUEST_ID, request_id_of(context)),))
+    async def _get_model_status(self, message: bytes, call: Call) -> bytes:
         try:
             request = protos.GetModelStatusRequest.FromString(message)
         except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request is not a GetModelStatusRequest message")
+            raise invalid("The request is not a GetModelStatusRequest message") from None
         if not request.HasField("model_spec"):
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+            raise invalid("Missing ModelSpec")
         spec = request.model_spec
+        call.model = spec.name
         states = self._versions.states(spec.name)
         if spec.HasField("version"):
             version = spec.version.value
             if version not in states:
-                await context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}")
+                raise StatusError(grpc.StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}")
             states = {version: states[version]}
         if not states:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+            raise StatusError(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
         response = protos.GetModelStatusResponse()
         for version, state in states.items():
             status = response.model_version_status.add()

@@ -1,12 +1,8 @@
 """tensorflow.serving.PredictionService: Predict, Classify, GetModelMetadata.
 
-Handlers take and give bytes: answers are written as wire format, and the request log keeps both as they
-were.
+Methods take and give bytes: answers are written as wire format, and the request log keeps both as they were.
 """
 
-import random
-import time
-from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -14,16 +10,14 @@ from google.protobuf.message import DecodeError
 
 from serving import protos, tensors, wire
 from serving.batching import Arrays
+from serving.call import Call, Method
 from serving.inputs import Feeds, classify_feeds, predict_feeds
-from serving.request_log import Entry, RequestLog
 from serving.session_engine import Signature
 from serving.status import StatusError, invalid
 from serving.versions import Servable, Versions
 
 SERVICE = "tensorflow.serving.PredictionService"
 DEFAULT_SIGNATURE = "serving_default"
-REQUEST_ID = "x-request-id"
-_LONGEST_ID = 128
 
 
 class PredictionService:
@@ -31,90 +25,50 @@ class PredictionService:
 
     Args:
         versions: who serves a request.
-        log: where answered requests go, or None.
     """
 
-    def __init__(self, versions: Versions, log: RequestLog | None) -> None:
+    def __init__(self, versions: Versions) -> None:
         self._versions = versions
-        self._log = log
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """What a gRPC server registers."""
-        methods = {
-            "Predict": self._predict,
-            "Classify": self._classify,
-            "GetModelMetadata": self._get_model_metadata,
+    def methods(self) -> dict[str, Method]:
+        """What answers each path."""
+        return {
+            f"/{SERVICE}/Predict": self._predict,
+            f"/{SERVICE}/Classify": self._classify,
+            f"/{SERVICE}/GetModelMetadata": self._get_model_metadata,
         }
-        return grpc.method_handlers_generic_handler(
-            SERVICE, {name: grpc.unary_unary_rpc_method_handler(method) for name, method in methods.items()}
-        )
 
-    async def _predict(self, message: bytes, context: Any) -> bytes:
-        def start() -> tuple[Servable, Signature, Feeds, Callable[[Arrays], bytes]]:
-            request = _parse(protos.PredictRequest, message)
-            servable = self._versions.find(request.model_spec)
-            name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-            signature = servable.signatures.get(name)
-            if signature is None:
-                raise StatusError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-            feeds = predict_feeds(signature, request.inputs)
-            outputs = _selected(signature, request.output_filter)
-            return servable, signature, feeds, lambda arrays: _predict_outputs(outputs, arrays)
+    async def _predict(self, message: bytes, call: Call) -> bytes:
+        request = _parse(protos.PredictRequest, message)
+        servable = self._find(request.model_spec, call)
+        signature = servable.signatures.get(call.signature)
+        if signature is None:
+            raise StatusError(
+                grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{call.signature}" not found.'
+            )
+        feeds = predict_feeds(signature, request.inputs)
+        outputs = _selected(signature, request.output_filter)
+        arrays = await self._run(servable, signature, feeds, message, call)
+        return _predict_outputs(outputs, arrays) + wire.block(2, servable.model_spec(signature))
 
-        return await self._run("Predict", message, context, start, spec_field=2)
+    async def _classify(self, message: bytes, call: Call) -> bytes:
+        request = _parse(protos.ClassificationRequest, message)
+        servable = self._find(request.model_spec, call)
+        signature = servable.signatures.get(call.signature)
+        if signature is None:
+            raise invalid(f"No signature was found with the name: {call.signature}")
+        feeds = classify_feeds(signature, request.input)
+        arrays = await self._run(servable, signature, feeds, message, call)
+        return _classifications(signature, arrays) + wire.block(2, servable.model_spec(signature))
 
-    async def _classify(self, message: bytes, context: Any) -> bytes:
-        def start() -> tuple[Servable, Signature, Feeds, Callable[[Arrays], bytes]]:
-            request = _parse(protos.ClassificationRequest, message)
-            servable = self._versions.find(request.model_spec)
-            name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-            signature = servable.signatures.get(name)
-            if signature is None:
-                raise invalid(f"No signature was found with the name: {name}")
-            feeds = classify_feeds(signature, request.input)
-            return servable, signature, feeds, lambda arrays: _classifications(signature, arrays)
-
-        return await self._run("Classify", message, context, start, spec_field=2)
-
-    async def _run(
-        self,
-        method: str,
-        message: bytes,
-        context: Any,
-        start: Callable[[], tuple[Servable, Signature, Feeds, Callable[[Arrays], bytes]]],
-        spec_field: int,
-    ) -> bytes:
-        time_ns = time.time_ns()
-        request_id = request_id_of(context)
-        try:
-            try:
-                servable, signature, feeds, finish = start()
-                future = servable.batcher.submit(signature, feeds, len(message))
-            finally:
-                # The engine works while this is on its way.
-                await context.send_initial_metadata(((REQUEST_ID, request_id),))
-            answer = finish(await future)
-        except StatusError as error:
-            await context.abort(error.code, error.message)
-        spec = servable.model_spec(signature)
-        response = answer + wire.block(spec_field, spec)
-        # what takes no input, such as a description, is not traffic to watch
-        if self._log and feeds and self._log.sampled(request_id):
-            self._log.add(Entry(time_ns, servable.name, servable.version, request_id, method, spec, message, response))
-        return response
-
-    async def _get_model_metadata(self, message: bytes, context: Any) -> bytes:
-        await context.send_initial_metadata(((REQUEST_ID, request_id_of(context)),))
-        try:
-            request = _parse(protos.GetModelMetadataRequest, message)
-            if not request.metadata_field:
-                raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
-            for name in request.metadata_field:
-                if name != "signature_def":
-                    raise invalid(f"Metadata field {name} is not supported")
-            servable = self._versions.find(request.model_spec)
-        except StatusError as error:
-            await context.abort(error.code, error.message)
+    async def _get_model_metadata(self, message: bytes, call: Call) -> bytes:
+        request = _parse(protos.GetModelMetadataRequest, message)
+        if not request.metadata_field:
+            raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        for name in request.metadata_field:
+            if name != "signature_def":
+                raise invalid(f"Metadata field {name} is not supported")
+        servable = self._find(request.model_spec, call)
         signatures = protos.SignatureDefMap()
         for name, definition in servable.signature_defs.items():
             signatures.signature_def[name].CopyFrom(definition)
@@ -124,13 +78,17 @@ class PredictionService:
         response.metadata["signature_def"].Pack(signatures)
         return response.SerializeToString()
 
+    def _find(self, spec: Any, call: Call) -> Servable:
+        call.model = spec.name
+        call.signature = spec.signature_name or DEFAULT_SIGNATURE
+        servable = self._versions.find(spec)
+        call.version = servable.version
+        return servable
 
-def request_id_of(context: Any) -> str:
-    """The caller's `x-request-id`, or a new one."""
-    for key, value in context.invocation_metadata():
-        if key == REQUEST_ID and 0 < len(value) <= _LONGEST_ID:
-            return value
-    return f"{random.getrandbits(128):032x}"
+    async def _run(self, servable: Servable, signature: Signature, feeds: Feeds, message: bytes, call: Call) -> Arrays:
+        arrays = await servable.batcher.submit(signature, feeds, len(message))
+        call.watched = bool(feeds)  # what takes no input, such as a description, is not traffic to watch
+        return arrays
 
 
 def _parse(message_class: Any, message: bytes) -> Any:

@@ -51,7 +51,7 @@ class Entry:
     version: int
     request_id: str
     method: str
-    model_spec: bytes
+    signature: str
     request: bytes
     response: bytes
 
@@ -182,6 +182,11 @@ class _File:
 
 
 def _prediction_log(entry: Entry) -> bytes:
-    metadata = wire.block(1, entry.model_spec) + wire.integer(4, entry.time_ns // 1_000_000_000)
+    spec = (
+        wire.block(1, entry.model.encode())
+        + wire.block(2, wire.integer(1, entry.version))
+        + wire.block(3, entry.signature.encode())
+    )
+    metadata = wire.block(1, spec) + wire.integer(4, entry.time_ns // 1_000_000_000)
     pair = wire.block(1, entry.request) + wire.block(2, entry.response)
     return wire.block(1, metadata) + wire.block(_METHOD_FIELDS[entry.method], pair)

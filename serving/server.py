@@ -14,8 +14,9 @@ from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 
 from errors import UserError
-from serving import model_service, prediction_service, protos
+from serving import grpc_door, model_service, prediction_service, protos
 from serving.batching import BatchingParameters
+from serving.front import Front
 from serving.health import Health
 from serving.request_log import RequestLog, RequestLogParameters
 from serving.store import Store
@@ -100,12 +101,15 @@ async def _serve(
     log = None
     if parameters.request_log:
         log = RequestLog(parameters.request_log, parameters.request_log_parameters)
-    server.add_generic_rpc_handlers(
-        (
-            prediction_service.PredictionService(versions, log).handler(),
-            model_service.ModelService(versions).handler(),
-        )
-    )
+    methods = {
+        **prediction_service.PredictionService(versions).methods(),
+        **model_service.ModelService(versions).methods(),
+    }
+    by_service = {
+        service: [path.rpartition("/")[2] for path in methods if path.startswith(f"/{service}/")]
+        for service in _SERVICES
+    }
+    server.add_generic_rpc_handlers(grpc_door.handlers(Front(methods, log), by_service.items()))
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = (*_SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server, pool=protos.POOL)

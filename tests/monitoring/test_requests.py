@@ -179,7 +179,7 @@ def test_what_the_server_writes(tmp_path, predict_log):
         log = predict_log({"text": [f"text {i}"]}, outputs(1)).predict_log
         writer.add(
             Entry(
-                START + i, "m", 4, f"id-{i}", "Predict", b"",
+                START + i, "m", 4, f"id-{i}", "Predict", "",
                 log.request.SerializeToString(), log.response.SerializeToString(),
             )
         )  # fmt: skip

@@ -11,8 +11,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving import protos, tensors
+from serving import grpc_door, protos, tensors
 from serving.batching import BatchingParameters
+from serving.front import Front
 from serving.prediction_service import PredictionService
 from serving.request_log import RequestLog, RequestLogParameters
 from serving.store import Store
@@ -42,7 +43,8 @@ async def answering(store: Store, batching: BatchingParameters, log: RequestLog 
     versions = Versions(store, batching, intra_op=1, inter_op=-1, on_serving=heard)
     await versions.poll()
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((PredictionService(versions, log).handler(),))
+    front = Front(PredictionService(versions).methods(), log)
+    server.add_generic_rpc_handlers(grpc_door.handlers(front, [("tensorflow.serving.PredictionService", ["Predict"])]))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -21,7 +21,7 @@ SIZE = 400  # bytes of a request
 def entry(number: int, model: str = "m", size: int = SIZE) -> Entry:
     request = protos.PredictRequest()
     request.inputs["text"].string_val.append(b"x" * size)
-    return Entry(number, model, 1, f"id-{number}", "Predict", b"", request.SerializeToString(), b"")
+    return Entry(number, model, 1, f"id-{number}", "Predict", "", request.SerializeToString(), b"")
 
 
 def written(root: Path) -> list[list[str]]:

@@ -1,0 +1,51 @@
+"""One request on its way through the server, whichever door it came in by."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+REQUEST_ID = "x-request-id"
+_LONGEST_ID = 128
+
+
+@dataclass(slots=True)
+class Call:
+    """What is known of a request besides its message.
+
+    Args:
+        path: `/package.Service/Method`, as gRPC names it; REST's requests carry the path of the gRPC method they are.
+        entrypoint: the door.
+        metadata: gRPC metadata or HTTP headers, names in lower case.
+        deadline: `loop.time()` at which the client gives up, or None.
+        request_id: the caller's `x-request-id`, or a new one.
+        model: name of the model that was asked for; filled in as soon as it is known.
+        version: of the model, once one is chosen.
+        signature: its name, once known.
+        watched: whether the request is traffic to log: answered from inputs that a client sent.
+    """
+
+    path: str
+    entrypoint: Literal["GRPC", "REST"] = "GRPC"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    deadline: float | None = None
+    request_id: str = ""
+    model: str = ""
+    version: int | None = None
+    signature: str = ""
+    watched: bool = False
+
+    def __post_init__(self) -> None:
+        sent = self.metadata.get(REQUEST_ID, "")
+        self.request_id = sent if 0 < len(sent) <= _LONGEST_ID else f"{random.getrandbits(128):032x}"
+
+    @property
+    def method(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+Method = Callable[[bytes, Call], Awaitable[bytes]]
+"""Answers one message with one; raises StatusError for a refusal."""
+
+Stream = Callable[[AsyncIterator[bytes], Call], AsyncIterator[bytes]]
+"""Answers a stream of messages with another."""
