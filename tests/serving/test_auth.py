@@ -1,0 +1,146 @@
+"""Tokens: who is let through, who is not, and what the file may look like."""
+
+import hashlib
+import timeit
+from pathlib import Path
+
+import grpc
+import pytest
+
+from errors import UserError
+from serving import model_spec, protos
+from serving.auth import Auth
+from serving.call import Call
+from serving.status import StatusError
+
+PREDICT = f"{model_spec.PREDICTION}Predict"
+APP, REPORT, HASHED = "app-0123456789abcdef", "report-0123456789abcdef", "hashed-0123456789abcdef"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return write(
+        tmp_path / "tokens",
+        f"# who may ask\napp:{APP}\n\nreport:{REPORT}:sentiment, load  # two models\n"
+        f"hashed:sha256={hashlib.sha256(HASHED.encode()).hexdigest()}\n",
+    )
+
+
+def write(file: Path, text: str) -> Path:
+    file.touch(0o600)
+    file.write_text(text)
+    return file
+
+
+def call(token: str | None, path: str = PREDICT, scheme: str = "Bearer") -> Call:
+    return Call(path, metadata={} if token is None else {"authorization": f"{scheme} {token}"})
+
+
+def asking(model: str, message_class=protos.PredictRequest) -> bytes:
+    request = message_class()
+    request.model_spec.name = model
+    return request.SerializeToString()
+
+
+def refusal(auth: Auth, call: Call, message: bytes = b"") -> grpc.StatusCode:
+    with pytest.raises(StatusError) as refused:
+        auth.check(call, message)
+    assert not any(token in refused.value.message for token in (APP, REPORT, HASHED))
+    return refused.value.code
+
+
+def test_only_a_known_token_passes(file):
+    auth = Auth(file)
+    auth.check(call(APP), asking("anything"))
+    auth.check(call(APP, scheme="bearer"), asking("anything"))
+    auth.check(call(HASHED), asking("anything"))
+    for unknown in (None, "", APP[:-1], APP + "0", "report", f"sha256={hashlib.sha256(HASHED.encode()).hexdigest()}"):
+        assert refusal(auth, call(unknown)) is grpc.StatusCode.UNAUTHENTICATED
+    assert refusal(auth, call(APP, scheme="Basic")) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_health_and_reflection_need_no_token(file):
+    auth = Auth(file)
+    auth.check(call(None, "/grpc.health.v1.Health/Check"), b"")
+    auth.check(call(None, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"), b"")
+
+
+def test_a_token_of_some_models_is_good_for_these_only(file):
+    auth = Auth(file)
+    auth.check(call(REPORT), asking("load"))
+    auth.check(call(REPORT, model_spec.STATUS), asking("sentiment", protos.GetModelStatusRequest))
+    denied = grpc.StatusCode.PERMISSION_DENIED
+    assert refusal(auth, call(REPORT), asking("secret")) is denied
+    assert refusal(auth, call(REPORT, model_spec.METADATA), asking("secret", protos.GetModelMetadataRequest)) is denied
+    assert refusal(auth, call(REPORT, model_spec.RELOAD)) is denied
+    tasks = protos.MultiInferenceRequest()
+    for model in ("load", "secret"):
+        tasks.tasks.add().model_spec.name = model
+    assert refusal(auth, call(REPORT, model_spec.MULTI_INFERENCE), tasks.SerializeToString()) is denied
+    tasks.tasks[1].model_spec.name = "sentiment"
+    auth.check(call(REPORT, model_spec.MULTI_INFERENCE), tasks.SerializeToString())
+
+
+def test_a_model_named_twice_counts_as_the_method_will_read_it(file):
+    """Protocol buffers merge a field that is sent twice: what comes last is the name."""
+    smuggled = asking("load") + asking("secret")
+    assert protos.PredictRequest.FromString(smuggled).model_spec.name == "secret"
+    assert refusal(Auth(file), call(REPORT), smuggled) is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_the_file_is_read_again_when_it_changes(file, monkeypatch, caplog):
+    monkeypatch.setattr("serving.auth._LOOK_SECONDS", 0.0)
+    auth = Auth(file)
+    auth.check(call(APP), b"")
+    write(file, f"new:{APP}-new\n")
+    auth.check(call(f"{APP}-new"), b"")
+    assert refusal(auth, call(APP)) is grpc.StatusCode.UNAUTHENTICATED
+    write(file, "new\n")
+    auth.check(call(f"{APP}-new"), b"")
+    file.unlink()
+    auth.check(call(f"{APP}-new"), b"")
+    auth.check(call(f"{APP}-new"), b"")
+    errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 2, errors
+    assert f"{file}:1:" in errors[0]
+    assert "cannot be read" in errors[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "holds no token"),
+        ("# none\n", "holds no token"),
+        ("app\n", ":1: neither name:token nor"),
+        ("app:short\n", ":1: a token has at least 16"),
+        ("\napp:0123456789 abcdef0\n", ":2: a token has at least 16"),
+        (":0123456789abcdef\n", ":1: neither name:token nor"),
+        ("app:0123456789abcdef:a:b\n", ":1: neither name:token nor"),
+        ("app:sha256=123\n", ":1: a SHA-256 has 64 hexadecimal digits, this one is 3"),
+        ("a:0123456789abcdef\nb:0123456789abcdef\n", ":2: b has the token of a"),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_said_without_the_token(tmp_path, text, said):
+    with pytest.raises(UserError, match=said) as refused:
+        Auth(write(tmp_path / "tokens", text))
+    assert "0123456789" not in str(refused.value)
+
+
+def test_a_file_that_others_may_read_is_refused(file, tmp_path):
+    file.chmod(0o640)
+    with pytest.raises(UserError, match=f"chmod 600 {file}"):
+        Auth(file)
+    with pytest.raises(UserError, match="cannot be read"):
+        Auth(tmp_path / "none")
+
+
+def test_a_check_costs_microseconds(file):
+    auth, known, message = Auth(file), call(APP), asking("load")
+    limited = call(REPORT)
+    # The least of several, since other programs may run: 1 and 3 us on a quiet machine.
+    best = {
+        who: min(timeit.repeat(lambda asked=asked: auth.check(asked, message), number=1000, repeat=7)) * 1000
+        for who, asked in (("any", known), ("some", limited))
+    }
+    assert best["any"] < 20, best
+    assert best["some"] < 40, best

@@ -1,0 +1,157 @@
+"""TLS over real sockets: gRPC's own client before a plain gRPC server that the context stands in front of."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from errors import UserError
+from serving import tls
+from tests.serving.certificates import Authority, Identity
+
+AUTHORITY = Authority()
+SERVER = AUTHORITY.issue()
+CLIENT = AUTHORITY.issue("client")
+
+
+def ssl_config(file: Path, identity: Identity = SERVER, **fields: str | bool) -> Path:
+    values: dict[str, str | bool] = {
+        "server_key": identity.key.decode(),
+        "server_cert": identity.certificate.decode(),
+        **fields,
+    }
+    file.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items()))
+    return file
+
+
+@contextlib.asynccontextmanager
+async def echo_over(context: ssl.SSLContext) -> AsyncIterator[int]:
+    """A gRPC server that says what it is sent, behind TLS; gives the port."""
+
+    async def echo(message: bytes, _context: object) -> bytes:
+        return message
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(echo)
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("tests.Echo", {"Say": handler})])
+    plain = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", plain)
+        await asyncio.gather(pipe(reader, inner_writer), pipe(inner_reader, writer))
+
+    front = await asyncio.start_server(connect, "127.0.0.1", 0, ssl=context)
+    try:
+        yield front.sockets[0].getsockname()[1]
+    finally:
+        front.close()
+        await server.stop(0)
+
+
+async def say(port: int, credentials: grpc.ChannelCredentials) -> bytes:
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+        return await channel.unary_unary("/tests.Echo/Say")(b"hello", timeout=10)
+
+
+async def test_a_grpc_client_is_answered_if_it_trusts_the_authority(tmp_path):
+    certificates = tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt"))
+    async with echo_over(tls.server_context(certificates, "h2")) as port:
+        assert await say(port, grpc.ssl_channel_credentials(AUTHORITY.certificate)) == b"hello"
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await say(port, grpc.ssl_channel_credentials(Authority("another").certificate))
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_with_client_verify_a_client_must_show_a_certificate_of_the_authority(tmp_path):
+    config = ssl_config(tmp_path / "ssl.pbtxt", custom_ca=AUTHORITY.certificate.decode(), client_verify=True)
+    stranger = Authority("another").issue("client")
+    async with echo_over(tls.server_context(tls.read_ssl_config(config), "h2")) as port:
+
+        def credentials(*shown: bytes) -> grpc.ChannelCredentials:
+            return grpc.ssl_channel_credentials(AUTHORITY.certificate, *shown)
+
+        assert await say(port, credentials(CLIENT.key, CLIENT.certificate)) == b"hello"
+        for refused in (credentials(), credentials(stranger.key, stranger.certificate)):
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await say(port, refused)
+            assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
+async def test_the_protocol_is_agreed_upon_and_old_versions_are_refused(tmp_path, protocol):
+    files = {"key": SERVER.key, "certificate": SERVER.certificate}
+    for name, pem in files.items():
+        (tmp_path / name).write_bytes(pem)
+    context = tls.server_context(tls.read_pem_files(tmp_path / "key", tmp_path / "certificate"), protocol)
+    client = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+    client.set_alpn_protocols(["spdy", protocol])
+    async with echo_over(context) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+        spoken = writer.get_extra_info("ssl_object")
+        assert spoken.selected_alpn_protocol() == protocol
+        assert spoken.version() == "TLSv1.3"
+        writer.close()
+        client.minimum_version = ssl.TLSVersion.TLSv1
+        client.maximum_version = ssl.TLSVersion.TLSv1_1
+        client.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            await asyncio.open_connection("127.0.0.1", port, ssl=client)
+
+
+def test_the_one_line_of_the_documentation_makes_a_configuration(tmp_path):
+    (tmp_path / "server.key").write_bytes(SERVER.key)
+    (tmp_path / "server.crt").write_bytes(SERVER.certificate)
+    page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
+    line = next(line for line in page.splitlines() if "server_key:" in line)
+    subprocess.run(["sh", "-c", line.strip()], cwd=tmp_path, check=True)
+    assert tls.read_ssl_config(tmp_path / "ssl.pbtxt") == tls.Certificates(SERVER.key, SERVER.certificate)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"server_key": ""}, "has no server_key"),
+        ({"server_key": "no key"}, "server_key is not a private key in PEM"),
+        ({"server_cert": "no certificate"}, "server_cert is not a certificate in PEM"),
+        ({"server_key": CLIENT.key.decode()}, "server_cert is not of the key"),
+        ({"server_cert": ""}, "has no server_cert"),
+        ({"client_verify": True}, "has no custom_ca"),
+        ({"client_verify": True, "custom_ca": "?"}, "custom_ca is not a certificate in PEM"),
+        ({"server_crt": ""}, r"--ssl_config_file .*/ssl.pbtxt:3: .*server_crt.*whose fields are: server_key,"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_said_in_one_line(tmp_path, fields, said):
+    with pytest.raises(UserError, match=said) as refused:
+        tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt", **fields))
+    assert "\n" not in str(refused.value)
+    assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize(("days", "said"), [((-9, -2), "has expired on 20"), ((2, 9), "is valid from 20")])
+def test_a_certificate_out_of_its_time_is_refused_at_the_start(tmp_path, days, said):
+    with pytest.raises(UserError, match=said):
+        tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt", AUTHORITY.issue(days=days)))
+
+
+def test_a_key_with_a_password_and_a_missing_file_are_named(tmp_path):
+    locked = subprocess.run(
+        ["openssl", "pkey", "-aes128", "-passout", "pass:secret"], input=SERVER.key, capture_output=True, check=True
+    )
+    with pytest.raises(UserError, match="server_key has a password"):
+        tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt", server_key=locked.stdout.decode()))
+    with pytest.raises(UserError, match="none: cannot be read"):
+        tls.read_pem_files(tmp_path / "none", tmp_path / "none")
