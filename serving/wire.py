@@ -11,8 +11,12 @@ from collections.abc import Iterable
 
 def varint(value: int) -> bytes:
     """Encodes a whole number; a negative one takes ten bytes, as int32 and int64 fields do."""
-    if 0 <= value < 0x80:
+    if 0 <= value < len(_SMALL):
         return _SMALL[value]
+    return _varint(value)
+
+
+def _varint(value: int) -> bytes:
     value &= 0xFFFFFFFFFFFFFFFF
     encoded = bytearray()
     while value >= 0x80:
@@ -22,9 +26,35 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
+def read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """Reads a whole number below 2**64.
+
+    Returns:
+        The number, and the position behind it.
+
+    Raises:
+        ValueError: the data ends before the number does, or it is no such number.
+    """
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= len(data):
+            break
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("no varint")
+
+
 def integer(number: int, value: int) -> bytes:
     """Encodes field `number` of a varint type."""
     return varint(number << 3) + varint(value)
+
+
+def prefix(number: int, length: int) -> bytes:
+    """Encodes what stands before the `length` bytes of a field of a length-delimited type."""
+    return varint(number << 3 | 2) + varint(length)
 
 
 def block(number: int, payload: bytes) -> bytes:
@@ -41,4 +71,4 @@ def blocks(number: int, payloads: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
-_SMALL = [bytes((value,)) for value in range(0x80)]
+_SMALL = [_varint(value) for value in range(0x4000)]
