@@ -37,7 +37,8 @@ class Call:
 
     def __post_init__(self) -> None:
         sent = self.metadata.get(REQUEST_ID, "")
-        self.request_id = sent if 0 < len(sent) <= _LONGEST_ID else f"{random.getrandbits(128):032x}"
+        usable = 0 < len(sent) <= _LONGEST_ID and sent.isascii() and sent.isprintable()
+        self.request_id = sent if usable else f"{random.getrandbits(128):032x}"
 
     @property
     def method(self) -> str:

@@ -1,25 +1,35 @@
-"""grpc.health.v1, whose watchers are let go when the server stops.
-
-grpcio-health-checking's Watch never ends, so that a single watcher would make every stop take as long as
-requests in flight may.
-"""
+"""grpc.health.v1, told by the server of itself, of each service and of each model."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2
 
+from serving.call import Call, Method, Stream
+from serving.status import StatusError, invalid
+
+SERVICE = "grpc.health.v1.Health"
 _Response = health_pb2.HealthCheckResponse
 
 
-class Health(health_pb2_grpc.HealthServicer):
+class Health:
     """Tells of each service, or model, whether it answers. Used in the event loop's thread."""
 
     def __init__(self) -> None:
         self._serving: dict[str, bool] = {}
         self._stopping = False
         self._changed = asyncio.Condition()
+
+    def methods(self) -> dict[str, Method]:
+        """What answers each path of one answer."""
+        return {f"/{SERVICE}/Check": self._check}
+
+    def streams(self) -> dict[str, Stream]:
+        """What answers each path of many answers."""
+        return {f"/{SERVICE}/Watch": self._watch}
 
     async def set(self, service: str, serving: bool) -> None:
         """Says whether a service answers; from `stop` on, none does."""
@@ -33,24 +43,33 @@ class Health(health_pb2_grpc.HealthServicer):
             self._stopping = True
             self._changed.notify_all()
 
-    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-        status = self._status(request.service)
+    async def _check(self, message: bytes, call: Call) -> bytes:
+        service = _service(message)
+        status = self._status(service)
         if status == _Response.SERVICE_UNKNOWN:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"unknown service {request.service}")
-        return _Response(status=status)
+            raise StatusError(grpc.StatusCode.NOT_FOUND, f"unknown service {service}")
+        return _Response(status=status).SerializeToString()
 
-    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - gRPC's name
+    async def _watch(self, messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        service = _service(await anext(messages, b""))
         told, last = None, False
         while not last:
             async with self._changed:
-                while not self._stopping and self._status(request.service) == told:
+                while not self._stopping and self._status(service) == told:
                     await self._changed.wait()
-                status, last = self._status(request.service), self._stopping
+                status, last = self._status(service), self._stopping
             if status != told:
-                await context.write(_Response(status=status))
+                yield _Response(status=status).SerializeToString()
             told = status
 
     def _status(self, service: str) -> Any:
         if service not in self._serving:
             return _Response.SERVICE_UNKNOWN
         return _Response.SERVING if self._serving[service] and not self._stopping else _Response.NOT_SERVING
+
+
+def _service(message: bytes) -> str:
+    try:
+        return health_pb2.HealthCheckRequest.FromString(message).service
+    except DecodeError:
+        raise invalid("The request is not a HealthCheckRequest message") from None

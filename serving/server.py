@@ -8,16 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-from grpc_health.v1 import health_pb2_grpc
-from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
-from grpc_reflection.v1alpha import reflection
-
 from errors import UserError
-from serving import grpc_door, model_service, prediction_service, protos
+from serving import health, model_service, prediction_service, reflection
 from serving.batching import BatchingParameters
 from serving.front import Front
 from serving.health import Health
+from serving.http2 import GrpcLimits, GrpcServer
 from serving.request_log import RequestLog, RequestLogParameters
 from serving.store import Store
 from serving.versions import Servable, Versions
@@ -35,8 +31,7 @@ class ServerParameters:
         port: 0 picks a free one.
         poll_seconds: how often the store is looked at.
         drain_seconds: how long requests in flight may take after SIGTERM.
-        max_message_bytes: size of one request or response.
-        max_concurrent_rpcs: calls in flight, beyond which new ones get RESOURCE_EXHAUSTED.
+        grpc: what gRPC's clients may use up.
         intra_op: threads within one op.
         inter_op: threads across ops; -1 runs them in the batch's own thread.
         batching: limits of each version's queue.
@@ -48,8 +43,7 @@ class ServerParameters:
     port: int = 8500
     poll_seconds: float = 1.0
     drain_seconds: float = 30.0
-    max_message_bytes: int = 32 << 20
-    max_concurrent_rpcs: int = 8192
+    grpc: GrpcLimits = field(default_factory=GrpcLimits)
     intra_op: int = 1
     inter_op: int = -1
     batching: BatchingParameters = field(default_factory=BatchingParameters)
@@ -83,17 +77,8 @@ async def _serve(
             f"{store.root}: no model to serve. Train one with `unroll train`, or put one there with "
             "`unroll promote`, or name another place with --home or --store."
         )
-    server = grpc.aio.server(
-        options=(
-            ("grpc.so_reuseport", 0),  # or else a second server would silently share the port
-            ("grpc.max_receive_message_length", parameters.max_message_bytes),
-            ("grpc.max_send_message_length", parameters.max_message_bytes),
-        ),
-        maximum_concurrent_rpcs=parameters.max_concurrent_rpcs,
-    )
-    health = Health()
-    versions = Versions(store, parameters.batching, parameters.intra_op, parameters.inter_op, health.set)
-    port = _listen(server, parameters)
+    states = Health()
+    versions = Versions(store, parameters.batching, parameters.intra_op, parameters.inter_op, states.set)
     await versions.poll()
     if not versions.serving:
         raise UserError(" ".join(versions.failures()) or f"{store.root}: no model to serve.")
@@ -104,18 +89,13 @@ async def _serve(
     methods = {
         **prediction_service.PredictionService(versions).methods(),
         **model_service.ModelService(versions).methods(),
+        **states.methods(),
     }
-    by_service = {
-        service: [path.rpartition("/")[2] for path in methods if path.startswith(f"/{service}/")]
-        for service in _SERVICES
-    }
-    server.add_generic_rpc_handlers(grpc_door.handlers(Front(methods, log), by_service.items()))
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    names = (*_SERVICES, HEALTH_SERVICE, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server, pool=protos.POOL)
+    streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
+    server = GrpcServer(Front(methods, log).answer, streams, parameters.grpc)
     for service in ("", *_SERVICES):
-        await health.set(service, True)
-    await server.start()
+        await states.set(service, True)
+    port = await _listen(server, parameters)
 
     stop = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -128,18 +108,17 @@ async def _serve(
     following.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await following
-    await health.stop()
+    await states.stop()
     await server.stop(parameters.drain_seconds)
     await versions.close()
     if log:
         log.close()
 
 
-def _listen(server: grpc.aio.Server, parameters: ServerParameters) -> int:
-    host = f"[{parameters.host}]" if ":" in parameters.host else parameters.host
+async def _listen(server: GrpcServer, parameters: ServerParameters) -> int:
     try:
-        return server.add_insecure_port(f"{host}:{parameters.port}")
-    except RuntimeError:
+        return await server.listen(parameters.host, parameters.port)
+    except OSError:
         raise UserError(
             f"--port {parameters.port}: cannot listen on {parameters.host}:{parameters.port}; another "
             "program uses the port, or the address is not this machine's. Stop it, or choose another port "

@@ -11,9 +11,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving import grpc_door, protos, tensors
+from serving import protos, tensors
 from serving.batching import BatchingParameters
 from serving.front import Front
+from serving.http2 import GrpcServer
 from serving.prediction_service import PredictionService
 from serving.request_log import RequestLog, RequestLogParameters
 from serving.store import Store
@@ -42,14 +43,11 @@ async def answering(store: Store, batching: BatchingParameters, log: RequestLog 
 
     versions = Versions(store, batching, intra_op=1, inter_op=-1, on_serving=heard)
     await versions.poll()
-    server = grpc.aio.server()
-    front = Front(PredictionService(versions).methods(), log)
-    server.add_generic_rpc_handlers(grpc_door.handlers(front, [("tensorflow.serving.PredictionService", ["Predict"])]))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
+    server = GrpcServer(Front(PredictionService(versions).methods(), log).answer, {})
+    port = await server.listen("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
-    await server.stop(None)
+    await server.stop(0)
     await versions.close()
 
 
@@ -71,17 +69,18 @@ async def test_a_full_queue_turns_requests_away(limit: str, exports: dict[int, P
     hold = request("hold", path=[str(go)])
     one = BatchingParameters(**{limit: 1 if limit == "max_queued_requests" else len(hold)})
     async with answering(Store(tmp_path / "store"), one) as channel:
-        # As a stream: a unary call tells its initial metadata only with its answer. On the wire they are the same.
         predict = channel.unary_stream(PREDICT)
         running = predict(hold, timeout=60)
         await there(tmp_path / "go.running")
-        waiting = predict(hold, timeout=60)
-        await waiting.initial_metadata()  # comes when the server has queued the request
-        refused = [predict(hold, timeout=60) for _ in range(3)]
-        for call in refused:
+        calls = {asyncio.ensure_future(call.code()): call for call in (predict(hold, timeout=60) for _ in range(4))}
+        pending = set(calls)
+        while len(pending) > 1:
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        (waiting,) = (calls.pop(code) for code in pending)
+        for call in calls.values():
             assert await call.code() is grpc.StatusCode.UNAVAILABLE
             assert await call.details() == "The batch scheduling queue to which this task was submitted is full"
-            assert "x-request-id" in await call.initial_metadata()
+            assert "x-request-id" in await call.trailing_metadata()
         assert not running.done()
         assert not waiting.done()
         go.write_text("")
@@ -142,8 +141,6 @@ def test_sigterm_drains(exports: dict[int, Path], start: Callable[..., Server], 
         assert said == [[HEALTH.SERVING]] * 3 + [[HEALTH.SERVICE_UNKNOWN]]
         predict = channel.unary_stream(PREDICT)
         calls = [predict(hold, timeout=120) for _ in range(4)]
-        for call in calls:
-            call.initial_metadata()
         until((tmp_path / "go.running").exists)
 
         server.process.send_signal(signal.SIGTERM)

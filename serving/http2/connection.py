@@ -1,0 +1,413 @@
+"""One HTTP/2 connection, the server's side: frames in, frames out, flow control both ways."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+from serving.http2 import frames
+from serving.http2.frames import ProtocolError, frame
+from serving.http2.headers import HeaderDecoder
+
+RECEIVE_WINDOW = 1 << 20
+"""Bytes of a request that a client may send before the server has looked at it."""
+_CONNECTION_WINDOW = 1 << 30
+_DRAIN_PING = b"draining"
+_PATIENCE = 20.0  # seconds for a client to say that it speaks HTTP/2, and to answer the ping before a close
+_FREE_RESETS = 1000  # streams that a client may give up beyond those that were answered (CVE-2023-44487)
+
+
+class Receiver(Protocol):
+    """Takes what a client sends on one stream."""
+
+    def data_received(self, data: bytes, ended: bool) -> None:
+        """The next bytes of the body; `ended`: the last ones."""
+
+    def given_up(self) -> None:
+        """The client gave the stream up, or is gone. Nothing more can be sent."""
+
+
+class Stream:
+    """A request and its answer. Sending never blocks: what the client's window does not admit waits here."""
+
+    __slots__ = ("_connection", "closed", "number", "receiver", "remote_ended", "trailers", "unsent", "window")
+
+    def __init__(self, connection: "Connection", number: int, window: int) -> None:
+        self._connection = connection
+        self.number = number
+        self.window = window
+        self.receiver: Receiver | None = None
+        self.remote_ended = False
+        self.closed = False
+        self.unsent: deque[memoryview] = deque()
+        self.trailers: bytes | None = None
+
+    def send_headers(self, block: bytes) -> None:
+        """Sends the answer's headers."""
+        if not self.closed:
+            self._connection.write(frame(frames.HEADERS, frames.END_HEADERS, self.number, block))
+
+    def send_data(self, data: bytes) -> None:
+        """Sends a part of the answer's body, or keeps it until there is room."""
+        if not self.closed:
+            self.unsent.append(memoryview(data))
+            self._connection.send_unsent(self)
+
+    def finish(self, trailers: bytes) -> None:
+        """Ends the answer, after all data."""
+        if not self.closed:
+            self.trailers = trailers
+            self._connection.send_unsent(self)
+
+    def answer(self, headers: bytes, data: bytes, trailers: bytes) -> None:
+        """Sends a whole answer."""
+        if self.closed:
+            return
+        if self._connection.admits(self, len(data)):
+            ended = frames.END_HEADERS | frames.END_STREAM
+            self._connection.write(
+                frame(frames.HEADERS, frames.END_HEADERS, self.number, headers)
+                + frame(frames.DATA, 0, self.number, data)
+                + frame(frames.HEADERS, ended, self.number, trailers)
+            )
+            self._connection.answered(self, len(data))
+        else:
+            self.send_headers(headers)
+            self.send_data(data)
+            self.finish(trailers)
+
+    def admit(self, size: int) -> None:
+        """Lets the client send that many bytes more."""
+        if not self.closed:
+            self._connection.write(frames.window_update(self.number, size))
+
+
+class Connection(asyncio.Protocol):
+    """Speaks HTTP/2 with one client.
+
+    Args:
+        accept: takes a new request's stream and headers; gives what receives its body, or None where the stream is
+            answered already.
+        max_streams: requests at the same time.
+        max_header_bytes: of one request.
+        on_lost: called when the connection is gone.
+    """
+
+    def __init__(
+        self,
+        accept: Callable[[Stream, Mapping[str, str]], Receiver | None],
+        max_streams: int,
+        max_header_bytes: int,
+        on_lost: "Callable[[Connection], None]",
+    ) -> None:
+        self._accept = accept
+        self._max_streams = max_streams
+        self._max_header_bytes = max_header_bytes
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._headers = HeaderDecoder(max_header_bytes)
+        self._buffer = b""
+        self._greeted = False
+        self._streams: dict[int, Stream] = {}
+        self._newest = 0
+        self._header_block: tuple[int, int, bytearray] | None = None  # stream, flags, what CONTINUATION goes on with
+        self._window = frames.FIRST_WINDOW
+        self._stream_window = frames.FIRST_WINDOW
+        self._frame_bytes = frames.MAX_FRAME_BYTES
+        self._received = 0
+        self._answered = 0
+        self._resets = 0
+        self._out: list[bytes] = []
+        self._draining = False
+        self._drained = False
+        self._closing = False
+        self._transport = cast(asyncio.Transport, None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() not in (None, "h2"):
+            self._transport.abort()
+            return
+        self._timer = self._loop.call_later(_PATIENCE, self._transport.abort)
+        self.write(
+            frames.settings(
+                {
+                    frames.MAX_CONCURRENT_STREAMS: self._max_streams,
+                    frames.INITIAL_WINDOW_SIZE: RECEIVE_WINDOW,
+                    frames.MAX_HEADER_LIST_SIZE: self._max_header_bytes,
+                }
+            )
+            + frames.window_update(0, _CONNECTION_WINDOW - frames.FIRST_WINDOW)
+        )
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._closing = True
+        self._timer.cancel()
+        for stream in list(self._streams.values()):
+            self._drop(stream)
+        self._on_lost(self)
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()  # who does not read the answers need not ask more
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if self._buffer:
+            data = self._buffer + data
+        position, end = 0, len(data)
+        try:
+            if not self._greeted:
+                if not frames.PREFACE.startswith(data[: len(frames.PREFACE)]):
+                    raise ProtocolError(frames.PROTOCOL_ERROR, "this port speaks gRPC, that is HTTP/2")
+                if end < len(frames.PREFACE):
+                    self._buffer = data
+                    return
+                self._greeted = True
+                self._timer.cancel()
+                position = len(frames.PREFACE)
+            while end - position >= frames.HEAD_BYTES:
+                size = data[position] << 16 | data[position + 1] << 8 | data[position + 2]
+                if size > frames.MAX_FRAME_BYTES:
+                    raise ProtocolError(frames.FRAME_SIZE_ERROR, f"a frame of {size} bytes")
+                begin = position + frames.HEAD_BYTES
+                if end - begin < size:
+                    break
+                kind, flags = data[position + 3], data[position + 4]
+                number = int.from_bytes(data[position + 5 : begin], "big") & 0x7FFFFFFF
+                position = begin + size
+                self._frame(kind, flags, number, data[begin:position])
+                if self._closing:
+                    return
+            self._buffer = data[position:]
+        except ProtocolError as error:
+            self._fail(error)
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes, together with what else this turn of the loop has to send."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(data)
+
+    def drain(self) -> None:
+        """Takes no new requests, and closes when the last one is answered."""
+        if self._draining or self._closing:
+            return
+        self._draining = True
+        # Requests that are on their way are still welcome: the ping's answer comes behind them (RFC 9113, 6.8).
+        self.write(frames.goaway(frames.LARGEST_WINDOW, frames.NO_ERROR) + frame(frames.PING, 0, 0, _DRAIN_PING))
+        self._timer.cancel()
+        self._timer = self._loop.call_later(1.0, self._refuse_new)
+
+    def abort(self) -> None:
+        """Closes at once."""
+        self._transport.abort()
+
+    def admits(self, stream: Stream, size: int) -> bool:
+        """Whether that much data may be sent on a stream now, in one frame."""
+        return size <= self._frame_bytes and size <= self._window and size <= stream.window and not stream.unsent
+
+    def answered(self, stream: Stream, size: int) -> None:
+        """Notes that a whole answer with that much data went out, which `admits` had admitted."""
+        self._window -= size
+        self._end(stream)
+
+    def send_unsent(self, stream: Stream) -> None:
+        """Sends what the windows admit."""
+        while stream.unsent:
+            part = stream.unsent[0]
+            size = min(len(part), self._frame_bytes, self._window, stream.window)
+            if size <= 0 and len(part):
+                return
+            self._window -= size
+            stream.window -= size
+            self.write(frame(frames.DATA, 0, stream.number, bytes(part[:size])))
+            if size == len(part):
+                stream.unsent.popleft()
+            else:
+                stream.unsent[0] = part[size:]
+        if stream.trailers is not None:
+            flags = frames.END_HEADERS | frames.END_STREAM
+            self.write(frame(frames.HEADERS, flags, stream.number, stream.trailers))
+            self._end(stream)
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if not self._transport.is_closing():
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._drained and not self._streams:
+            self._close()
+
+    def _frame(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if self._header_block is not None and (kind != frames.CONTINUATION or number != self._header_block[0]):
+            raise ProtocolError(frames.PROTOCOL_ERROR, "a header block is cut short")
+        if kind == frames.DATA:
+            self._data(number, flags, payload)
+        elif kind == frames.HEADERS:
+            if flags & frames.PADDED:
+                payload = frames.unpadded(payload)
+            if flags & frames.HAS_PRIORITY:
+                payload = payload[5:]
+            if flags & frames.END_HEADERS:
+                self._open(number, flags, payload)
+            else:
+                self._header_block = (number, flags, bytearray(payload))
+        elif kind == frames.CONTINUATION:
+            self._continue(number, flags, payload)
+        elif kind == frames.WINDOW_UPDATE:
+            self._window_update(number, frames.read_u32(payload) & 0x7FFFFFFF)
+        elif kind == frames.RST_STREAM:
+            self._reset(number, frames.read_u32(payload))
+        elif kind == frames.SETTINGS:
+            self._settings(flags, number, payload)
+        elif kind == frames.PING:
+            self._ping(flags, number, payload)
+        elif kind == frames.PUSH_PROMISE:
+            raise ProtocolError(frames.PROTOCOL_ERROR, "clients do not push")
+        # PRIORITY means nothing any more; GOAWAY only that no further request will come; others are extensions
+
+    def _data(self, number: int, flags: int, payload: bytes) -> None:
+        size = len(payload)
+        self._received += size
+        if self._received > _CONNECTION_WINDOW // 2:
+            self.write(frames.window_update(0, self._received))
+            self._received = 0
+        if flags & frames.PADDED:
+            payload = frames.unpadded(payload)
+        stream = self._streams.get(number)
+        if stream is None or stream.remote_ended:
+            self._check_known(number)  # else it is on its way to a stream that is answered already
+            return
+        stream.remote_ended = bool(flags & frames.END_STREAM)
+        assert stream.receiver is not None
+        stream.receiver.data_received(payload, stream.remote_ended)
+
+    def _open(self, number: int, flags: int, block: bytes) -> None:
+        headers = self._headers.decode(block)  # of refused ones too: the table must follow
+        stream = self._streams.get(number)
+        if stream is not None:  # trailers of a request, of which gRPC has none
+            stream.remote_ended = True
+            assert stream.receiver is not None
+            stream.receiver.data_received(b"", True)
+            return
+        if number <= self._newest:
+            self._check_known(number)
+            return
+        if number % 2 == 0:
+            raise ProtocolError(frames.PROTOCOL_ERROR, f"stream {number} of a client")
+        self._newest = number
+        if self._drained or len(self._streams) >= self._max_streams:
+            self.write(frames.rst_stream(number, frames.REFUSED_STREAM))
+            return
+        stream = self._streams[number] = Stream(self, number, self._stream_window)
+        receiver = self._accept(stream, headers)
+        if receiver is None:
+            return
+        stream.receiver = receiver
+        if flags & frames.END_STREAM and not stream.closed:
+            stream.remote_ended = True
+            receiver.data_received(b"", True)
+
+    def _continue(self, number: int, flags: int, payload: bytes) -> None:
+        if self._header_block is None:
+            raise ProtocolError(frames.PROTOCOL_ERROR, "CONTINUATION of no header block")
+        _, begun, block = self._header_block
+        block += payload
+        if len(block) > self._max_header_bytes:
+            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "the header block is too large")
+        if flags & frames.END_HEADERS:
+            self._header_block = None
+            self._open(number, begun, bytes(block))
+
+    def _window_update(self, number: int, increment: int) -> None:
+        if not number:
+            self._window += increment
+            if not increment or self._window > frames.LARGEST_WINDOW:
+                raise ProtocolError(frames.FLOW_CONTROL_ERROR, f"WINDOW_UPDATE of {increment}")
+            for stream in list(self._streams.values()):
+                if self._window <= 0:
+                    break
+                if stream.unsent:
+                    self.send_unsent(stream)
+        elif number in self._streams:
+            stream = self._streams[number]
+            stream.window += increment
+            if not increment or stream.window > frames.LARGEST_WINDOW:
+                self.write(frames.rst_stream(number, frames.FLOW_CONTROL_ERROR))
+                self._drop(stream)
+            elif stream.unsent:
+                self.send_unsent(stream)
+        else:
+            self._check_known(number)
+
+    def _reset(self, number: int, code: int) -> None:
+        self._check_known(number)
+        if number in self._streams:
+            self._resets += 1
+            if self._resets > _FREE_RESETS + 2 * self._answered:
+                raise ProtocolError(frames.ENHANCE_YOUR_CALM, "too many streams given up")
+            self._drop(self._streams[number])
+
+    def _settings(self, flags: int, number: int, payload: bytes) -> None:
+        if number or (flags & frames.ACK and payload):
+            raise ProtocolError(frames.PROTOCOL_ERROR, "SETTINGS of a stream")
+        if flags & frames.ACK:
+            return
+        for identifier, value in frames.read_settings(payload):
+            if identifier == frames.INITIAL_WINDOW_SIZE:
+                for stream in list(self._streams.values()):
+                    stream.window += value - self._stream_window
+                self._stream_window = value
+                for stream in list(self._streams.values()):
+                    if stream.unsent:
+                        self.send_unsent(stream)
+            elif identifier == frames.MAX_FRAME_SIZE:
+                self._frame_bytes = value
+        self.write(frame(frames.SETTINGS, frames.ACK, 0, b""))
+
+    def _ping(self, flags: int, number: int, payload: bytes) -> None:
+        if number or len(payload) != 8:
+            raise ProtocolError(frames.FRAME_SIZE_ERROR, "PING is of 8 bytes and of no stream")
+        if not flags & frames.ACK:
+            self.write(frame(frames.PING, frames.ACK, 0, payload))
+        elif payload == _DRAIN_PING and self._draining:
+            self._refuse_new()
+
+    def _check_known(self, number: int) -> None:
+        if not number or number > self._newest or number % 2 == 0:
+            raise ProtocolError(frames.PROTOCOL_ERROR, f"a frame of stream {number}, which is not open")
+
+    def _end(self, stream: Stream) -> None:
+        """The answer is sent: the stream is over, whatever the client still wants to send."""
+        self._answered += 1
+        stream.closed = True
+        self._streams.pop(stream.number, None)
+        if not stream.remote_ended:
+            self.write(frames.rst_stream(stream.number, frames.NO_ERROR))
+
+    def _drop(self, stream: Stream) -> None:
+        stream.closed = True
+        self._streams.pop(stream.number, None)
+        if stream.receiver is not None:
+            stream.receiver.given_up()
+
+    def _refuse_new(self) -> None:
+        if not self._drained:
+            self._drained = True
+            self._timer.cancel()
+            self.write(frames.goaway(self._newest, frames.NO_ERROR))
+
+    def _fail(self, error: ProtocolError) -> None:
+        self._closing = True
+        self.write(frames.goaway(self._newest, error.code, str(error)))
+        self._loop.call_soon(self._close)  # behind the flush
+
+    def _close(self) -> None:
+        self._closing = True
+        self._timer.cancel()
+        self._timer = self._loop.call_later(_PATIENCE, self._transport.abort)
+        self._transport.close()

@@ -1,0 +1,99 @@
+"""Header blocks of HTTP/2: HPACK, RFC 7541.
+
+Decoding is the `hpack` package's. A client that calls again and again sends the same few bytes each time, so what they
+mean is remembered for as long as the dynamic table, on which it depends, stays as it is. Encoding needs no table: all
+that a gRPC answer says are literals that fit a constant.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import hpack
+from hpack.table import HeaderTable
+
+from serving.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ProtocolError
+
+_REMEMBERED = 64
+OK_STATUS = b"\x88"  # :status 200 of the static table
+
+
+class _Table(HeaderTable):
+    """Counts its changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.changes = 0
+
+    def add(self, name: bytes, value: bytes) -> None:
+        self.changes += 1
+        super().add(name, value)
+
+    def _shrink(self) -> None:
+        self.changes += 1
+        super()._shrink()
+
+
+class HeaderDecoder:
+    """Reads the header blocks of one connection, in their order.
+
+    Args:
+        max_bytes: of one block's headers in all, 32 a header added (RFC 9113, section 6.5.2).
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._decoder = hpack.Decoder(max_header_list_size=max_bytes)
+        self._table = self._decoder.header_table = _Table()
+        self._known: dict[bytes, Mapping[str, str]] = {}
+        self._changes = 0
+
+    def decode(self, block: bytes) -> Mapping[str, str]:
+        """Headers by name, pseudo-headers too; values of a repeated one are joined by commas.
+
+        Raises:
+            ProtocolError: the block is broken, or too large.
+        """
+        known = self._known.get(block)
+        if known is not None:
+            return known
+        try:
+            pairs = self._decoder.decode(block, raw=True)
+        except hpack.OversizedHeaderListError:
+            raise ProtocolError(ENHANCE_YOUR_CALM, "the header list is too large") from None
+        except (hpack.HPACKError, IndexError, ValueError) as error:
+            raise ProtocolError(COMPRESSION_ERROR, str(error) or "broken header block") from None
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in pairs:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+        if self._table.changes != self._changes:
+            self._changes = self._table.changes
+            self._known.clear()
+        elif len(self._known) < _REMEMBERED:
+            self._known[block] = headers
+        return headers
+
+
+def encode(pairs: Iterable[tuple[str, str]]) -> bytes:
+    """A block of literals that are not to be indexed (RFC 7541, section 6.2.2).
+
+    Names and values are ASCII; names in lower case.
+    """
+    block = bytearray()
+    for name, value in pairs:
+        block.append(0)
+        for text in (name, value):
+            block += _length(len(text))
+            block += text.encode("ascii")
+    return bytes(block)
+
+
+def _length(size: int) -> bytes:
+    """A string's length as an integer of a 7-bit prefix (RFC 7541, section 5.1)."""
+    if size < 127:
+        return bytes((size,))
+    encoded = bytearray((127,))
+    size -= 127
+    while size >= 128:
+        encoded.append(size & 127 | 128)
+        size >>= 7
+    encoded.append(size)
+    return bytes(encoded)
