@@ -1,10 +1,13 @@
-"""tensorflow.serving.ModelService: GetModelStatus."""
+"""tensorflow.serving.ModelService: what state each version is in, and serving other models."""
+
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from serving import protos
 from serving.call import Call, Method
+from serving.model_config import listed_models
 from serving.status import StatusError, invalid
 from serving.versions import Versions
 
@@ -23,20 +26,21 @@ class ModelService:
 
     def methods(self) -> dict[str, Method]:
         """What answers each path."""
-        return {f"/{SERVICE}/GetModelStatus": self._get_model_status}
+        return {
+            f"/{SERVICE}/GetModelStatus": self._get_model_status,
+            f"/{SERVICE}/HandleReloadConfigRequest": self._handle_reload_config_request,
+        }
 
     async def _get_model_status(self, message: bytes, call: Call) -> bytes:
-        try:
-            request = protos.GetModelStatusRequest.FromString(message)
-        except DecodeError:
-            raise invalid("The request is not a GetModelStatusRequest message") from None
+        request = _parse(protos.GetModelStatusRequest, message)
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         spec = request.model_spec
         call.model = spec.name
         states = self._versions.states(spec.name)
-        if spec.HasField("version"):
-            version = spec.version.value
+        if choice := spec.WhichOneof("version_choice"):
+            labelled = choice == "version_label"
+            version = self._versions.labelled(spec.name, spec.version_label) if labelled else spec.version.value
             if version not in states:
                 raise StatusError(grpc.StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}")
             states = {version: states[version]}
@@ -52,3 +56,22 @@ class ModelService:
                 status.status.error_code = grpc.StatusCode.UNKNOWN.value[0]
                 status.status.error_message = state.error
         return response.SerializeToString()
+
+    async def _handle_reload_config_request(self, message: bytes, call: Call) -> bytes:
+        config = _parse(protos.ReloadConfigRequest, message).config
+        if not config.HasField("model_config_list"):
+            raise invalid(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
+                "supported"
+            )
+        await self._versions.reload(listed_models(config.model_config_list))
+        response = protos.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response.SerializeToString()
+
+
+def _parse(message_class: Any, message: bytes) -> Any:
+    try:
+        return message_class.FromString(message)
+    except DecodeError:
+        raise invalid(f"The request is not a {message_class.DESCRIPTOR.name} message") from None

@@ -32,6 +32,7 @@ SOURCES = (
     "tensorflow_serving.apis.model_service_pb2",
     "tensorflow_serving.apis.prediction_log_pb2",
     "tensorflow_serving.apis.logging_pb2",
+    "tensorflow_serving.config.model_server_config_pb2",
     "tensorflow.core.example.example_pb2",
     # The server's own reflection and health services, so that reflection can describe all it offers.
     "grpc_health.v1.health_pb2",

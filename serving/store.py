@@ -12,6 +12,7 @@ from pathlib import Path
 from errors import UserError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")  # no dot: the model registry refuses it
+_HIGHEST = 2**63 - 1  # a version is an int64 in every message
 _INCOMING = ".incoming-"
 _IDENTITY = ("saved_model.pb", "fingerprint.pb", "assets.extra/unroll.json")  # differ from model to model
 
@@ -114,11 +115,9 @@ class Store:
 
     def _directories(self, name: str) -> dict[int, Path]:
         try:
-            entries = list((self.root / _checked(name)).iterdir())
+            return version_directories(self.root / _checked(name))
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        numbered = [entry for entry in entries if entry.name.isascii() and entry.name.isdecimal()]
-        return {int(entry.name): entry for entry in numbered if entry.is_dir()}
 
     def _put(self, name: str, version: int, source: Path) -> Path:
         if version < 1:
@@ -156,6 +155,17 @@ class Store:
             for leftover in self.root.glob(f"{_INCOMING}*"):
                 shutil.rmtree(leftover)
             yield
+
+
+def version_directories(base_path: Path) -> dict[int, Path]:
+    """Directory of each version of a model: the folders whose names are whole numbers.
+
+    Raises:
+        OSError: `base_path` cannot be listed.
+    """
+    numbered = [entry for entry in base_path.iterdir() if entry.name.isascii() and entry.name.isdecimal()]
+    directories = {int(entry.name): entry for entry in sorted(numbered) if entry.is_dir()}
+    return {version: path for version, path in directories.items() if version <= _HIGHEST}
 
 
 def _checked(name: str) -> str:

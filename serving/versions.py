@@ -1,130 +1,97 @@
-"""Which versions are in memory: follows the store, and answers who serves a request.
-
-A new version is loaded and warmed while the old one serves; then the new one takes over, and the old one
-is closed when its last request is answered. A version that does not load is reported once and tried again
-only when its directory changes.
-"""
+"""Which models are in memory: follows what is to be served, and answers who serves a request."""
 
 import asyncio
-import contextlib
+import hashlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 
-from errors import UserError
-from serving import warmup, wire
-from serving.batching import Batcher, BatchingParameters
-from serving.session_engine import LoadError, SessionEngine, Signature
+from serving.model import Model, VersionParameters, VersionState
+from serving.model_config import ModelConfig, ModelConfigs
+from serving.servable import LoadParameters, Servable
 from serving.status import StatusError, invalid
-from serving.store import Store
 
 _log = logging.getLogger(__name__)
 
 
-class Servable:
-    """One loaded version.
-
-    Args:
-        name: the model.
-        version: its number.
-        engine: the loaded SavedModel.
-        batching: limits of its queue.
-    """
-
-    def __init__(self, name: str, version: int, engine: SessionEngine, batching: BatchingParameters) -> None:
-        self.name = name
-        self.version = version
-        self.signatures = engine.signatures
-        self.signature_defs = engine.signature_defs
-        self.batcher = Batcher(engine, batching)
-
-    def model_spec(self, signature: Signature) -> bytes:
-        """The resolved ModelSpec that answers carry, serialized."""
-        return (
-            wire.block(1, self.name.encode())
-            + wire.block(2, wire.integer(1, self.version))
-            + wire.block(3, signature.name.encode())
-        )
-
-
-@dataclass
-class VersionState:
-    """What GetModelStatus tells of a version.
-
-    Args:
-        state: START, LOADING, AVAILABLE, UNLOADING or END.
-        error: why it could not be loaded, or empty.
-    """
-
-    state: str
-    error: str = ""
-
-
-@dataclass
-class _Model:
-    current: Servable | None = None
-    states: dict[int, VersionState] = field(default_factory=dict)
-    failed: dict[int, Any] = field(default_factory=dict)  # what the directory looked like
-
-
 class Versions:
-    """The models of a store, at their highest version that loads.
+    """The models that are served, each with the versions that its policy asks for.
 
-    All methods run in the event loop's thread; only loading leaves it.
+    All methods run in the event loop's thread; only disk and loading leave it. Models are followed each for itself:
+    one that loads for long, or whose directory cannot be read, holds up no other.
 
     Args:
-        store: where versions appear and disappear.
-        batching: limits of each version's queue.
-        intra_op: threads within one op.
-        inter_op: threads across ops.
+        configs: what to serve.
+        loading: how a version is loaded.
+        parameters: how versions are followed.
         on_serving: told a model's name and whether it can be asked, whenever that changes.
     """
 
     def __init__(
         self,
-        store: Store,
-        batching: BatchingParameters,
-        intra_op: int,
-        inter_op: int,
+        configs: ModelConfigs,
+        loading: LoadParameters,
+        parameters: VersionParameters,
         on_serving: Callable[[str, bool], Awaitable[None]],
     ) -> None:
-        self._store = store
-        self._batching = batching
-        self._threads = (intra_op, inter_op)
+        self._configs = configs
+        self._loading = loading
+        self._parameters = parameters
         self._on_serving = on_serving
-        self._models: dict[str, _Model] = {}
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._canary_threshold = int(parameters.canary_share * 2**64)
+        self._models: dict[str, Model] = {}
+        self._loaders = ThreadPoolExecutor(parameters.num_load_threads or os.cpu_count(), thread_name_prefix="load")
+        self._reloading = asyncio.Lock()
+        self._updates: set[asyncio.Task[None]] = set()
+        self._said = ""
 
     @property
     def serving(self) -> dict[str, Servable]:
-        """The version in charge, by model name."""
-        return {name: model.current for name, model in sorted(self._models.items()) if model.current}
+        """The version that answers who names none, by model name."""
+        return {name: model.latest for name, model in sorted(self._models.items()) if model.latest}
 
-    def find(self, spec: Any) -> Servable:
+    def find(self, spec: Any, request_id: str = "") -> Servable:
         """The version that a ModelSpec asks for.
+
+        Args:
+            spec: the ModelSpec.
+            request_id: decides whether the canary answers a request that names neither version nor label; without it,
+                the canary does not.
 
         Raises:
             StatusError: in TensorFlow Serving's words.
         """
-        if not spec.name:
+        name = spec.name
+        if not name:
             raise invalid("ModelSpec has no name specified.")
-        if spec.HasField("version_label"):
-            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-        model = self._models.get(spec.name)
-        current = model.current if model else None
-        if spec.HasField("version"):
-            if current is None or current.version != spec.version.value:
-                wanted = f"Specific({spec.name}, {spec.version.value})"
-                raise StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
-        elif current is None:
-            raise StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: Latest({spec.name})")
-        assert current is not None
-        return current
+        model = self._models.get(name)
+        choice = spec.WhichOneof("version_choice")
+        if choice is None:
+            if model is None or model.latest is None:
+                raise _not_found(f"Latest({name})")
+            if model.canary and request_id and self._is_canary(request_id):
+                return model.canary
+            return model.latest
+        version = spec.version.value if choice == "version" else self.labelled(name, spec.version_label)
+        servable = model.loaded.get(version) if model else None
+        if servable is None:
+            raise _not_found(f"Specific({name}, {version})")
+        return servable
+
+    def labelled(self, name: str, label: str) -> int:
+        """The version of a model that a label stands for.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT: the model has no such label.
+        """
+        model = self._models.get(name)
+        if model is None or label not in model.labels:
+            raise invalid(f"Unrecognized servable version label: {label}")
+        return model.labels[label]
 
     def states(self, name: str) -> dict[int, VersionState]:
         """Every version of a model that was seen, by number; empty for an unknown model."""
@@ -132,114 +99,128 @@ class Versions:
         return dict(sorted(model.states.items())) if model else {}
 
     def failures(self) -> list[str]:
-        """One line for each version of the store that does not load."""
-        return [
-            _failure(self._store.root / name / str(version), model.states[version].error)
-            for name, model in sorted(self._models.items())
-            for version in sorted(model.failed)
-        ]
-
-    async def follow(self, seconds: float) -> None:
-        """Polls the store until cancelled."""
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await self.poll()
-            except Exception as error:  # the next poll may fare better; without polls no promotion is ever seen
-                _log.error("store %s: %s. What is loaded is still served.", self._store.root, _reason(error))
+        """One line for each version that does not load, and each model without versions."""
+        return [line for _, model in sorted(self._models.items()) for line in model.failures()]
 
     async def poll(self) -> None:
-        """Brings what is in memory in line with the store."""
-        if not self._store.root.is_dir():
-            raise NotADirectoryError("the directory is gone")
-        held = {name: self._store.versions(name) for name in self._store.models()}
-        for name in sorted(held.keys() | self._models.keys()):
-            await self._update(name, self._models.setdefault(name, _Model()), held.get(name, []))
+        """Brings what is in memory in line with the disk; returns when all has been tried.
+
+        Raises:
+            OSError: it cannot be told which models there are.
+        """
+        await self._configure(self._configs.models())
+        await asyncio.gather(*(model.update() for model in self._models.values()))
+
+    async def follow(self, seconds: float) -> None:
+        """Looks at the disk that often, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            configs = self._configs
+            try:
+                wanted = await asyncio.to_thread(configs.models)
+            except OSError as error:
+                self._say(f"{error}. What is loaded is still served.")
+                continue
+            self._said = ""
+            async with self._reloading:
+                if self._configs is configs:
+                    await self._configure(wanted)
+            for model in self._models.values():
+                if not model.updating:
+                    self._start_update(model)
+
+    async def reload(self, configs: ModelConfigs, strict_labels: bool = True) -> None:
+        """Serves other models; returns when the new and the changed ones are loaded, or have failed.
+
+        Args:
+            configs: all that is to be served from now on. The other models are withdrawn at once.
+            strict_labels: whether a label must name a version that is loaded already, as TensorFlow Serving has it;
+                otherwise such a label is assigned, or moved, once its version is loaded.
+
+        Raises:
+            StatusError: FAILED_PRECONDITION for such a label; nothing is changed. UNKNOWN for a new model of which no
+                version loads; it is tried again, and the others are served.
+        """
+        async with self._reloading:
+            wanted = configs.models()
+            if strict_labels:
+                self._check_labels(wanted)
+            self._configs = configs
+            known = {name for name, model in self._models.items() if model.config}
+            changed = await self._configure(wanted)
+        if changed:  # a caller that gives up waiting does not stop them
+            await asyncio.wait([self._start_update(model) for model in changed])
+        failed = [model for model in changed if model.name not in known and model.config and not model.latest]
+        if failed:
+            reasons = "".join(f"{{{_reasons(model)}}}, " for model in failed)
+            message = f"{len(failed)} model(s) did not become available: {{{reasons}}}"
+            raise StatusError(grpc.StatusCode.UNKNOWN, message)
 
     async def close(self) -> None:
         """Lets every request finish, then unloads everything."""
-        for name, model in self._models.items():
-            await self._take_over(name, model, None)
-        await asyncio.gather(*self._retiring)
+        for update in self._updates:
+            update.cancel()
+        await asyncio.gather(*(model.close() for model in self._models.values()))
+        self._loaders.shutdown(wait=False, cancel_futures=True)
 
-    async def _update(self, name: str, model: _Model, versions: list[int]) -> None:
-        for gone in model.failed.keys() - set(versions):
-            del model.failed[gone]
-        if not versions and model.current:
-            _log.info("%s: withdrawn from the store", name)
-            await self._take_over(name, model, None)
-        for version in reversed(versions):
-            if model.current and model.current.version == version:
-                return
-            if (servable := await self._load(name, model, version)) is not None:
-                await self._take_over(name, model, servable)
-                return
+    def _is_canary(self, request_id: str) -> bool:
+        # Personal to this use: a sample of the log by the same id is no sample of the canary's requests.
+        digest = hashlib.blake2b(request_id.encode(), digest_size=8, person=b"canary").digest()
+        return int.from_bytes(digest, "big") < self._canary_threshold
 
-    async def _load(self, name: str, model: _Model, version: int) -> Servable | None:
-        with contextlib.suppress(UserError, FileNotFoundError):  # withdrawn meanwhile: the next poll sees it
-            path = self._store.path(name, version)
-            stamp = _stamp(path)
-            if model.failed.get(version) == stamp:
-                return None
-            model.states[version] = VersionState("LOADING")
-            try:
-                engine = await asyncio.to_thread(_load_warm, path, *self._threads)
-            except Exception as error:  # damage raises whatever the code that meets it raises
-                if path.exists():
-                    model.failed[version] = stamp
-                    model.states[version] = VersionState("END", _reason(error))
-                    _log.error("%s", _failure(path, _reason(error)))
-                else:
-                    del model.states[version]
-                return None
-            model.failed.pop(version, None)
-            return Servable(name, version, engine, self._batching)
-        return None
+    async def _configure(self, wanted: Mapping[str, ModelConfig]) -> list[Model]:
+        """Tells each model its configuration, and returns those for which it is a new one."""
+        changed = []
+        for name in sorted(wanted.keys() | self._models.keys()):
+            if name not in self._models:
+                self._models[name] = Model(name, self._loading, self._parameters, self._loaders, self._on_serving)
+            model, config = self._models[name], wanted.get(name)
+            if config != model.config:
+                if config is None:
+                    _log.info("%s: withdrawn", name)
+                await model.configure(config)
+                changed.append(model)
+        return changed
 
-    async def _take_over(self, name: str, model: _Model, servable: Servable | None) -> None:
-        old, model.current = model.current, servable
-        if servable:
-            model.states[servable.version] = VersionState("AVAILABLE")
-            _log.info("%s: version %d is served", name, servable.version)
-        if old:
-            retiring = asyncio.create_task(self._retire(model, old))
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
-        if bool(old) != bool(servable):
-            await self._on_serving(name, bool(servable))
+    def _check_labels(self, wanted: Mapping[str, ModelConfig]) -> None:
+        for name, config in wanted.items():
+            model = self._models.get(name)
+            labels, loaded = (model.labels, model.loaded) if model else ({}, {})
+            for label, version in config.labels.items():
+                early = self._parameters.allow_version_labels_for_unavailable_models
+                if version not in loaded and not (early and labels.get(label, version) == version):
+                    raise StatusError(
+                        grpc.StatusCode.FAILED_PRECONDITION,
+                        f"Request to assign label to version {version} of model {name}, which is not currently "
+                        "available for inference",
+                    )
 
-    async def _retire(self, model: _Model, old: Servable) -> None:
-        model.states[old.version] = VersionState("UNLOADING")
-        await old.batcher.close()
-        if model.states[old.version].state == "UNLOADING":  # else it is back in charge, loaded anew
-            model.states[old.version] = VersionState("END")
-        _log.info("%s: version %d is unloaded", old.name, old.version)
+    def _start_update(self, model: Model) -> "asyncio.Task[None]":
+        update = asyncio.create_task(self._update(model))
+        self._updates.add(update)
+        update.add_done_callback(self._updates.discard)
+        return update
+
+    async def _update(self, model: Model) -> None:
+        try:
+            await model.update()
+        except Exception:  # the next look may fare better; without looks no promotion is ever seen
+            _log.exception("%s: its versions could not be followed. What is loaded is still served.", model.name)
+
+    def _say(self, problem: str) -> None:
+        if problem != self._said:
+            _log.error("%s", problem)
+        self._said = problem
 
 
-def _load_warm(path: Path, intra_op: int, inter_op: int) -> SessionEngine:
-    engine = SessionEngine(path, intra_op, inter_op)
-    try:
-        warmup.replay(engine, path)
-    except BaseException:
-        engine.close()
-        raise
-    return engine
+def _not_found(servable: str) -> StatusError:
+    return StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {servable}")
 
 
-def _stamp(path: Path) -> list[tuple[str, int, int]]:
-    """What tells one state of a version's directory from another."""
-    entries = []
-    for folder, _, files in os.walk(path):
-        for file in [*files, ""]:
-            status = os.stat(os.path.join(folder, file))
-            entries.append((os.path.join(folder, file), status.st_mtime_ns, status.st_size))
-    return sorted(entries)
-
-
-def _reason(error: Exception) -> str:
-    named = isinstance(error, LoadError | OSError)  # their messages stand alone; a KeyError's is the key
-    return " ".join((str(error) if named else f"{type(error).__name__}: {error}").split())
-
-
-def _failure(path: Path, reason: str) -> str:
-    return f"{path}: cannot be loaded ({reason}). Remove the directory, or export this model again."
+def _reasons(model: Model) -> str:
+    versions = [
+        f"{{name: {model.name} version: {version}}} due to error: {state.error}"
+        for version, state in sorted(model.states.items())
+        if state.error
+    ]
+    return ", ".join(versions) or f"{{name: {model.name}}} due to error: {model.problem}"

@@ -4,15 +4,16 @@ The first run of a graph compiles and allocates; without warmup, the first clien
 https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from serving import protos, tensors
-from serving.inputs import classify_feeds, predict_feeds
-from serving.session_engine import CLASSIFY, LoadError, SessionEngine
+from serving.inputs import Feeds, classify_feeds, predict_feeds
+from serving.session_engine import CLASSIFY, LoadError, SessionEngine, Signature
 from serving.status import StatusError
 
 FILE = "tf_serving_warmup_requests"
@@ -50,12 +51,13 @@ def write(
             writer.write(log.SerializeToString())
 
 
-def replay(engine: SessionEngine, directory: Path) -> int:
+def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
     """Runs the warmup records of a version, if it has any.
 
     Args:
         engine: the loaded version.
         directory: the version's directory.
+        iterations: how often each record is run.
 
     Returns:
         How many records were run.
@@ -69,18 +71,24 @@ def replay(engine: SessionEngine, directory: Path) -> int:
     count = 0
     try:
         for record in tf.data.TFRecordDataset(str(path)).take(LIMIT).as_numpy_iterator():
-            log = protos.PredictionLog.FromString(record)
-            if log.HasField("predict_log"):
-                request = log.predict_log.request
-                signature = engine.signatures[request.model_spec.signature_name or "serving_default"]
-                engine.run(signature.name, predict_feeds(signature, request.inputs))
-            elif log.HasField("classify_log"):
-                request = log.classify_log.request
-                signature = engine.signatures[request.model_spec.signature_name or "serving_default"]
-                engine.run(signature.name, classify_feeds(signature, request.input))
+            for signature, feeds in _runs(engine, protos.PredictionLog.FromString(record)):
+                for _ in range(iterations):
+                    engine.run(signature.name, feeds)
             count += 1
     except tf.errors.DataLossError:
         pass  # as TensorFlow Serving does: a damaged tail costs speed at first, not the version
     except (StatusError, KeyError) as error:
         raise LoadError(f"warmup record {count}: {error}") from error
     return count
+
+
+def _runs(engine: SessionEngine, log: Any) -> Iterator[tuple[Signature, Feeds]]:
+    """What a record asks to be run; of a kind that is not served, nothing."""
+    kind = log.WhichOneof("log_type")
+    if kind in ("predict_log", "classify_log"):
+        request = getattr(log, kind).request
+        signature = engine.signatures[request.model_spec.signature_name or "serving_default"]
+        if kind == "predict_log":
+            yield signature, predict_feeds(signature, request.inputs)
+        else:
+            yield signature, classify_feeds(signature, request.input)

@@ -1,0 +1,74 @@
+"""One version of a model in memory: loaded, warmed, with a queue of its own."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from serving import warmup, wire
+from serving.batching import Batcher, BatchingParameters
+from serving.session_engine import SessionEngine, Signature
+
+
+@dataclass(frozen=True)
+class LoadParameters:
+    """How a version is loaded.
+
+    Args:
+        batching: limits of its queue.
+        intra_op: threads within one op.
+        inter_op: threads across ops; -1 runs them in the batch's own thread.
+        enable_model_warmup: whether its warmup records are run before it serves.
+        warmup_iterations: how often each of them is run.
+    """
+
+    batching: BatchingParameters = field(default_factory=BatchingParameters)
+    intra_op: int = 1
+    inter_op: int = -1
+    enable_model_warmup: bool = True
+    warmup_iterations: int = 1
+
+
+class Servable:
+    """One loaded version. Made in the event loop's thread.
+
+    Args:
+        name: the model.
+        version: its number.
+        directory: what it was loaded from.
+        engine: the loaded SavedModel.
+        batching: limits of its queue.
+    """
+
+    def __init__(
+        self, name: str, version: int, directory: Path, engine: SessionEngine, batching: BatchingParameters
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.directory = directory
+        self.signatures = engine.signatures
+        self.signature_defs = engine.signature_defs
+        self.batcher = Batcher(engine, batching)
+
+    def model_spec(self, signature: Signature) -> bytes:
+        """The resolved ModelSpec that answers carry, serialized."""
+        return (
+            wire.block(1, self.name.encode())
+            + wire.block(2, wire.integer(1, self.version))
+            + wire.block(3, signature.name.encode())
+        )
+
+
+def load_engine(directory: Path, parameters: LoadParameters) -> SessionEngine:
+    """Loads and warms a version. Takes seconds: for a thread other than the event loop's.
+
+    Raises:
+        LoadError: the directory holds no SavedModel that this server can run, or a warmup record that the model does
+            not accept. Other damage raises what the code that meets it raises.
+    """
+    engine = SessionEngine(directory, parameters.intra_op, parameters.inter_op)
+    try:
+        if parameters.enable_model_warmup:
+            warmup.replay(engine, directory, parameters.warmup_iterations)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
