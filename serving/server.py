@@ -14,9 +14,12 @@ from serving.batching import BatchingParameters
 from serving.front import Front
 from serving.health import Health
 from serving.http2 import GrpcLimits, GrpcServer
+from serving.model import VersionParameters
+from serving.model_config import store_models
 from serving.request_log import RequestLog, RequestLogParameters
+from serving.servable import LoadParameters, Servable
 from serving.store import Store
-from serving.versions import Servable, Versions
+from serving.versions import Versions
 
 _log = logging.getLogger(__name__)
 _SERVICES = (prediction_service.SERVICE, model_service.SERVICE)
@@ -78,7 +81,8 @@ async def _serve(
             "`unroll promote`, or name another place with --home or --store."
         )
     states = Health()
-    versions = Versions(store, parameters.batching, parameters.intra_op, parameters.inter_op, states.set)
+    loading = LoadParameters(parameters.batching, parameters.intra_op, parameters.inter_op)
+    versions = Versions(store_models(store), loading, VersionParameters(), states.set)
     await versions.poll()
     if not versions.serving:
         raise UserError(" ".join(versions.failures()) or f"{store.root}: no model to serve.")

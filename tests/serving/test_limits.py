@@ -15,8 +15,11 @@ from serving import protos, tensors
 from serving.batching import BatchingParameters
 from serving.front import Front
 from serving.http2 import GrpcServer
+from serving.model import VersionParameters
+from serving.model_config import store_models
 from serving.prediction_service import PredictionService
 from serving.request_log import RequestLog, RequestLogParameters
+from serving.servable import LoadParameters
 from serving.store import Store
 from serving.versions import Versions
 from tests.serving_fixtures import Server, until
@@ -41,7 +44,7 @@ async def answering(store: Store, batching: BatchingParameters, log: RequestLog 
     async def heard(model: str, serving: bool) -> None:
         pass
 
-    versions = Versions(store, batching, intra_op=1, inter_op=-1, on_serving=heard)
+    versions = Versions(store_models(store), LoadParameters(batching), VersionParameters(), heard)
     await versions.poll()
     server = GrpcServer(Front(PredictionService(versions).methods(), log).answer, {})
     port = await server.listen("127.0.0.1", 0)
