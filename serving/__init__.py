@@ -1,19 +1,20 @@
-"""SavedModel export, the store of versions, the model server, the client.
+"""SavedModel export, the store of versions, the model server, its clients.
 
-Names are imported when they are used: the client and the store need no TensorFlow.
+Names are imported when they are used: the clients and the store need no TensorFlow.
 """
 
 import importlib
 from typing import Any
 
 _HOMES = {
+    "AsyncClient": "serving.async_client",
     "Client": "serving.client",
-    "ServingError": "serving.client",
+    "ServingError": "serving.messages",
     "Store": "serving.store",
     "export_saved_model": "serving.export",
     "serve": "serving.server",
 }
-__all__ = ["Client", "ServingError", "Store", "export_saved_model", "serve"]
+__all__ = ["AsyncClient", "Client", "ServingError", "Store", "export_saved_model", "serve"]
 
 
 def __getattr__(name: str) -> Any:

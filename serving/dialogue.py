@@ -1,0 +1,275 @@
+"""How a client asks, step by step, without a connection: what `Client` and `AsyncClient` share.
+
+Each operation is a generator. It yields what is to be sent, and is given the answer, or yields seconds to wait; what it
+returns is the operation's result. Its client only moves bytes, in its own way.
+"""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+from numpy.typing import ArrayLike
+
+from serving import messages, model_spec, protos, text_protos
+from serving.messages import Classes, Example, Forecast, Prediction, ServingError, SignatureInfo
+
+_FIRST_WAIT, _LONGEST_WAIT, _ATTEMPTS = 0.05, 1.0, 5
+_MESSAGE_BYTES = 32 << 20
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One message to send.
+
+    Args:
+        path: `/package.Service/Method`.
+        message: the request.
+        timeout: seconds.
+        metadata: names and values.
+    """
+
+    path: str
+    message: bytes
+    timeout: float
+    metadata: tuple[tuple[str, str], ...]
+
+
+T = TypeVar("T")
+Talk = Generator[Question | float, bytes, T]
+
+
+class Dialogue:
+    """Asks one model on one server, through the connection that a subclass brings.
+
+    Args:
+        address: `host:port` of the server's gRPC port, or `unix:/path`.
+        model: the model's name.
+        timeout: seconds that a call may take, retries included.
+        label: asks for the version with this label, such as `stable`, unless a call names a version or label itself.
+        token: for a server with a token file.
+        tls: encrypts, and trusts the authorities that gRPC trusts.
+        root_certificates: PEM file of the authorities to trust instead; implies `tls`.
+        client_certificate: PEM file of the client's certificate, for a server that asks for one; implies `tls`.
+        client_key: PEM file of its private key.
+
+    Raises:
+        OSError: a PEM file cannot be read.
+    """
+
+    _transport: Any = None
+
+    def __init__(
+        self,
+        address: str = "127.0.0.1:8500",
+        *,
+        model: str,
+        timeout: float = 10.0,
+        label: str | None = None,
+        token: str | None = None,
+        tls: bool = False,
+        root_certificates: str | Path | None = None,
+        client_certificate: str | Path | None = None,
+        client_key: str | Path | None = None,
+    ) -> None:
+        self.address = address
+        self.model = model
+        self.timeout = timeout
+        self.label = label
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._methods: dict[str, Any] = {}
+        self._signatures: dict[str, SignatureInfo] = {}
+        self._levels: dict[int, list[float]] = {}
+        if tls or root_certificates or client_certificate:
+            files = (root_certificates, client_key, client_certificate)
+            pems = [Path(file).read_bytes() if file else None for file in files]
+            credentials = grpc.ssl_channel_credentials(*pems)
+            self._channel = self._transport.secure_channel(address, credentials, options=_OPTIONS)
+        else:
+            self._channel = self._transport.insecure_channel(address, options=_OPTIONS)
+
+    def _method(self, path: str) -> Any:
+        if path not in self._methods:
+            self._methods[path] = self._channel.unary_unary(path)
+        return self._methods[path]
+
+    def _predict(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        signature: str = "serving_default",
+        version: int | None = None,
+        label: str | None = None,
+        request_id: str | None = None,
+    ) -> Talk[Prediction]:
+        request = self._request(protos.PredictRequest, signature, version, label)
+        if signature not in self._signatures:
+            self._signatures = yield from self._metadata_of(version, label)
+        known = self._signatures.get(signature)
+        messages.add_inputs(request, inputs, known.inputs if known else {})
+        request_id = request_id or uuid.uuid4().hex
+        try:
+            response = yield from self._ask(
+                f"{model_spec.PREDICTION}Predict", request, protos.PredictResponse, request_id
+            )
+        except ServingError as error:
+            if error.code is grpc.StatusCode.INVALID_ARGUMENT:
+                self._signatures = {}  # a new version may take other types
+            raise
+        return messages.prediction(response, request_id)
+
+    def _classify(
+        self,
+        examples: Sequence[Example],
+        signature: str,
+        version: int | None,
+        label: str | None,
+        request_id: str | None,
+    ) -> Talk[list[Classes]]:
+        request = self._request(protos.ClassificationRequest, signature, version, label)
+        messages.add_examples(request, examples)
+        path = f"{model_spec.PREDICTION}Classify"
+        response = yield from self._ask(path, request, protos.ClassificationResponse, request_id)
+        return messages.classes(response.result)
+
+    def _regress(
+        self,
+        examples: Sequence[Example],
+        signature: str,
+        version: int | None,
+        label: str | None,
+        request_id: str | None,
+    ) -> Talk[list[float]]:
+        request = self._request(protos.RegressionRequest, signature, version, label)
+        messages.add_examples(request, examples)
+        path = f"{model_spec.PREDICTION}Regress"
+        response = yield from self._ask(path, request, protos.RegressionResponse, request_id)
+        return messages.values(response.result)
+
+    def _multi_inference(
+        self,
+        examples: Sequence[Example],
+        classify: Sequence[str],
+        regress: Sequence[str],
+        version: int | None,
+        label: str | None,
+        request_id: str | None,
+    ) -> Talk[dict[str, list[Classes] | list[float]]]:
+        request = protos.MultiInferenceRequest()
+        for method, names in ((messages.CLASSIFY, classify), (messages.REGRESS, regress)):
+            for name in names:
+                task = request.tasks.add(method_name=method)
+                messages.specify(task.model_spec, self.model, name, version, self.label if label is None else label)
+        messages.add_examples(request, examples)
+        response = yield from self._ask(model_spec.MULTI_INFERENCE, request, protos.MultiInferenceResponse, request_id)
+        results = response.results
+        return {
+            name: messages.classes(result.classification_result)
+            if result.HasField("classification_result")
+            else messages.values(result.regression_result)
+            for name, result in zip((*classify, *regress), results, strict=True)
+        }
+
+    def _sentiment(self, texts: Sequence[str]) -> Talk[list[tuple[str, float]]]:
+        answer = yield from self._predict({"text": texts})
+        return list(zip(answer["label"].tolist(), answer["score"].tolist(), strict=True))
+
+    def _forecast(self, history: Sequence[ArrayLike], optional: Mapping[str, ArrayLike | None]) -> Talk[Forecast]:
+        inputs: dict[str, ArrayLike] = {"history": messages.histories(history)}
+        inputs.update((name, given) for name, given in optional.items() if given is not None)
+        answer = yield from self._predict(inputs)
+        if answer.version not in self._levels:
+            described = yield from self._predict({}, "describe", answer.version)
+            self._levels = {answer.version: json.loads(described["json"].item())["quantiles"]}
+        levels = self._levels[answer.version]
+        by_level = {level: answer["quantiles"][..., index] for index, level in enumerate(levels)}
+        return Forecast(answer["forecast"], by_level, answer.version, answer.request_id)
+
+    def _caption(self, pictures: Sequence[bytes]) -> Talk[list[tuple[str, float]]]:
+        answer = yield from self._predict({"image": pictures})
+        return list(zip(answer["caption"].tolist(), answer["log_probability"].tolist(), strict=True))
+
+    def _metadata_of(self, version: int | None = None, label: str | None = None) -> Talk[dict[str, SignatureInfo]]:
+        request = self._request(protos.GetModelMetadataRequest, "", version, label)
+        request.metadata_field.append("signature_def")
+        response = yield from self._ask(model_spec.METADATA, request, protos.GetModelMetadataResponse)
+        return messages.signatures(response)
+
+    def _status(self) -> Talk[dict[int, str]]:
+        request = protos.GetModelStatusRequest()
+        messages.specify(request.model_spec, self.model)
+        response = yield from self._ask(model_spec.STATUS, request, protos.GetModelStatusResponse)
+        name_of = protos.ModelVersionStatus.State.Name
+        return {entry.version: name_of(entry.state) for entry in response.model_version_status}
+
+    def _reload_config(self, config: str) -> Talk[None]:
+        request = protos.ReloadConfigRequest()
+        request.config.CopyFrom(text_protos.parse(config, protos.ModelServerConfig, "config"))
+        request_id = uuid.uuid4().hex
+        response = yield from self._ask(model_spec.RELOAD, request, protos.ReloadConfigResponse, request_id)
+        if response.status.error_code:
+            raise ServingError(_CODES[response.status.error_code], response.status.error_message, request_id)
+
+    def _wait_until_ready(self, timeout: float) -> Talk[None]:
+        give_up = time.monotonic() + timeout
+        while True:
+            try:
+                states = yield from self._status()
+                if "AVAILABLE" in states.values():
+                    return
+                error = ServingError(grpc.StatusCode.UNAVAILABLE, f"{self.model}: versions are {states}", "-")
+            except ServingError as refused:
+                error = refused
+            if time.monotonic() >= give_up:
+                raise error
+            yield 0.1
+
+    def _request(self, message_class: Any, signature: str, version: int | None, label: str | None) -> Any:
+        request = message_class()
+        messages.specify(request.model_spec, self.model, signature, version, self.label if label is None else label)
+        return request
+
+    def _ask(self, path: str, request: Any, response_class: Any, request_id: str | None = None) -> Talk[Any]:
+        request_id = request_id or uuid.uuid4().hex
+        message = request.SerializeToString()
+        metadata = (("x-request-id", request_id), *self._metadata)
+        give_up = time.monotonic() + self.timeout
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                answer = yield Question(path, message, max(give_up - time.monotonic(), 0.001), metadata)
+                return response_class.FromString(answer)
+            except grpc.RpcError as error:
+                refusal: Any = error
+            wait = min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * random.uniform(0.5, 1.0)
+            late = attempt == _ATTEMPTS or time.monotonic() + wait >= give_up
+            if late or refusal.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise ServingError(refusal.code(), self._explained(refusal), request_id) from None
+            yield wait
+        raise AssertionError("unreachable")
+
+    def _explained(self, error: Any) -> str:
+        details = error.details() or ""
+        if error.code() is grpc.StatusCode.UNAVAILABLE and "handshake" in details:
+            return f"no TLS with {self.address}: {details}. Check the client's certificates and the server's"
+        if error.code() is grpc.StatusCode.UNAVAILABLE and "connect" in details:
+            return f"no server answers at {self.address}. Start one with `unroll serve`, or check the address"
+        if "errors resolving" in details or "target uri is not valid" in details:
+            return "no server of that name is found. Give its host:port, as in 127.0.0.1:8500"
+        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"no answer from {self.address} within {self.timeout:g} seconds"
+        if error.code() is grpc.StatusCode.NOT_FOUND and details.startswith("Servable not found"):
+            return (
+                f"{details}. It is not served there: `unroll models` lists what is trained, and `unroll promote` has a "
+                "version served"
+            )
+        return details

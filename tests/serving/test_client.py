@@ -1,0 +1,305 @@
+"""Both clients, before a server made of TensorFlow Serving's own stubs, which keeps what it was sent."""
+
+import asyncio
+import inspect
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+import serving
+import serving.messages
+from errors import UserError
+from serving import AsyncClient, Client, ServingError
+from tests.serving.certificates import Authority
+
+AUTHORITY = Authority()
+CLIENTS = pytest.mark.parametrize("client_class", [Client, AsyncClient])
+Refusal = tuple[grpc.StatusCode, str]
+
+
+class Recorder(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
+    """Answers all; `refusals` are what the next calls but GetModelMetadata's get instead."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.metadata: list[dict[str, Any]] = []
+        self.refusals: list[Refusal] = []
+        self.release = threading.Event()
+        self.release.set()
+        self.cancelled = threading.Event()
+
+    def _see(self, request: Any, context: grpc.ServicerContext) -> None:
+        self.seen.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+        if self.refusals:
+            context.abort(*self.refusals.pop(0))
+        context.add_callback(lambda: None if self.release.is_set() else self.cancelled.set())
+        assert self.release.wait(30)
+
+    def Predict(self, request, context):  # noqa: N802
+        self._see(request, context)
+        response = predict_pb2.PredictResponse()
+        response.model_spec.version.value = 7
+        for name, tensor in request.inputs.items():
+            response.outputs[name].CopyFrom(tensor)
+        return response
+
+    def Classify(self, request, context):  # noqa: N802
+        self._see(request, context)
+        response = classification_pb2.ClassificationResponse()
+        for example in request.input.example_list.examples:
+            text = example.features.feature["text"].bytes_list.value[0].decode()
+            response.result.classifications.add().classes.add(label=text, score=0.5)
+        return response
+
+    def Regress(self, request, context):  # noqa: N802
+        self._see(request, context)
+        response = regression_pb2.RegressionResponse()
+        for example in request.input.example_list.examples:
+            response.result.regressions.add(value=sum(example.features.feature["x"].float_list.value))
+        return response
+
+    def MultiInference(self, request, context):  # noqa: N802
+        self._see(request, context)
+        response = inference_pb2.MultiInferenceResponse()
+        for task in request.tasks:
+            result = response.results.add()
+            if task.method_name == "tensorflow/serving/classify":
+                result.classification_result.classifications.add().classes.add(label="a", score=0.25)
+            else:
+                assert task.method_name == "tensorflow/serving/regress"
+                result.regression_result.regressions.add(value=2.0)
+        return response
+
+    def GetModelMetadata(self, request, context):  # noqa: N802
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        signatures.signature_def["serving_default"].inputs["x"].dtype = 1
+        response.metadata["signature_def"].Pack(signatures)
+        return response
+
+    def GetModelStatus(self, request, context):  # noqa: N802
+        self._see(request, context)
+        response = get_model_status_pb2.GetModelStatusResponse()
+        response.model_version_status.add(version=7, state=30)
+        return response
+
+    def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+        self._see(request, context)
+        response = model_management_pb2.ReloadConfigResponse()
+        if request.config.model_config_list.config[0].name == "refused":
+            response.status.error_code, response.status.error_message = 9, "not so"
+        return response
+
+
+@contextmanager
+def recording(credentials: grpc.ServerCredentials | None = None, address: str = "127.0.0.1:0") -> Iterator[Any]:
+    """A recorder, and the address where it is."""
+    recorder = Recorder()
+    with ThreadPoolExecutor(4) as threads:
+        server = grpc.server(threads)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(recorder, server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(recorder, server)
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        server.start()
+        yield recorder, address if address.startswith("unix:") else f"127.0.0.1:{port}"
+        recorder.release.set()
+        server.stop(0).wait()
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[Any]:
+    with recording() as both:
+        yield both
+
+
+@pytest.fixture
+def recorder(recorded) -> Recorder:
+    one = recorded[0]
+    one.seen.clear()
+    one.metadata.clear()
+    one.refusals.clear()
+    one.release.set()
+    one.cancelled.clear()
+    return one
+
+
+@asynccontextmanager
+async def opened(client_class: type, address: str, **arguments: Any) -> AsyncIterator[Any]:
+    client = client_class(address, model="m", **arguments)
+    yield client
+    await got(client.close())
+
+
+async def got(result: Any) -> Any:
+    return await result if inspect.isawaitable(result) else result
+
+
+def test_both_clients_have_the_same_methods():
+    def methods(of: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in inspect.getmembers(of, inspect.isfunction)
+            if not name.startswith("_")
+        }
+
+    assert methods(Client) == methods(AsyncClient)
+    assert set(serving.__all__) >= {"Client", "AsyncClient"}
+
+
+@CLIENTS
+async def test_what_is_asked_and_answered(client_class, recorded, recorder):
+    async with opened(client_class, recorded[1], label="stable") as client:
+        answer = await got(client.predict({"x": [1, 2]}, request_id="mine"))
+        assert (answer["x"].dtype, answer["x"].tolist(), answer.version) == (np.float32, [1.0, 2.0], 7)
+        await got(client.predict({"x": [0.5]}, "other", version=3))
+        assert await got(client.classify(["good", "bad"])) == [[("good", 0.5)], [("bad", 0.5)]]
+        assert await got(client.regress([{"x": [1.0, 2.5]}, {"x": 4.0}], label="canary")) == [3.5, 4.0]
+        both = await got(client.multi_inference(["good"], classify=["classify"], regress=["regress"]))
+        assert both == {"classify": [[("a", 0.25)]], "regress": [2.0]}
+        assert await got(client.status()) == {7: "AVAILABLE"}
+        await got(client.wait_until_ready())
+    first, second, classify, regress, multi = recorder.seen[:5]
+    assert first.model_spec.version_label == classify.model_spec.version_label == "stable"
+    assert (second.model_spec.version.value, second.model_spec.signature_name) == (3, "other")
+    assert regress.model_spec.version_label == "canary"
+    assert [(t.model_spec.name, t.model_spec.signature_name) for t in multi.tasks] == [
+        ("m", "classify"),
+        ("m", "regress"),
+    ]
+    ids = [metadata["x-request-id"] for metadata in recorder.metadata]
+    assert ids[0] == answer.request_id == "mine"
+    assert len(set(ids)) == len(ids)
+    assert "authorization" not in recorder.metadata[0]
+
+
+@CLIENTS
+async def test_a_configuration_is_sent_and_its_refusal_raised(client_class, recorded, recorder):
+    config = 'model_config_list { config { name: "%s" base_path: "/models/m" model_platform: "tensorflow" } }'
+    async with opened(client_class, recorded[1]) as client:
+        await got(client.reload_config(config % "m"))
+        assert recorder.seen[0].config.model_config_list.config[0].base_path == "/models/m"
+        with pytest.raises(ServingError, match="not so") as refused:
+            await got(client.reload_config(config % "refused"))
+        assert refused.value.code is grpc.StatusCode.FAILED_PRECONDITION
+        with pytest.raises(UserError, match=r"config:1: .*modelconfig"):
+            await got(client.reload_config("modelconfig {}"))
+
+
+@CLIENTS
+async def test_unavailable_alone_is_tried_again(client_class, recorded, recorder):
+    unavailable = (grpc.StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full")
+    async with opened(client_class, recorded[1], timeout=20.0) as client:
+        recorder.refusals[:] = [unavailable, unavailable]
+        started = time.monotonic()
+        assert await got(client.regress([{"x": 1.0}])) == [1.0]
+        assert time.monotonic() - started > 0.05 + 0.1  # the least of the pauses
+        assert len(recorder.seen) == 3
+        assert len({metadata["x-request-id"] for metadata in recorder.metadata}) == 1
+        for code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INTERNAL):
+            recorder.seen.clear()
+            recorder.refusals[:] = [(code, "no")]
+            with pytest.raises(ServingError, match="no") as refused:
+                await got(client.regress([{"x": 1.0}]))
+            assert refused.value.code is code
+            assert len(recorder.seen) == 1
+
+
+@CLIENTS
+async def test_trying_again_ends_with_the_timeout(client_class, recorded, recorder):
+    recorder.refusals[:] = [(grpc.StatusCode.UNAVAILABLE, "not now")] * 50
+    async with opened(client_class, recorded[1], timeout=0.25) as client:
+        started = time.monotonic()
+        with pytest.raises(ServingError, match="not now") as refused:
+            await got(client.status())
+        assert time.monotonic() - started < 0.5
+        assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+        assert 2 <= len(recorder.seen) <= 4
+
+
+@CLIENTS
+async def test_a_deadline_is_kept(client_class, recorded, recorder):
+    recorder.release.clear()
+    async with opened(client_class, recorded[1], timeout=0.2) as client:
+        with pytest.raises(ServingError, match=r"no answer from 127.0.0.1:\d+ within 0.2 seconds") as refused:
+            await got(client.status())
+        assert refused.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_cancelled_task_cancels_its_call(recorded, recorder):
+    recorder.release.clear()
+    async with opened(AsyncClient, recorded[1]) as client:
+        task = asyncio.create_task(client.status())
+        while not recorder.seen:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await asyncio.to_thread(recorder.cancelled.wait, 10)
+
+
+@CLIENTS
+async def test_mutual_tls_and_a_token(client_class, tmp_path):
+    server, client = AUTHORITY.issue(), AUTHORITY.issue("client")
+    for name, pem in (("ca", AUTHORITY.certificate), ("key", client.key), ("certificate", client.certificate)):
+        (tmp_path / name).write_bytes(pem)
+    credentials = grpc.ssl_server_credentials([(server.key, server.certificate)], AUTHORITY.certificate, True)
+    with recording(credentials) as (recorder, address):
+        shown = {"client_certificate": tmp_path / "certificate", "client_key": str(tmp_path / "key")}
+        async with opened(client_class, address, root_certificates=tmp_path / "ca", token="secret", **shown) as trusted:
+            assert await got(trusted.status()) == {7: "AVAILABLE"}
+        assert recorder.metadata[0]["authorization"] == "Bearer secret"
+        async with opened(client_class, address, root_certificates=tmp_path / "ca", timeout=0.5) as stranger:
+            with pytest.raises(ServingError) as refused:
+                await got(stranger.status())
+            assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+        async with opened(client_class, address, tls=True, timeout=0.5) as distrusting:
+            with pytest.raises(ServingError, match=f"no TLS with {address}: .*CERTIFICATE_VERIFY_FAILED"):
+                await got(distrusting.status())
+
+
+@CLIENTS
+async def test_a_unix_socket(client_class, tmp_path):
+    with recording(address=f"unix:{tmp_path}/socket") as (_, address):
+        async with opened(client_class, address) as client:
+            assert await got(client.status()) == {7: "AVAILABLE"}
+
+
+@CLIENTS
+async def test_no_server_is_said_so(client_class):
+    async with opened(client_class, "127.0.0.1:9", timeout=0.3) as client:
+        with pytest.raises(ServingError, match=r"no server answers at 127.0.0.1:9\. Start one"):
+            await got(client.status())
+
+
+def test_histories_of_different_lengths_are_filled_in_front():
+    filled = serving.messages.histories([[1.0, 2.0, 3.0], [[4.0]]])
+    assert filled.shape == (2, 3, 1)
+    np.testing.assert_array_equal(filled[:, :, 0], [[1, 2, 3], [np.nan, np.nan, 4]])
+    with pytest.raises(ValueError, match="different columns"):
+        serving.messages.histories([[[1.0, 2.0]], [[1.0]]])
+
+
+def test_clients_need_no_tensorflow():
+    code = "import sys, serving; serving.Client, serving.AsyncClient; assert 'tensorflow' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
