@@ -1,4 +1,4 @@
-"""Requests to arrays, checked against the signature that they ask for."""
+"""The tensors of a PredictRequest to arrays, checked against the signature that they ask for."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,21 +7,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving import tensors
-from serving.session_engine import CLASSIFY, Signature
+from serving.session_engine import Signature, TensorSpec
 from serving.status import invalid
 
 Feeds = list[NDArray[Any]]
 
 
-def predict_feeds(signature: Signature, inputs: Mapping[str, Any]) -> Feeds:
+def predict_feeds(signature: Signature, inputs: Mapping[str, Any], strict_shapes: bool = False) -> Feeds:
     """Reads the inputs of a PredictRequest.
 
-    An input that was left out takes the signature's default. Where rows of several requests run as one, a
+    An input that was left out takes the signature's default. Where the rows of several requests may run as one, a
     default of one row stands for each row of the request.
 
     Args:
         signature: what is asked for.
         inputs: TensorProtos by input name.
+        strict_shapes: whether shapes other than the signature's, and inputs that differ in rows where rows of several
+            requests may run as one, are refused. TensorFlow Serving leaves that to the ops.
 
     Returns:
         Arrays in the signature's order.
@@ -30,60 +32,50 @@ def predict_feeds(signature: Signature, inputs: Mapping[str, Any]) -> Feeds:
         StatusError: INVALID_ARGUMENT, in TensorFlow Serving's words where it checks the same.
     """
     specs = signature.inputs
+    if len(inputs) == len(specs):
+        feeds = []
+        for alias, spec in specs.items():
+            if (proto := inputs.get(alias)) is None:
+                break
+            feeds.append(_read(signature, alias, spec, proto))
+        else:
+            if strict_shapes:
+                _check_shapes(signature, dict(zip(specs, feeds, strict=True)))
+            return feeds
     if mismatch := _mismatch(signature, inputs):
         raise invalid(mismatch)
-    sent = {}
-    for position, (alias, spec) in enumerate(specs.items()):
-        if alias not in inputs:
-            continue
-        try:
-            array = tensors.decode(inputs[alias])
-        except ValueError:
-            raise invalid(f"tensor parsing error: {alias}") from None
-        if array.dtype != spec.dtype:
-            wanted, given = tensors.data_type_of(spec.dtype), tensors.data_type_of(array.dtype)
-            raise invalid(f"Expects arg[{position}] to be {wanted} but {given} is provided")
+    sent = {alias: _read(signature, alias, spec, inputs[alias]) for alias, spec in specs.items() if alias in inputs}
+    if strict_shapes:
+        _check_shapes(signature, sent)
+    rows = {array.shape[:1] for array in sent.values()}
+    if not signature.batchable or len(rows) > 1 or () in rows:
+        return [sent[alias] if alias in sent else signature.defaults[alias] for alias in specs]
+    ((count,),) = rows or {(1,)}
+    return [sent[alias] if alias in sent else _repeated(signature.defaults[alias], count) for alias in specs]
+
+
+def _read(signature: Signature, alias: str, spec: TensorSpec, proto: Any) -> NDArray[Any]:
+    try:
+        array = tensors.decode(proto)
+    except ValueError:
+        raise invalid(f"tensor parsing error: {alias}") from None
+    if array.dtype != spec.dtype:
+        wanted, given = tensors.data_type_of(spec.dtype), tensors.data_type_of(array.dtype)
+        position = list(signature.inputs).index(alias)
+        raise invalid(f"Expects arg[{position}] to be {wanted} but {given} is provided")
+    return array
+
+
+def _check_shapes(signature: Signature, sent: Mapping[str, NDArray[Any]]) -> None:
+    for alias, array in sent.items():
+        spec = signature.inputs[alias]
         if not spec.admits(array.shape):
             raise invalid(
                 f"Input {alias!r}: expected shape {_shape(spec.shape or ())}, received {_shape(array.shape)}."
             )
-        sent[alias] = array
-    if not signature.batchable:
-        return [sent[alias] if alias in sent else signature.defaults[alias] for alias in specs]
-    rows = {len(array) for array in sent.values()}
-    if len(rows) > 1:
+    if signature.batchable and len({len(array) for array in sent.values()}) > 1:
         counts = ", ".join(f"{alias}={len(array)}" for alias, array in sent.items())
         raise invalid(f"Inputs must have the same number of rows. Received: {counts}.")
-    count = rows.pop() if rows else 1
-    return [sent[alias] if alias in sent else _repeated(signature.defaults[alias], count) for alias in specs]
-
-
-def classify_feeds(signature: Signature, request_input: Any) -> Feeds:
-    """Reads the examples of a ClassificationRequest as one vector of serialized tf.Examples.
-
-    Args:
-        signature: what is asked for.
-        request_input: an Input message.
-
-    Returns:
-        `[serialized]`, `serialized` of shape `[n]`.
-
-    Raises:
-        StatusError: INVALID_ARGUMENT, or FAILED_PRECONDITION for a signature that names no such input.
-    """
-    if signature.method != CLASSIFY:
-        raise invalid(f"Expected classification signature method_name to be {CLASSIFY}. Was: {signature.method}")
-    if len(signature.inputs) != 1:
-        raise invalid("Expected one input Tensor.")
-    # Messages that follow one another in one buffer merge, so the context goes in front of each example.
-    context = request_input.example_list_with_context.context.SerializeToString()
-    examples = [
-        *(example.SerializeToString() for example in request_input.example_list.examples),
-        *(context + example.SerializeToString() for example in request_input.example_list_with_context.examples),
-    ]
-    if not examples:
-        raise invalid("Input is empty.")
-    return [np.array(examples, dtype=object)]
 
 
 def _mismatch(signature: Signature, inputs: Mapping[str, Any]) -> str | None:
@@ -100,7 +92,7 @@ def _mismatch(signature: Signature, inputs: Mapping[str, Any]) -> str | None:
         if alias not in inputs and alias not in defaults:
             return (
                 f"Signature input alias: {alias}(feed name: {signature.inputs[alias].tensor}) not found in request "
-                f"and no default value provided. Inputs expected to be in the request {{{','.join(wanted)}}}, or "
+                f"and no default value provided. Inputs expected to be in the request {{{','.join(sent)}}}, or "
                 f"default input alias set: {','.join(defaults)}"
             )
     used = [alias for alias in sent if alias in signature.inputs]

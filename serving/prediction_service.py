@@ -1,23 +1,27 @@
-"""tensorflow.serving.PredictionService: Predict, Classify, GetModelMetadata.
+"""tensorflow.serving.PredictionService: Predict, Classify, Regress, MultiInference, GetModelMetadata.
 
 Methods take and give bytes: answers are written as wire format, and the request log keeps both as they were.
 """
 
+import asyncio
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
-from serving import protos, tensors, wire
-from serving.batching import Arrays
+from serving import answers, examples, protos, wire
+from serving.answers import Arrays, ExampleTask
 from serving.call import Call, Method
-from serving.inputs import Feeds, classify_feeds, predict_feeds
-from serving.session_engine import Signature
+from serving.inputs import predict_feeds
+from serving.limits import Limits
+from serving.session_engine import CLASSIFY, PREDICT, REGRESS, Signature
 from serving.status import StatusError, invalid
 from serving.versions import Servable, Versions
 
 SERVICE = "tensorflow.serving.PredictionService"
 DEFAULT_SIGNATURE = "serving_default"
+_PREDICTABLE = (PREDICT, CLASSIFY, REGRESS)
 
 
 class PredictionService:
@@ -25,50 +29,124 @@ class PredictionService:
 
     Args:
         versions: who serves a request.
+        limits: what a request may hold.
+        tensor_content: whether Predict answers in `tensor_content` instead of typed fields.
+        strict_shapes: whether inputs of another shape than the signature's are refused before an op sees them.
+        check_method_names: whether a signature answers only the methods that it was made for; else, as in
+            TensorFlow Serving, whatever its inputs and outputs fit.
     """
 
-    def __init__(self, versions: Versions) -> None:
+    def __init__(
+        self,
+        versions: Versions,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        tensor_content: bool = False,
+        strict_shapes: bool = False,
+        check_method_names: bool = False,
+    ) -> None:
         self._versions = versions
+        self._limits = limits
+        self._tensor_content = tensor_content
+        self._strict_shapes = strict_shapes
+        self._check_method_names = check_method_names
 
     def methods(self) -> dict[str, Method]:
         """What answers each path."""
         return {
             f"/{SERVICE}/Predict": self._predict,
             f"/{SERVICE}/Classify": self._classify,
+            f"/{SERVICE}/Regress": self._regress,
+            f"/{SERVICE}/MultiInference": self._multi_inference,
             f"/{SERVICE}/GetModelMetadata": self._get_model_metadata,
         }
 
     async def _predict(self, message: bytes, call: Call) -> bytes:
         request = _parse(protos.PredictRequest, message)
-        servable = self._find(request.model_spec, call)
+        servable = self._find(_spec(request), call)
         signature = servable.signatures.get(call.signature)
         if signature is None:
             raise StatusError(
                 grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{call.signature}" not found.'
             )
-        feeds = predict_feeds(signature, request.inputs)
-        outputs = _selected(signature, request.output_filter)
-        arrays = await self._run(servable, signature, feeds, message, call)
-        return _predict_outputs(outputs, arrays) + wire.block(2, servable.model_spec(signature))
+        if self._check_method_names and signature.method not in _PREDICTABLE:
+            raise StatusError(
+                grpc.StatusCode.INTERNAL,
+                "Expected prediction signature method_name to be one of "
+                f"{{{', '.join(_PREDICTABLE)}}}. Was: {signature.method}",
+            )
+        feeds = predict_feeds(signature, request.inputs, self._strict_shapes)
+        outputs = _selected(signature, request.output_filter) if request.output_filter else enumerate(signature.outputs)
+        if self._limits.any:
+            for alias, array in zip(signature.inputs, feeds, strict=True):
+                self._limits.check(alias, array)
+        arrays = await servable.batcher.submit(signature, feeds, len(message))
+        call.watched = bool(feeds)  # what takes no input, such as a description, is not traffic to watch
+        return answers.predictions(outputs, arrays, self._tensor_content) + wire.block(
+            2, servable.model_spec(signature)
+        )
 
     async def _classify(self, message: bytes, call: Call) -> bytes:
         request = _parse(protos.ClassificationRequest, message)
-        servable = self._find(request.model_spec, call)
-        signature = servable.signatures.get(call.signature)
-        if signature is None:
+        return await self._answer_examples(request, message, call, answers.EXAMPLE_TASKS[CLASSIFY])
+
+    async def _regress(self, message: bytes, call: Call) -> bytes:
+        request = _parse(protos.RegressionRequest, message)
+        return await self._answer_examples(request, message, call, answers.EXAMPLE_TASKS[REGRESS])
+
+    async def _answer_examples(self, request: Any, message: bytes, call: Call, task: ExampleTask) -> bytes:
+        servable = self._find(_spec(request), call)
+        if call.signature not in servable.signatures:
             raise invalid(f"No signature was found with the name: {call.signature}")
-        feeds = classify_feeds(signature, request.input)
-        arrays = await self._run(servable, signature, feeds, message, call)
-        return _classifications(signature, arrays) + wire.block(2, servable.model_spec(signature))
+        signature = self._fitting(servable, call.signature, task)
+        rows = self._serialized(request.input)
+        arrays = await servable.batcher.submit(signature, [rows], len(message))
+        call.watched = True
+        return wire.block(1, task.write(signature, arrays, len(rows))) + wire.block(2, servable.model_spec(signature))
+
+    async def _multi_inference(self, message: bytes, call: Call) -> bytes:
+        request = _parse(protos.MultiInferenceRequest, message)
+        servable = self._find(request.tasks[0].model_spec if request.tasks else protos.ModelSpec(), call)
+        tasks: dict[str, tuple[ExampleTask, Signature]] = {}
+        for asked in request.tasks:
+            spec, name = asked.model_spec, asked.model_spec.signature_name or DEFAULT_SIGNATURE
+            if not spec.name:
+                raise invalid("Found ModelSpec with an empty model name.")
+            if spec.name != servable.name:
+                raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+            if name in tasks:
+                raise invalid(f"Duplicate evaluation of signature: {name}")
+            if name not in servable.signatures:
+                raise invalid(f"Requested signature not found in model graph: {name}")
+            task = answers.task_named(asked.method_name)
+            tasks[name] = task, self._fitting(servable, name, task)
+        rows = self._serialized(request.input)
+        runs: list[asyncio.Future[Arrays]] = []
+        try:
+            for _, signature in tasks.values():
+                runs.append(servable.batcher.submit(signature, [rows], len(message)))
+            outputs = await asyncio.gather(*runs)
+        finally:
+            for run in runs:
+                run.cancel()  # where one is refused, nobody waits for the others
+        call.watched = True
+        return wire.blocks(
+            1,
+            (
+                wire.block(1, servable.model_spec(signature))
+                + wire.block(2 if task.method == CLASSIFY else 3, task.write(signature, arrays, len(rows)))
+                for (task, signature), arrays in zip(tasks.values(), outputs, strict=True)
+            ),
+        )
 
     async def _get_model_metadata(self, message: bytes, call: Call) -> bytes:
         request = _parse(protos.GetModelMetadataRequest, message)
+        spec = _spec(request)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
         for name in request.metadata_field:
             if name != "signature_def":
                 raise invalid(f"Metadata field {name} is not supported")
-        servable = self._find(request.model_spec, call)
+        servable = self._find(spec, call)
         signatures = protos.SignatureDefMap()
         for name, definition in servable.signature_defs.items():
             signatures.signature_def[name].CopyFrom(definition)
@@ -81,31 +159,42 @@ class PredictionService:
     def _find(self, spec: Any, call: Call) -> Servable:
         call.model = spec.name
         call.signature = spec.signature_name or DEFAULT_SIGNATURE
-        servable = self._versions.find(spec)
+        servable = self._versions.find(spec, call.request_id)
         call.version = servable.version
         return servable
 
-    async def _run(self, servable: Servable, signature: Signature, feeds: Feeds, message: bytes, call: Call) -> Arrays:
-        arrays = await servable.batcher.submit(signature, feeds, len(message))
-        call.watched = bool(feeds)  # what takes no input, such as a description, is not traffic to watch
-        return arrays
+    def _fitting(self, servable: Servable, name: str, task: ExampleTask) -> Signature:
+        definition = servable.signature_defs[name]
+        if self._check_method_names:
+            task.check_method(definition)
+        task.check(definition)
+        return servable.signatures[name]
+
+    def _serialized(self, request_input: Any) -> NDArray[Any]:
+        rows = examples.serialized(request_input)
+        if self._limits.any:
+            self._limits.check_examples(len(rows), examples.strings(request_input))
+        return rows
 
 
 def _parse(message_class: Any, message: bytes) -> Any:
     try:
-        request = message_class.FromString(message)
+        return message_class.FromString(message)
     except DecodeError:
         raise invalid(f"The request is not a {message_class.DESCRIPTOR.name} message") from None
+
+
+def _spec(request: Any) -> Any:
     if not request.HasField("model_spec"):
         raise invalid("Missing ModelSpec")
-    return request
+    return request.model_spec
 
 
-def _selected(signature: Signature, output_filter: Any) -> list[tuple[int, bytes]]:
-    """Position and name of the outputs that were asked for; all of them where none was named."""
+def _selected(signature: Signature, output_filter: Any) -> list[tuple[int, str]]:
+    """Position and name of the outputs that were asked for."""
     aliases = list(signature.outputs)
     chosen: list[str] = []
-    for alias in output_filter or aliases:
+    for alias in output_filter:
         if alias not in signature.outputs:
             raise invalid(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
@@ -114,24 +203,4 @@ def _selected(signature: Signature, output_filter: Any) -> list[tuple[int, bytes
         if alias in chosen:
             raise invalid(f"duplicate output tensor alias: {alias}")
         chosen.append(alias)
-    return [(aliases.index(alias), alias.encode()) for alias in chosen]
-
-
-def _predict_outputs(outputs: list[tuple[int, bytes]], arrays: Arrays) -> bytes:
-    entries = (wire.block(1, alias) + wire.block(2, tensors.encode(arrays[position])) for position, alias in outputs)
-    return wire.blocks(1, entries)
-
-
-def _classifications(signature: Signature, arrays: Arrays) -> bytes:
-    by_name = dict(zip(signature.outputs, arrays, strict=True))
-    classes, scores = by_name.get("classes"), by_name.get("scores")
-    result = protos.ClassificationResult()
-    for row in range(len(arrays[0])):
-        classification = result.classifications.add()
-        for column in range(arrays[0].shape[1]):
-            entry = classification.classes.add()
-            if classes is not None:
-                entry.label = classes[row, column].decode(errors="replace")
-            if scores is not None:
-                entry.score = scores[row, column]
-    return wire.block(1, result.SerializeToString())
+    return [(aliases.index(alias), alias) for alias in chosen]

@@ -1,6 +1,7 @@
 """One version of a model in this process, loaded as TensorFlow Serving loads it: in a v1 Session."""
 
 import functools
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from tensorflow.python.util import deprecation
 from serving import protos, tensors
 from serving.status import StatusError
 
+PREDICT = "tensorflow/serving/predict"
 CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
+_log = logging.getLogger(__name__)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _GRAPH_NOISE = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[.*|\s*\[Op:\w+\].*", re.DOTALL)
 _ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
@@ -75,6 +79,9 @@ class SessionEngine:
 
     Raises:
         LoadError: the directory holds no SavedModel that this server can run.
+
+    A signature of tensors that requests cannot hold (sparse, variant, ...) is left out, with a line in the log: the
+    others are served.
     """
 
     def __init__(self, directory: Path, intra_op: int = 1, inter_op: int = -1) -> None:
@@ -92,12 +99,17 @@ class SessionEngine:
                 name: protos.SignatureDef.FromString(definition.SerializeToString())
                 for name, definition in meta_graph.signature_def.items()
             }
-            self.signatures = {
-                name: _signature(name, definition)
-                for name, definition in self.signature_defs.items()
-                if not name.startswith("__saved_model")
-            }
-            self._calls = {name: self._callable(signature) for name, signature in self.signatures.items()}
+            self.signatures: dict[str, Signature] = {}
+            self._calls: dict[str, Callable[..., list[NDArray[Any]]]] = {}
+            for name, definition in self.signature_defs.items():
+                if name.startswith("__saved_model"):
+                    continue
+                try:
+                    signature = _signature(name, definition)
+                    self._calls[name] = self._callable(signature)
+                    self.signatures[name] = signature
+                except (LoadError, ValueError, tf.errors.OpError) as error:
+                    _log.warning("%s: signature %r is not served: %s", directory, name, _trimmed(str(error)))
         except Exception as error:  # the loader raises whatever the damage provokes: IOError, ValueError, ...
             self._session.close()
             raise LoadError(_trimmed(str(error)) or type(error).__name__) from error
@@ -140,19 +152,19 @@ def _signature(name: str, definition: Any) -> Signature:
     return Signature(
         name,
         definition.method_name,
-        {alias: _spec(name, alias, definition.inputs[alias]) for alias in sorted(definition.inputs)},
-        {alias: _spec(name, alias, definition.outputs[alias]) for alias in sorted(definition.outputs)},
+        {alias: _spec(alias, definition.inputs[alias]) for alias in sorted(definition.inputs)},
+        {alias: _spec(alias, definition.outputs[alias]) for alias in sorted(definition.outputs)},
         {alias: tensors.decode(definition.defaults[alias]) for alias in sorted(definition.defaults)},
     )
 
 
-def _spec(signature: str, alias: str, info: Any) -> TensorSpec:
+def _spec(alias: str, info: Any) -> TensorSpec:
     if not info.name:
-        raise LoadError(f"signature {signature!r}: {alias!r} is no dense tensor")
+        raise LoadError(f"{alias!r} is no dense tensor")
     try:
         dtype = tensors.dtype_of(info.dtype)
     except KeyError:
-        raise LoadError(f"signature {signature!r}: {alias!r} has unsupported dtype {info.dtype}") from None
+        raise LoadError(f"{alias!r} has dtype {protos.DataType.Name(info.dtype)}") from None
     if info.tensor_shape.unknown_rank:
         return TensorSpec(info.name, dtype, None)
     shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)

@@ -11,13 +11,14 @@ class StatusError(Exception):
 
     Args:
         code: gRPC's code.
-        message: for the client; cut at 1024 characters, as TensorFlow Serving does.
+        message: for the client; cut behind 1024 bytes, as TensorFlow Serving does.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message if len(message) <= _LIMIT else message[: _LIMIT - len(_TRUNCATED)] + _TRUNCATED
+        data = message.encode(errors="replace")
+        self.message = message if len(data) <= _LIMIT else data[:_LIMIT].decode(errors="ignore") + _TRUNCATED
 
 
 def invalid(message: str) -> StatusError:

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from serving import protos, tensors
-from serving.inputs import Feeds, classify_feeds, predict_feeds
+from serving import examples, protos, tensors
+from serving.inputs import Feeds, predict_feeds
 from serving.session_engine import CLASSIFY, LoadError, SessionEngine, Signature
 from serving.status import StatusError
 
@@ -85,10 +85,12 @@ def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
 def _runs(engine: SessionEngine, log: Any) -> Iterator[tuple[Signature, Feeds]]:
     """What a record asks to be run; of a kind that is not served, nothing."""
     kind = log.WhichOneof("log_type")
-    if kind in ("predict_log", "classify_log"):
-        request = getattr(log, kind).request
-        signature = engine.signatures[request.model_spec.signature_name or "serving_default"]
+    if kind not in ("predict_log", "classify_log", "regress_log", "multi_inference_log"):
+        return
+    request = getattr(log, kind).request
+    for asked in request.tasks if kind == "multi_inference_log" else [request]:
+        signature = engine.signatures[asked.model_spec.signature_name or "serving_default"]
         if kind == "predict_log":
             yield signature, predict_feeds(signature, request.inputs)
         else:
-            yield signature, classify_feeds(signature, request.input)
+            yield signature, [examples.serialized(request.input)]

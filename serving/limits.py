@@ -1,0 +1,137 @@
+"""Limits on what a client may send, beyond TensorFlow Serving's."""
+
+import functools
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from serving.status import invalid
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one request; None stands for no limit.
+
+    Args:
+        max_batch_rows: rows of an input, or examples.
+        max_text_bytes: bytes of one string that is no picture.
+        max_image_pixels: width times height of a string that begins as a PNG, JPEG, GIF, BMP or WebP picture does.
+            Only its header is read: a small file may hold a picture that takes gigabytes to decode.
+    """
+
+    max_batch_rows: int | None = None
+    max_text_bytes: int | None = None
+    max_image_pixels: int | None = None
+
+    @functools.cached_property
+    def any(self) -> bool:
+        """Whether there is anything to check."""
+        return (self.max_batch_rows, self.max_text_bytes, self.max_image_pixels) != (None, None, None)
+
+    def check(self, name: str, array: NDArray[Any]) -> None:
+        """Refuses an input that is too large.
+
+        Args:
+            name: the input, for the message.
+            array: its values; strings as `object`.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT, with the limit, what was received and what to do.
+        """
+        rows = len(array) if array.ndim else 1
+        self._check_rows(name, rows)
+        if array.dtype.hasobject:
+            self._check_strings(name, array.ravel().tolist())
+
+    def check_examples(self, rows: int, strings: Iterable[bytes]) -> None:
+        """As `check`, of tf.Examples: how many, and the strings in them."""
+        self._check_rows("examples", rows)
+        self._check_strings("examples", strings)
+
+    def _check_rows(self, name: str, rows: int) -> None:
+        if self.max_batch_rows is not None and rows > self.max_batch_rows:
+            raise invalid(
+                f"Input {name!r} has {rows} rows; this server takes at most {self.max_batch_rows} a request. "
+                "Send the rest in further requests."
+            )
+
+    def _check_strings(self, name: str, strings: Iterable[bytes]) -> None:
+        for position, string in enumerate(strings):
+            pixels = None
+            if (size := image_size(string)) is not None:
+                pixels = size[0] * size[1]
+                if self.max_image_pixels is not None and pixels > self.max_image_pixels:
+                    raise invalid(
+                        f"Input {name!r}: picture {position} has {size[0]}x{size[1]} = {pixels} pixels; this server "
+                        f"takes at most {self.max_image_pixels}. Send it scaled down."
+                    )
+            if pixels is None and self.max_text_bytes is not None and len(string) > self.max_text_bytes:
+                raise invalid(
+                    f"Input {name!r}: text {position} has {len(string)} bytes; this server takes at most "
+                    f"{self.max_text_bytes}. Shorten it, or send it in parts."
+                )
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of an encoded picture, from its header.
+
+    Returns:
+        Pixels, or None where the bytes are no PNG, JPEG, GIF, BMP or WebP picture.
+    """
+    try:
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return struct.unpack_from(">II", data, 16)
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg_size(data)
+        if data.startswith((b"GIF87a", b"GIF89a")):
+            return struct.unpack_from("<HH", data, 6)
+        if data.startswith(b"BM"):
+            return _bmp_size(data)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp_size(data)
+    except (struct.error, IndexError):  # cut off: nothing that an op would decode
+        pass
+    return None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Walks the segments up to the frame header (ITU T.81, B.2.2)."""
+    position = 2
+    while data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a segment
+            position += 2
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, position + 5)
+            return width, height
+        else:
+            position += 2 + struct.unpack_from(">H", data, position + 2)[0]
+    return None
+
+
+def _bmp_size(data: bytes) -> tuple[int, int] | None:
+    (header,) = struct.unpack_from("<I", data, 14)
+    if header == 12:
+        return struct.unpack_from("<HH", data, 18)
+    if header not in (40, 52, 56, 64, 108, 124):  # a text may begin with "BM"
+        return None
+    width, height = struct.unpack_from("<ii", data, 18)
+    return abs(width), abs(height)  # rows from the top have a negative height
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
