@@ -82,11 +82,19 @@ def read(path: Path, message_class: Any, option: str) -> Any:
     Raises:
         UserError: as `parse`, or the file cannot be read.
     """
+    return parse(text_of(path, option), message_class, f"{option} {path}")
+
+
+def text_of(path: Path, option: str) -> str:
+    """The text of the file that an option names.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UserError(
             f"{option} {path}: cannot be read ({reason}). Name a text file that this user may read."
         ) from None
-    return parse(text, message_class, f"{option} {path}")
