@@ -1,0 +1,266 @@
+"""The REST door: HTTP in, gRPC's messages to the front, JSON out.
+
+An ASGI application. URLs under /v1/ are answered as tensorflow_model_server answers them.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+
+from serving import protos, wire
+from serving.call import REQUEST_ID, Call
+from serving.front import Front
+from serving.metrics import Metrics
+from serving.model_spec import METADATA, PREDICTION, STATUS
+from serving.rest import bodies, json_answers, json_requests, json_text, openapi, signatures, urls
+from serving.rest.signatures import Signatures
+from serving.rest.urls import Target
+from serving.status import StatusError
+
+_log = logging.getLogger(__name__)
+_CODE = grpc.StatusCode
+_STATUSES = {
+    _CODE.OK: 200,
+    _CODE.CANCELLED: 499,
+    _CODE.INVALID_ARGUMENT: 400,
+    _CODE.FAILED_PRECONDITION: 400,
+    _CODE.OUT_OF_RANGE: 400,
+    _CODE.UNAUTHENTICATED: 401,
+    _CODE.PERMISSION_DENIED: 403,
+    _CODE.NOT_FOUND: 404,
+    _CODE.ALREADY_EXISTS: 409,
+    _CODE.ABORTED: 409,
+    _CODE.RESOURCE_EXHAUSTED: 429,
+    _CODE.UNIMPLEMENTED: 501,
+    _CODE.UNAVAILABLE: 503,
+    _CODE.DEADLINE_EXCEEDED: 504,
+}
+_PATHS = {
+    "predict": f"{PREDICTION}Predict",
+    "classify": f"{PREDICTION}Classify",
+    "regress": f"{PREDICTION}Regress",
+    "metadata": METADATA,
+    "status": STATUS,
+}
+# What a refusal may owe to signatures that were remembered of another version.
+_STALE = (_CODE.INVALID_ARGUMENT, _CODE.FAILED_PRECONDITION)
+_SLACK_SECONDS = 0.1  # for the front to notice the deadline itself
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_PAGE = Path(__file__).with_name("page.html")
+_CORS = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "POST, GET",
+    "access-control-allow-headers": "Content-Type",
+}
+
+Scope = Mapping[str, Any]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class RestParameters:
+    """How the door answers.
+
+    Args:
+        timeout_seconds: how long a request may take once it is read.
+        max_body_bytes: size of a request's body, unpacked.
+        cors: whether pages of other sites may ask.
+        metrics_path: where Prometheus' metrics are, or None for nowhere.
+    """
+
+    timeout_seconds: float = 30.0
+    max_body_bytes: int = 32 << 20
+    cors: bool = False
+    metrics_path: str | None = "/monitoring/prometheus/metrics"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+def app(
+    front: Front,
+    models: Callable[[], Iterable[str]],
+    metrics: Metrics,
+    parameters: RestParameters = RestParameters(),
+    exposition: Callable[[], Awaitable[bytes]] | None = None,
+) -> "Door":
+    """The door as an ASGI application.
+
+    Args:
+        front: answers the calls.
+        models: names of the models that can be asked now, for the OpenAPI document.
+        metrics: counts what is refused before the front sees it.
+        parameters: see `RestParameters`.
+        exposition: Prometheus' text; that of `metrics` by default.
+
+    Example:
+        >>> door = app(Front(methods), lambda: ["sentiment"], Metrics())  # doctest: +SKIP
+        >>> uvicorn.run(door, port=8501)  # doctest: +SKIP
+    """
+    return Door(front, models, metrics, parameters, exposition)
+
+
+class Door:
+    """See `app`."""
+
+    def __init__(
+        self,
+        front: Front,
+        models: Callable[[], Iterable[str]],
+        metrics: Metrics,
+        parameters: RestParameters,
+        exposition: Callable[[], Awaitable[bytes]] | None,
+    ) -> None:
+        self._front = front
+        self._models = models
+        self._metrics = metrics
+        self._parameters = parameters
+        self._exposition = exposition
+        self._signatures = Signatures(front)
+
+    async def __call__(self, scope: Scope, receive: bodies.Receive, send: Send) -> None:
+        if scope["type"] != "http":  # a WebSocket is refused by closing it
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close"})
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        call = Call("", "REST", headers)
+        try:
+            answer = await self._answer(scope, headers, receive, call)
+        except bodies.Disconnected:
+            return
+        except Exception:
+            _log.exception("%s %s", scope["method"], scope["path"])
+            answer = _Answer(500, json_answers.error("Internal error; the server's log says more."))
+        sent = {
+            "content-type": answer.content_type,
+            "content-length": str(len(answer.body)),
+            REQUEST_ID: call.request_id,
+            **(_CORS if self._parameters.cors else {}),
+        }
+        if answer.status == 401:
+            sent["www-authenticate"] = "Bearer"
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Scope, headers: Mapping[str, str], receive: bodies.Receive, call: Call) -> _Answer:
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        verb = scope["method"]
+        if path[:4].lower() == "/v1/":
+            if scope["query_string"]:
+                path += "?" + scope["query_string"].decode("latin-1")
+            return await self._api(verb, path, headers, receive, call)
+        if verb in ("GET", "HEAD"):
+            if path == self._parameters.metrics_path:
+                text = await self._exposition() if self._exposition else self._metrics.exposition()
+                return _Answer(200, text, _TEXT)
+            if path in ("/", "/docs"):
+                return _Answer(200, _PAGE.read_bytes(), "text/html; charset=utf-8")
+            if path == "/openapi.json":
+                return await self._refusable(self._openapi(call))
+        return _Answer(404, json_answers.error(f"Not found: {verb} {path}"))
+
+    async def _api(
+        self, verb: str, path: str, headers: Mapping[str, str], receive: bodies.Receive, call: Call
+    ) -> _Answer:
+        if verb == "OPTIONS":
+            if re.search("https?://", headers.get("origin", "")):
+                return _Answer(200, b"")
+            return _Answer(400, json_answers.error("Origin header is missing in CORS preflight"))
+        start = time.monotonic()
+        call.deadline = asyncio.get_running_loop().time() + self._parameters.timeout_seconds
+        try:
+            target = urls.target(verb, path)
+            call.path, call.model = _PATHS[target.what], target.model
+            body = await bodies.read(receive, headers, self._parameters.max_body_bytes) if verb == "POST" else b""
+            async with asyncio.timeout_at(call.deadline + _SLACK_SECONDS):
+                return _Answer(200, await self._ask(target, body, call))
+        except TimeoutError:
+            refusal = StatusError(_CODE.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+        except bodies.TooLarge:
+            limit = self._parameters.max_body_bytes
+            self._metrics.answered(call, _CODE.RESOURCE_EXHAUSTED, time.monotonic() - start)
+            return _Answer(413, json_answers.error(f"The request is larger than {limit} bytes, the most allowed."))
+        except StatusError as error:
+            refusal = error
+        return _refused(refusal)
+
+    async def _ask(self, target: Target, body: bytes, call: Call) -> bytes:
+        if target.what == "status":
+            response = await self._front.answer(wire.block(1, target.spec()), call)
+            return _printed(protos.GetModelStatusResponse.FromString(response)).encode()
+        if target.what == "metadata":
+            answer = await signatures.metadata(self._front, target, call)
+            definitions = protos.SignatureDefMap()
+            answer.metadata["signature_def"].Unpack(definitions)
+            return (
+                f'{{\n"model_spec":{_printed(answer.model_spec)},\n'
+                f'"metadata": {{"signature_def": {_printed(definitions)}}}\n}}\n'
+            ).encode()
+        document = self._counted(call, json_text.parse, body)
+        signature = self._counted(call, json_requests.signature_name, document)
+        spec = target.spec(signature)
+        if target.what != "predict":
+            message = self._counted(call, json_requests.examples_request, document, spec)
+            response = await self._front.answer(message, call)
+            return (json_answers.classifications if target.what == "classify" else json_answers.regressions)(response)
+        known = self._signatures.remembered(target, signature)
+        inputs = known or await self._signatures.ask(target, signature, call)
+        try:
+            return await self._predict(document, spec, inputs, call)
+        except StatusError as error:
+            if known is None or error.code not in _STALE:
+                raise
+            # The caller may be in the right: of a new version. To ask again also checks that it may know of signatures.
+            inputs = await self._signatures.ask(target, signature, call)
+            if inputs == known:
+                raise error from None
+            return await self._predict(document, spec, inputs, call)
+
+    async def _predict(self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call) -> bytes:
+        message, form = self._counted(call, json_requests.predict_request, document, spec, inputs)
+        return json_answers.predictions(await self._front.answer(message, call), form)
+
+    def _counted(self, call: Call, convert: Callable[..., Any], *arguments: Any) -> Any:
+        """Converts, and counts a refusal, which the front never sees."""
+        try:
+            return convert(*arguments)
+        except StatusError as error:
+            self._metrics.answered(call, error.code, 0.0)
+            raise
+
+    async def _openapi(self, call: Call) -> bytes:
+        described = {}
+        for name in sorted(self._models()):
+            answer = await signatures.metadata(self._front, Target("metadata", name), call)
+            described[name] = (answer.model_spec.version.value, signatures.signature_defs(answer))
+        return openapi.document(described)
+
+    async def _refusable(self, answering: Awaitable[bytes]) -> _Answer:
+        try:
+            return _Answer(200, await answering)
+        except StatusError as error:
+            return _refused(error)
+
+
+def _refused(error: StatusError) -> _Answer:
+    return _Answer(_STATUSES.get(error.code, 500), json_answers.error(error.message))
+
+
+def _printed(message: Any) -> str:
+    return json_format.MessageToJson(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )

@@ -1,0 +1,171 @@
+"""Answers as JSON, each number as TensorFlow Serving writes it.
+
+Numbers have as few digits as bring the same float back, of 6 or 9 (double: 17), and a point or an exponent, so
+that a client sees which are no whole numbers: 0.1, 2.0, 9e+06. NaN and infinities are written as such.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving import protos, tensors
+from serving.rest.json_requests import Format
+from serving.rest.json_text import base64_text
+from serving.status import StatusError, invalid
+
+_NAMED = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_UNWRITABLE = (np.dtype(np.float16), np.dtype(np.uint16))  # by TensorFlow Serving
+
+
+def predictions(message: bytes, form: Format) -> bytes:
+    """A PredictResponse as JSON.
+
+    Args:
+        message: the serialized response.
+        form: `row`: a list of rows, each an object if there are several outputs. `column`: the outputs.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, in TensorFlow Serving's words: there is no output, a type that JSON has no
+            number for, or, for rows, outputs without the same number of rows.
+    """
+    outputs = protos.PredictResponse.FromString(message).outputs
+    if not outputs:
+        raise invalid("Cannot convert empty tensor map to JSON")
+    arrays = {alias: _array(outputs[alias]) for alias in sorted(outputs)}
+    if form == "column":
+        columns = {alias: _nested(_texts(array, alias), array.shape)[0] for alias, array in arrays.items()}
+        if len(columns) == 1:
+            return _object("outputs", *columns.values())
+        members = ",\n        ".join(f"{_quoted(alias)}: {column}" for alias, column in columns.items())
+        return _object("outputs", f"{{\n        {members}\n    }}")
+    _check_rows(arrays)
+    lists = {alias: _nested(_texts(array, alias), array.shape[1:], len(array)) for alias, array in arrays.items()}
+    if len(lists) == 1:
+        return _object("predictions", f"[{', '.join(*lists.values())}\n    ]")
+    names = [_quoted(alias) for alias in lists]
+    rows = (",\n            ".join(map("{}: {}".format, names, row)) for row in zip(*lists.values(), strict=True))
+    return _object(
+        "predictions", "[" + ",".join(f"\n        {{\n            {row}\n        }}" for row in rows) + "\n    ]"
+    )
+
+
+def classifications(message: bytes) -> bytes:
+    """A ClassificationResponse as JSON: per example a list of `[label, score]`.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT: there is none.
+    """
+    result = protos.ClassificationResponse.FromString(message).result
+    if not result.classifications:
+        raise invalid("Cannot convert empty ClassificationResults to JSON")
+    rows = [
+        ", ".join(
+            f"[{_quoted(one.label)}, {score}]"
+            for one, score in zip(row.classes, _decimals(_floats(one.score for one in row.classes)), strict=True)
+        )
+        for row in result.classifications
+    ]
+    return _object("results", "[" + ", ".join(f"[{row}]" for row in rows) + "\n    ]")
+
+
+def regressions(message: bytes) -> bytes:
+    """A RegressionResponse as JSON: one number an example.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT: there is none.
+    """
+    result = protos.RegressionResponse.FromString(message).result
+    if not result.regressions:
+        raise invalid("Cannot convert empty RegressionResults to JSON")
+    values = _decimals(_floats(one.value for one in result.regressions))
+    return _object("results", f"[{', '.join(values)}]")
+
+
+def error(message: str) -> bytes:
+    """What a refused request is answered."""
+    return _object("error", _quoted(message))
+
+
+def _array(proto: Any) -> NDArray[Any]:
+    try:
+        array = tensors.decode(proto)
+    except ValueError:
+        raise _unwritable(proto) from None
+    if array.dtype in _UNWRITABLE:
+        raise _unwritable(proto)
+    return array
+
+
+def _unwritable(proto: Any) -> StatusError:
+    name = protos.DataType.Name(proto.dtype).removeprefix("DT_").lower()
+    return invalid(f"Failed to write JSON value for tensor type: {name}")
+
+
+def _check_rows(arrays: Mapping[str, NDArray[Any]]) -> None:
+    rows = -1
+    for alias, array in arrays.items():
+        if not array.ndim:
+            raise invalid(f"Tensor name: {alias} has no shape information ")
+        if rows not in (-1, len(array)):
+            raise invalid(f"Tensor name: {alias} has inconsistent batch size: {len(array)} expecting: {rows}")
+        rows = len(array)
+
+
+def _texts(array: NDArray[Any], alias: str) -> list[str]:
+    if array.dtype.kind == "f":
+        return _decimals(array)
+    write: Callable[[Any], str] = str
+    if array.dtype.kind == "O":
+        write = _base64 if alias.endswith("_bytes") else _text
+    elif array.dtype.kind == "b":
+        write = _boolean
+    return list(map(write, array.ravel().tolist()))
+
+
+def _nested(texts: list[str], shape: tuple[int, ...], rows: int = 1) -> list[str]:
+    """Puts the elements of `rows` equal shapes into lists of lists."""
+    for axis in reversed(range(len(shape))):
+        size, count = shape[axis], rows * math.prod(shape[:axis])
+        texts = [f"[{', '.join(texts[start * size : (start + 1) * size])}]" for start in range(count)]
+    return texts
+
+
+def _decimals(array: NDArray[Any]) -> list[str]:
+    flat = array.ravel()
+    values = flat.tolist()
+    digits = 9 if flat.dtype == np.float32 else 17
+    texts = (f"%.{digits}g," * len(values) % tuple(values)).split(",")
+    with np.errstate(all="ignore"):
+        scale = 10.0 ** (5 - np.floor(np.log10(np.abs(flat.astype(np.float64)))))
+        short = (np.rint(flat * scale) / scale).astype(flat.dtype) == flat
+    for position in np.flatnonzero(short).tolist():
+        texts[position] = f"{values[position]:.6g}"
+    return [text if "." in text or "e" in text else _NAMED.get(text) or text + ".0" for text in texts[: len(values)]]
+
+
+def _floats(values: Any) -> NDArray[np.float32]:
+    return np.fromiter(values, np.float32)
+
+
+def _text(value: bytes) -> str:
+    return _quoted(value.decode(errors="replace"))
+
+
+def _base64(value: bytes) -> str:
+    return f'{{"b64": "{base64_text(value)}"}}'
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _object(key: str, value: str) -> bytes:
+    return f'{{\n    "{key}": {value}\n}}'.encode()

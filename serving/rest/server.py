@@ -1,0 +1,145 @@
+"""Listens for HTTP and hands requests to the door, in the event loop of whoever starts it."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from errors import UserError
+
+_BACKLOG = 2048
+
+
+class RestServer:
+    """An HTTP/1.1 server.
+
+    Args:
+        app: an ASGI application.
+        host: address to listen on.
+        port: 0 picks a free one.
+        path: of a UNIX socket to listen on instead.
+        listening: a bound socket to use instead, such as one that several processes share.
+        tls: for HTTPS, or None.
+        reuse_port: whether other processes of this server listen on the port too, and the system shares out.
+
+    Example:
+        >>> server = RestServer(door, port=0)  # doctest: +SKIP
+        >>> port = await server.start()  # doctest: +SKIP
+        >>> await server.stop(30)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        host: str = "127.0.0.1",
+        port: int = 8501,
+        *,
+        path: Path | None = None,
+        listening: socket.socket | None = None,
+        tls: ssl.SSLContext | None = None,
+        reuse_port: bool = False,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._path = path
+        self._listening = listening
+        self._reuse_port = reuse_port
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                backlog=_BACKLOG,
+                lifespan="off",
+                ws="none",
+                access_log=False,
+                log_config=None,
+                log_level=logging.WARNING,
+                server_header=False,
+                proxy_headers=False,
+                ssl_context_factory=(lambda _config, _default: tls) if tls else None,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listens, and answers from now on.
+
+        Returns:
+            The port; 0 of a UNIX socket.
+
+        Raises:
+            UserError: the port or the path is in use, or cannot be listened on.
+        """
+        listening = self._listening or (_unix(self._path) if self._path else self._tcp())
+        self._serving = asyncio.create_task(self._server.serve([listening]))
+        while not self._server.started:
+            if self._serving.done():
+                self._serving.result()
+            await asyncio.sleep(0.001)
+        return 0 if listening.family == socket.AF_UNIX else int(listening.getsockname()[1])
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Takes no more connections, and returns when requests in flight are answered or the time is up.
+
+        Args:
+            drain_seconds: how long they may take.
+        """
+        assert self._serving is not None, "start comes first"
+        self._server.config.timeout_graceful_shutdown = max(1, math.ceil(drain_seconds))
+        self._server.should_exit = True
+        await self._serving
+        if self._path:
+            self._path.unlink(missing_ok=True)
+
+    def _tcp(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._reuse_port:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            listening.bind((self._host, self._port))
+        except (OSError, OverflowError):
+            listening.close()
+            raise UserError(
+                f"--rest_api_port {self._port}: cannot listen on {self._host}:{self._port}; another program uses the "
+                "port, or the address is not this machine's. Stop it, or choose another port (0 picks a free one)."
+            ) from None
+        return listening
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to the process that this server is a part of."""
+        yield
+
+
+def _unix(path: Path) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.is_socket() and not _answers(path):
+            path.unlink()  # left by a server that was killed
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        raise UserError(
+            f"{path}: cannot listen on this UNIX socket ({error.strerror or error}). Name a path in a directory that "
+            "this user may write, of 100 characters at most, that no other server uses."
+        ) from None
+    return listening
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trying:
+        try:
+            trying.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,77 @@
+"""The signatures of models, learned through the front as any client learns them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving import protos, wire
+from serving.call import Call
+from serving.front import Front
+from serving.model_spec import METADATA
+from serving.rest.json_requests import Inputs
+from serving.rest.urls import Target
+from serving.status import invalid
+
+_DEFAULT = "serving_default"
+_MOST = 256  # models, versions and labels that are remembered
+
+
+async def metadata(front: Front, target: Target, call: Call) -> Any:
+    """Asks for a model's GetModelMetadataResponse, as the caller of `call`.
+
+    Raises:
+        StatusError: as the front's.
+    """
+    asking = Call(METADATA, call.entrypoint, call.metadata, call.deadline)
+    asking.request_id = call.request_id  # which decides the version where two share the traffic
+    message = wire.block(1, target.spec()) + wire.block(2, b"signature_def")
+    return protos.GetModelMetadataResponse.FromString(await front.answer(message, asking))
+
+
+def signature_defs(response: Any) -> Mapping[str, Any]:
+    """The SignatureDefs of a GetModelMetadataResponse by name."""
+    signatures = protos.SignatureDefMap()
+    response.metadata["signature_def"].Unpack(signatures)
+    return signatures.signature_def
+
+
+class Signatures:
+    """Remembers which inputs a model's signatures take.
+
+    What is remembered may be of a version that no longer answers: who is refused on the grounds of it asks again.
+
+    Args:
+        front: who knows.
+    """
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._known: dict[tuple[str, int | None, str | None], dict[str, Inputs]] = {}
+
+    def remembered(self, target: Target, signature: str) -> Inputs | None:
+        """DataType's number of each input of a signature, if it was asked for before."""
+        return self._known.get(_key(target), {}).get(signature or _DEFAULT) or None
+
+    async def ask(self, target: Target, signature: str, call: Call) -> Inputs:
+        """DataType's number of each input of a signature, as it is now.
+
+        Raises:
+            StatusError: in TensorFlow Serving's words, or the front's.
+        """
+        definitions = signature_defs(await metadata(self._front, target, call))
+        known: dict[str, Inputs] = {
+            name: {alias: definition.inputs[alias].dtype for alias in sorted(definition.inputs)}
+            for name, definition in definitions.items()
+        }
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[_key(target)] = known
+        name = signature or _DEFAULT
+        if name not in known:
+            raise invalid(f'Serving signature name: "{name}" not found in signature def')
+        if not known[name]:
+            raise invalid(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
+        return known[name]
+
+
+def _key(target: Target) -> tuple[str, int | None, str | None]:
+    return target.model, target.version, target.label
