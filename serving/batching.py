@@ -1,63 +1,65 @@
 """Requests that arrive while the engine is busy run together, as one.
 
-There is no timer: an idle engine starts as soon as the event loop has read what has arrived, so a lone
-client does not wait for company, and under load the batches grow by themselves.
+Unless the parameters name a timeout there is no timer: an idle engine starts as soon as the event loop has
+read what has arrived, so a lone client does not wait for company, and under load the batches grow by
+themselves.
 """
 
 import asyncio
-import contextlib
-import itertools
-from collections import deque
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from queue import SimpleQueue
+from typing import Any
 
 import grpc
-import numpy as np
-from numpy.typing import NDArray
 
+from serving.batching_parameters import BatchingParameters
+from serving.padding import Arrays
+from serving.runner import Engine, Runner, joined
 from serving.session_engine import Signature
 from serving.status import StatusError, invalid
 
-Arrays = list[NDArray[Any]]
-_QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
-
-
-class Engine(Protocol):
-    """What runs a batch: see `serving.session_engine.SessionEngine`."""
-
-    def run(self, signature: str, feeds: Arrays) -> Arrays: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class BatchingParameters:
-    """Limits of a model version's queue.
-
-    Args:
-        max_batch_size: rows in one run, and so in one request.
-        max_queued_requests: requests that wait, beyond which new ones are turned away.
-        max_queued_bytes: their size in all.
-        num_batch_threads: batches that run at the same time. On two cores, one leaves the other core to
-            the protocol.
-    """
-
-    max_batch_size: int = 256
-    max_queued_requests: int = 4096
-    max_queued_bytes: int = 256 << 20
-    num_batch_threads: int = 1
+QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
+_FULL = "The batch scheduling queue to which this task was submitted is full"
 
 
 @dataclass(eq=False, slots=True)
-class _Task:
-    order: int
-    signature: Signature
+class _Queue:
+    """What waits for one signature."""
+
+    runner: Runner
+    rows: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Requests that may run together; or one alone, which is its own key."""
+
+    key: Hashable
+    queue: _Queue
+    rows: int = 0
+    requests: "deque[_Request]" = field(default_factory=deque)
+
+
+class _Request(asyncio.Future[Arrays]):
+    """A request, and the promise of its outputs: one object, so that giving it up empties its place at once."""
+
+    __slots__ = ("batcher", "due", "feeds", "group", "rows", "size")
+
+    batcher: "Batcher"
+    group: _Group
     feeds: Arrays
     rows: int
     size: int
-    future: "asyncio.Future[Arrays]" = field(repr=False)
+    due: float  # when it has waited long enough for company, in the loop's time
+
+    def cancel(self, msg: Any = None) -> bool:
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self.batcher._withdraw(self)
+        return cancelled
 
 
 class Batcher:
@@ -66,22 +68,35 @@ class Batcher:
     Args:
         engine: what runs the batches; closed with the batcher.
         parameters: the queue's limits.
+
+    Raises:
+        UserError: a padding value that an input of the engine's cannot hold.
     """
 
     def __init__(self, engine: Engine, parameters: BatchingParameters) -> None:
         self._engine = engine
         self._parameters = parameters
+        self._run_rows = parameters.rows_of_a_run
+        self._timeout = parameters.batch_timeout_micros / 1e6
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(parameters.num_batch_threads, thread_name_prefix="engine")
-        self._idle = parameters.num_batch_threads
-        self._order = itertools.count()
-        self._quiet = 0  # turns of the loop since the last request came or the last batch ended
-        self._watching = False
-        self._waiting: dict[Any, deque[_Task]] = {}
+        self._queues = {
+            name: _Queue(Runner(engine, signature, parameters)) for name, signature in engine.signatures.items()
+        }
+        self._groups: OrderedDict[Hashable, _Group] = OrderedDict()  # whose turn it is comes first
         self._requests = 0
         self._bytes = 0
-        self._drained = asyncio.Event()
-        self._drained.set()
+        self._quiet = 0  # turns of the loop since the last request came or the last batch ended
+        self._watching = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: asyncio.Future[None] | None = None
+        self._batches: SimpleQueue[tuple[_Group, list[_Request]] | None] = SimpleQueue()
+        self._idle = parameters.num_batch_threads
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{parameters.thread_pool_name}_{number}", daemon=True)
+            for number in range(parameters.num_batch_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, signature: Signature, feeds: Arrays, size: int) -> "asyncio.Future[Arrays]":
         """Queues one request.
@@ -89,41 +104,92 @@ class Batcher:
         Args:
             signature: what to run.
             feeds: arrays in the signature's order.
-            size: bytes of the request. Only requests of like size per row run together, since a batch
-                costs as much as its longest row.
+            size: bytes of the request. Unless there are length buckets, only requests of like size per row
+                run together, since a batch costs as much as its longest row.
 
         Returns:
             The outputs in the signature's order. Cancelling it takes the request out of the queue.
 
         Raises:
-            StatusError: INVALID_ARGUMENT for more rows than a batch holds, UNAVAILABLE for a full queue.
+            StatusError: INVALID_ARGUMENT for more rows than a request may have, UNAVAILABLE for a full queue.
         """
-        limits = self._parameters
-        rows = len(feeds[0]) if signature.batchable else 1
-        if rows > limits.max_batch_size:
-            raise invalid(f"Task size {rows} is larger than maximum input batch size {limits.max_batch_size}")
-        if self._requests >= limits.max_queued_requests or self._bytes + size > limits.max_queued_bytes:
-            raise StatusError(
-                grpc.StatusCode.UNAVAILABLE,
-                "The batch scheduling queue to which this task was submitted is full",
-            )
-        task = _Task(next(self._order), signature, feeds, rows, size, self._loop.create_future())
-        key: Any = task
-        if signature.batchable:
-            key = (signature.name, *(array.shape[1:] for array in feeds), _size_class(size // max(rows, 1)))
-        self._waiting.setdefault(key, deque()).append(task)
-        self._requests += 1
-        self._bytes += size
-        self._drained.clear()
-        self._quiet = 0
-        self._dispatch_when_quiet()
-        return task.future
+        queue = self._queues[signature.name]
+        rows = queue.runner.rows(feeds)
+        if rows == 0:
+            nothing = self._loop.create_future()
+            nothing.set_result(queue.runner.run_none())
+            return nothing
+        self._admit(queue, rows or 1, size)
+        if rows is None or rows <= self._run_rows:
+            return self._enqueue(queue, feeds, rows, size)
+        starts = range(0, rows, self._run_rows)
+        slices = [[array[start : start + self._run_rows] for array in feeds] for start in starts]
+        parts = [self._enqueue(queue, part, len(part[0]), size * len(part[0]) // rows) for part in slices]
+        return self._loop.create_task(_together(parts))
 
     async def close(self) -> None:
         """Runs what is queued, then closes the engine."""
-        await self._drained.wait()
-        self._threads.shutdown()
+        self._closing = self._loop.create_future()
+        self._dispatch()
+        await self._closing
+        for _ in self._threads:
+            self._batches.put(None)
+        for thread in self._threads:
+            thread.join()
         self._engine.close()
+
+    def _admit(self, queue: _Queue, rows: int, size: int) -> None:
+        limits = self._parameters
+        if rows > limits.max_batch_size:
+            raise invalid(f"Task size {rows} is larger than maximum input batch size {limits.max_batch_size}")
+        if self._requests >= limits.max_queued_requests or self._bytes + size > limits.max_queued_bytes:
+            raise StatusError(grpc.StatusCode.UNAVAILABLE, _FULL)
+        batches = limits.max_enqueued_batches
+        if batches is not None and queue.rows + rows > batches * self._run_rows:
+            waiting = -(-queue.rows // self._run_rows)
+            raise StatusError(
+                grpc.StatusCode.UNAVAILABLE,
+                f"{_FULL}; currently {waiting} batches enqueued and max_enqueued_batches is {batches}",
+            )
+
+    def _enqueue(self, queue: _Queue, feeds: Arrays, rows: int | None, size: int) -> _Request:
+        request = _Request(loop=self._loop)
+        request.batcher, request.feeds, request.rows, request.size = self, feeds, rows or 1, size
+        key: Hashable = request
+        if rows is not None:
+            like = 0 if self._parameters.length_buckets else _size_class(size // rows)
+            key = (queue.runner.signature.name, like, queue.runner.padding.key(feeds))
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(key, queue)
+        request.group = group
+        group.requests.append(request)
+        self._count(group, 1, request.rows, size)
+        self._quiet = 0
+        if self._timeout:
+            request.due = self._loop.time() + (0 if rows is None else self._timeout)
+        if self._idle and not self._watching:
+            self._dispatch_when_quiet()
+        return request
+
+    def _count(self, group: _Group, requests: int, rows: int, size: int) -> None:
+        """Books requests in; with negative numbers, out."""
+        group.rows += rows
+        group.queue.rows += rows
+        self._requests += requests
+        self._bytes += size
+
+    def _withdraw(self, request: _Request) -> None:
+        """Takes a request that was given up out of the queue, unless it runs already."""
+        group = request.group
+        try:
+            group.requests.remove(request)
+        except ValueError:
+            return
+        self._count(group, -1, -request.rows, -request.size)
+        if not group.requests:
+            del self._groups[group.key]
+        self._note_drained()
 
     def _dispatch_when_quiet(self) -> None:
         """Starts a batch once the loop has read what has already arrived.
@@ -131,87 +197,95 @@ class Batcher:
         Reading a request takes the loop several turns. An engine that took what is there after each turn
         would run many small batches, and on a busy machine take the very time in which to read the rest.
         """
-        if self._idle and self._waiting and not self._watching:
+        if self._idle and self._groups and not self._watching:
             self._watching = True
             self._loop.call_soon(self._watch)
 
     def _watch(self) -> None:
         self._quiet += 1
-        if self._quiet <= _QUIET_TURNS:
+        if self._quiet <= QUIET_TURNS:
             self._loop.call_soon(self._watch)
         else:
             self._watching = False
             self._dispatch()
 
     def _dispatch(self) -> None:
-        while self._idle and self._waiting:
-            if batch := self._next_batch():
-                self._idle -= 1
-                self._threads.submit(self._work, batch)
+        while self._idle and (group := self._ready()):
+            self._idle -= 1
+            self._batches.put((group, self._next_batch(group)))
         self._note_drained()
 
-    def _note_drained(self) -> None:
-        if not self._waiting and self._idle == self._parameters.num_batch_threads:
-            self._drained.set()
+    def _ready(self) -> _Group | None:
+        """The group whose turn it is, of those that are full or have waited long enough."""
+        if not self._timeout or self._closing:
+            return next(iter(self._groups.values()), None)
+        now = self._loop.time()
+        for group in self._groups.values():
+            if group.rows >= self._run_rows or group.requests[0].due <= now:
+                return group
+        if self._timer:
+            self._timer.cancel()
+        if self._groups:
+            due = min(group.requests[0].due for group in self._groups.values())
+            self._timer = self._loop.call_at(due, self._dispatch)
+        return None
 
-    def _next_batch(self) -> list[_Task]:
-        """Takes the oldest request and those that may run with it, without the ones given up."""
-        key = min(self._waiting, key=lambda key: self._waiting[key][0].order)
-        queue = self._waiting[key]
-        batch: list[_Task] = []
-        rows = 0
-        while queue and rows + queue[0].rows <= self._parameters.max_batch_size:
-            task = queue.popleft()
-            self._requests -= 1
-            self._bytes -= task.size
-            if not task.future.cancelled():
-                batch.append(task)
-                rows += task.rows
-        if not queue:
-            del self._waiting[key]
+    def _next_batch(self, group: _Group) -> list[_Request]:
+        """Takes the group's oldest requests; what remains waits for its next turn, after the other groups."""
+        waiting = group.requests
+        batch: list[_Request] = []
+        rows = size = 0
+        while waiting and rows + waiting[0].rows <= self._run_rows:
+            request = waiting.popleft()
+            batch.append(request)
+            rows += request.rows
+            size += request.size
+        self._count(group, -len(batch), -rows, -size)
+        if waiting:
+            self._groups.move_to_end(group.key)
+        else:
+            del self._groups[group.key]
         return batch
 
-    def _work(self, batch: list[_Task]) -> None:
-        outcomes = _run(self._engine, batch)
+    def _note_drained(self) -> None:
+        if self._closing and not self._groups and self._idle == len(self._threads) and not self._closing.done():
+            self._closing.set_result(None)
+
+    def _work(self) -> None:
+        """A thread's life."""
+        while work := self._batches.get():
+            self._run(*work)
+            del work  # its arrays are not kept until the next comes
+
+    def _run(self, group: _Group, batch: list[_Request]) -> None:
+        runner = group.queue.runner
+        if group.key is batch[0]:
+            outcomes = [runner.run_alone(batch[0].feeds)]
+        else:
+            outcomes = runner.run_together([request.feeds for request in batch])
         self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
 
-    def _deliver(self, batch: list[_Task], outcomes: "list[Arrays | Exception]") -> None:
+    def _deliver(self, batch: list[_Request], outcomes: list[Arrays | Exception]) -> None:
         self._idle += 1
         self._quiet = 0
         self._dispatch_when_quiet()
         self._note_drained()
-        for task, outcome in zip(batch, outcomes, strict=True):
-            if task.future.cancelled():
+        for request, outcome in zip(batch, outcomes, strict=True):
+            if request.done():  # given up while it ran
                 continue
             if isinstance(outcome, Exception):
-                task.future.set_exception(outcome)
+                request.set_exception(outcome)
             else:
-                task.future.set_result(outcome)
+                request.set_result(outcome)
 
 
-def _run(engine: Engine, batch: list[_Task]) -> "list[Arrays | Exception]":
-    if len(batch) == 1:
-        return [_run_alone(engine, batch[0])]
-    with contextlib.suppress(Exception):  # whoever caused it gets it below, alone
-        feeds = [np.concatenate(parts) for parts in zip(*(task.feeds for task in batch), strict=True)]
-        outputs = engine.run(batch[0].signature.name, feeds)
-        if all(len(output) == len(feeds[0]) for output in outputs):
-            return list(_split(outputs, batch))
-    return [_run_alone(engine, task) for task in batch]
-
-
-def _run_alone(engine: Engine, task: _Task) -> "Arrays | Exception":
+async def _together(parts: list[_Request]) -> Arrays:
+    """The outputs of a large request, from those of its parts."""
     try:
-        return engine.run(task.signature.name, task.feeds)
-    except Exception as error:
-        return error
-
-
-def _split(outputs: Arrays, batch: list[_Task]) -> Iterable[Arrays]:
-    start = 0
-    for task in batch:
-        yield [output[start : start + task.rows] for output in outputs]
-        start += task.rows
+        return joined(await asyncio.gather(*parts), [part.rows for part in parts])
+    finally:
+        for part in parts:
+            part.cancel()  # those that still wait, where another failed or all were given up
 
 
 def _size_class(row_bytes: int) -> int:

@@ -1,0 +1,120 @@
+"""Runs requests of one signature together, and gives each its own rows of the outputs."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import grpc
+import numpy as np
+
+from serving.batching_parameters import BatchingParameters
+from serving.padding import Arrays, Padding
+from serving.session_engine import Signature
+from serving.status import StatusError
+
+
+class Engine(Protocol):
+    """What runs a batch: see `serving.session_engine.SessionEngine`."""
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]: ...
+
+    def run(self, signature: str, feeds: Arrays) -> Arrays: ...
+
+    def close(self) -> None: ...
+
+
+class Runner:
+    """What a batch of one signature's requests goes through.
+
+    Args:
+        engine: what runs it.
+        signature: one of the engine's.
+        parameters: the sizes that a batch may have, and how lengths are made alike.
+
+    Raises:
+        UserError: a padding value that an input cannot hold.
+    """
+
+    def __init__(self, engine: Engine, signature: Signature, parameters: BatchingParameters) -> None:
+        self.signature = signature
+        self.padding = Padding(signature, parameters)
+        self._engine = engine
+        self._sizes = parameters.allowed_batch_sizes
+
+    def rows(self, feeds: Arrays) -> int | None:
+        """The rows of a request that may run with others; None for one that must run alone."""
+        if not self.signature.batchable:
+            return None
+        first = feeds[0].shape[:1]
+        if not first or (len(feeds) > 1 and any(array.shape[:1] != first for array in feeds)):
+            return None
+        return first[0]
+
+    def run_none(self) -> Arrays:
+        """The outputs for no rows, without a run: sizes that only a run can tell are 0."""
+        outputs = self.signature.outputs.values()
+        return [np.empty([size or 0 for size in spec.shape or ()], spec.dtype) for spec in outputs]
+
+    def run_alone(self, feeds: Arrays) -> Arrays | Exception:
+        """Runs what has no rows."""
+        try:
+            return self._engine.run(self.signature.name, feeds)
+        except Exception as error:
+            return error
+
+    def run_together(self, requests: Sequence[Arrays]) -> list[Arrays | Exception]:
+        """Runs requests that share a `padding.key` as one.
+
+        If that fails, each half runs by itself, and so on, until only who is at fault is refused.
+
+        Args:
+            requests: each request's arrays, with a row or more.
+
+        Returns:
+            Each request's outputs, or why it has none.
+        """
+        try:
+            return [*self._run(requests)]
+        except Exception as error:
+            if len(requests) == 1:
+                return [error]
+        half = len(requests) // 2
+        return self.run_together(requests[:half]) + self.run_together(requests[half:])
+
+    def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
+        ends = [0, *itertools.accumulate(feeds[0].shape[0] for feeds in requests)]
+        rows = ends[-1]
+        filled = next((size for size in self._sizes if size >= rows), rows)
+        outputs = self._engine.run(self.signature.name, self.padding.merged(requests, filled - rows))
+        if all(output.shape[:1] == (filled,) for output in outputs):
+            if len(requests) == 1 and filled == rows:
+                return [outputs]
+            return [[output[start:end] for output in outputs] for start, end in itertools.pairwise(ends)]
+        if len(requests) > 1:
+            raise not_by_row()  # whom each output belongs to shows only when they run alone
+        return [outputs if filled == rows else self._engine.run(self.signature.name, requests[0])]
+
+
+def joined(parts: Sequence[Arrays], rows: Sequence[int]) -> Arrays:
+    """The outputs of a request that ran in parts.
+
+    Args:
+        parts: the outputs of each.
+        rows: of each part's inputs.
+
+    Raises:
+        StatusError: FAILED_PRECONDITION, if the outputs are not row by row.
+    """
+    for outputs, count in zip(parts, rows, strict=True):
+        if any(output.shape[:1] != (count,) for output in outputs):
+            raise not_by_row()
+    return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def not_by_row() -> StatusError:
+    """Outputs that cannot be told apart by row, in TensorFlow Serving's words."""
+    return StatusError(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input tensors",
+    )
