@@ -120,7 +120,8 @@ class Connection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._draining = False
         self._drained = False
-        self._closing = False
+        self._closing = False  # nothing more is read
+        self._sealed = False  # nothing more is written
         self._transport = cast(asyncio.Transport, None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -237,7 +238,7 @@ class Connection(asyncio.Protocol):
 
     def _flush(self) -> None:
         out, self._out = self._out, []
-        if not self._transport.is_closing():
+        if not self._sealed and not self._transport.is_closing():
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         if self._drained and not self._streams:
             self._close()
@@ -357,17 +358,17 @@ class Connection(asyncio.Protocol):
             raise ProtocolError(frames.PROTOCOL_ERROR, "SETTINGS of a stream")
         if flags & frames.ACK:
             return
-        for identifier, value in frames.read_settings(payload):
-            if identifier == frames.INITIAL_WINDOW_SIZE:
-                for stream in list(self._streams.values()):
-                    stream.window += value - self._stream_window
-                self._stream_window = value
-                for stream in list(self._streams.values()):
-                    if stream.unsent:
-                        self.send_unsent(stream)
-            elif identifier == frames.MAX_FRAME_SIZE:
-                self._frame_bytes = value
-        self.write(frame(frames.SETTINGS, frames.ACK, 0, b""))
+        values = dict(frames.read_settings(payload))
+        self.write(frame(frames.SETTINGS, frames.ACK, 0, b""))  # before any frame that counts on it
+        self._frame_bytes = values.get(frames.MAX_FRAME_SIZE, self._frame_bytes)
+        if frames.INITIAL_WINDOW_SIZE in values:
+            streams = list(self._streams.values())
+            for stream in streams:
+                stream.window += values[frames.INITIAL_WINDOW_SIZE] - self._stream_window
+            self._stream_window = values[frames.INITIAL_WINDOW_SIZE]
+            for stream in streams:
+                if stream.unsent:
+                    self.send_unsent(stream)
 
     def _ping(self, flags: int, number: int, payload: bytes) -> None:
         if number or len(payload) != 8:
@@ -404,10 +405,17 @@ class Connection(asyncio.Protocol):
     def _fail(self, error: ProtocolError) -> None:
         self._closing = True
         self.write(frames.goaway(self._newest, error.code, str(error)))
+        for stream in list(self._streams.values()):
+            self._drop(stream)
         self._loop.call_soon(self._close)  # behind the flush
 
     def _close(self) -> None:
-        self._closing = True
+        if self._sealed:
+            return
+        self._closing = self._sealed = True
         self._timer.cancel()
         self._timer = self._loop.call_later(_PATIENCE, self._transport.abort)
-        self._transport.close()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()  # a close with bytes unread would cut off what the client has yet to read
+        else:
+            self._transport.close()

@@ -203,10 +203,13 @@ class _Exchange:
             self._expired = True
             self._task.cancel()
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        """Whatever happens, the client hears of it once."""
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        """Answers; whatever happens, the client hears of it once."""
         try:
-            await work
+            await self._work()
         except StatusError as error:
             self.refuse(error.code, error.message)
         except asyncio.CancelledError:
@@ -218,6 +221,9 @@ class _Exchange:
             self.refuse(grpc.StatusCode.INTERNAL, f"the server failed; its log tells of {self._call.request_id}")
         else:
             self._end()
+
+    async def _work(self) -> None:
+        raise NotImplementedError
 
     def _end(self) -> None:
         if not self._over:
@@ -266,6 +272,8 @@ class _Exchange:
 
 
 class _Unary(_Exchange):
+    _request = b""
+
     def data_received(self, data: bytes, ended: bool) -> None:
         if self._over or self._task is not None:
             return
@@ -273,7 +281,8 @@ class _Unary(_Exchange):
             if ended and not self._body:  # as nearly all requests come
                 if len(data) < 5 or len(data) != self._size(data):
                     raise invalid(f"a unary call takes one whole message; received {len(data)} bytes")
-                self._start(self._message(data))
+                self._request = self._message(data)
+                self._start()
                 return
             known = len(self._body) >= 5
             size = self._buffer(data)
@@ -285,15 +294,13 @@ class _Unary(_Exchange):
             if ended:
                 if size is None or len(self._body) < size:
                     raise invalid(f"a unary call takes one whole message; received {len(self._body)} bytes of {size}")
-                self._start(self._message(bytes(self._body)))
+                self._request = self._message(bytes(self._body))
+                self._start()
         except StatusError as error:
             self.refuse(error.code, error.message)
 
-    def _start(self, message: bytes) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._guarded(self._answer(message)))
-
-    async def _answer(self, message: bytes) -> None:
-        answer = await self._server.answer(message, self._call)
+    async def _work(self) -> None:
+        answer = await self._server.answer(self._request, self._call)
         prefixed = b"\x00" + len(answer).to_bytes(4, "big") + answer
         self._stream.answer(_answer_headers(self._call), prefixed, _OK)
 
@@ -307,7 +314,7 @@ class _Streaming(_Exchange):
     def begin(self) -> None:
         super().begin()
         self._stream.send_headers(_answer_headers(self._call))
-        self._task = asyncio.get_running_loop().create_task(self._guarded(self._answer()))
+        self._start()
 
     def refuse(self, code: grpc.StatusCode, message: str) -> None:
         refusal = _refusal(self._call, code, message)
@@ -335,7 +342,7 @@ class _Streaming(_Exchange):
             self._task.cancel()
             self.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {_QUEUED_MESSAGES} messages are waiting")
 
-    async def _answer(self) -> None:
+    async def _work(self) -> None:
         async for answer in self._method(self._received(), self._call):
             self._stream.send_data(b"\x00" + len(answer).to_bytes(4, "big") + answer)
         self._stream.finish(_OK)
