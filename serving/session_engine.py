@@ -23,7 +23,11 @@ CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 _log = logging.getLogger(__name__)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-_GRAPH_NOISE = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[.*|\s*\[Op:\w+\].*", re.DOTALL)
+_INVALID = grpc.StatusCode.INVALID_ARGUMENT
+_UNSPECIFIC = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+_GRAPH_NOISE = re.compile(
+    r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[.*|\s*\[Op:\w+\].*|\s*Stack trace for op definition:.*", re.DOTALL
+)
 _ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
 
 
@@ -125,12 +129,16 @@ class SessionEngine:
             One array an output, in the order of `Signature.outputs`; strings as `object` arrays of bytes.
 
         Raises:
-            StatusError: an op refused the data, with the op's own code.
+            StatusError: an op refused the data, with the op's own code; INVALID_ARGUMENT where that is INTERNAL or
+                UNKNOWN, since of all that an op meets only the data changes between requests.
         """
         try:
             outputs = self._calls[signature](*feeds)
         except tf.errors.OpError as error:
-            raise StatusError(_CODES[error.error_code], _trimmed(error.message)) from None
+            code = _CODES[error.error_code]
+            raise StatusError(_INVALID if code in _UNSPECIFIC else code, _trimmed(error.message)) from None
+        except UnicodeDecodeError as error:  # the op's message quotes bytes that are no text
+            raise StatusError(_INVALID, _trimmed(error.object.decode(errors="replace"))) from None
         # The runtime gives a scalar text as bytes.
         return [np.array(output, object) if isinstance(output, bytes) else output for output in outputs]
 
