@@ -1,0 +1,183 @@
+"""The same front before a stock TensorFlow Serving: calls are handed on as the bytes that they are."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from errors import UserError
+from serving import model_spec, protos
+from serving.call import REQUEST_ID, Call, Method
+from serving.status import StatusError
+
+_log = logging.getLogger(__name__)
+_POLL_TIMEOUT = 5.0
+_DEFAULT_SIGNATURE = "serving_default"
+# How gRPC says that it has no connection; other UNAVAILABLE are the remote server's own.
+_NO_CONNECTION = ("connect", "Socket closed", "handshake", "resol", "GOAWAY")
+
+
+@dataclass(frozen=True)
+class RemoteParameters:
+    """Where the server is, and how to speak to it.
+
+    Args:
+        address: `host:port` of its gRPC port, or `unix:/path`.
+        connections: calls take turns on these.
+        max_message_bytes: of one request or response.
+        root_certificates: PEM file of the authorities that the server's certificate may come from; None: no TLS.
+        client_certificate: PEM file of the front's own certificate, for a server that asks for one.
+        client_key: PEM file of its private key.
+    """
+
+    address: str
+    connections: int = 1
+    max_message_bytes: int = 32 << 20
+    root_certificates: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+
+class RemoteEngine:
+    """Has another server answer. Made and used in the event loop's thread.
+
+    The caller's deadline and request id go along, a call that is cancelled here is cancelled there, and codes and texts
+    of refusals come back as they are. No other metadata goes along: tokens are for this server.
+
+    Whether models can be asked is polled (`poll`, `follow`), not found out with requests.
+
+    Args:
+        parameters: see `RemoteParameters`.
+        models: names whose state is told from the start on; others are as soon as they have answered.
+        on_serving: told a model's name and whether it can be asked, whenever that changes.
+
+    Raises:
+        UserError: a PEM file cannot be read.
+
+    Example:
+        >>> engine = RemoteEngine(RemoteParameters("10.0.0.7:8500"), ["sentiment"], health.set)
+        >>> front = Front(engine.methods())
+        >>> following = asyncio.create_task(engine.follow(1.0))
+    """
+
+    def __init__(
+        self,
+        parameters: RemoteParameters,
+        models: Iterable[str],
+        on_serving: Callable[[str, bool], Awaitable[None]],
+    ) -> None:
+        self._address = parameters.address
+        self._channels = [_channel(parameters) for _ in range(parameters.connections)]
+        self._serving: dict[str, bool | None] = dict.fromkeys(models)
+        self._on_serving = on_serving
+
+    @property
+    def serving(self) -> list[str]:
+        """Names of the models that can be asked."""
+        return [name for name, serving in self._serving.items() if serving]
+
+    def methods(self) -> dict[str, Method]:
+        """What answers each path."""
+        return {path: self._forwarding(path) for path in (*model_spec.INFERENCE, *_OTHERS)}
+
+    async def poll(self) -> None:
+        """Asks for the state of every model known."""
+        await asyncio.gather(*map(self._look, list(self._serving)))
+
+    async def follow(self, seconds: float) -> None:
+        """Polls for good, with this pause."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.poll()
+
+    async def close(self) -> None:
+        """Closes the connections; calls that are still on them are cancelled."""
+        for channel in self._channels:
+            await channel.close()
+
+    async def _look(self, name: str) -> None:
+        request = protos.GetModelStatusRequest()
+        request.model_spec.name = name
+        ask = self._channels[0].unary_unary(model_spec.STATUS)
+        try:
+            answer = await ask(request.SerializeToString(), timeout=_POLL_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _DOWN:  # others, such as those of a busy server, are no reason to take a model away
+                await self._tell(name, False, error.details() or "")
+            return
+        states = [one.state for one in protos.GetModelStatusResponse.FromString(answer).model_version_status]
+        await self._tell(name, _AVAILABLE in states, "no version is available")
+
+    async def _tell(self, name: str, serving: bool, reason: str) -> None:
+        if self._serving[name] == serving:
+            return
+        self._serving[name] = serving
+        if serving:
+            _log.info("%s at %s: serving", name, self._address)
+        else:
+            _log.error("%s at %s: cannot be asked: %s", name, self._address, reason)
+        await self._on_serving(name, serving)
+
+    def _forwarding(self, path: str) -> Method:
+        calls = itertools.cycle([channel.unary_unary(path) for channel in self._channels])
+        loop = asyncio.get_running_loop()
+
+        async def forward(message: bytes, call: Call) -> bytes:
+            left = None if call.deadline is None else call.deadline - loop.time()
+            if left is not None and left <= 0:
+                raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+            has_inputs = False
+            if path != model_spec.RELOAD:
+                specs, has_inputs = model_spec.asked(path, message)
+                if specs:
+                    call.model = specs[0].name
+                    call.signature = specs[0].signature_name or _DEFAULT_SIGNATURE
+            try:
+                response = await next(calls)(message, timeout=left, metadata=((REQUEST_ID, call.request_id),))
+            except grpc.aio.AioRpcError as error:
+                raise StatusError(error.code(), self._explained(error)) from None
+            if path not in _WITHOUT_SPEC:
+                spec = model_spec.answered(path, response)
+                if spec.HasField("version"):
+                    call.version = spec.version.value
+                    call.watched = has_inputs
+            if call.model:
+                self._serving.setdefault(call.model)
+            return response
+
+        return forward
+
+    def _explained(self, error: grpc.aio.AioRpcError) -> str:
+        details = error.details() or ""
+        if error.code() is grpc.StatusCode.UNAVAILABLE and any(sign in details for sign in _NO_CONNECTION):
+            return f"The model server at {self._address} does not answer. Check that it runs there ({details})"
+        return details
+
+
+_WITHOUT_SPEC = (model_spec.STATUS, model_spec.RELOAD)
+_OTHERS = (model_spec.METADATA, *_WITHOUT_SPEC)
+_DOWN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.NOT_FOUND)
+_AVAILABLE = protos.ModelVersionStatus.State.Value("AVAILABLE")
+
+
+def _channel(parameters: RemoteParameters) -> grpc.aio.Channel:
+    options: list[tuple[str, Any]] = [
+        ("grpc.max_receive_message_length", parameters.max_message_bytes),
+        ("grpc.max_send_message_length", parameters.max_message_bytes),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.use_local_subchannel_pool", 1),  # or else channels to one address would share a connection
+    ]
+    if parameters.root_certificates is None:
+        return grpc.aio.insecure_channel(parameters.address, options=options)
+    files = (parameters.root_certificates, parameters.client_key, parameters.client_certificate)
+    try:
+        pems = [file.read_bytes() if file else None for file in files]
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}). Name a PEM file") from None
+    return grpc.aio.secure_channel(parameters.address, grpc.ssl_channel_credentials(*pems), options=options)
