@@ -19,7 +19,7 @@ Labels = tuple[str, ...]
 _Key = TypeVar("_Key")
 _PREFIX = ":tensorflow:serving:"
 _OK = grpc.StatusCode.OK
-_MOST_SERIES = 4096  # models and versions come and go; clients make names up
+_MOST_SERIES = 1024  # models and versions come and go; clients make names up
 _OTHER = "(other)"
 
 

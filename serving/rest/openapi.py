@@ -72,8 +72,8 @@ def _describe(
     requests, responses, examples = [], [], {}
     for signature in sorted(definitions):
         definition = definitions[signature]
-        if not _by_json(definition):
-            continue
+        if definition.method_name in (_CLASSIFY, _REGRESS) or not _by_json(definition):
+            continue  # what takes serialized tf.Examples is asked by the methods made for it
         for form, request, response, example in _formats(signature, definition):
             full = f"{key}.{re.sub('[^A-Za-z0-9._-]', '_', signature)}.{form}"
             schemas[f"{full}.request"], schemas[f"{full}.response"] = request, response

@@ -1,0 +1,163 @@
+"""What the REST door does beyond TensorFlow Serving's letter: limits, deadlines, new versions, stopping, TLS."""
+
+import asyncio
+import contextlib
+import gzip
+import http.client
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import UserError
+from serving import tls
+from serving.rest import RestParameters, RestServer
+from serving.rest.monitoring import metrics_path
+from serving.store import Store
+from tests.rest_fixtures import Rest, export_one_input
+from tests.serving.certificates import Authority
+from tests.serving_fixtures import until
+
+HALVES = {"instances": [[1, 2]]}
+
+
+def held(path: Path) -> dict[str, Any]:
+    """A request that the engine works on until a file stands at the path."""
+    return {"signature_name": "hold", "instances": [str(path)]}
+
+
+def test_a_large_body_is_refused_before_it_is_in_memory(start_rest: Callable[..., Rest]) -> None:
+    rest = start_rest(RestParameters(max_body_bytes=1000))
+    assert rest.predict(b" " * 950 + json.dumps(HALVES).encode()).status == 200
+    for body, headers in ((b" " * 1001, {}), (gzip.compress(b" " * 10_000_000)[:900], {"content_encoding": "gzip"})):
+        reply = rest.predict(body, **headers)
+        assert (reply.status, reply.error) == (413, "The request is larger than 1000 bytes, the most allowed.")
+    with socket.create_connection(("127.0.0.1", rest.port), 10) as connection:  # no length is announced
+        connection.sendall(b"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                connection.sendall(b"64\r\n" + b" " * 100 + b"\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 413"
+
+
+def test_a_request_that_takes_too_long_is_a_gateway_timeout(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
+    rest = start_rest(RestParameters(timeout_seconds=0.3))
+    reply = rest.predict(held(tmp_path / "go"), "sample")
+    (tmp_path / "go").touch()
+    assert reply.status == 504
+    assert "error" in reply.json
+
+
+def test_other_sites_may_ask_only_where_that_is_allowed(rest: Rest, start_rest: Callable[..., Rest]) -> None:
+    allowing = start_rest(RestParameters(cors=True))
+    preflight = allowing.ask("OPTIONS", "/v1/models/types:predict", origin="https://a.example")
+    assert preflight.status == 200
+    for reply in (preflight, allowing.predict(HALVES), allowing.predict({})):
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert reply.headers["access-control-allow-methods"] == "POST, GET"
+        assert reply.headers["access-control-allow-headers"] == "Content-Type"
+    refused = allowing.ask("OPTIONS", "/v1/models/types:predict")
+    assert (refused.status, refused.error) == (400, "Origin header is missing in CORS preflight")
+    assert "access-control-allow-origin" not in rest.predict(HALVES).headers
+
+
+def test_signatures_are_asked_once_and_again_when_a_new_version_has_others(
+    start_rest: Callable[..., Rest], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    store.put("swap", 1, export_one_input(tmp_path / "1", "old", "float32"))
+    rest = start_rest(store=store)
+    for _ in range(2):
+        assert rest.predict({"instances": [1.5]}, "swap").json == {"predictions": [3.0]}
+    assert [call.method for call in rest.asked] == ["GetModelMetadata", "Predict", "Predict"]
+    # Named otherwise and of another type: what is remembered would send the wrong message.
+    store.put("swap", 2, export_one_input(tmp_path / "2", "new", "int64"))
+    rest.poll()
+    assert rest.predict({"instances": [2]}, "swap").json == {"predictions": [4]}
+    assert rest.predict({"instances": [{"new": 2}]}, "swap").json == {"predictions": [4]}
+    # Refused on the grounds of what is remembered: not without having looked.
+    asked = len(rest.asked)
+    assert rest.predict({"instances": ["a"]}, "swap").error.endswith("is not of expected type: int64")
+    assert [call.method for call in rest.asked[asked:]] == ["GetModelMetadata"]
+    store.put("swap", 3, export_one_input(tmp_path / "3", "new", "string"))
+    rest.poll()
+    assert rest.predict({"instances": ["a"]}, "swap").json == {"predictions": ["aa"]}
+
+
+def test_calls_carry_headers_door_deadline_and_id(rest: Rest) -> None:
+    rest.predict(HALVES, authorization="Bearer t", x_request_id="id-1")
+    call = rest.asked[-1]
+    assert (call.method, call.entrypoint, call.request_id) == ("Predict", "REST", "id-1")
+    assert call.metadata["authorization"] == "Bearer t"
+    assert call.deadline is not None
+
+
+def test_stopping_lets_requests_in_flight_finish(rest_store: Store, tmp_path: Path) -> None:
+    rest = Rest(rest_store)
+    replies: list[Any] = []
+    asking = threading.Thread(target=lambda: replies.append(rest.predict(held(tmp_path / "go"), "sample")))
+    asking.start()
+    until((tmp_path / "go.running").exists)
+    stopping = threading.Thread(target=rest.stop, args=(30,))
+    stopping.start()
+
+    def refused() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", rest.port), 1):
+            return False
+        return True
+
+    until(refused)
+    assert not replies
+    (tmp_path / "go").touch()
+    asking.join(30)
+    stopping.join(30)
+    assert replies[0].status == 200
+
+
+def test_https(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
+    authority = Authority()
+    server = authority.issue()
+    rest = start_rest(tls=tls.server_context(tls.Certificates(server.key, server.certificate, b""), "http/1.1"))
+    trusting = ssl.create_default_context(cadata=authority.certificate.decode())
+    connection = http.client.HTTPSConnection("127.0.0.1", rest.port, timeout=30, context=trusting)
+    connection.request("GET", "/v1/models/types")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
+def test_a_unix_socket(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
+    path = tmp_path / "rest.sock"
+    with socket.socket(socket.AF_UNIX) as left:  # by a server that was killed
+        left.bind(str(path))
+    start_rest(path=path)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.sendall(b"GET /v1/models/types HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+    with pytest.raises(UserError, match="cannot listen on this UNIX socket"):
+        asyncio.run(RestServer(None, path=path).start())
+
+
+def test_a_port_in_use_is_reported(rest: Rest) -> None:
+    with pytest.raises(UserError, match=f"--rest_api_port {rest.port}: cannot listen"):
+        asyncio.run(RestServer(None, port=rest.port).start())
+
+
+def test_metrics_are_where_the_configuration_says(rest: Rest, start_rest: Callable[..., Rest], tmp_path: Path) -> None:
+    rest.predict({})
+    page = rest.ask("GET", "/monitoring/prometheus/metrics")
+    assert page.headers["content-type"].startswith("text/plain")
+    assert b':tensorflow:serving:request_count{model_name="types",status="INVALID_ARGUMENT"}' in page.body
+    config = tmp_path / "monitoring.config"
+    config.write_text('prometheus_config { enable: true path: "/metrics" }')
+    elsewhere = start_rest(RestParameters(metrics_path=metrics_path(config)))
+    assert elsewhere.ask("GET", "/metrics").status == 200
+    assert elsewhere.ask("GET", "/monitoring/prometheus/metrics").status == 404
+    config.write_text("prometheus_config { }")
+    assert metrics_path(config) is None
+    assert metrics_path(None) == "/monitoring/prometheus/metrics"
