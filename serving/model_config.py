@@ -139,6 +139,8 @@ def read_model_config_file(path: Path) -> ModelConfigs:
     config = text_protos.read(path, protos.ModelServerConfig, _FLAG)
     if config.HasField("custom_model_config"):
         raise UserError(f"{_FLAG} {path}: custom_model_config is not supported. List the models in model_config_list.")
+    if not config.HasField("model_config_list"):  # a file that is being written is empty for a moment
+        raise UserError(f"{_FLAG} {path}: there is no model_config_list. List the models there.")
     try:
         return listed_models(config.model_config_list)
     except StatusError as error:
