@@ -7,16 +7,17 @@ It answers a line of standard input, rows a call and seconds, by one of JSON, an
 
 import itertools
 import json
-import os
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from serving.quiet import import_tensorflow
+
 
 def main(saved_model: str, file: str) -> None:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import_tensorflow()
     import tensorflow as tf
     from tensorflow.core.protobuf import config_pb2
 

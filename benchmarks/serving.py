@@ -228,7 +228,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
             f"{ours / row['requests_per_second']:.2f}" if ours and row["system"] != "unroll" else "",
             f"{row['requests_per_second'] * row['rows'] / most:.0%}",
         )
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print("limit: rows/s as a share of those in process, 64 rows a call")
     call = next(row["p50_ms"] for row in rows if row["system"] == "limit" and row["rows"] == 1)
@@ -236,10 +236,13 @@ def _show(rows: list[dict[str, Any]]) -> None:
         if row["clients"] == 1 and row["rows"] == 1:
             console.print(f"{row['system']}, 1 client: p50 is {row['p50_ms'] / call:.2f} times the call in process")
     loaded = [row for row in rows if row["system"] != "limit"]
+    fastest = max(loaded, key=lambda row: row["requests_per_second"])
+    others = max(row["others_cpu"] for row in loaded)
     console.print(
-        f"load generator: {max(row['load_us'] for row in loaded):.0f} us a request at most; servers that were not "
-        f"under load: {max(row['others_cpu'] for row in loaded):.1%} of a core at most"
+        f"load generator: {fastest['load_us']:.0f} us a request at {fastest['requests_per_second']:,.0f} a second"
     )
+    if others > 0.01:
+        console.print(f"servers that were not under load took {others:.0%} of a core")
 
 
 _FIGURES = (("requests_per_second", 0), ("p50_ms", 2), ("p99_ms", 2), ("failed", 0), ("cpu_us", 0))

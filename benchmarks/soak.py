@@ -138,6 +138,7 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
     traffic.capacity(_CLIENTS, min(5.0, arguments.capacity_seconds))
     capacity = traffic.capacity(_CLIENTS, arguments.capacity_seconds)
     traffic.close()
+    before = traffic.take().failures
     begin = _resting(server.process.pid, 0, 0)
     print(f"capacity {capacity:,.0f} requests/s; threads {begin[0]}, files {begin[1]}", file=sys.stderr)
 
@@ -157,6 +158,7 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
     memory = [figures["memory_mb"] for figures in watch.minutes[settled:]]
     growth = max(memory) / memory[0] - 1 if memory else 0.0
     problems = {
+        f"failed requests while capacity was measured: {before}": bool(before),
         f"failed requests: {watch.total.failures}": bool(watch.total.failures),
         f"resident memory grew by {growth:.1%}": growth > _GROWTH,
         f"threads {begin[0]} -> {end[0]}": end[0] > begin[0] + _LEFT,
