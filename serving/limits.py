@@ -18,8 +18,8 @@ class Limits:
     Args:
         max_batch_rows: rows of an input, or examples.
         max_text_bytes: bytes of one string that is no picture.
-        max_image_pixels: width times height of a string that begins as a PNG, JPEG, GIF, BMP or WebP picture does.
-            Only its header is read: a small file may hold a picture that takes gigabytes to decode.
+        max_image_pixels: width times height, of one frame, of a string that begins as a PNG, JPEG, GIF, BMP or WebP
+            picture does. Only its header is read: a small file may hold a picture that takes gigabytes to decode.
     """
 
     max_batch_rows: int | None = None
@@ -86,7 +86,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
             return struct.unpack_from(">II", data, 16)
         if data.startswith(b"\xff\xd8\xff"):
             return _jpeg_size(data)
-        if data.startswith((b"GIF87a", b"GIF89a")):
+        if data.startswith(b"GIF8"):
             return struct.unpack_from("<HH", data, 6)
         if data.startswith(b"BM"):
             return _bmp_size(data)
@@ -98,11 +98,11 @@ def image_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Walks the segments up to the frame header (ITU T.81, B.2.2)."""
+    """Walks the segments up to the frame header (ITU T.81, B.2.2), over garbage as decoders do."""
     position = 2
-    while data[position] == 0xFF:
+    while (position := data.find(b"\xff", position)) >= 0:
         marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
+        if marker in (0x00, 0xFF):  # no marker, fill byte
             position += 1
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a segment
             position += 2
@@ -118,7 +118,7 @@ def _bmp_size(data: bytes) -> tuple[int, int] | None:
     (header,) = struct.unpack_from("<I", data, 14)
     if header == 12:
         return struct.unpack_from("<HH", data, 18)
-    if header not in (40, 52, 56, 64, 108, 124):  # a text may begin with "BM"
+    if struct.unpack_from("<H", data, 28)[0] not in (1, 4, 8, 16, 24, 32):  # bits a pixel: a text may begin with "BM"
         return None
     width, height = struct.unpack_from("<ii", data, 18)
     return abs(width), abs(height)  # rows from the top have a negative height

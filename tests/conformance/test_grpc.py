@@ -1,5 +1,6 @@
 """The server in the eyes of TensorFlow Serving's own client stubs."""
 
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -266,3 +267,80 @@ def test_reflection_describes_every_service(channel: grpc.Channel) -> None:
     } <= set(database.get_services())
     service = DescriptorPool(database).FindServiceByName("tensorflow.serving.PredictionService")
     assert service.methods_by_name["Predict"].input_type.full_name == "tensorflow.serving.PredictRequest"
+
+
+@pytest.fixture(scope="module")
+def half(half_plus_two: Path, stub: Any) -> Any:
+    return stub
+
+
+def test_a_signature_of_sparse_tensors_leaves_the_others_served(half: Any) -> None:
+    answer = half.Predict(predict_request(name="half_plus_two", x=np.array([[2]], "f")), timeout=20)
+    assert list(answer.outputs["y"].float_val) == [3]
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "half_plus_two"
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    half.GetModelMetadata(request, timeout=20).metadata["signature_def"].Unpack(signatures)
+    assert signatures.signature_def["sparse"].inputs["x"].coo_sparse.values_tensor_name
+    assert signatures.signature_def["classify_x_to_y"].method_name == "tensorflow/serving/classify"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (
+            predict_request("sums", a=np.ones((3, 2), "f"), b=np.ones(2, "f")),
+            "Incompatible shapes: [3] vs. [2]",
+        ),
+        (
+            predict_request("sums", a=np.float32(1), b=np.ones(2, "f")),
+            "Invalid reduction dimension (1 for input with 0 dimension(s)",
+        ),
+        (
+            predict_request("number", name="half_plus_two", text=["x"]),
+            "StringToNumberOp could not correctly convert string: x",
+        ),
+        (  # what is no text cannot be told as it is
+            predict_request("number", name="half_plus_two", text=[b"\xff"]),
+            "StringToNumberOp could not correctly convert string: \N{REPLACEMENT CHARACTER}",
+        ),
+    ],
+)
+def test_what_an_op_says_of_the_data_is_the_clients_error(half: Any, request_: Any, message: str) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        half.Predict(request_, timeout=20)
+    assert (refused.value.code(), refused.value.details()) == (CODE.INVALID_ARGUMENT, message)
+
+
+def test_shapes_are_the_ops_affair(stub: Any) -> None:
+    """Unless `--strict_shapes` is set, what an op accepts is answered, as in TensorFlow Serving."""
+    answer = stub.Predict(predict_request("pick", index=np.array([[0, 1], [2, 0]])), timeout=20)
+    np.testing.assert_array_equal(tf.make_ndarray(answer.outputs["picked"]), [[10, 20], [30, 10]])
+    answer = stub.Predict(predict_request("pick", index=np.int64(1)), timeout=20)
+    assert tf.make_ndarray(answer.outputs["picked"]) == 20
+    one_for_all = predict_request("sums", a=np.ones((3, 2), "f"), b=np.ones(1, "f"))
+    assert list(stub.Predict(one_for_all, timeout=20).outputs["sum"].float_val) == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ([], "GetModelMetadataRequest must specify at least one metadata_field"),
+        (["signature_def", "graph"], "Metadata field graph is not supported"),
+    ],
+)
+def test_a_refused_metadata_request(stub: Any, fields: list[str], message: str) -> None:
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
+    with pytest.raises(grpc.RpcError, match="Missing ModelSpec"):
+        stub.GetModelMetadata(request, timeout=20)
+    request.model_spec.name = "sample"
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.GetModelMetadata(request, timeout=20)
+    assert (refused.value.code(), refused.value.details()) == (CODE.INVALID_ARGUMENT, message)
+
+
+def test_what_is_no_message_is_refused(channel: grpc.Channel) -> None:
+    for name in ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"):
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary(f"/tensorflow.serving.PredictionService/{name}")(b"\xff\xff", timeout=20)
+        assert refused.value.code() is CODE.INVALID_ARGUMENT

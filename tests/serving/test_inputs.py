@@ -1,0 +1,54 @@
+"""What `strict_shapes` refuses, before an op sees it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving import protos, tensors
+from serving.inputs import predict_feeds
+from serving.session_engine import Signature, TensorSpec
+from serving.status import StatusError
+
+FLOAT = np.dtype(np.float32)
+
+
+def signature(**shapes: Any) -> Signature:
+    inputs = {name: TensorSpec(f"{name}:0", FLOAT, shape) for name, shape in shapes.items()}
+    return Signature("s", "tensorflow/serving/predict", inputs, {"y": TensorSpec("y:0", FLOAT, (None,))}, {})
+
+
+def sent(**arrays: Any) -> Any:
+    request = protos.PredictRequest()
+    for name, array in arrays.items():
+        request.inputs[name].MergeFromString(tensors.encode(np.asarray(array, FLOAT)))
+    return request.inputs
+
+
+@pytest.mark.parametrize(
+    ("shapes", "arrays", "message"),
+    [
+        ({"a": (None, 2)}, {"a": [[1, 2, 3]]}, "Input 'a': expected shape [?, 2], received [1, 3]."),
+        ({"a": (None,)}, {"a": 1}, "Input 'a': expected shape [?], received []."),
+        ({"a": ()}, {"a": [1]}, "Input 'a': expected shape [], received [1]."),
+        (
+            {"a": (None,), "b": (None,)},
+            {"a": [1, 2], "b": [1]},
+            "Inputs must have the same number of rows. Received: a=2, b=1.",
+        ),
+    ],
+)
+def test_another_shape(shapes: Any, arrays: Any, message: str) -> None:
+    asked = signature(**shapes)
+    with pytest.raises(StatusError) as refused:
+        predict_feeds(asked, sent(**arrays), strict_shapes=True)
+    assert refused.value.message == message
+    feeds = predict_feeds(asked, sent(**arrays))
+    for read, array in zip(feeds, arrays.values(), strict=True):
+        np.testing.assert_array_equal(read, array)
+
+
+@pytest.mark.parametrize("shapes", [{"a": None}, {"a": (None, None)}, {"a": (2, None)}])
+def test_a_shape_that_fits(shapes: Any) -> None:
+    (read,) = predict_feeds(signature(**shapes), sent(a=[[1, 2], [3, 4]]), strict_shapes=True)
+    np.testing.assert_array_equal(read, [[1, 2], [3, 4]])
