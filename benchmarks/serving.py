@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--texts", choices=["rt", "imdb"], default="rt", help="sentences or whole reviews")
     parser.add_argument("--systems", nargs="+", choices=list(systems.DOORS), default=list(systems.DOORS))
     parser.add_argument("--workers", type=int, nargs="+", default=[1], help="of ours; each number is a system")
-    parser.add_argument("--serve", default="", help="further flags of ours, as one argument")
+    parser.add_argument("--serve", default="", help="further flags of ours: --serve='--flag 1'")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--rows", type=int, nargs="+", default=[1, 16], help="a request")
     parser.add_argument("--rounds", type=int, default=5)

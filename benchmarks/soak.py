@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--capacity_seconds", type=float, default=30.0)
     parser.add_argument("--no_reload", action="store_true", help="for a server without HandleReloadConfigRequest")
     parser.add_argument("--rest", action="store_true", help="a sixth of the traffic over REST")
-    parser.add_argument("--serve", default="", help="further flags of the server, as one argument")
+    parser.add_argument("--serve", default="", help="further flags of the server: --serve='--flag 1'")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # else the servers would be left

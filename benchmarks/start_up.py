@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--saved_model", type=Path, nargs="*", default=[], help="with input `text`; beside the LSTM")
     parser.add_argument("--systems", nargs="+", choices=list(systems.DOORS), default=list(systems.DOORS))
-    parser.add_argument("--serve", default="", help="further flags of ours, as one argument")
+    parser.add_argument("--serve", default="", help="further flags of ours: --serve='--flag 1'")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=Path, default=environment.CACHE, help="where the peers are installed")
     parser.add_argument("--json", action="store_true")

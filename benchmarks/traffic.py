@@ -144,6 +144,8 @@ class Traffic:
         """Reads what came. Returns how many calls ended."""
         ended = 0
         for file, _ in self._poll.poll(timeout):
+            if file not in self._open:  # hung up since `poll` returned
+                continue
             protocol, connection = self._open[file]
             outcome = connection.receive()
             if outcome is None:
