@@ -1,7 +1,7 @@
 """What the server counts, in Prometheus' text format, under TensorFlow Serving's names and some of our own.
 
 Written here rather than with prometheus-client, which appends `_total` to a counter's name, where TensorFlow
-Serving's have none, and takes 7 microseconds for what `answered` counts; one call costs 1 here. Used in the event
+Serving's have none, and takes four times as long for what `answered` counts in 0.7 microseconds. Used in the event
 loop's thread; several processes add up with `merged`.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/

@@ -12,12 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from errors import UserError
 from serving import tls
-from serving.rest import RestParameters, RestServer
+from serving.call import Call
+from serving.front import Front
+from serving.metrics import Metrics
+from serving.model_spec import STATUS
+from serving.rest import RestParameters, RestServer, app
 from serving.rest.monitoring import metrics_path
+from serving.status import StatusError
 from serving.store import Store
 from tests.rest_fixtures import Rest, export_one_input
 from tests.serving.certificates import Authority
@@ -161,3 +167,32 @@ def test_metrics_are_where_the_configuration_says(rest: Rest, start_rest: Callab
     config.write_text("prometheus_config { }")
     assert metrics_path(config) is None
     assert metrics_path(None) == "/monitoring/prometheus/metrics"
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("INVALID_ARGUMENT", 400), ("FAILED_PRECONDITION", 400), ("OUT_OF_RANGE", 400), ("UNAUTHENTICATED", 401),
+        ("PERMISSION_DENIED", 403), ("NOT_FOUND", 404), ("ABORTED", 409), ("ALREADY_EXISTS", 409),
+        ("RESOURCE_EXHAUSTED", 429), ("CANCELLED", 499), ("UNKNOWN", 500), ("INTERNAL", 500), ("DATA_LOSS", 500),
+        ("UNIMPLEMENTED", 501), ("UNAVAILABLE", 503), ("DEADLINE_EXCEEDED", 504), ("a bug", 500),
+    ],
+)  # fmt: skip
+def test_codes_are_http_statuses(code: str, status: int) -> None:
+    async def refuse(message: bytes, call: Call) -> bytes:
+        if code == "a bug":
+            raise RuntimeError("secret")
+        raise StatusError(grpc.StatusCode[code], "why")
+
+    async def ask() -> tuple[int, Any]:
+        server = RestServer(app(Front({STATUS: refuse}), list, Metrics()), port=0)
+        port = await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /v1/models/m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        await server.stop(1)
+        return int(head.split()[1]), json.loads(body)
+
+    message = "Internal error; the server's log says more." if code == "a bug" else "why"
+    assert asyncio.run(ask()) == (status, {"error": message})
