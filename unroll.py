@@ -1,7 +1,5 @@
 """The front door: `unroll COMMAND`, composed from the packages' own command lines."""
 
-import errno
-import sys
 from collections.abc import Sequence
 
 import typer
@@ -9,7 +7,7 @@ import typer
 import monitoring.cli
 import pipelines.cli
 import serving.cli
-from errors import UserError
+from errors import told_in_one_line
 
 app = typer.Typer(
     help="Train, serve and watch sequence models.",
@@ -24,18 +22,8 @@ app.add_typer(monitoring.cli.app, name="monitor")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command line, by default the process's own, and exits."""
-    try:
+    with told_in_one_line():
         app(args=arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        print(f"error: {error.filename or 'disk'}: {error.strerror}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -116,7 +116,18 @@ def _server(workspace: Workspace, progress: Progress) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "unroll", "serve", "--home", str(workspace.home), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "unroll",
+        "serve",
+        "--home",
+        str(workspace.home),
+        "--port",
+        str(port),
+        "--rest_api_port",
+        "0",
+    ]
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
         try:

@@ -1,11 +1,14 @@
 """What every request passes, whichever door it came in by: who may ask, what is counted, what is logged."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 
 import grpc
 
+from serving.auth import Auth
 from serving.call import Call, Method
+from serving.metrics import Metrics
 from serving.request_log import Entry, RequestLog
 from serving.status import StatusError
 
@@ -16,23 +19,47 @@ class Front:
     Args:
         methods: what answers each path.
         log: where answered requests go, or None.
+        metrics: what counts the calls, or None.
+        auth: who may ask, or None for everybody.
     """
 
-    def __init__(self, methods: Mapping[str, Method], log: RequestLog | None = None) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        log: RequestLog | None = None,
+        metrics: Metrics | None = None,
+        auth: Auth | None = None,
+    ) -> None:
         self._methods = methods
         self._log = log
+        self._metrics = metrics
+        self._auth = auth
 
     async def answer(self, message: bytes, call: Call) -> bytes:
         """Answers one call.
 
         Raises:
-            StatusError: the call is refused, or its deadline has passed.
+            StatusError: the call is refused.
         """
-        time_ns = time.time_ns()
-        method = self._methods.get(call.path)
-        if method is None:
-            raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Method not found: {call.path}")
-        response = await method(message, call)
+        started, time_ns = time.perf_counter(), time.time_ns()
+        code = grpc.StatusCode.INTERNAL
+        try:
+            if self._auth:
+                self._auth.check(call, message)
+            method = self._methods.get(call.path)
+            if method is None:
+                raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Method not found: {call.path}")
+            response = await method(message, call)
+            code = grpc.StatusCode.OK
+        except StatusError as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        finally:
+            if self._metrics:
+                self._metrics.answered(call, code, time.perf_counter() - started)
         if self._log and call.watched and self._log.sampled(call.request_id):
             assert call.version is not None
             self._log.add(

@@ -19,7 +19,7 @@ from typing import IO, Any
 from serving import wire
 
 _log = logging.getLogger(__name__)
-_METHOD_FIELDS = {"Classify": 2, "Predict": 6}  # of PredictionLog
+_METHOD_FIELDS = {"Classify": 2, "Regress": 3, "MultiInference": 4, "Predict": 6}  # of PredictionLog
 _PAUSE = 1.0  # seconds after an error in which nothing is tried
 
 

@@ -1,130 +1,161 @@
-"""The model server: TensorFlow Serving's gRPC API over the versions of a store."""
+"""The model server: TensorFlow Serving's gRPC and REST APIs over models in this process or in another server.
+
+python -m serving.server --port=8500 --rest_api_port=8501 --model_name=m --model_base_path=/models/m
+"""
 
 import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import uvloop
 
 from errors import UserError
 from serving import health, model_service, prediction_service, reflection
-from serving.batching import BatchingParameters
+from serving.announcement import Ready
+from serving.backends import Backend, RemoteBackend, SessionBackend
 from serving.front import Front
 from serving.health import Health
-from serving.http2 import GrpcLimits, GrpcServer
-from serving.model import VersionParameters
-from serving.model_config import store_models
-from serving.request_log import RequestLog, RequestLogParameters
-from serving.servable import LoadParameters, Servable
-from serving.store import Store
-from serving.versions import Versions
+from serving.http2 import GrpcServer
+from serving.metrics import Metrics
+from serving.model_config import ModelConfigs
+from serving.model_spec import RELOAD
+from serving.request_log import RequestLog
+from serving.rest import RestServer
+from serving.rest import app as rest_app
+from serving.server_parameters import Ports, ServerParameters
+from serving.siblings import Siblings
+from serving.tls import server_context
 
 _log = logging.getLogger(__name__)
 _SERVICES = (prediction_service.SERVICE, model_service.SERVICE)
 
 
-@dataclass(frozen=True)
-class ServerParameters:
-    """How a server listens, batches and logs.
+def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then lets requests in flight finish.
 
     Args:
-        host: address to listen on. The default answers this machine only.
-        port: 0 picks a free one.
-        poll_seconds: how often the store is looked at.
-        drain_seconds: how long requests in flight may take after SIGTERM.
-        grpc: what gRPC's clients may use up.
-        intra_op: threads within one op.
-        inter_op: threads across ops; -1 runs them in the batch's own thread.
-        batching: limits of each version's queue.
-        request_log: directory of the request log, or None for none.
-        request_log_parameters: its sampling, rotation and limits.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8500
-    poll_seconds: float = 1.0
-    drain_seconds: float = 30.0
-    grpc: GrpcLimits = field(default_factory=GrpcLimits)
-    intra_op: int = 1
-    inter_op: int = -1
-    batching: BatchingParameters = field(default_factory=BatchingParameters)
-    request_log: Path | None = None
-    request_log_parameters: RequestLogParameters = field(default_factory=RequestLogParameters)
-
-
-def serve(
-    store: Store,
-    parameters: ServerParameters,
-    on_ready: Callable[[int, dict[str, Servable]], None],
-) -> None:
-    """Serves the store's models until SIGTERM or SIGINT, then lets requests in flight finish.
-
-    Args:
-        store: the models; followed while serving.
+        configs: the models; None where another server has them.
         parameters: see `ServerParameters`.
-        on_ready: called once clients are answered, with the port and the version in charge of each model.
+        on_ready: called once clients are answered.
 
     Raises:
-        UserError: the port is in use, or the store holds no model that loads.
+        UserError: a port is in use, or there is no model that loads.
     """
-    asyncio.run(_serve(store, parameters, on_ready))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(configs, parameters, on_ready))
 
 
-async def _serve(
-    store: Store, parameters: ServerParameters, on_ready: Callable[[int, dict[str, Servable]], None]
-) -> None:
-    if not store.models():
-        raise UserError(
-            f"{store.root}: no model to serve. Train one with `unroll train`, or put one there with "
-            "`unroll promote`, or name another place with --home or --store."
+async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
+    _check_free(parameters.ports)  # at once, not after the models are loaded
+    states, metrics = Health(), Metrics()
+    backend: Backend
+    if configs is None:
+        backend = RemoteBackend(parameters, states)
+    else:
+        backend = SessionBackend(configs, parameters, states, metrics)
+    await backend.start()
+    methods = {**backend.methods(), **states.methods()}
+    async with contextlib.AsyncExitStack() as open_things:
+        open_things.push_async_callback(backend.close)
+        exposition = None
+        if parameters.siblings:
+            siblings = Siblings(parameters.siblings, methods.get(RELOAD), metrics)
+            await siblings.start()
+            open_things.push_async_callback(siblings.close)
+            exposition = siblings.exposition
+            methods[RELOAD] = siblings.reload
+        log = None
+        if parameters.logging.folder:
+            log = RequestLog(parameters.logging.folder, parameters.logging.parameters)
+            open_things.callback(log.close)
+            metrics.reads(
+                "unroll_request_log_dropped_total",
+                "counter",
+                "Records that the disk did not keep up with.",
+                (),
+                lambda: {(): float(log.dropped)},
+            )
+        front = Front(methods, log, metrics, parameters.auth)
+        streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
+        grpc = GrpcServer(front.answer, streams, parameters.grpc)
+        for service in ("", *_SERVICES):
+            await states.set(service, True)
+        port = await _listen(grpc, parameters.ports)
+        rest = None
+        rest_port = 0
+        if parameters.ports.rest:
+            door = rest_app(front, lambda: backend.serving(), metrics, parameters.rest, exposition)
+            rest = _rest_server(door, parameters.ports)
+            rest_port = await rest.start()
+
+        stop = asyncio.Event()
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+        models = backend.serving()
+        async with _running(backend):
+            on_ready(Ready(port, rest_port, models, not models or backend.takes_text(next(iter(models)))))
+            await stop.wait()
+            _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
+        await states.stop()
+        await asyncio.gather(
+            grpc.stop(parameters.drain_seconds), *([rest.stop(parameters.drain_seconds)] if rest else [])
         )
-    states = Health()
-    loading = LoadParameters(parameters.batching, parameters.intra_op, parameters.inter_op)
-    versions = Versions(store_models(store), loading, VersionParameters(), states.set)
-    await versions.poll()
-    if not versions.serving:
-        raise UserError(" ".join(versions.failures()) or f"{store.root}: no model to serve.")
-
-    log = None
-    if parameters.request_log:
-        log = RequestLog(parameters.request_log, parameters.request_log_parameters)
-    methods = {
-        **prediction_service.PredictionService(versions).methods(),
-        **model_service.ModelService(versions).methods(),
-        **states.methods(),
-    }
-    streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
-    server = GrpcServer(Front(methods, log).answer, streams, parameters.grpc)
-    for service in ("", *_SERVICES):
-        await states.set(service, True)
-    port = await _listen(server, parameters)
-
-    stop = asyncio.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-    following = asyncio.create_task(versions.follow(parameters.poll_seconds))
-    on_ready(port, versions.serving)
-
-    await stop.wait()
-    _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
-    following.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await following
-    await states.stop()
-    await server.stop(parameters.drain_seconds)
-    await versions.close()
-    if log:
-        log.close()
 
 
-async def _listen(server: GrpcServer, parameters: ServerParameters) -> int:
+@contextlib.asynccontextmanager
+async def _running(backend: Backend) -> AsyncIterator[None]:
+    """Has the backend follow what it serves for the duration."""
+    tasks = [asyncio.create_task(work) for work in backend.following()]
     try:
-        return await server.listen(parameters.host, parameters.port)
-    except OSError:
-        raise UserError(
-            f"--port {parameters.port}: cannot listen on {parameters.host}:{parameters.port}; another "
-            "program uses the port, or the address is not this machine's. Stop it, or choose another port "
-            "(--port 0 picks a free one)."
-        ) from None
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _check_free(ports: Ports) -> None:
+    for flag, port in (("--port", ports.grpc), ("--rest_api_port", ports.rest)):
+        with socket.socket(socket.AF_INET6 if ":" in ports.host else socket.AF_INET) as trying:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if ports.shared:
+                trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            try:
+                trying.bind((ports.host, port))
+            except OSError:
+                free = "--port 0 picks a free one" if flag == "--port" else "--rest_api_port 0: no REST"
+                raise UserError(
+                    f"{flag} {port}: cannot listen on {ports.host}:{port}; another program uses the port, or the "
+                    f"address is not this machine's. Stop it, or choose another port ({free})."
+                ) from None
+
+
+async def _listen(server: GrpcServer, ports: Ports) -> int:
+    tls = server_context(ports.grpc_tls, "h2") if ports.grpc_tls else None
+    try:
+        port = await server.listen(ports.host, ports.grpc, tls, ports.shared)
+    except OSError as error:
+        raise UserError(f"--port {ports.grpc}: cannot listen on {ports.host} ({error.strerror or error}).") from None
+    if ports.unix_socket:
+        try:
+            await server.listen_unix(str(ports.unix_socket))
+        except OSError as error:
+            raise UserError(
+                f"--grpc_socket_path {ports.unix_socket}: cannot listen there ({error.strerror or error}). Name a path "
+                "of 100 characters at most in a directory that this user may write."
+            ) from None
+    return port
+
+
+def _rest_server(door: object, ports: Ports) -> RestServer:
+    tls = server_context(ports.rest_tls, "http/1.1") if ports.rest_tls else None
+    return RestServer(door, ports.host, ports.rest, tls=tls, reuse_port=ports.shared)
+
+
+if __name__ == "__main__":
+    from serving.cli import main
+
+    main()

@@ -18,7 +18,7 @@ import pytest
 from serving.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVE = ("-m", "unroll", "serve", "--port", "0")
+SERVE = ("-m", "unroll", "serve", "--port", "0", "--rest_api_port", "0")
 
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> Any:

@@ -83,13 +83,14 @@ class GrpcServer:
         self._none_left = asyncio.Event()
         self._none_left.set()
 
-    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None, shared: bool = False) -> int:
         """Answers on a TCP port.
 
         Args:
             host: address to listen on.
             port: 0 picks a free one.
             tls: its certificate; None for plain text.
+            shared: whether other processes listen there too, and the system shares out.
 
         Returns:
             The port.
@@ -97,7 +98,9 @@ class GrpcServer:
         Raises:
             OSError: the address can't be listened on.
         """
-        server = await self._loop.create_server(self._connect, host, port, ssl=tls, backlog=1024)
+        server = await self._loop.create_server(
+            self._connect, host, port, ssl=tls, backlog=1024, reuse_port=shared or None
+        )
         self._servers.append(server)
         return server.sockets[0].getsockname()[1]
 

@@ -121,10 +121,13 @@ async def test_what_takes_no_input_is_no_traffic(exports: dict[int, Path], tmp_p
 SERVE_WITHOUT_END = """
 import sys
 from pathlib import Path
-from serving.server import ServerParameters, serve
+from serving.model_config import store_models
+from serving.server import serve
+from serving.server_parameters import Ports, ServerParameters
 from serving.store import Store
-parameters = ServerParameters(port=0, drain_seconds=3600)
-serve(Store(Path(sys.argv[1])), parameters, lambda port, models: print(f"--server 127.0.0.1:{port}", flush=True))
+parameters = ServerParameters(ports=Ports(grpc=0), drain_seconds=3600)
+models = store_models(Store(Path(sys.argv[1])))
+serve(models, parameters, lambda ready: print(f"--server 127.0.0.1:{ready.grpc}", flush=True))
 """
 
 

@@ -1,0 +1,132 @@
+"""What answers behind the front: models in this process, or another server."""
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol
+
+from errors import UserError
+from serving.call import Method
+from serving.health import Health
+from serving.metrics import Metrics
+from serving.model_config import ModelConfigs, follow_model_config_file
+from serving.model_service import ModelService
+from serving.prediction_service import PredictionService
+from serving.remote_engine import RemoteEngine
+from serving.server_parameters import ServerParameters
+from serving.versions import Versions
+
+
+class Backend(Protocol):
+    """Answers, and keeps what it answers with up to date."""
+
+    def methods(self) -> dict[str, Method]:
+        """What answers each path."""
+
+    def serving(self) -> Mapping[str, int | None]:
+        """The models that can be asked, each with its version where that is known."""
+
+    def takes_text(self, model: str) -> bool:
+        """Whether the model's default signature takes texts alone, as far as is known."""
+
+    def following(self) -> list[Coroutine[Any, Any, None]]:
+        """What must run for as long as the server does."""
+
+    async def close(self) -> None:
+        """Lets every request finish, and lets go of everything."""
+
+
+class SessionBackend:
+    """Models in this process.
+
+    Args:
+        configs: what to serve.
+        parameters: how.
+        health: told of each model.
+        metrics: what counts batches.
+    """
+
+    def __init__(self, configs: ModelConfigs, parameters: ServerParameters, health: Health, metrics: Metrics) -> None:
+        self._configs = configs
+        self._parameters = parameters
+        self._versions = Versions(configs, parameters.loading, parameters.versions, health.set)
+        metrics.reads(
+            "unroll_loaded_versions", "gauge", "Versions that answer.", ("model", "version"), self._count_versions
+        )
+
+    async def start(self) -> None:
+        """Loads the models.
+
+        Raises:
+            UserError: none loads.
+        """
+        await self._versions.poll()
+        if not self._versions.serving:
+            raise UserError(" ".join(self._versions.failures()) or "There is no model to serve.")
+
+    def methods(self) -> dict[str, Method]:
+        services = self._parameters.services
+        prediction = PredictionService(
+            self._versions,
+            services.limits,
+            services.tensor_content,
+            services.strict_shapes,
+            services.check_method_names,
+        )
+        return {**prediction.methods(), **ModelService(self._versions).methods()}
+
+    def serving(self) -> Mapping[str, int | None]:
+        return {name: servable.version for name, servable in self._versions.serving.items()}
+
+    def takes_text(self, model: str) -> bool:
+        asked = self._versions.serving[model].signatures.get("serving_default")
+        return asked is None or all(spec.dtype == object for spec in asked.inputs.values())
+
+    def following(self) -> list[Coroutine[Any, Any, None]]:
+        parameters, tasks = self._parameters, []
+        if parameters.poll_seconds > 0:
+            tasks.append(self._versions.follow(parameters.poll_seconds))
+        if parameters.model_config_file and parameters.model_config_seconds:
+            tasks.append(
+                follow_model_config_file(
+                    parameters.model_config_file, parameters.model_config_seconds, self._configs, self._versions.reload
+                )
+            )
+        return tasks
+
+    async def close(self) -> None:
+        await self._versions.close()
+
+    def _count_versions(self) -> dict[tuple[str, ...], float]:
+        return {(name, str(servable.version)): 1.0 for name, servable in self._versions.serving.items()}
+
+
+class RemoteBackend:
+    """Another server's models.
+
+    Args:
+        parameters: `remote` says where it is.
+        health: told of each model.
+    """
+
+    def __init__(self, parameters: ServerParameters, health: Health) -> None:
+        assert parameters.remote
+        self._parameters = parameters
+        self._engine = RemoteEngine(parameters.remote, parameters.remote_models, health.set)
+
+    async def start(self) -> None:
+        """Looks once whether the models that were named can be asked."""
+        await self._engine.poll()
+
+    def methods(self) -> dict[str, Method]:
+        return self._engine.methods()
+
+    def serving(self) -> Mapping[str, int | None]:
+        return dict.fromkeys(self._engine.serving)
+
+    def takes_text(self, model: str) -> bool:
+        return True
+
+    def following(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._engine.follow(max(self._parameters.poll_seconds, 0.1))]
+
+    async def close(self) -> None:
+        await self._engine.close()

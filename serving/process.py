@@ -1,0 +1,44 @@
+"""One process of the server, from its command line."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from serving.announcement import Ready
+from serving.quiet import import_tensorflow
+
+
+def run(
+    given: argparse.Namespace,
+    store: Path | None,
+    request_log: Path | None,
+    on_ready: Callable[[Ready], None],
+    own: Path | None = None,
+    others: tuple[Path, ...] = (),
+) -> None:
+    """Serves until SIGTERM or SIGINT.
+
+    Args:
+        given: the flags, see `serving.flags`.
+        store: what is served where they name nothing else.
+        request_log: folder of the request log where they name none.
+        on_ready: called once clients are answered.
+        own: UNIX socket on which the server's other processes find this one; None: there are none.
+        others: theirs.
+
+    Raises:
+        UserError: what is asked for cannot be.
+    """
+    import_tensorflow()
+    from serving import settings
+    from serving.server import serve
+    from serving.siblings import SiblingPaths
+
+    models = settings.models(given, store)
+    parameters = settings.parameters(given, request_log)
+    if own is not None:
+        parameters = replace(
+            parameters, siblings=SiblingPaths(own, others), ports=replace(parameters.ports, shared=True)
+        )
+    serve(models, parameters, on_ready)

@@ -1,0 +1,164 @@
+"""From what the command line says to what the server is made of. Files that flags name are read here."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from errors import UserError
+from serving.auth import Auth
+from serving.batching_parameters import BatchingParameters
+from serving.http2 import GrpcLimits
+from serving.limits import Limits
+from serving.model import VersionParameters
+from serving.model_config import ModelConfigs, command_line_models, store_models
+from serving.remote_engine import RemoteParameters
+from serving.request_log import RequestLogParameters
+from serving.rest import RestParameters
+from serving.rest.monitoring import metrics_path
+from serving.servable import LoadParameters
+from serving.server_parameters import Logging, Ports, ServerParameters, Services
+from serving.store import Store
+from serving.tls import Certificates, read_ssl_config
+
+# Of gRPC's channel arguments: the limit that each of them sets.
+_CHANNEL_ARGUMENTS = {
+    "grpc.max_receive_message_length": "max_message_bytes",
+    "grpc.max_concurrent_streams": "max_streams",
+    "grpc.max_metadata_size": "max_header_bytes",
+}
+
+
+def models(given: argparse.Namespace, store: Path | None) -> ModelConfigs | None:
+    """What to serve; None where another server knows.
+
+    Args:
+        given: see `serving.flags`.
+        store: what is served where no flag says otherwise.
+
+    Raises:
+        UserError: nothing, or nothing that can be served, is named.
+    """
+    if given.engine == "remote":
+        return None
+    if given.model_config_file or given.model_base_path or given.model_name or store is None:
+        return command_line_models(given.model_config_file, given.model_name, given.model_base_path)
+    found = Store(store)
+    if not found.models():
+        raise UserError(
+            f"{store}: no model to serve. Train one with `unroll train`, or put one there with "
+            "`unroll promote`, or name another place with --home or --store."
+        )
+    return store_models(found)
+
+
+def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerParameters:
+    """How to serve it.
+
+    Args:
+        given: see `serving.flags`.
+        request_log: folder of the request log where `--request_log` names none; None for no log.
+
+    Raises:
+        UserError: a file that cannot be read, or flags that contradict each other.
+    """
+    if given.rest_api_port and given.rest_api_port == given.port:
+        raise UserError(f"--rest_api_port {given.port}: gRPC is answered there (--port). Choose another port.")
+    folder = given.request_log or request_log
+    return ServerParameters(
+        ports=Ports(
+            host=given.host,
+            grpc=given.port,
+            unix_socket=given.grpc_socket_path,
+            rest=given.rest_api_port,
+            grpc_tls=_certificates(given.ssl_config_file, "--ssl_config_file"),
+            rest_tls=_certificates(given.rest_ssl_config_file, "--rest_ssl_config_file"),
+        ),
+        grpc=_grpc_limits(given),
+        rest=RestParameters(
+            timeout_seconds=given.rest_api_timeout_in_ms / 1000,
+            max_body_bytes=given.max_message_bytes,
+            cors=given.rest_api_enable_cors_support,
+            metrics_path=metrics_path(given.monitoring_config_file),
+        ),
+        services=Services(
+            limits=Limits(given.max_request_rows, given.max_text_bytes, given.max_image_pixels),
+            tensor_content=given.enable_serialization_as_tensor_content,
+            strict_shapes=given.strict_shapes,
+            check_method_names=given.enable_signature_method_name_check,
+        ),
+        loading=_loading(given),
+        versions=VersionParameters(
+            num_load_threads=given.num_load_threads,
+            max_num_load_retries=given.max_num_load_retries,
+            load_retry_seconds=max(given.load_retry_interval_micros, 0) / 1e6,
+            allow_version_labels_for_unavailable_models=given.allow_version_labels_for_unavailable_models,
+            canary_share=given.canary_share,
+        ),
+        logging=Logging(
+            folder if given.request_log_sampling else None,
+            RequestLogParameters(
+                sampling=given.request_log_sampling,
+                file_bytes=given.request_log_file_bytes,
+                file_seconds=given.request_log_file_seconds,
+                total_bytes=given.request_log_total_bytes,
+            ),
+        ),
+        auth=Auth(given.auth_tokens_file) if given.auth_tokens_file else None,
+        remote=_remote(given),
+        remote_models=tuple(name for name in given.remote_models.split(",") if name),
+        model_config_file=given.model_config_file,
+        model_config_seconds=given.model_config_file_poll_wait_seconds,
+        poll_seconds=given.file_system_poll_wait_seconds,
+        drain_seconds=given.drain_seconds,
+    )
+
+
+def _certificates(file: Path | None, option: str) -> Certificates | None:
+    return read_ssl_config(file, option) if file else None
+
+
+def _grpc_limits(given: argparse.Namespace) -> GrpcLimits:
+    limits = {"max_message_bytes": given.max_message_bytes, "max_concurrent_calls": given.max_concurrent_calls}
+    for argument in filter(None, given.grpc_channel_arguments.split(",")):
+        key, _, value = argument.partition("=")
+        if key not in _CHANNEL_ARGUMENTS or not value.isdecimal():
+            known = ", ".join(_CHANNEL_ARGUMENTS)
+            raise UserError(f"--grpc_channel_arguments: {argument!r} is not supported. Those that are: {known}.")
+        limits[_CHANNEL_ARGUMENTS[key]] = int(value)
+    return GrpcLimits(**limits)
+
+
+def _loading(given: argparse.Namespace) -> LoadParameters:
+    batching = BatchingParameters()
+    if given.batching_parameters_file:
+        batching = BatchingParameters.from_file(given.batching_parameters_file)
+    sizes = {name: getattr(given, name) for name in ("max_batch_size", "num_batch_threads")}
+    batching = replace(batching, **{name: size for name, size in sizes.items() if size is not None})
+    batching = batching.with_lengths(given.padding_values, given.length_buckets, given.pad_to_bucket)
+    both = given.tensorflow_session_parallelism
+    return LoadParameters(
+        batching=batching,
+        intra_op=both or given.tensorflow_intra_op_parallelism,
+        inter_op=both or given.tensorflow_inter_op_parallelism,
+        enable_model_warmup=given.enable_model_warmup,
+        warmup_iterations=max(given.num_request_iterations_for_warmup, 1),
+    )
+
+
+def _remote(given: argparse.Namespace) -> RemoteParameters | None:
+    if given.engine != "remote":
+        if given.remote_address:
+            raise UserError(
+                f"--remote_address {given.remote_address}: models run in this process. Add --engine=remote."
+            )
+        return None
+    if not given.remote_address:
+        raise UserError("--engine=remote: --remote_address is missing. Give the host:port of the other server.")
+    for name in ("model_config_file", "model_base_path", "model_name"):
+        if getattr(given, name):
+            raise UserError(
+                f"--{name}: with --engine=remote, the server at {given.remote_address} says what is served."
+            )
+    return RemoteParameters(
+        given.remote_address, max_message_bytes=given.max_message_bytes, root_certificates=given.remote_ca_file
+    )

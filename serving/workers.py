@@ -1,0 +1,152 @@
+"""Several processes behind one port: `--workers N`.
+
+One event loop reads requests on one core at a time, however many there are. Each process here has its own, and the
+models in memory; the system gives each new connection to one of them.
+"""
+
+import argparse
+import ctypes
+import logging
+import multiprocessing
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+
+from errors import UserError
+from serving.announcement import Ready
+
+_log = logging.getLogger(__name__)
+_spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
+_PAUSE = 1.0  # seconds before a process that ended by itself is started anew
+_PARENT_DEATH_SIGNAL = 1  # of prctl
+
+
+def serve_together(
+    given: argparse.Namespace, store: Path | None, request_log: Path | None, on_ready: Callable[[Ready], None]
+) -> None:
+    """Serves with `given.workers` processes until SIGTERM or SIGINT. One that ends by itself is started anew.
+
+    Args:
+        given: the flags, see `serving.flags`.
+        store: what is served where they name nothing else.
+        request_log: folder of the request log where they name none.
+        on_ready: called once all of them answer.
+
+    Raises:
+        UserError: one of them cannot serve what is asked for.
+    """
+    if given.grpc_socket_path:
+        raise UserError(
+            f"--grpc_socket_path {given.grpc_socket_path}: one process alone can listen there. Use --workers=1."
+        )
+    given.port = given.port or _free_port(given.host)
+    with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
+        paths = [Path(folder) / str(number) for number in range(given.workers)]
+        workers = [
+            _Worker(given, store, request_log, path, tuple(other for other in paths if other != path)) for path in paths
+        ]
+        stopping = False
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            nonlocal stopping
+            stopping = True
+            for worker in workers:
+                worker.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        try:
+            for worker in workers:
+                worker.start()
+            heard = [worker.outcome() for worker in workers]
+            if not stopping:
+                on_ready(heard[0])
+            while not stopping:
+                wait([worker.process.sentinel for worker in workers], timeout=1.0)
+                for worker in workers:
+                    if not stopping and not worker.process.is_alive():
+                        _log.error("process %s ended with code %s; it is started anew", *worker.end())
+                        time.sleep(_PAUSE)
+                        worker.start()
+        finally:
+            for worker in workers:
+                worker.stop()
+            for worker in workers:
+                worker.process.join()
+
+
+class _Worker:
+    """One process, which may be started again and again."""
+
+    process: BaseProcess
+
+    def __init__(
+        self,
+        given: argparse.Namespace,
+        store: Path | None,
+        request_log: Path | None,
+        own: Path,
+        others: tuple[Path, ...],
+    ) -> None:
+        self._arguments = (given, store, request_log, own, others)
+        self._own = own
+
+    def start(self) -> None:
+        self._own.unlink(missing_ok=True)
+        self._outcome, told = _spawn.Pipe(duplex=False)
+        self.process = _spawn.Process(target=_work, args=(told, *self._arguments))
+        self.process.start()
+        told.close()
+
+    def outcome(self) -> Ready:
+        """Waits until the process serves.
+
+        Raises:
+            UserError: it said why it cannot.
+        """
+        try:
+            said = self._outcome.recv()
+        except EOFError:
+            said = f"A process of the server ended before it could serve (code {self.process.exitcode}). See its log."
+        if isinstance(said, Ready):
+            return said
+        raise UserError(said)
+
+    def stop(self) -> None:
+        if self.process.is_alive():
+            self.process.terminate()
+
+    def end(self) -> tuple[int | None, int | None]:
+        """Id and exit code of a process that has ended."""
+        return self.process.pid, self.process.exitcode
+
+
+def _work(
+    told: Connection,
+    given: argparse.Namespace,
+    store: Path | None,
+    request_log: Path | None,
+    own: Path,
+    others: tuple[Path, ...],
+) -> None:
+    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # a killed parent leaves nobody on its ports
+    from serving.cli import log_to_stderr
+    from serving.process import run
+
+    log_to_stderr()
+    try:
+        run(given, store, request_log, told.send, own, others)
+    except UserError as error:
+        told.send(str(error))
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trying:
+        trying.bind((host, 0))
+        return trying.getsockname()[1]
