@@ -55,7 +55,7 @@ def main() -> None:
         first, median = row.get("first_ms"), row.get("median_ms")
         figures = (row["start_s"], row.get("new_version_s"), first, median, first / median if median else None)
         table.add_row(row["model"], row["system"], *(f"{figure:.2f}" if figure else "" for figure in figures))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def _measure(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
