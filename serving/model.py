@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import UserError
+from serving.batching_parameters import BatchingParameters
 from serving.model_config import ModelConfig
-from serving.servable import LoadParameters, Servable, load_engine
+from serving.servable import LoadParameters, Servable, load
 from serving.session_engine import LoadError, SessionEngine
 from serving.store import version_directories
 
@@ -189,11 +190,11 @@ class Model:
         """Returns the version, or None if it does not load."""
         loop = asyncio.get_running_loop()
 
-        def attempt() -> tuple[Stamp, SessionEngine | Exception]:
+        def attempt() -> tuple[Stamp, tuple[SessionEngine, BatchingParameters] | Exception]:
             loop.call_soon_threadsafe(self.states.__setitem__, version, VersionState("LOADING"))
             stamp = _stamp(directory)
             try:
-                return stamp, load_engine(directory, self._loading)
+                return stamp, load(directory, self._loading)
             except Exception as error:  # damage raises whatever the code that meets it raises
                 return stamp, error
 
@@ -204,7 +205,7 @@ class Model:
             else:  # withdrawn meanwhile
                 del self.states[version]
             return None
-        servable = Servable(self.name, version, directory, outcome, self._loading.batching)
+        servable = Servable(self.name, version, directory, *outcome)
         if self.config is None:
             self.states[version] = VersionState("UNLOADING")
             self._retire(servable)

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving import warmup, wire
-from serving.batching import Batcher, BatchingParameters
+from serving.batching import Batcher
+from serving.batching_parameters import BatchingParameters
 from serving.session_engine import SessionEngine, Signature
 
 
@@ -18,6 +19,7 @@ class LoadParameters:
         inter_op: threads across ops; -1 runs them in the batch's own thread.
         enable_model_warmup: whether its warmup records are run before it serves.
         warmup_iterations: how often each of them is run.
+        per_model_batching: whether the `batching_params.pbtxt` of a version goes before `batching`.
     """
 
     batching: BatchingParameters = field(default_factory=BatchingParameters)
@@ -25,6 +27,7 @@ class LoadParameters:
     inter_op: int = -1
     enable_model_warmup: bool = True
     warmup_iterations: int = 1
+    per_model_batching: bool = False
 
 
 class Servable:
@@ -57,13 +60,15 @@ class Servable:
         )
 
 
-def load_engine(directory: Path, parameters: LoadParameters) -> SessionEngine:
+def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, BatchingParameters]:
     """Loads and warms a version. Takes seconds: for a thread other than the event loop's.
 
     Raises:
         LoadError: the directory holds no SavedModel that this server can run, or a warmup record that the model does
             not accept. Other damage raises what the code that meets it raises.
+        UserError: its batching parameters cannot be read.
     """
+    batching = parameters.batching.for_version(directory) if parameters.per_model_batching else parameters.batching
     engine = SessionEngine(directory, parameters.intra_op, parameters.inter_op)
     try:
         if parameters.enable_model_warmup:
@@ -71,4 +76,4 @@ def load_engine(directory: Path, parameters: LoadParameters) -> SessionEngine:
     except BaseException:
         engine.close()
         raise
-    return engine
+    return engine, batching

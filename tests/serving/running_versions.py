@@ -24,6 +24,7 @@ async def running(
     configs: ModelConfigs | None = None,
     poll_seconds: float = 0.05,
     told: list[tuple[str, bool]] | None = None,
+    loading: LoadParameters | None = None,
     **parameters: Any,
 ) -> AsyncIterator[Versions]:
     """Versions that have looked once, and go on looking; `told` collects who can be asked when."""
@@ -32,7 +33,9 @@ async def running(
         if told is not None:
             told.append((model, serving))
 
-    versions = Versions(configs or ListedModels(models), LoadParameters(), VersionParameters(**parameters), on_serving)
+    versions = Versions(
+        configs or ListedModels(models), loading or LoadParameters(), VersionParameters(**parameters), on_serving
+    )
     await versions.poll()
     following = asyncio.create_task(versions.follow(poll_seconds))
     yield versions
@@ -57,15 +60,15 @@ def spec(name: str, version: int | None = None, label: str = "") -> Any:
     return made
 
 
-async def ask(versions: Versions, model_spec: Any, request_id: str = "") -> int:
+async def ask(versions: Versions, model_spec: Any, request_id: str = "", rows: int = 1) -> int:
     """Predicts, checks the answer, and returns the version that answered: an odd one is `light_exports`' first."""
     request = protos.PredictRequest(model_spec=model_spec)
-    request.inputs["text"].MergeFromString(tensors.encode(tensors.from_python(["good"])))
+    request.inputs["text"].MergeFromString(tensors.encode(tensors.from_python(["good"] * rows)))
     predict = PredictionService(versions).methods()[PREDICT]
     call = Call(PREDICT, metadata={"x-request-id": request_id})
     answer = protos.PredictResponse.FromString(await predict(request.SerializeToString(), call))
     version: int = answer.model_spec.version.value
-    assert list(answer.outputs["score"].float_val) == [2 - version % 2]
+    assert list(answer.outputs["score"].float_val) == [2 - version % 2] * rows
     return version
 
 
