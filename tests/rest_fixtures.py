@@ -99,7 +99,7 @@ class Rest:
         self.versions = Versions(store_models(self._store), LoadParameters(), VersionParameters(), ignore)
         await self.versions.poll()
         methods = {**PredictionService(self.versions).methods(), **ModelService(self.versions).methods()}
-        front = Front({path: self._seen(method) for path, method in methods.items()})
+        front = Front({path: self._seen(method) for path, method in methods.items()}, metrics=self.metrics)
         door = app(front, lambda: self.versions.serving, self.metrics, self._parameters)
         self.server = RestServer(door, **self._listening)
         self.port = await self.server.start()

@@ -51,26 +51,8 @@ def tensor(value: Any, data_type: int, alias: str) -> bytes:
         StatusError: a number does not fit TensorFlow's type.
     """
     shape, flat = _flattened(value)
-    types = set(map(type, flat))
-    if data_type == _STRING:
-        if types - {str, dict}:
-            raise Mismatch
-        try:
-            payload = wire.blocks(8, list(map(json_text.utf8, flat)) if dict not in types else list(map(_bytes, flat)))
-        except StatusError:
-            raise Mismatch from None
-    elif data_type in _FLOATS:
-        if types - {int, float, json_text.Infinite}:
-            raise Mismatch
-        payload = wire.block(4, _floats(flat, types, data_type))
-    elif data_type in _INTEGERS:
-        payload = wire.block(4, _integers(flat, types, data_type, alias))
-    elif data_type == _BOOL and not types - {bool}:
-        payload = wire.block(4, bytes(flat))
-    else:
-        raise Mismatch
     dims = wire.blocks(2, [wire.integer(1, size) for size in shape])
-    return wire.integer(1, data_type) + wire.block(2, dims) + (payload if flat else b"")
+    return wire.integer(1, data_type) + wire.block(2, dims) + (_payload(flat, data_type, alias) if flat else b"")
 
 
 def dense_shape(value: Any) -> list[int]:
@@ -106,6 +88,22 @@ def _flattened(value: Any) -> tuple[list[int], list[Any]]:
     return shape, level
 
 
+def _payload(flat: list[Any], data_type: int, alias: str) -> bytes:
+    types = set(map(type, flat))
+    if data_type == _STRING and not types - {str, dict}:
+        try:
+            return wire.blocks(8, list(map(_bytes if dict in types else json_text.utf8, flat)))
+        except StatusError:
+            raise Mismatch from None
+    if data_type in _FLOATS and not types - {int, float, json_text.Infinite}:
+        return wire.block(4, _floats(flat, types, data_type))
+    if data_type in _INTEGERS and not types - {int}:
+        return wire.block(4, _integers(flat, data_type, alias))
+    if data_type == _BOOL and not types - {bool}:
+        return wire.block(4, bytes(flat))
+    raise Mismatch
+
+
 def _floats(flat: list[Any], types: set[type], data_type: int) -> bytes:
     try:
         array = np.array(flat, np.float64)
@@ -117,9 +115,9 @@ def _floats(flat: list[Any], types: set[type], data_type: int) -> bytes:
         return array.astype(_FLOATS[data_type]).tobytes()
 
 
-def _integers(flat: list[Any], types: set[type], data_type: int, alias: str) -> bytes:
+def _integers(flat: list[int], data_type: int, alias: str) -> bytes:
     dtype, low, high = _INTEGERS[data_type]
-    if types - {int} or (flat and not low <= min(flat) <= max(flat) <= high):
+    if not low <= min(flat) <= max(flat) <= high:
         raise Mismatch
     try:
         return np.array(flat, dtype).tobytes()

@@ -29,6 +29,8 @@ def element(number: int, what: str, key: str = "") -> str:
         ("/v1/models/%74ypes:predict", {"instances": [[1, 2]]}, {"predictions": [[0.5, 1.0]]}),
         (PREDICT, {"signature_name": "scalar", "inputs": 3}, {"outputs": 6.0}),
         (PREDICT, {"signature_name": "scalar", "inputs": {"x": 3}}, {"outputs": 6.0}),
+        (PREDICT, {"signature_name": "uneven", "inputs": []}, {"outputs": {"a": [], "b": []}}),
+        (PREDICT, {"signature_name": "half", "inputs": []}, {"outputs": []}),
         (PREDICT, {"signature_name": "uneven", "inputs": [1]}, {"outputs": {"a": [1.0], "b": [1.0, 1.0]}}),
         (
             "/v1/models/sample:predict",
