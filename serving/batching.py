@@ -125,7 +125,10 @@ class Batcher:
         starts = range(0, rows, self._run_rows)
         slices = [[array[start : start + self._run_rows] for array in feeds] for start in starts]
         parts = [self._enqueue(queue, part, len(part[0]), size * len(part[0]) // rows) for part in slices]
-        return self._loop.create_task(_together(parts))
+        whole = self._loop.create_task(_together(parts))
+        # Where one failed, or all were given up (perhaps before the task began), the others need not run.
+        whole.add_done_callback(lambda _: [part.cancel() for part in parts])
+        return whole
 
     async def close(self) -> None:
         """Runs what is queued, then closes the engine."""
@@ -281,11 +284,7 @@ class Batcher:
 
 async def _together(parts: list[_Request]) -> Arrays:
     """The outputs of a large request, from those of its parts."""
-    try:
-        return joined(await asyncio.gather(*parts), [part.rows for part in parts])
-    finally:
-        for part in parts:
-            part.cancel()  # those that still wait, where another failed or all were given up
+    return joined(await asyncio.gather(*parts), [part.rows for part in parts])
 
 
 def _size_class(row_bytes: int) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 import unroll as front_door
 
-pytest_plugins = ["tests.rest_fixtures", "tests.serving_fixtures"]
+pytest_plugins = ["tests.batching_fixtures", "tests.rest_fixtures", "tests.serving_fixtures"]
 
 ROOT = Path(__file__).parent.parent
 SMALL = [

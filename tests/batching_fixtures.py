@@ -1,0 +1,126 @@
+"""A real SavedModel behind a queue, that a test can hold and look into."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving.batching import Batcher
+from serving.batching_parameters import BatchingParameters
+from serving.padding import Arrays
+
+
+class Gated:
+    """A real engine that notes what it runs, and that can be held."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.signatures = engine.signatures
+        self.open = threading.Event()
+        self.open.set()
+        self.runs: list[tuple[str, Arrays]] = []
+        self.threads: list[str] = []
+        self.closed = False
+
+    @property
+    def rows(self) -> list[int]:
+        return [len(feeds[0]) for _, feeds in self.runs]
+
+    def run(self, signature: str, feeds: Arrays) -> Arrays:
+        self.runs.append((signature, feeds))
+        self.threads.append(threading.current_thread().name)
+        assert self.open.wait(60)
+        return self._engine.run(signature, feeds)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    import tensorflow as tf
+
+    from serving.export import export_saved_model
+    from serving.session_engine import SessionEngine
+
+    def spec(name: str, dtype: Any, *shape: int | None) -> tf.TensorSpec:
+        return tf.TensorSpec(shape, dtype, name)
+
+    class Model(tf.Module):
+        @tf.function(input_signature=[spec("ids", tf.int64, None, None), spec("weight", tf.float32, None)])
+        def sums(self, ids: tf.Tensor, weight: tf.Tensor) -> dict[str, tf.Tensor]:
+            tf.debugging.assert_non_negative(ids, "negative id")
+            return {"ids": tf.identity(ids), "total": tf.reduce_sum(tf.cast(ids, tf.float32), 1) * weight}
+
+        @tf.function(input_signature=[spec("text", tf.string, None, None), spec("grid", tf.float32, None, 2, None)])
+        def join(self, text: tf.Tensor, grid: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"grid": tf.identity(grid), "text": tf.strings.reduce_join(text, 1, separator=" ")}
+
+        @tf.function(input_signature=[spec("index", tf.int64, None)])
+        def pick(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"picked": tf.gather(tf.constant([10.0, 20.0, 30.0]), index)}
+
+        @tf.function(input_signature=[spec("ids", tf.int64, None)])
+        def distinct(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"distinct": tf.unique(ids).y}
+
+        @tf.function(input_signature=[spec("x", tf.float32)])
+        def double(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"y": tf.multiply(x, 2.0)}
+
+    model = Model()
+    names = ("sums", "join", "pick", "distinct", "double")
+    directory = export_saved_model(
+        model,
+        {name: getattr(model, name) for name in names},
+        tmp_path_factory.mktemp("batching") / "1",
+        name="batching",
+        warmup_requests=[("double", {"x": np.float32(1)})],
+    )
+    loaded = SessionEngine(directory)
+    yield loaded
+    loaded.close()
+
+
+@contextlib.asynccontextmanager
+async def batching(engine: Any, **parameters: Any) -> AsyncIterator[tuple[Gated, Callable[..., Any]]]:
+    """A batcher; gives its engine, and what submits a request."""
+    gated = Gated(engine)
+    batcher = Batcher(gated, BatchingParameters(**parameters))
+
+    def submit(signature: str, *feeds: Any, size: int = 8) -> "asyncio.Future[Arrays]":
+        return batcher.submit(engine.signatures[signature], [np.asarray(array) for array in feeds], size)
+
+    try:
+        yield gated, submit
+    finally:
+        gated.open.set()
+        await batcher.close()
+    assert gated.closed
+
+
+async def hold(gated: Gated, submit: Callable[..., Any]) -> "asyncio.Future[Arrays]":
+    """Keeps the engine busy until it is opened."""
+    gated.open.clear()
+    running = submit("double", np.float32(1))
+    await eventually(lambda: gated.runs)
+    gated.runs.clear()
+    return running
+
+
+async def eventually(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def sums(*rows: list[int]) -> tuple[Any, Any]:
+    return np.array(rows, np.int64), np.ones(len(rows), np.float32)
+
+
+def index(*rows: int) -> Any:
+    return np.array(rows, np.int64)
