@@ -90,7 +90,8 @@ class Connection(asyncio.Protocol):
             answered already.
         max_streams: requests at the same time.
         max_header_bytes: of one request.
-        on_lost: called when the connection is gone.
+        on_made: called when the connection stands; one whose TLS handshake fails never does.
+        on_lost: called when it is gone.
     """
 
     def __init__(
@@ -98,11 +99,13 @@ class Connection(asyncio.Protocol):
         accept: Callable[[Stream, Mapping[str, str]], Receiver | None],
         max_streams: int,
         max_header_bytes: int,
+        on_made: "Callable[[Connection], None]",
         on_lost: "Callable[[Connection], None]",
     ) -> None:
         self._accept = accept
         self._max_streams = max_streams
         self._max_header_bytes = max_header_bytes
+        self._on_made = on_made
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._headers = HeaderDecoder(max_header_bytes)
@@ -126,11 +129,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._timer = self._loop.call_later(_PATIENCE, self._transport.abort)
+        self._on_made(self)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() not in (None, "h2"):
             self._transport.abort()
             return
-        self._timer = self._loop.call_later(_PATIENCE, self._transport.abort)
         self.write(
             frames.settings(
                 {

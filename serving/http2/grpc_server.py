@@ -127,10 +127,11 @@ class GrpcServer:
     def _connect(self) -> asyncio.Protocol:
         if len(self._connections) >= self.limits.max_connections:
             return _Closed()
-        connection = Connection(self._accept, self.limits.max_streams, self.limits.max_header_bytes, self._lost)
+        return Connection(self._accept, self.limits.max_streams, self.limits.max_header_bytes, self._made, self._lost)
+
+    def _made(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._none_left.clear()
-        return connection
 
     def _lost(self, connection: Connection) -> None:
         self._connections.discard(connection)

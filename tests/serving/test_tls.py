@@ -1,4 +1,4 @@
-"""TLS over real sockets: gRPC's own client before a plain gRPC server that the context stands in front of."""
+"""TLS over real sockets: gRPC's own client before our server."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,8 @@ import pytest
 
 from errors import UserError
 from serving import tls
+from serving.call import Call
+from serving.http2 import GrpcLimits, GrpcServer
 from tests.serving.certificates import Authority, Identity
 
 AUTHORITY = Authority()
@@ -32,34 +34,14 @@ def ssl_config(file: Path, identity: Identity = SERVER, **fields: str | bool) ->
 
 @contextlib.asynccontextmanager
 async def echo_over(context: ssl.SSLContext) -> AsyncIterator[int]:
-    """A gRPC server that says what it is sent, behind TLS; gives the port."""
+    """Our gRPC server, which says what it is sent; gives the port."""
 
-    async def echo(message: bytes, _context: object) -> bytes:
+    async def echo(message: bytes, _call: Call) -> bytes:
         return message
 
-    server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(echo)
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("tests.Echo", {"Say": handler})])
-    plain = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-
-    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", plain)
-        await asyncio.gather(pipe(reader, inner_writer), pipe(inner_reader, writer))
-
-    front = await asyncio.start_server(connect, "127.0.0.1", 0, ssl=context)
-    try:
-        yield front.sockets[0].getsockname()[1]
-    finally:
-        front.close()
-        await server.stop(0)
+    server = GrpcServer(echo, {}, GrpcLimits(max_connections=2))
+    yield await server.listen("127.0.0.1", 0, context)
+    await server.stop(1)
 
 
 async def say(port: int, credentials: grpc.ChannelCredentials) -> bytes:
