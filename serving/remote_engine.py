@@ -1,7 +1,6 @@
 """The same front before a stock TensorFlow Serving: calls are handed on as the bytes that they are."""
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -29,7 +28,6 @@ class RemoteParameters:
 
     Args:
         address: `host:port` of its gRPC port, or `unix:/path`.
-        connections: calls take turns on these.
         max_message_bytes: of one request or response.
         root_certificates: PEM file of the authorities that the server's certificate may come from; None: no TLS.
         client_certificate: PEM file of the front's own certificate, for a server that asks for one.
@@ -37,7 +35,6 @@ class RemoteParameters:
     """
 
     address: str
-    connections: int = 1
     max_message_bytes: int = 32 << 20
     root_certificates: Path | None = None
     client_certificate: Path | None = None
@@ -45,7 +42,8 @@ class RemoteParameters:
 
 
 class RemoteEngine:
-    """Has another server answer. Made and used in the event loop's thread.
+    """Has another server answer, over one connection: calls cost more on several, at 1, 8 and 64 callers. Made and used
+    in the event loop's thread.
 
     The caller's deadline and request id go along, a call that is cancelled here is cancelled there, and codes and texts
     of refusals come back as they are. No other metadata goes along: tokens are for this server.
@@ -73,7 +71,7 @@ class RemoteEngine:
         on_serving: Callable[[str, bool], Awaitable[None]],
     ) -> None:
         self._address = parameters.address
-        self._channels = [_channel(parameters) for _ in range(parameters.connections)]
+        self._channel = _channel(parameters)
         self._serving: dict[str, bool | None] = dict.fromkeys(models)
         self._on_serving = on_serving
 
@@ -97,14 +95,13 @@ class RemoteEngine:
             await self.poll()
 
     async def close(self) -> None:
-        """Closes the connections; calls that are still on them are cancelled."""
-        for channel in self._channels:
-            await channel.close()
+        """Closes the connection; calls that are still on it are cancelled."""
+        await self._channel.close()
 
     async def _look(self, name: str) -> None:
         request = protos.GetModelStatusRequest()
         request.model_spec.name = name
-        ask = self._channels[0].unary_unary(model_spec.STATUS)
+        ask = self._channel.unary_unary(model_spec.STATUS)
         try:
             answer = await ask(request.SerializeToString(), timeout=_POLL_TIMEOUT)
         except grpc.aio.AioRpcError as error:
@@ -125,7 +122,7 @@ class RemoteEngine:
         await self._on_serving(name, serving)
 
     def _forwarding(self, path: str) -> Method:
-        calls = itertools.cycle([channel.unary_unary(path) for channel in self._channels])
+        ask = self._channel.unary_unary(path)
         loop = asyncio.get_running_loop()
 
         async def forward(message: bytes, call: Call) -> bytes:
@@ -139,7 +136,7 @@ class RemoteEngine:
                     call.model = specs[0].name
                     call.signature = specs[0].signature_name or _DEFAULT_SIGNATURE
             try:
-                response = await next(calls)(message, timeout=left, metadata=((REQUEST_ID, call.request_id),))
+                response = await ask(message, timeout=left, metadata=((REQUEST_ID, call.request_id),))
             except grpc.aio.AioRpcError as error:
                 raise StatusError(error.code(), self._explained(error)) from None
             if path not in _WITHOUT_SPEC:
@@ -171,7 +168,6 @@ def _channel(parameters: RemoteParameters) -> grpc.aio.Channel:
         ("grpc.max_receive_message_length", parameters.max_message_bytes),
         ("grpc.max_send_message_length", parameters.max_message_bytes),
         ("grpc.max_reconnect_backoff_ms", 1000),
-        ("grpc.use_local_subchannel_pool", 1),  # or else channels to one address would share a connection
     ]
     if parameters.root_certificates is None:
         return grpc.aio.insecure_channel(parameters.address, options=options)

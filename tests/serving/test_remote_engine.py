@@ -216,7 +216,7 @@ async def test_mutual_tls(tmp_path):
     }
     credentials = grpc.ssl_server_credentials([(server.key, server.certificate)], authority.certificate, True)
     with recording(credentials) as (_, address):
-        async with engine(address, ("m",), connections=2, **files) as (remote, told):
+        async with engine(address, ("m",), **files) as (remote, told):
             await remote.poll()
             assert told == [("m", True)]
         async with engine(address, ("m",), root_certificates=tmp_path / "ca") as (remote, told):
