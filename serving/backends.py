@@ -1,5 +1,6 @@
 """What answers behind the front: models in this process, or another server."""
 
+import functools
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol
 
@@ -85,11 +86,10 @@ class SessionBackend:
         if parameters.poll_seconds > 0:
             tasks.append(self._versions.follow(parameters.poll_seconds))
         if parameters.model_config_file and parameters.model_config_seconds:
-            tasks.append(
-                follow_model_config_file(
-                    parameters.model_config_file, parameters.model_config_seconds, self._configs, self._versions.reload
-                )
-            )
+            # Nobody waits for an answer, so a label may wait for its version.
+            reload = functools.partial(self._versions.reload, strict_labels=False)
+            file, seconds = parameters.model_config_file, parameters.model_config_seconds
+            tasks.append(follow_model_config_file(file, seconds, self._configs, reload))
         return tasks
 
     async def close(self) -> None:
