@@ -31,15 +31,15 @@ def predictions(outputs: Iterable[tuple[int, str]], arrays: Arrays, content: boo
     parts: list[bytes] = []
     for position, name in outputs:
         head, values = tensors.parts(arrays[position], content)
-        key = _key(name)
-        value = wire.prefix(2, len(head) + len(values))
-        parts += (wire.prefix(1, len(key) + len(value) + len(head) + len(values)), key, value, head, values)
+        parts += (_start(name, head, len(values)), values)
     return b"".join(parts)
 
 
 @functools.lru_cache(4096)
-def _key(name: str) -> bytes:
-    return wire.block(1, name.encode())
+def _start(name: str, head: bytes, size: int) -> bytes:
+    """What stands before the last `size` bytes of an output's tensor, which begins with `head`."""
+    entry = wire.block(1, name.encode()) + wire.prefix(2, len(head) + size) + head
+    return wire.prefix(1, len(entry) + size) + entry
 
 
 @dataclass(frozen=True)

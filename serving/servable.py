@@ -50,14 +50,18 @@ class Servable:
         self.signatures = engine.signatures
         self.signature_defs = engine.signature_defs
         self.batcher = Batcher(engine, batching)
+        self._specs: dict[str, bytes] = {}
 
     def model_spec(self, signature: Signature) -> bytes:
         """The resolved ModelSpec that answers carry, serialized."""
-        return (
-            wire.block(1, self.name.encode())
-            + wire.block(2, wire.integer(1, self.version))
-            + wire.block(3, signature.name.encode())
-        )
+        spec = self._specs.get(signature.name)
+        if spec is None:
+            spec = self._specs[signature.name] = (
+                wire.block(1, self.name.encode())
+                + wire.block(2, wire.integer(1, self.version))
+                + wire.block(3, signature.name.encode())
+            )
+        return spec
 
 
 def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, BatchingParameters]:

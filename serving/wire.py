@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 def varint(value: int) -> bytes:
     """Encodes a whole number; a negative one takes ten bytes, as int32 and int64 fields do."""
-    if 0 <= value < len(_SMALL):
+    if 0 <= value < 0x4000:
         return _SMALL[value]
     return _varint(value)
 
