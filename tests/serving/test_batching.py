@@ -196,11 +196,13 @@ async def test_a_large_request_runs_in_parts(engine: Any) -> None:
         assert refused.value.code is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_large_request_that_is_given_up_leaves_as_a_whole(engine: Any) -> None:
+@pytest.mark.parametrize("turns", [0, 1, 3])
+async def test_a_large_request_that_is_given_up_leaves_as_a_whole(engine: Any, turns: int) -> None:
     async with batching(engine, **SPLITTING, max_enqueued_batches=3) as (gated, submit):
         await hold(gated, submit)
         large = submit("pick", np.zeros(10, np.int64))
-        await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         with pytest.raises(StatusError, match="currently 3 batches enqueued"):
             submit("pick", index(0, 0, 0))
         large.cancel()
