@@ -134,20 +134,22 @@ def beam_search(
 
     def body(t, ids, total, length, written, state):
         logits, state = step(tf.reshape(ids, [-1]), state)
-        vocabulary = tf.shape(logits)[1]
-        following = tf.reshape(_log_softmax(logits), [-1, beams, vocabulary])  # [B, K, V]
-        over = _over(ids)
+        # no sequence has more successors among the best than there are hypotheses
+        count = tf.minimum(beams, tf.shape(logits)[1])
+        ranked, following = tf.math.top_k(_log_softmax(logits), count)  # [B * K, C]
+        over = _over(ids)[..., None]
         # an ended hypothesis goes on with padding, at no cost
-        padding = tf.where(tf.range(vocabulary) == PADDING, 0.0, following.dtype.min)
-        totals = total[..., None] + tf.where(over[..., None], padding, following)
-        lengths = length + tf.cast(~over, tf.int32)
-        scores = score(totals, lengths[..., None])
-        _, best = tf.math.top_k(tf.reshape(scores, [-1, beams * vocabulary]), beams)  # [B, K]
-        parent = best // vocabulary
-        total = tf.gather(tf.reshape(totals, [-1, beams * vocabulary]), best, batch_dims=1)
-        length = tf.gather(lengths, parent, batch_dims=1)
+        padding = tf.where(tf.range(count) == 0, 0.0, ranked.dtype.min)
+        ranked = tf.where(over, padding, tf.reshape(ranked, [-1, beams, count]))  # [B, K, C]
+        following = tf.where(over, PADDING, tf.reshape(following, [-1, beams, count]))  # [B, K, C]
+        totals = total[..., None] + ranked
+        lengths = length[..., None] + tf.cast(~over, tf.int32)
+        _, best = tf.math.top_k(tf.reshape(score(totals, lengths), [-1, beams * count]), beams)  # [B, K]
+        parent = best // count
+        total = tf.gather(tf.reshape(totals, [-1, beams * count]), best, batch_dims=1)
+        ids = tf.gather(tf.reshape(following, [-1, beams * count]), best, batch_dims=1)
+        length = tf.gather(lengths[..., 0], parent, batch_dims=1)
         written = tf.gather(written, parent, batch_dims=1)  # [B, K, T]
-        ids = best % vocabulary
         written = tf.where(tf.range(max_length) == t, ids[..., None], written)
         flat = tf.reshape(parent + beams * tf.range(rows)[:, None], [-1])  # [B * K]
         return t + 1, ids, total, length, written, tf.nest.map_structure(lambda one: tf.gather(one, flat), state)
@@ -205,4 +207,4 @@ def _over(ids: tf.Tensor) -> tf.Tensor:
 def _log_softmax(logits: tf.Tensor) -> tf.Tensor:
     """Of all that may follow: neither padding nor a start does, and nobody wants to read an unknown word."""
     never = tf.reduce_any(tf.range(tf.shape(logits)[-1])[:, None] == [PADDING, UNKNOWN, START], axis=1)
-    return tf.nn.log_softmax(tf.where(never, tf.float32.min, tf.cast(logits, tf.float32)))
+    return tf.nn.log_softmax(tf.cast(logits, tf.float32) + tf.where(never, tf.float32.min, 0.0))
