@@ -168,4 +168,4 @@ def _quoted(text: str) -> str:
 
 
 def _object(key: str, value: str) -> bytes:
-    return f'{{\n    "{key}": {value}\n}}'.encode()
+    return f'{{\n    "{key}": {value}\n}}'.encode(errors="replace")

@@ -206,6 +206,10 @@ def test_outputs_named_bytes_are_base64_and_inputs_may_be_any_bytes(rest: Rest) 
             "tensorinfo_map",
         ),
         ({"inputs": {"z": [1]}}, "Missing named input: x in 'inputs' object."),
+        (
+            b'{"instances": [{"\xff": 1}]}',
+            element(0, "INVALID_ARGUMENT: JSON object: does not have named input: ?", "?"),
+        ),
         ({"inputs": [[1, 2], [3]]}, "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
         (
             {"signature_name": "raw", "inputs": [{"a": 1}]},
