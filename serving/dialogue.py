@@ -262,7 +262,8 @@ class Dialogue:
         if error.code() is grpc.StatusCode.UNAVAILABLE and "handshake" in details:
             return f"no TLS with {self.address}: {details}. Check the client's certificates and the server's"
         if error.code() is grpc.StatusCode.UNAVAILABLE and "connect" in details:
-            return f"no server answers at {self.address}. Start one with `unroll serve`, or check the address"
+            hint = "" if "refused" in details else "; if it speaks TLS, give the client tls=True or root_certificates"
+            return f"no server answers at {self.address}. Start one with `unroll serve`, or check the address{hint}"
         if "errors resolving" in details or "target uri is not valid" in details:
             return "no server of that name is found. Give its host:port, as in 127.0.0.1:8500"
         if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -65,22 +65,6 @@ def read_ssl_config(file: Path, option: str = "--ssl_config_file") -> Certificat
     return certificates
 
 
-def read_pem_files(key: Path, certificate: Path, authorities: Path | None = None) -> Certificates:
-    """Reads PEM files, as certificate managers write them.
-
-    Args:
-        key: the private key.
-        certificate: the certificate and its chain.
-        authorities: those whose certificates clients must show; None: clients need none.
-
-    Raises:
-        UserError: as `read_ssl_config`.
-    """
-    certificates = Certificates(_bytes(key), _bytes(certificate), _bytes(authorities) if authorities else b"")
-    _check(certificates, str(key), str(certificate), str(authorities))
-    return certificates
-
-
 def server_context(certificates: Certificates, protocol: str) -> ssl.SSLContext:
     """Makes the context of a listening socket: TLS 1.2 or later.
 
@@ -107,15 +91,6 @@ def server_context(certificates: Certificates, protocol: str) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=certificates.authorities.decode("ascii", "replace"))
     return context
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"{file}: cannot be read ({error.strerror}). Name a PEM file that this user may read."
-        ) from None
 
 
 def _check(certificates: Certificates, key_name: str, certificate_name: str, authorities_name: str) -> None:

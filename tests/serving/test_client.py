@@ -170,6 +170,9 @@ async def test_mutual_tls_and_a_token(client_class, tmp_path):
             with pytest.raises(ServingError) as refused:
                 await got(stranger.status())
             assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+        async with opened(client_class, address, timeout=0.5) as plain:
+            with pytest.raises(ServingError, match="if it speaks TLS, give the client tls=True"):
+                await got(plain.status())
         async with opened(client_class, address, tls=True, timeout=0.5) as distrusting:
             with pytest.raises(ServingError, match=f"no TLS with {address}: .*CERTIFICATE_VERIFY_FAILED"):
                 await got(distrusting.status())

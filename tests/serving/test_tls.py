@@ -75,10 +75,7 @@ async def test_with_client_verify_a_client_must_show_a_certificate_of_the_author
 
 @pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
 async def test_the_protocol_is_agreed_upon_and_old_versions_are_refused(tmp_path, protocol):
-    files = {"key": SERVER.key, "certificate": SERVER.certificate}
-    for name, pem in files.items():
-        (tmp_path / name).write_bytes(pem)
-    context = tls.server_context(tls.read_pem_files(tmp_path / "key", tmp_path / "certificate"), protocol)
+    context = tls.server_context(tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt")), protocol)
     client = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
     client.set_alpn_protocols(["spdy", protocol])
     async with echo_over(context) as port:
@@ -136,4 +133,4 @@ def test_a_key_with_a_password_and_a_missing_file_are_named(tmp_path):
     with pytest.raises(UserError, match="server_key has a password"):
         tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt", server_key=locked.stdout.decode()))
     with pytest.raises(UserError, match="none: cannot be read"):
-        tls.read_pem_files(tmp_path / "none", tmp_path / "none")
+        tls.read_ssl_config(tmp_path / "none")
