@@ -142,6 +142,7 @@ def _loading(given: argparse.Namespace) -> LoadParameters:
         inter_op=both or given.tensorflow_inter_op_parallelism,
         enable_model_warmup=given.enable_model_warmup,
         warmup_iterations=max(given.num_request_iterations_for_warmup, 1),
+        per_model_batching=given.enable_per_model_batching_parameters,
     )
 
 
