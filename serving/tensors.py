@@ -15,6 +15,9 @@ from serving import protos, wire
 MAX_BYTES = 1 << 28
 """A tensor that a few bytes of request could blow up to more than this (256 MiB) is refused."""
 
+_MAX_RANK = 32
+"""TensorFlow's runtime crashes when it makes a numpy array of more dimensions."""
+
 # DataType: numpy dtype, typed field of TensorProto, its number.
 _FIELDS: dict[str, tuple[Any, str, int]] = {
     "DT_FLOAT": (np.float32, "float_val", 5),
@@ -100,6 +103,8 @@ def _layout(head: bytes) -> tuple[np.dtype[Any], tuple[int, ...], int, str, tupl
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if any(dim < 0 for dim in shape):
         raise ValueError(f"the shape {shape} is negative")
+    if len(shape) > _MAX_RANK:
+        raise ValueError(f"the shape has {len(shape)} dimensions")
     size = math.prod(shape)
     numbers = [_BY_DTYPE[dtype][2]] if _BY_DTYPE[dtype][2] in _AS_IN_MEMORY else []
     if dtype.kind not in "bO":  # not every byte is a boolean

@@ -353,3 +353,13 @@ def test_a_gzipped_body_is_unpacked(rest: Rest) -> None:
 def test_the_request_id_comes_back(rest: Rest) -> None:
     assert rest.predict({"instances": [[1, 2]]}, x_request_id="abc").headers["x-request-id"] == "abc"
     assert rest.ask("GET", "/v1/foo").headers["x-request-id"]
+
+
+@pytest.mark.parametrize(("rank", "status"), [(32, 200), (33, 400), (60, 400), (200, 400)])
+def test_a_tensor_of_many_dimensions_does_not_bring_the_runtime_down(rest: Rest, rank: int, status: int) -> None:
+    value: Any = "a"
+    for _ in range(rank):
+        value = [value]
+    reply = rest.predict({"signature_name": "raw", "inputs": value})
+    assert reply.status == status
+    assert status == 200 or reply.error == "tensor parsing error: data"
