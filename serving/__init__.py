@@ -12,7 +12,7 @@ _HOMES = {
     "ServingError": "serving.messages",
     "Store": "serving.store",
     "export_saved_model": "serving.export",
-    "serve": "serving.server",
+    "serve": "serving.model_server",
 }
 __all__ = ["AsyncClient", "Client", "ServingError", "Store", "export_saved_model", "serve"]
 

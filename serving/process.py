@@ -32,7 +32,7 @@ def run(
     """
     import_tensorflow()
     from serving import settings
-    from serving.server import serve
+    from serving.model_server import serve
     from serving.siblings import SiblingPaths
 
     models = settings.models(given, store)

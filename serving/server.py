@@ -1,161 +1,54 @@
-"""The model server: TensorFlow Serving's gRPC and REST APIs over models in this process or in another server.
+"""The model server as tensorflow_model_server is started: flags say what to serve.
 
-python -m serving.server --port=8500 --rest_api_port=8501 --model_name=m --model_base_path=/models/m
+    python -m serving.server --port=8500 --rest_api_port=8501 --model_name=m --model_base_path=/models/m
+
+Nothing here needs TensorFlow, so that a process that only watches over others stays small.
 """
 
-import asyncio
-import contextlib
+import argparse
 import logging
-import signal
-import socket
-from collections.abc import AsyncIterator, Callable
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-import uvloop
-
-from errors import UserError
-from serving import health, model_service, prediction_service, reflection
-from serving.announcement import Ready
-from serving.backends import Backend, RemoteBackend, SessionBackend
-from serving.front import Front
-from serving.health import Health
-from serving.http2 import GrpcServer
-from serving.metrics import Metrics
-from serving.model_config import ModelConfigs
-from serving.model_spec import RELOAD
-from serving.request_log import RequestLog
-from serving.rest import RestServer
-from serving.rest import app as rest_app
-from serving.server_parameters import Ports, ServerParameters
-from serving.siblings import Siblings
-from serving.tls import server_context
-
-_log = logging.getLogger(__name__)
-_SERVICES = (prediction_service.SERVICE, model_service.SERVICE)
+from errors import told_in_one_line
+from serving import flags
+from serving.announcement import announce
 
 
-def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then lets requests in flight finish.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serves what the flags name, by default those of the process's own command line; then exits."""
+    with told_in_one_line():
+        start(flags.parse(sys.argv[1:] if arguments is None else arguments, "python -m serving.server"))
+
+
+def start(given: argparse.Namespace, store: Path | None = None, request_log: Path | None = None) -> None:
+    """Serves until SIGTERM or SIGINT.
 
     Args:
-        configs: the models; None where another server has them.
-        parameters: see `ServerParameters`.
-        on_ready: called once clients are answered.
+        given: see `serving.flags`.
+        store: what is served where no flag names anything else.
+        request_log: folder of the request log where `--request_log` names none; None: no log.
 
     Raises:
-        UserError: a port is in use, or there is no model that loads.
+        UserError: what is asked for cannot be.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(configs, parameters, on_ready))
+    from serving.process import run
+    from serving.workers import serve_together
+
+    log_to_stderr()
+    log = (given.request_log or request_log) if given.request_log_sampling else None
+    serve = serve_together if given.workers > 1 else run
+    serve(given, store, request_log, lambda ready: announce(ready, given.host, log, given.request_log_sampling))
 
 
-async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
-    _check_free(parameters.ports)  # at once, not after the models are loaded
-    states, metrics = Health(), Metrics()
-    backend: Backend
-    if configs is None:
-        backend = RemoteBackend(parameters, states)
-    else:
-        backend = SessionBackend(configs, parameters, states, metrics)
-    await backend.start()
-    methods = {**backend.methods(), **states.methods()}
-    async with contextlib.AsyncExitStack() as open_things:
-        open_things.push_async_callback(backend.close)
-        exposition = None
-        if parameters.siblings:
-            siblings = Siblings(parameters.siblings, methods.get(RELOAD), metrics)
-            await siblings.start()
-            open_things.push_async_callback(siblings.close)
-            exposition = siblings.exposition
-            methods[RELOAD] = siblings.reload
-        log = None
-        if parameters.logging.folder:
-            log = RequestLog(parameters.logging.folder, parameters.logging.parameters)
-            open_things.callback(log.close)
-            metrics.reads(
-                "unroll_request_log_dropped_total",
-                "counter",
-                "Records that the disk did not keep up with.",
-                (),
-                lambda: {(): float(log.dropped)},
-            )
-        front = Front(methods, log, metrics, parameters.auth)
-        streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
-        grpc = GrpcServer(front.answer, streams, parameters.grpc)
-        for service in ("", *_SERVICES):
-            await states.set(service, True)
-        port = await _listen(grpc, parameters.ports)
-        rest = None
-        rest_port = 0
-        if parameters.ports.rest:
-            door = rest_app(front, lambda: backend.serving(), metrics, parameters.rest, exposition)
-            rest = _rest_server(door, parameters.ports)
-            rest_port = await rest.start()
-
-        stop = asyncio.Event()
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
-        models = backend.serving()
-        async with _running(backend):
-            on_ready(Ready(port, rest_port, models, not models or backend.takes_text(next(iter(models)))))
-            await stop.wait()
-            _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
-        await states.stop()
-        await asyncio.gather(
-            grpc.stop(parameters.drain_seconds), *([rest.stop(parameters.drain_seconds)] if rest else [])
-        )
-
-
-@contextlib.asynccontextmanager
-async def _running(backend: Backend) -> AsyncIterator[None]:
-    """Has the backend follow what it serves for the duration."""
-    tasks = [asyncio.create_task(work) for work in backend.following()]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _check_free(ports: Ports) -> None:
-    for flag, port in (("--port", ports.grpc), ("--rest_api_port", ports.rest)):
-        with socket.socket(socket.AF_INET6 if ":" in ports.host else socket.AF_INET) as trying:
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if ports.shared:
-                trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            try:
-                trying.bind((ports.host, port))
-            except OSError:
-                free = "--port 0 picks a free one" if flag == "--port" else "--rest_api_port 0: no REST"
-                raise UserError(
-                    f"{flag} {port}: cannot listen on {ports.host}:{port}; another program uses the port, or the "
-                    f"address is not this machine's. Stop it, or choose another port ({free})."
-                ) from None
-
-
-async def _listen(server: GrpcServer, ports: Ports) -> int:
-    tls = server_context(ports.grpc_tls, "h2") if ports.grpc_tls else None
-    try:
-        port = await server.listen(ports.host, ports.grpc, tls, ports.shared)
-    except OSError as error:
-        raise UserError(f"--port {ports.grpc}: cannot listen on {ports.host} ({error.strerror or error}).") from None
-    if ports.unix_socket:
-        try:
-            await server.listen_unix(str(ports.unix_socket))
-        except OSError as error:
-            raise UserError(
-                f"--grpc_socket_path {ports.unix_socket}: cannot listen there ({error.strerror or error}). Name a path "
-                "of 100 characters at most in a directory that this user may write."
-            ) from None
-    return port
-
-
-def _rest_server(door: object, ports: Ports) -> RestServer:
-    tls = server_context(ports.rest_tls, "http/1.1") if ports.rest_tls else None
-    return RestServer(door, ports.host, ports.rest, tls=tls, reuse_port=ports.shared)
+def log_to_stderr() -> None:
+    """Has the server's log written to standard error."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("serving").setLevel(logging.INFO)
 
 
 if __name__ == "__main__":
-    from serving.cli import main
-
     main()

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 from errors import UserError
 from serving.announcement import Ready
@@ -65,8 +66,12 @@ def serve_together(
             for worker in workers:
                 worker.start()
             heard = [worker.outcome() for worker in workers]
-            if not stopping:
-                on_ready(heard[0])
+            if stopping:
+                return
+            for said in heard:
+                if isinstance(said, str):
+                    raise UserError(said)
+            on_ready(cast(Ready, heard[0]))
             while not stopping:
                 wait([worker.process.sentinel for worker in workers], timeout=1.0)
                 for worker in workers:
@@ -104,19 +109,13 @@ class _Worker:
         self.process.start()
         told.close()
 
-    def outcome(self) -> Ready:
-        """Waits until the process serves.
-
-        Raises:
-            UserError: it said why it cannot.
-        """
+    def outcome(self) -> Ready | str:
+        """Waits until the process serves, or says why it cannot."""
         try:
-            said = self._outcome.recv()
+            return self._outcome.recv()
         except EOFError:
-            said = f"A process of the server ended before it could serve (code {self.process.exitcode}). See its log."
-        if isinstance(said, Ready):
-            return said
-        raise UserError(said)
+            self.process.join()
+            return f"A process of the server ended before it could serve (code {self.process.exitcode}). See its log."
 
     def stop(self) -> None:
         if self.process.is_alive():
@@ -136,8 +135,8 @@ def _work(
     others: tuple[Path, ...],
 ) -> None:
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # a killed parent leaves nobody on its ports
-    from serving.cli import log_to_stderr
     from serving.process import run
+    from serving.server import log_to_stderr
 
     log_to_stderr()
     try:

@@ -122,7 +122,7 @@ SERVE_WITHOUT_END = """
 import sys
 from pathlib import Path
 from serving.model_config import store_models
-from serving.server import serve
+from serving.model_server import serve
 from serving.server_parameters import Ports, ServerParameters
 from serving.store import Store
 parameters = ServerParameters(ports=Ports(grpc=0), drain_seconds=3600)
