@@ -78,7 +78,7 @@ def _flattened(value: Any) -> tuple[list[int], list[Any]]:
     shape: list[int] = []
     level = [value]
     while level and isinstance(level[0], list):
-        if set(map(type, level)) != {list} or len(shape) == _MAX_RANK:
+        if set(map(type, level)) != {list} or len(shape) > _MAX_RANK:  # rows add one dimension
             raise Mismatch
         sizes = set(map(len, level))
         if len(sizes) > 1:

@@ -363,3 +363,10 @@ def test_a_tensor_of_many_dimensions_does_not_bring_the_runtime_down(rest: Rest,
     reply = rest.predict({"signature_name": "raw", "inputs": value})
     assert reply.status == status
     assert status == 200 or reply.error == "tensor parsing error: data"
+    by_row = rest.predict({"signature_name": "raw", "instances": value})
+    assert by_row.status == status
+
+
+def test_rows_of_the_most_dimensions_are_refused(rest: Rest) -> None:
+    for rank in (253, 254, 255, 256, 257, 300):
+        assert rest.predict(b'{"instances":' + b"[" * rank + b"1" + b"]" * rank + b"}").status == 400
