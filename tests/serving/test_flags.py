@@ -1,0 +1,133 @@
+"""The command line of the model server: what it takes, and what it says of the rest."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from errors import UserError
+from serving import flags
+from tests.conftest import ROOT
+
+# As of tensorflow_model_server's main.cc, July 2026.
+STOCK = """
+port grpc_socket_path rest_api_port rest_api_num_threads rest_api_timeout_in_ms rest_api_enable_cors_support
+enable_batching allow_version_labels_for_unavailable_models batching_parameters_file
+enable_per_model_batching_parameters model_config_file model_config_file_poll_wait_seconds model_name model_base_path
+num_load_threads num_unload_threads max_num_load_retries load_retry_interval_micros file_system_poll_wait_seconds
+flush_filesystem_caches tensorflow_session_parallelism tensorflow_session_config_file tensorflow_intra_op_parallelism
+tensorflow_inter_op_parallelism use_alts_credentials ssl_config_file platform_config_file
+per_process_gpu_memory_fraction saved_model_tags grpc_channel_arguments grpc_max_threads enable_model_warmup
+num_request_iterations_for_warmup version monitoring_config_file remove_unused_fields_from_bundle_metagraph
+prefer_tflite_model num_tflite_pools num_tflite_interpreters_per_pool enable_signature_method_name_check
+xla_cpu_compilation_enabled xla_gpu_compilation_enabled enable_profiler thread_pool_factory_config_file mixed_precision
+skip_initialize_tpu enable_grpc_healthcheck_service enable_serialization_as_tensor_content
+"""
+
+
+def test_every_flag_of_the_stock_server_is_known() -> None:
+    known = {flag.name for group in flags.GROUPS.values() for flag in group} | {"version"}
+    assert set(STOCK.split()) <= known | flags.UNNEEDED.keys() | flags.UNSUPPORTED.keys()
+    assert not known & (flags.UNNEEDED.keys() | flags.UNSUPPORTED.keys())
+
+
+def test_a_script_for_the_stock_server_is_read_as_it_stands() -> None:
+    given = flags.parse(
+        [
+            "--port=8500",
+            "--rest_api_port",
+            "8501",
+            "--model_name=m",
+            "--model_base_path=/models/m",
+            "--enable_batching",
+            "--enable_model_warmup=false",
+            "--rest_api_num_threads=16",
+            "--saved_model_tags=serve",
+            "--prefer_tflite_model=false",
+            "--file_system_poll_wait_seconds=5",
+        ],
+        "server",
+    )
+    assert (given.port, given.rest_api_port, given.model_name) == (8500, 8501, "m")
+    assert given.enable_model_warmup is False
+    assert given.file_system_poll_wait_seconds == 5.0
+    assert given.rest_api_enable_cors_support is False
+    assert flags.parse(["--rest_api_enable_cors_support"], "server").rest_api_enable_cors_support is True
+
+
+REFUSED = {
+    "--prt=1": r"unknown flag --prt=1",
+    "--port=a": r"--port: expected a number, received 'a'",
+    "--port=70000": r"--port: expected a port, 0 to 65535, received 70000",
+    "--workers=0": r"--workers: expected 1 or more, received 0",
+    "--canary_share=1.5": r"--canary_share: expected a share between 0 and 1, received 1\.5",
+    "--strict_shapes=maybe": r"--strict_shapes: expected true or false, received 'maybe'",
+    "--engine=tpu": r"--engine: expected session or remote, received 'tpu'",
+    "--prefer_tflite_model": r"--prefer_tflite_model is not supported by this server: export a SavedModel",
+    "--platform_config_file=x": r"--platform_config_file is not supported",
+    "--model_name": r"--model_name: expected one argument",
+}
+
+
+@pytest.mark.parametrize("argument", REFUSED)
+def test_what_cannot_be_honoured_says_so(argument: str) -> None:
+    with pytest.raises(UserError, match=REFUSED[argument]) as refused:
+        flags.parse([argument], "server")
+    assert "\n" not in str(refused.value)
+
+
+def server(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serving.server", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_help_and_version_come_at_once_and_name_every_flag() -> None:
+    said = server("--help").stdout
+    assert all(f"--{flag.name}" in said for group in flags.GROUPS.values() for flag in group)
+    assert server("--version").stdout.startswith("Unroll ")
+
+
+PROBLEMS = {
+    "nothing to serve": ((), r"--model_base_path is missing"),
+    "two ways at once": (("--model_name=m", "--model_config_file=FILE"), "each says what to serve"),
+    "one port twice": (("--model_base_path=/m", "--port=8500", "--rest_api_port=8500"), "gRPC is answered there"),
+    "a batching file that is none": (("--model_base_path=/m", "--batching_parameters_file=FILE"), "FILE"),
+    "a token file that is none": (("--model_base_path=/m", "--auth_tokens_file=/nowhere"), "/nowhere"),
+    "a TLS file that is none": (("--model_base_path=/m", "--ssl_config_file=FILE"), "FILE"),
+    "an unknown channel argument": (
+        ("--model_base_path=/m", "--grpc_channel_arguments=grpc.max_connection_age_ms=5"),
+        "grpc.max_receive_message_length",
+    ),
+    "a remote server without address": (("--engine=remote",), "--remote_address is missing"),
+    "an address without a remote engine": (
+        ("--model_base_path=/m", "--remote_address=127.0.0.1:1"),
+        "Add --engine=remote",
+    ),
+    "a remote server and a model": (
+        ("--engine=remote", "--remote_address=127.0.0.1:1", "--model_base_path=/m"),
+        "says what is served",
+    ),
+    "padding values without padding": (("--model_base_path=/m", "--padding_values=x=0"), "pad_variable_length_inputs"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_flags_that_lead_nowhere_end_in_one_line(name: str, tmp_path: Path) -> None:
+    check_one_line(name, tmp_path)
+
+
+def test_one_of_the_flags_that_lead_nowhere(tmp_path: Path) -> None:
+    check_one_line("a batching file that is none", tmp_path)
+
+
+def check_one_line(name: str, tmp_path: Path) -> None:
+    arguments, said = PROBLEMS[name]
+    file = tmp_path / "file"
+    file.write_text("this is no configuration")
+    done = server(*(argument.replace("FILE", str(file)) for argument in arguments))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: "), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert said.replace("FILE", str(file)) in done.stderr
