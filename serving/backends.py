@@ -96,7 +96,12 @@ class SessionBackend:
         await self._versions.close()
 
     def _count_versions(self) -> dict[tuple[str, ...], float]:
-        return {(name, str(servable.version)): 1.0 for name, servable in self._versions.serving.items()}
+        return {
+            (name, str(version)): 1.0
+            for name in self._versions.serving
+            for version, state in self._versions.states(name).items()
+            if state.state == "AVAILABLE"
+        }
 
 
 class RemoteBackend:

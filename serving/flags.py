@@ -109,6 +109,8 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("remote_address", str, None, "host:port of that tensorflow_model_server"),
         Flag("remote_models", str, "", "comma-separated names whose health is told from the start on"),
         Flag("remote_ca_file", Path, None, "PEM authorities of its certificate; without it, no TLS"),
+        Flag("remote_certificate_file", Path, None, "PEM certificate to show it, where it asks for one"),
+        Flag("remote_key_file", Path, None, "PEM key of that certificate"),
     ),
     "how they run": (
         Flag("tensorflow_intra_op_parallelism", _COUNT, 1, "threads within one op. 0: one a core"),

@@ -161,5 +161,9 @@ def _remote(given: argparse.Namespace) -> RemoteParameters | None:
                 f"--{name}: with --engine=remote, the server at {given.remote_address} says what is served."
             )
     return RemoteParameters(
-        given.remote_address, max_message_bytes=given.max_message_bytes, root_certificates=given.remote_ca_file
+        given.remote_address,
+        max_message_bytes=given.max_message_bytes,
+        root_certificates=given.remote_ca_file,
+        client_certificate=given.remote_certificate_file,
+        client_key=given.remote_key_file,
     )

@@ -55,17 +55,25 @@ class Siblings:
         await self._server.listen_unix(str(self._paths.own))
 
     async def reload(self, message: bytes, call: Call) -> bytes:
-        """HandleReloadConfigRequest, here and, if that went well, in all others.
+        """HandleReloadConfigRequest, here and in all others.
 
         Raises:
-            StatusError: the first that one of them raises.
+            StatusError: one of them refuses, or a model does not load. What is refused here is not asked of the others.
         """
         assert self._reload is not None
-        answer = await self._reload(message, call)
+        failure, answer = None, b""
+        try:
+            answer = await self._reload(message, call)
+        except StatusError as error:
+            if error.code is not grpc.StatusCode.UNKNOWN:  # that one says what became of a change that was made
+                raise
+            failure = error
         try:
             await asyncio.gather(*(channel.unary_unary(RELOAD)(message) for channel in self._channels))
         except grpc.aio.AioRpcError as error:
             raise StatusError(error.code(), error.details() or "another process of the server failed") from None
+        if failure:
+            raise failure
         return answer
 
     async def exposition(self) -> bytes:
