@@ -42,8 +42,8 @@ class RemoteParameters:
 
 
 class RemoteEngine:
-    """Has another server answer, over one connection: calls cost more on several, at 1, 8 and 64 callers. Made and used
-    in the event loop's thread.
+    """Has another server answer, over one connection: on several, a call costs as much, and more with few callers. Made
+    and used in the event loop's thread.
 
     The caller's deadline and request id go along, a call that is cancelled here is cancelled there, and codes and texts
     of refusals come back as they are. No other metadata goes along: tokens are for this server.
