@@ -77,4 +77,4 @@ def test_the_page_needs_no_other_server(rest: Rest, path: str) -> None:
     reply = rest.ask("GET", path)
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     page = reply.body.decode()
-    assert not re.search(r"""(?:src|href)=["'](?!openapi\.json|data:)|https?://|@import|url\(""", page)
+    assert not re.search(r"""(?:src|href)=["'](?!openapi\.json|data:)|https?://|@import|:\s*url\(""", page)
