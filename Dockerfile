@@ -1,5 +1,5 @@
 # docker build -t unroll .
-# docker run -p 8500:8500 -v $PWD/workspace:/workspace unroll          # serves /workspace/store
+# docker run -p 8500:8500 -p 8501:8501 -v $PWD/workspace:/workspace unroll          # serves /workspace/store
 # docker run -v $PWD:/data -v $PWD/workspace:/workspace unroll train sentiment --data /data/reviews.csv
 FROM python:3.11-slim
 
@@ -15,7 +15,7 @@ RUN pip install --no-cache-dir -c constraints.txt .
 USER unroll
 ENV UNROLL_HOME=/workspace
 VOLUME /workspace
-EXPOSE 8500
+EXPOSE 8500 8501
 # exec form: SIGTERM reaches the server, which drains
 ENTRYPOINT ["unroll"]
 CMD ["serve", "--host", "0.0.0.0"]

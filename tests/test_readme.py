@@ -75,7 +75,7 @@ def listening(port: int) -> bool:
 @pytest.mark.timeout(900)  # it trains four models
 def test_the_commands_of_the_readme_work(shell):
     folder, environment, background = shell
-    grpc, ui = free_port(), free_port()  # the README's own may be taken on this machine
+    grpc, rest, ui = free_port(), free_port(), free_port()  # the README's own may be taken on this machine
     ran = []
     for language, block in BLOCKS:
         if language == "python":
@@ -92,10 +92,12 @@ def test_the_commands_of_the_readme_work(shell):
             if command.startswith(("unroll serve", "unroll ui")):
                 serving = command.startswith("unroll serve")
                 port = grpc if serving else ui
-                process = subprocess.Popen(["bash", "-c", f"exec {command} --port {port}"], cwd=folder, env=environment)
+                ports = f"--port {grpc} --rest_api_port {rest}" if serving else f"--port {ui}"
+                process = subprocess.Popen(["bash", "-c", f"exec {command} {ports}"], cwd=folder, env=environment)
                 background.append(process)
                 until(lambda port=port, serving=serving: (served if serving else listening)(port), process, command)
                 continue
+            command = command.replace("127.0.0.1:8501", f"127.0.0.1:{rest}")
             if command.startswith("unroll predict"):
                 command += f" --server 127.0.0.1:{grpc}"
             done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
