@@ -1,13 +1,13 @@
 """One HTTP/2 connection, the server's side: frames in, frames out, flow control both ways."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Protocol, cast
+from typing import cast
 
 from serving.http2 import frames
 from serving.http2.frames import ProtocolError, frame
 from serving.http2.headers import HeaderDecoder
+from serving.http2.stream import Receiver, Stream
 
 RECEIVE_WINDOW = 1 << 20
 """Bytes of a request that a client may send before the server has looked at it."""
@@ -15,71 +15,6 @@ _CONNECTION_WINDOW = 1 << 30
 _DRAIN_PING = b"draining"
 _PATIENCE = 20.0  # seconds for a client to say that it speaks HTTP/2, and to answer the ping before a close
 _FREE_RESETS = 1000  # streams that a client may give up beyond those that were answered (CVE-2023-44487)
-
-
-class Receiver(Protocol):
-    """Takes what a client sends on one stream."""
-
-    def data_received(self, data: bytes, ended: bool) -> None:
-        """The next bytes of the body; `ended`: the last ones."""
-
-    def given_up(self) -> None:
-        """The client gave the stream up, or is gone. Nothing more can be sent."""
-
-
-class Stream:
-    """A request and its answer. Sending never blocks: what the client's window does not admit waits here."""
-
-    __slots__ = ("_connection", "closed", "number", "receiver", "remote_ended", "trailers", "unsent", "window")
-
-    def __init__(self, connection: "Connection", number: int, window: int) -> None:
-        self._connection = connection
-        self.number = number
-        self.window = window
-        self.receiver: Receiver | None = None
-        self.remote_ended = False
-        self.closed = False
-        self.unsent: deque[memoryview] = deque()
-        self.trailers: bytes | None = None
-
-    def send_headers(self, block: bytes) -> None:
-        """Sends the answer's headers."""
-        if not self.closed:
-            self._connection.write(frame(frames.HEADERS, frames.END_HEADERS, self.number, block))
-
-    def send_data(self, data: bytes) -> None:
-        """Sends a part of the answer's body, or keeps it until there is room."""
-        if not self.closed:
-            self.unsent.append(memoryview(data))
-            self._connection.send_unsent(self)
-
-    def finish(self, trailers: bytes) -> None:
-        """Ends the answer, after all data."""
-        if not self.closed:
-            self.trailers = trailers
-            self._connection.send_unsent(self)
-
-    def answer(self, headers: bytes, data: bytes, trailers: bytes) -> None:
-        """Sends a whole answer."""
-        if self.closed:
-            return
-        if self._connection.admits(self, len(data)):
-            ended = frames.END_HEADERS | frames.END_STREAM
-            self._connection.write(
-                frame(frames.HEADERS, frames.END_HEADERS, self.number, headers)
-                + frame(frames.DATA, 0, self.number, data)
-                + frame(frames.HEADERS, ended, self.number, trailers)
-            )
-            self._connection.answered(self, len(data))
-        else:
-            self.send_headers(headers)
-            self.send_data(data)
-            self.finish(trailers)
-
-    def admit(self, size: int) -> None:
-        """Lets the client send that many bytes more."""
-        if not self.closed:
-            self._connection.write(frames.window_update(self.number, size))
 
 
 class Connection(asyncio.Protocol):

@@ -17,8 +17,9 @@ import grpc
 
 from serving.call import REQUEST_ID, Call
 from serving.call import Stream as StreamMethod
-from serving.http2.connection import RECEIVE_WINDOW, Connection, Receiver, Stream
+from serving.http2.connection import RECEIVE_WINDOW, Connection
 from serving.http2.headers import OK_STATUS, encode
+from serving.http2.stream import Receiver, Stream
 from serving.status import StatusError, invalid
 
 _log = logging.getLogger(__name__)
