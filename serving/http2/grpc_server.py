@@ -5,52 +5,21 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 import asyncio
 import contextlib
-import logging
 import re
 import ssl
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from urllib.parse import quote
+from collections.abc import Mapping
 
 import grpc
 
-from serving.call import REQUEST_ID, Call
+from serving.call import Call, Method
 from serving.call import Stream as StreamMethod
-from serving.http2.connection import RECEIVE_WINDOW, Connection
-from serving.http2.headers import OK_STATUS, encode
+from serving.http2.connection import Connection
+from serving.http2.exchange import WINDOW_BITS, GrpcLimits, Streaming, Unary, Usage
+from serving.http2.headers import encode
 from serving.http2.stream import Receiver, Stream
-from serving.status import StatusError, invalid
 
-_log = logging.getLogger(__name__)
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-_WINDOW_BITS = {"gzip": 31, "deflate": 15}  # of zlib
-_HEADERS = OK_STATUS + encode([("content-type", "application/grpc")])
-_OK = encode([("grpc-status", "0")])
-_MESSAGE_SAFE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
-_QUEUED_MESSAGES = 64
-
-
-@dataclass(frozen=True)
-class GrpcLimits:
-    """What clients may use up.
-
-    Args:
-        max_message_bytes: of one request, uncompressed.
-        max_concurrent_calls: on all connections; beyond them RESOURCE_EXHAUSTED.
-        max_streams: calls at the same time on one connection; a client waits before it begins more.
-        max_connections: beyond them, new ones are closed.
-        max_buffered_bytes: of requests that have come in part, on all connections.
-        max_header_bytes: of one request's metadata.
-    """
-
-    max_message_bytes: int = 32 << 20
-    max_concurrent_calls: int = 8192
-    max_streams: int = 2048
-    max_connections: int = 4096
-    max_buffered_bytes: int = 1 << 30
-    max_header_bytes: int = 16 << 10
 
 
 class GrpcServer:
@@ -69,15 +38,13 @@ class GrpcServer:
 
     def __init__(
         self,
-        answer: Callable[[bytes, Call], Awaitable[bytes]],
+        answer: Method,
         streams: Mapping[str, StreamMethod],
         limits: GrpcLimits | None = None,
     ) -> None:
-        self.answer = answer
-        self.streams = streams
-        self.limits = limits or GrpcLimits()
-        self.calls = 0
-        self.buffered = 0
+        self.usage = Usage(limits or GrpcLimits())
+        self._answer = answer
+        self._streams = streams
         self._loop = asyncio.get_running_loop()
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -126,9 +93,11 @@ class GrpcServer:
         await self._none_left.wait()
 
     def _connect(self) -> asyncio.Protocol:
-        if len(self._connections) >= self.limits.max_connections:
+        if len(self._connections) >= self.usage.limits.max_connections:
             return _Closed()
-        return Connection(self._accept, self.limits.max_streams, self.limits.max_header_bytes, self._made, self._lost)
+        return Connection(
+            self._accept, self.usage.limits.max_streams, self.usage.limits.max_header_bytes, self._made, self._lost
+        )
 
     def _made(self, connection: Connection) -> None:
         self._connections.add(connection)
@@ -147,12 +116,16 @@ class GrpcServer:
             stream.finish(encode([(":status", "415")]))
             return None
         call = Call(headers.get(":path", ""), "GRPC", headers, self._deadline(headers))
-        method = self.streams.get(call.path)
-        exchange = _Unary(self, stream, call) if method is None else _Streaming(self, stream, call, method)
+        method = self._streams.get(call.path)
+        exchange: Unary | Streaming
+        if method is None:
+            exchange = Unary(self.usage, stream, call, self._answer)
+        else:
+            exchange = Streaming(self.usage, stream, call, method)
         encoding = headers.get("grpc-encoding", "identity")
-        if self.calls >= self.limits.max_concurrent_calls:
+        if self.usage.calls >= self.usage.limits.max_concurrent_calls:
             exchange.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at the same time")
-        elif encoding != "identity" and encoding not in _WINDOW_BITS:
+        elif encoding != "identity" and encoding not in WINDOW_BITS:
             exchange.refuse(grpc.StatusCode.UNIMPLEMENTED, f"grpc-encoding {encoding} is not supported")
         else:
             exchange.begin()
@@ -169,204 +142,3 @@ class GrpcServer:
 class _Closed(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-class _Exchange:
-    """One call on its stream."""
-
-    def __init__(self, server: GrpcServer, stream: Stream, call: Call) -> None:
-        self._server = server
-        self._stream = stream
-        self._call = call
-        self._body = bytearray()
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._expired = False
-        self._over = True
-
-    def begin(self) -> None:
-        self._over = False
-        self._server.calls += 1
-        if self._call.deadline is not None:
-            self._timer = asyncio.get_running_loop().call_at(self._call.deadline, self._expire)
-
-    def given_up(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-        self._end()
-
-    def refuse(self, code: grpc.StatusCode, message: str) -> None:
-        """Answers with a status other than OK."""
-        self._stream.send_headers(_answer_headers(self._call))
-        self._stream.finish(_refusal(self._call, code, message))
-        self._end()
-
-    def _expire(self) -> None:
-        if self._task is None:
-            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-        else:
-            self._expired = True
-            self._task.cancel()
-
-    def _start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def _run(self) -> None:
-        """Answers; whatever happens, the client hears of it once."""
-        try:
-            await self._work()
-        except StatusError as error:
-            self.refuse(error.code, error.message)
-        except asyncio.CancelledError:
-            if not self._expired:
-                raise
-            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
-        except Exception:
-            _log.exception("%s, request %s", self._call.path, self._call.request_id)
-            self.refuse(grpc.StatusCode.INTERNAL, f"the server failed; its log tells of {self._call.request_id}")
-        else:
-            self._end()
-
-    async def _work(self) -> None:
-        raise NotImplementedError
-
-    def _end(self) -> None:
-        if not self._over:
-            self._over = True
-            self._server.calls -= 1
-            self._server.buffered -= len(self._body)
-            self._body = bytearray()
-            if self._timer is not None:
-                self._timer.cancel()
-
-    def _buffer(self, data: bytes) -> int | None:
-        """Keeps a part of a message; gives the size of the whole, its prefix included, once that is known."""
-        self._body += data
-        self._server.buffered += len(data)
-        if self._server.buffered > self._server.limits.max_buffered_bytes:
-            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, "the server holds too many unfinished requests")
-        return self._size(self._body) if len(self._body) >= 5 else None
-
-    def _size(self, data: bytes | bytearray) -> int:
-        size = int.from_bytes(data[1:5], "big")
-        if size > self._server.limits.max_message_bytes:
-            raise StatusError(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"Received message larger than max ({size} vs. {self._server.limits.max_message_bytes})",
-            )
-        return 5 + size
-
-    def _message(self, data: bytes) -> bytes:
-        """The message behind a prefix, decompressed."""
-        if not data[0]:
-            return data[5:]
-        bits = _WINDOW_BITS.get(self._call.metadata.get("grpc-encoding", ""))
-        limit = self._server.limits.max_message_bytes
-        if data[0] != 1 or bits is None:
-            raise invalid("a message is flagged as compressed, but grpc-encoding names no way to read it")
-        try:
-            reader = zlib.decompressobj(bits)
-            message = reader.decompress(data[5:], limit)
-            if reader.unconsumed_tail:
-                raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"Received message larger than max ({limit})")
-            if not reader.eof:
-                raise invalid("a compressed message is cut short")
-        except zlib.error as error:
-            raise invalid(f"a compressed message cannot be read: {error}") from None
-        return message
-
-
-class _Unary(_Exchange):
-    _request = b""
-
-    def data_received(self, data: bytes, ended: bool) -> None:
-        if self._over or self._task is not None:
-            return
-        try:
-            if ended and not self._body:  # as nearly all requests come
-                if len(data) < 5 or len(data) != self._size(data):
-                    raise invalid(f"a unary call takes one whole message; received {len(data)} bytes")
-                self._request = self._message(data)
-                self._start()
-                return
-            known = len(self._body) >= 5
-            size = self._buffer(data)
-            if size is not None:
-                if not known and size > RECEIVE_WINDOW:
-                    self._stream.admit(size - RECEIVE_WINDOW)
-                if len(self._body) > size:
-                    raise invalid("a unary call takes one message; received more")
-            if ended:
-                if size is None or len(self._body) < size:
-                    raise invalid(f"a unary call takes one whole message; received {len(self._body)} bytes of {size}")
-                self._request = self._message(bytes(self._body))
-                self._start()
-        except StatusError as error:
-            self.refuse(error.code, error.message)
-
-    async def _work(self) -> None:
-        answer = await self._server.answer(self._request, self._call)
-        prefixed = b"\x00" + len(answer).to_bytes(4, "big") + answer
-        self._stream.answer(_answer_headers(self._call), prefixed, _OK)
-
-
-class _Streaming(_Exchange):
-    def __init__(self, server: GrpcServer, stream: Stream, call: Call, method: StreamMethod) -> None:
-        super().__init__(server, stream, call)
-        self._method = method
-        self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_MESSAGES)
-
-    def begin(self) -> None:
-        super().begin()
-        self._stream.send_headers(_answer_headers(self._call))
-        self._start()
-
-    def refuse(self, code: grpc.StatusCode, message: str) -> None:
-        refusal = _refusal(self._call, code, message)
-        self._stream.finish(refusal if self._task else _HEADERS + refusal)
-        self._end()
-
-    def data_received(self, data: bytes, ended: bool) -> None:
-        if self._over:
-            return
-        assert self._task is not None
-        try:
-            self._buffer(data)
-            if data:
-                self._stream.admit(len(data))
-            while len(self._body) >= 5 and len(self._body) >= (size := self._size(self._body)):
-                self._messages.put_nowait(self._message(bytes(self._body[:size])))
-                del self._body[:size]
-                self._server.buffered -= size
-            if ended:
-                self._messages.put_nowait(None)
-        except StatusError as error:
-            self._task.cancel()
-            self.refuse(error.code, error.message)
-        except asyncio.QueueFull:
-            self._task.cancel()
-            self.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {_QUEUED_MESSAGES} messages are waiting")
-
-    async def _work(self) -> None:
-        async for answer in self._method(self._received(), self._call):
-            self._stream.send_data(b"\x00" + len(answer).to_bytes(4, "big") + answer)
-        self._stream.finish(_OK)
-
-    async def _received(self) -> AsyncIterator[bytes]:
-        while (message := await self._messages.get()) is not None:
-            yield message
-
-
-def _answer_headers(call: Call) -> bytes:
-    return _HEADERS + encode([(REQUEST_ID, call.request_id)])
-
-
-def _refusal(call: Call, code: grpc.StatusCode, message: str) -> bytes:
-    """Trailers. The id is in them too: of a call that fails at once, grpc.aio's client shows no other metadata."""
-    return encode(
-        [
-            ("grpc-status", str(code.value[0])),
-            ("grpc-message", quote(message, safe=_MESSAGE_SAFE)),
-            (REQUEST_ID, call.request_id),
-        ]
-    )

@@ -47,7 +47,7 @@ async def serving(limits: GrpcLimits | None = None) -> AsyncIterator[int]:
     server = GrpcServer(echo, {}, limits)
     yield await server.listen("127.0.0.1", 0)
     await server.stop(0)
-    assert server.calls == server.buffered == 0
+    assert server.usage.calls == server.usage.buffered == 0
     assert not unheard
 
 

@@ -168,7 +168,7 @@ async def test_a_lost_connection_ends_its_calls() -> None:
             await when(lambda: len(service.held) == 3)
         await asyncio.wait(calls)
         await when(lambda: sorted(service.cancelled) == sorted(service.held))
-        assert server.calls == 0
+        assert server.usage.calls == 0
 
 
 async def test_no_more_calls_at_the_same_time_than_the_limit() -> None:
