@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
             stream.window += increment
             if not increment or stream.window > frames.LARGEST_WINDOW:
                 self.write(frames.rst_stream(number, frames.FLOW_CONTROL_ERROR))
-                self._drop(stream)
+                self._give_up(stream)
             elif stream.unsent:
                 self.send_unsent(stream)
         else:
@@ -287,10 +287,16 @@ class Connection(asyncio.Protocol):
     def _reset(self, number: int, code: int) -> None:
         self._check_known(number)
         if number in self._streams:
-            self._resets += 1
-            if self._resets > _FREE_RESETS + 2 * self._answered:
-                raise ProtocolError(frames.ENHANCE_YOUR_CALM, "too many streams given up")
-            self._drop(self._streams[number])
+            self._give_up(self._streams[number])
+
+    def _give_up(self, stream: Stream) -> None:
+        """Drops a stream that the client reset, or had reset by what it sent (CVE-2025-8671): the work is the same."""
+        self._resets += 1
+        if self._resets > _FREE_RESETS + 2 * self._answered:
+            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "too many streams given up")
+        self._drop(stream)
+        if self._drained:
+            self._loop.call_soon(self._flush)  # which closes behind the last stream
 
     def _settings(self, flags: int, number: int, payload: bytes) -> None:
         if number or (flags & frames.ACK and payload):

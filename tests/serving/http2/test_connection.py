@@ -262,6 +262,13 @@ BROKEN = {
         ),
         frames.ENHANCE_YOUR_CALM,
     ),
+    "streams opened and broken, for the server to reset": (
+        b"".join(
+            frame(frames.HEADERS, frames.END_HEADERS, number, LITERALS) + frames.window_update(number, 0)
+            for number in range(1, 4001, 2)
+        ),
+        frames.ENHANCE_YOUR_CALM,
+    ),
 }
 
 
@@ -330,6 +337,27 @@ async def test_streams_beyond_the_limit_are_refused_so_that_the_client_tries_aga
             while wanted not in received:
                 received += await reader.read(65536)
         writer.close()
+
+
+async def test_draining_ends_with_the_last_stream_that_is_given_up() -> None:
+    async def echo(message: bytes, call: Call) -> bytes:
+        return message
+
+    server = GrpcServer(echo, {})
+    reader, writer = await raw(
+        await server.listen("127.0.0.1", 0), frame(frames.HEADERS, frames.END_HEADERS, 1, LITERALS)
+    )
+    await reader.read(65536)
+    stopping = asyncio.ensure_future(server.stop(drain_seconds=60))
+    async with asyncio.timeout(20):
+        while b"draining" not in (received := await reader.read(65536)):
+            assert received
+        writer.write(frame(frames.PING, frames.ACK, 0, b"draining"))
+        assert await reader.read(65536) == frames.goaway(1, frames.NO_ERROR)
+        writer.write(frames.rst_stream(1, frames.CANCEL))
+        assert not await reader.read(65536)
+        writer.close()
+        await stopping
 
 
 async def test_no_more_connections_than_the_limit() -> None:
