@@ -8,13 +8,16 @@ import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from errors import UserError
 
 _BACKLOG = 2048
+_HEAD_BYTES = 64 << 10
+_HEAD_SECONDS = 20.0
 
 
 class RestServer:
@@ -54,6 +57,7 @@ class RestServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=_Protocol,
                 backlog=_BACKLOG,
                 lifespan="off",
                 ws="none",
@@ -112,6 +116,48 @@ class RestServer:
                 "port, or the address is not this machine's. Stop it, or choose another port (0 picks a free one)."
             ) from None
         return listening
+
+
+class _Protocol(HttpToolsProtocol):
+    """Bounds what is no body: heads, trailers, the heads of chunks. The parser would take and keep them without end."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._bytes = 0  # since the last that had a meaning
+        self._wait_for_head()
+        super().connection_made(cast(asyncio.Transport, transport))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._timer.cancel()
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        self._bytes += len(data)
+        super().data_received(data)
+        if self._bytes > _HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The request's head is too large.")
+
+    def on_message_begin(self) -> None:
+        self._timer.cancel()
+        self._wait_for_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._timer.cancel()
+        self._bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes = 0
+        super().on_body(body)
+
+    def _wait_for_head(self) -> None:
+        self._timer = self.loop.call_later(_HEAD_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+        else:  # the head is of the next request, and the one before is not answered yet
+            self._wait_for_head()
 
 
 class _Server(uvicorn.Server):

@@ -22,6 +22,7 @@ from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import STATUS
 from serving.rest import RestParameters, RestServer, app
+from serving.rest import server as listening
 from serving.rest.monitoring import metrics_path
 from serving.status import StatusError
 from serving.store import Store
@@ -46,7 +47,7 @@ def test_a_large_body_is_refused_before_it_is_in_memory(start_rest: Callable[...
     with socket.create_connection(("127.0.0.1", rest.port), 10) as connection:  # no length is announced
         connection.sendall(b"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
         with contextlib.suppress(OSError):
-            for _ in range(100):
+            for _ in range(2000):
                 connection.sendall(b"64\r\n" + b" " * 100 + b"\r\n")
         assert connection.recv(12) == b"HTTP/1.1 413"
 
@@ -152,6 +153,30 @@ def test_a_unix_socket(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
 def test_a_port_in_use_is_reported(rest: Rest) -> None:
     with pytest.raises(UserError, match=f"--rest_api_port {rest.port}: cannot listen"):
         asyncio.run(RestServer(None, port=rest.port).start())
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"GET / HTTP/1.1\r\n", b"POST /v1/models/types:predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"],
+)
+@pytest.mark.parametrize("more", [b"a: b\r\n", b"a"])
+def test_heads_and_trailers_without_end_are_cut_off(rest: Rest, begun: bytes, more: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as connection:
+        connection.sendall(begun)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(2000):
+                connection.sendall(more * 10_000)
+            raise AssertionError("all of it was taken")
+
+
+def test_who_never_says_what_to_do_is_let_go(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "_HEAD_SECONDS", 0.05)
+    for begun in (b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /v1 HTTP/1.1\r\n"):
+        with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as connection:
+            connection.sendall(begun)
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(65536):
+                    pass
 
 
 def test_metrics_are_where_the_configuration_says(rest: Rest, start_rest: Callable[..., Rest], tmp_path: Path) -> None:
