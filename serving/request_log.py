@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from serving import wire
 
@@ -129,7 +130,7 @@ class RequestLog:
             file = None
         if file is None:
             self._delete_oldest()
-            file = self._files[entry.model] = _File(self._root / entry.model)
+            file = self._files[entry.model] = _File(self._root / _folder(entry.model))
         file.write(entry)
 
     def _delete_oldest(self) -> None:
@@ -146,6 +147,11 @@ class RequestLog:
                 if half.exists():
                     total -= half.stat().st_size
                     half.unlink()
+
+
+def _folder(model: str) -> str:
+    """A model's folder: its name, but where that would lead elsewhere, deeper or out of the log."""
+    return quote(model, safe=" ") if model.strip(".") else model.replace(".", "%2E")
 
 
 class _File:
