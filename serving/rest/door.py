@@ -181,11 +181,11 @@ class Door:
                 return _Answer(200, b"")
             return _Answer(400, json_answers.error("Origin header is missing in CORS preflight"))
         start = time.monotonic()
-        call.deadline = asyncio.get_running_loop().time() + self._parameters.timeout_seconds
         try:
             target = urls.target(verb, path)
             call.path, call.model = _PATHS[target.what], target.model
             body = await bodies.read(receive, headers, self._parameters.max_body_bytes) if verb == "POST" else b""
+            call.deadline = asyncio.get_running_loop().time() + self._parameters.timeout_seconds
             async with asyncio.timeout_at(call.deadline + _SLACK_SECONDS):
                 return _Answer(200, await self._ask(target, body, call))
         except TimeoutError:

@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,17 @@ def test_heads_and_trailers_without_end_are_cut_off(rest: Rest, begun: bytes, mo
             for _ in range(2000):
                 connection.sendall(more * 10_000)
             raise AssertionError("all of it was taken")
+
+
+def test_the_time_to_answer_begins_when_the_request_is_there(start_rest: Callable[..., Rest]) -> None:
+    rest = start_rest(RestParameters(timeout_seconds=0.5))
+    body = json.dumps(HALVES).encode()
+    with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as connection:
+        head = f"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body[:5])
+        time.sleep(0.7)
+        connection.sendall(body[5:])
+        assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 def test_who_never_says_what_to_do_is_let_go(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
