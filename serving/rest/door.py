@@ -245,7 +245,12 @@ class Door:
     async def _openapi(self, call: Call) -> bytes:
         described = {}
         for name in sorted(self._models()):
-            answer = await signatures.metadata(self._front, Target("metadata", name), call)
+            try:
+                answer = await signatures.metadata(self._front, Target("metadata", name), call)
+            except StatusError as error:
+                if error.code in (_CODE.PERMISSION_DENIED, _CODE.NOT_FOUND):  # others', or withdrawn just now
+                    continue
+                raise
             described[name] = (answer.model_spec.version.value, signatures.signature_defs(answer))
         return openapi.document(described)
 

@@ -1,10 +1,20 @@
 """The OpenAPI document and the page: whole, true of the server, and in need of nothing else."""
 
+import asyncio
+import json
 import re
 from typing import Any
 
+import grpc
 import pytest
 
+from serving import protos
+from serving.call import Call
+from serving.front import Front
+from serving.metrics import Metrics
+from serving.model_spec import METADATA
+from serving.rest import app
+from serving.status import StatusError
 from tests.rest_fixtures import Rest
 
 
@@ -13,6 +23,27 @@ def document(rest: Rest) -> Any:
     reply = rest.ask("GET", "/openapi.json")
     assert reply.status == 200
     return reply.json
+
+
+async def test_what_the_caller_may_not_ask_is_left_out() -> None:
+    async def metadata(message: bytes, call: Call) -> bytes:
+        asked = protos.GetModelMetadataRequest.FromString(message).model_spec.name
+        if asked != "own":
+            raise StatusError(grpc.StatusCode.PERMISSION_DENIED, "The token of app may not ask it")
+        answer = protos.GetModelMetadataResponse(model_spec=protos.ModelSpec(name=asked))
+        answer.metadata["signature_def"].Pack(protos.SignatureDefMap())
+        return answer.SerializeToString()
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    door = app(Front({METADATA: metadata}), lambda: ["another", "own"], Metrics())
+    asked = {"type": "http", "method": "GET", "path": "/openapi.json", "query_string": b"", "headers": []}
+    await door(asked, lambda: asyncio.sleep(0, {"type": "http.disconnect"}), send)
+    assert sent[0]["status"] == 200
+    assert set(json.loads(sent[1]["body"])["paths"]) == {"/v1/models/own", "/v1/models/own/metadata"}
 
 
 def references(value: Any) -> set[str]:
