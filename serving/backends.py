@@ -48,9 +48,12 @@ class SessionBackend:
     def __init__(self, configs: ModelConfigs, parameters: ServerParameters, health: Health, metrics: Metrics) -> None:
         self._configs = configs
         self._parameters = parameters
-        self._versions = Versions(configs, parameters.loading, parameters.versions, health.set)
+        self._versions = Versions(configs, parameters.loading, parameters.versions, health.set, metrics)
         metrics.reads(
             "unroll_loaded_versions", "gauge", "Versions that answer.", ("model", "version"), self._count_versions
+        )
+        metrics.reads(
+            "unroll_queued_requests", "gauge", "Requests that wait for a batch.", ("model",), self._count_queued
         )
 
     async def start(self) -> None:
@@ -102,6 +105,9 @@ class SessionBackend:
             for version, state in self._versions.states(name).items()
             if state.state == "AVAILABLE"
         }
+
+    def _count_queued(self) -> dict[tuple[str, ...], float]:
+        return {(name,): float(requests) for name, requests in self._versions.queued.items()}
 
 
 class RemoteBackend:

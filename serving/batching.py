@@ -7,6 +7,7 @@ themselves.
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 import grpc
 
 from serving.batching_parameters import BatchingParameters
+from serving.metrics import Metrics
 from serving.padding import Arrays
 from serving.runner import Engine, Runner, joined
 from serving.session_engine import Signature
@@ -46,13 +48,14 @@ class _Group:
 class _Request(asyncio.Future[Arrays]):
     """A request, and the promise of its outputs: one object, so that giving it up empties its place at once."""
 
-    __slots__ = ("batcher", "due", "feeds", "group", "rows", "size")
+    __slots__ = ("batcher", "due", "feeds", "group", "queued", "rows", "size")
 
     batcher: "Batcher"
     group: _Group
     feeds: Arrays
     rows: int
     size: int
+    queued: float  # in seconds of `time.monotonic`
     due: float  # when it has waited long enough for company, in the loop's time
 
     def cancel(self, msg: Any = None) -> bool:
@@ -68,14 +71,17 @@ class Batcher:
     Args:
         engine: what runs the batches; closed with the batcher.
         parameters: the queue's limits.
+        metrics: what counts the batches, or None.
 
     Raises:
         UserError: a padding value that an input of the engine's cannot hold.
     """
 
-    def __init__(self, engine: Engine, parameters: BatchingParameters) -> None:
+    def __init__(self, engine: Engine, parameters: BatchingParameters, metrics: Metrics | None = None) -> None:
         self._engine = engine
         self._parameters = parameters
+        self._metrics = metrics
+        self._pool = parameters.thread_pool_name
         self._run_rows = parameters.rows_of_a_run
         self._timeout = parameters.batch_timeout_micros / 1e6
         self._loop = asyncio.get_running_loop()
@@ -83,7 +89,7 @@ class Batcher:
             name: _Queue(Runner(engine, signature, parameters)) for name, signature in engine.signatures.items()
         }
         self._groups: OrderedDict[Hashable, _Group] = OrderedDict()  # whose turn it is comes first
-        self._requests = 0
+        self.queued = 0  # requests that wait
         self._bytes = 0
         self._quiet = 0  # turns of the loop since the last request came or the last batch ended
         self._watching = False
@@ -92,7 +98,7 @@ class Batcher:
         self._batches: SimpleQueue[tuple[_Group, list[_Request]] | None] = SimpleQueue()
         self._idle = parameters.num_batch_threads
         self._threads = [
-            threading.Thread(target=self._work, name=f"{parameters.thread_pool_name}_{number}", daemon=True)
+            threading.Thread(target=self._work, name=f"{self._pool}_{number}", daemon=True)
             for number in range(parameters.num_batch_threads)
         ]
         for thread in self._threads:
@@ -145,7 +151,7 @@ class Batcher:
         limits = self._parameters
         if rows > limits.max_batch_size:
             raise invalid(f"Task size {rows} is larger than maximum input batch size {limits.max_batch_size}")
-        if self._requests >= limits.max_queued_requests or self._bytes + size > limits.max_queued_bytes:
+        if self.queued >= limits.max_queued_requests or self._bytes + size > limits.max_queued_bytes:
             raise StatusError(grpc.StatusCode.UNAVAILABLE, _FULL)
         batches = limits.max_enqueued_batches
         if batches is not None and queue.rows + rows > batches * self._run_rows:
@@ -158,10 +164,8 @@ class Batcher:
     def _enqueue(self, queue: _Queue, feeds: Arrays, rows: int | None, size: int) -> _Request:
         request = _Request(loop=self._loop)
         request.batcher, request.feeds, request.rows, request.size = self, feeds, rows or 1, size
-        key: Hashable = request
-        if rows is not None:
-            like = 0 if self._parameters.length_buckets else _size_class(size // rows)
-            key = (queue.runner.signature.name, like, queue.runner.padding.key(feeds))
+        request.queued = time.monotonic()
+        key = request if rows is None else queue.runner.key(feeds, rows, size)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(key, queue)
@@ -179,7 +183,7 @@ class Batcher:
         """Books requests in; with negative numbers, out."""
         group.rows += rows
         group.queue.rows += rows
-        self._requests += requests
+        self.queued += requests
         self._bytes += size
 
     def _withdraw(self, request: _Request) -> None:
@@ -215,7 +219,10 @@ class Batcher:
     def _dispatch(self) -> None:
         while self._idle and (group := self._ready()):
             self._idle -= 1
-            self._batches.put((group, self._next_batch(group)))
+            batch = self._next_batch(group)
+            self._batches.put((group, batch))
+            if self._metrics:
+                self._note_batch(self._metrics, group, batch)
         self._note_drained()
 
     def _ready(self) -> _Group | None:
@@ -249,6 +256,11 @@ class Batcher:
         else:
             del self._groups[group.key]
         return batch
+
+    def _note_batch(self, metrics: Metrics, group: _Group, batch: list[_Request]) -> None:
+        now, rows = time.monotonic(), [request.rows for request in batch]
+        processed = 1 if group.key is batch[0] else group.queue.runner.filled(sum(rows))
+        metrics.batched(self._pool, [now - request.queued for request in batch], rows, processed)
 
     def _note_drained(self) -> None:
         if self._closing and not self._groups and self._idle == len(self._threads) and not self._closing.done():
@@ -285,8 +297,3 @@ class Batcher:
 async def _together(parts: list[_Request]) -> Arrays:
     """The outputs of a large request, from those of its parts."""
     return joined(await asyncio.gather(*parts), [part.rows for part in parts])
-
-
-def _size_class(row_bytes: int) -> int:
-    """Below 512 bytes all rows are alike; above, those within a factor of four."""
-    return max(row_bytes, 511).bit_length() // 2

@@ -23,6 +23,9 @@ class Call:
         version: of the model, once one is chosen.
         signature: its name, once known.
         watched: whether the request is traffic to log: answered from inputs that a client sent.
+        counted: whether it is a client's own, and not one of the server's to itself.
+        examples: of an answered Classify, Regress or MultiInference.
+        run_seconds: from queue to outputs, of an answered Predict, Classify or Regress.
     """
 
     path: str
@@ -34,6 +37,9 @@ class Call:
     version: int | None = None
     signature: str = ""
     watched: bool = False
+    counted: bool = True
+    examples: int = 0
+    run_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         sent = self.metadata.get(REQUEST_ID, "")

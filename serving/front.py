@@ -12,6 +12,8 @@ from serving.metrics import Metrics
 from serving.request_log import Entry, RequestLog
 from serving.status import StatusError
 
+_EARLY = 0.02  # seconds: timers are rounded, and a client may give up before the server does
+
 
 class Front:
     """Answers calls with the methods behind it. Used in the event loop's thread.
@@ -55,10 +57,11 @@ class Front:
             code = error.code
             raise
         except asyncio.CancelledError:
-            code = grpc.StatusCode.CANCELLED
+            expired = call.deadline and asyncio.get_running_loop().time() >= call.deadline - _EARLY
+            code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
             raise
         finally:
-            if self._metrics:
+            if self._metrics and call.counted:
                 if method is None:
                     call.path = ""  # clients make paths up, and each would be counted for good
                 self._metrics.answered(call, code, time.perf_counter() - started)

@@ -8,15 +8,14 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
 
 import grpc
 
 from serving.call import Call
 
 Labels = tuple[str, ...]
-_Key = TypeVar("_Key")
 _PREFIX = ":tensorflow:serving:"
 _OK = grpc.StatusCode.OK
 _MOST_SERIES = 1024  # models and versions come and go; clients make names up
@@ -46,18 +45,25 @@ class _Histogram:
         self.counts[bisect_right(self.limits, value)] += 1
         self.sum += value
 
+    def add_all(self, values: Sequence[float]) -> None:
+        counts, limits = self.counts, self.limits
+        for value in values:
+            counts[bisect_right(limits, value)] += 1
+        self.sum += sum(values)
+
 
 class _Calls:
     """Calls of one model, method, door and outcome."""
 
-    __slots__ = ("latency", "number")
+    __slots__ = ("latency", "number", "runtime")
 
     def __init__(self) -> None:
         self.number = 0
         self.latency = _Histogram(_LATENCY)
+        self.runtime = _Histogram(_LATENCY)
 
 
-def _histogram(known: dict[_Key, _Histogram], key: _Key, limits: list[float]) -> _Histogram:
+def _histogram(known: dict[str, _Histogram], key: str, limits: list[float]) -> _Histogram:
     return known.get(key) or known.setdefault(key, _Histogram(limits))
 
 
@@ -76,22 +82,20 @@ class Metrics:
         self._calls: dict[tuple[str, str, str, grpc.StatusCode], _Calls] = {}
         self._by_version: dict[tuple[str, int, grpc.StatusCode], _Calls] = {}
         self._examples: dict[str, _Histogram] = {}
-        self._runtime: dict[tuple[str, str], _Histogram] = {}
         self._queuing: dict[str, _Histogram] = {}
-        self._batches = _Histogram(_BATCH)
-        self._padded_batches = _Histogram(_BATCH)
+        self._input_rows = _Histogram(_BATCH)
+        self._processed_rows = _Histogram(_BATCH)
         self._read: list[
             tuple[str, Literal["gauge", "counter"], str, Labels, Callable[[], Mapping[Labels, float]]]
         ] = []
 
-    def answered(self, call: Call, code: grpc.StatusCode, seconds: float, examples: int = 0) -> None:
+    def answered(self, call: Call, code: grpc.StatusCode, seconds: float) -> None:
         """Counts a call that has an answer.
 
         Args:
-            call: with its model and version, where they became known.
+            call: with what became known of it.
             code: the answer's.
             seconds: since the call came in.
-            examples: of a Classify, Regress or MultiInference.
         """
         microseconds = seconds * 1e6
         key = (call.model, call.path, call.entrypoint, code)
@@ -99,26 +103,28 @@ class Metrics:
         calls.number += 1
         if code is _OK:
             calls.latency.add(microseconds)
+            if call.run_seconds:
+                calls.runtime.add(call.run_seconds * 1e6)
+            if call.examples:
+                _histogram(self._examples, call.model, _EXAMPLES).add(call.examples)
         if call.version is not None:
             by_version = (call.model, call.version, code)
             calls = self._by_version.get(by_version) or self._new_version(by_version)
             calls.number += 1
             calls.latency.add(microseconds)
-        if examples:
-            _histogram(self._examples, call.model, _EXAMPLES).add(examples)
 
-    def ran(self, model: str, api: str, seconds: float) -> None:
-        """Notes how long TensorFlow took for a request; `api` is a method: `Predict`."""
-        _histogram(self._runtime, (model, api), _LATENCY).add(seconds * 1e6)
+    def batched(self, pool: str, waits: Sequence[float], rows: Sequence[int], processed_rows: int) -> None:
+        """Counts a batch.
 
-    def queued(self, queue: str, seconds: float) -> None:
-        """Notes how long a request waited for its batch; `queue` names whose."""
-        _histogram(self._queuing, queue, _QUEUING).add(seconds * 1e6)
-
-    def batched(self, rows: int, padded_rows: int) -> None:
-        """Notes the size of a batch, as it came together and as it ran."""
-        self._batches.add(rows)
-        self._padded_batches.add(padded_rows)
+        Args:
+            pool: name of the threads that run it.
+            waits: seconds that each of its requests was in the queue.
+            rows: of each of them.
+            processed_rows: of the batch, with those that fill it up.
+        """
+        _histogram(self._queuing, pool, _QUEUING).add_all([seconds * 1e6 for seconds in waits])
+        self._input_rows.add_all(rows)
+        self._processed_rows.add(processed_rows)
 
     def reads(
         self,
@@ -149,8 +155,11 @@ class Metrics:
         """All of it in Prometheus' text format."""
         counts: dict[Labels, float] = {}
         latency: dict[Labels, list[_Histogram]] = {}
+        runtime: dict[Labels, list[_Histogram]] = {}
         for (model, path, entrypoint, code), calls in self._calls.items():
             _add(counts, (model, code.name), calls.number)
+            if calls.runtime.sum:
+                runtime.setdefault((model, _api(path, "GRPC"), "TF1"), []).append(calls.runtime)
             if code is _OK:
                 latency.setdefault((model, _api(path, entrypoint), entrypoint), []).append(calls.latency)
         version_counts: dict[Labels, float] = {}
@@ -160,9 +169,6 @@ class Metrics:
             version_latency.setdefault((model, str(version)), []).append(calls.latency)
         examples: dict[Labels, list[_Histogram]] = {(model,): [one] for model, one in self._examples.items()}
         example_totals: dict[Labels, float] = {(model,): one.sum for model, one in self._examples.items()}
-        runtime: dict[Labels, list[_Histogram]] = {
-            (model, api, "TF1"): [one] for (model, api), one in self._runtime.items()
-        }
         queuing: dict[Labels, list[_Histogram]] = {(queue,): [one] for queue, one in self._queuing.items()}
         session = f"{_PREFIX}batching_session:"
         lines = [
@@ -175,20 +181,16 @@ class Metrics:
             ),
             *_histograms(
                 f"{_PREFIX}runtime_latency",
-                "Microseconds in TensorFlow.",
+                "Microseconds until TensorFlow's outputs, those in the queue included.",
                 ("model_name", "API", "runtime"),
                 runtime,
             ),
             *_histograms(f"{_PREFIX}request_example_counts", "Examples in a request.", ("model",), examples),
             *_scalar(f"{_PREFIX}request_example_count_total", "counter", "Examples.", ("model",), example_totals),
             *_histograms(f"{session}queuing_latency", "Microseconds in a queue.", ("thread_pool_name",), queuing),
-            *_scalar(
-                f"{session}wrapped_run_count", "counter", "Batches that ran.", (), {(): sum(self._batches.counts)}
-            ),
-            *_histograms(f"{session}input_batch_size", "Rows in a batch.", (), {(): [self._batches]}),
-            *_histograms(
-                f"{session}processed_batch_size", "Rows in a batch, padded.", (), {(): [self._padded_batches]}
-            ),
+            *_scalar(f"{session}wrapped_run_count", "counter", "Batches.", (), {(): sum(self._processed_rows.counts)}),
+            *_histograms(f"{session}input_batch_size", "Rows in a request.", (), {(): [self._input_rows]}),
+            *_histograms(f"{session}processed_batch_size", "Rows in a batch.", (), {(): [self._processed_rows]}),
             *_scalar("unroll_requests_total", "counter", "Requests.", ("model", "version", "code"), version_counts),
             *_histograms(
                 "unroll_request_latency_microseconds",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from errors import UserError
 from serving.batching_parameters import BatchingParameters
+from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.servable import LoadParameters, Servable, load
 from serving.session_engine import LoadError, SessionEngine
@@ -82,6 +83,7 @@ class Model:
         parameters: how versions are followed.
         loaders: threads to load in.
         on_serving: told whether the model can be asked, whenever that changes.
+        metrics: what counts batches, or None.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Model:
         parameters: VersionParameters,
         loaders: ThreadPoolExecutor,
         on_serving: Callable[[str, bool], Awaitable[None]],
+        metrics: Metrics | None,
     ) -> None:
         self.name = name
         self.config: ModelConfig | None = None
@@ -104,6 +107,7 @@ class Model:
         self._parameters = parameters
         self._loaders = loaders
         self._on_serving = on_serving
+        self._metrics = metrics
         self._serving = False
         self._failures: dict[int, _Failure] = {}
         self._updating = asyncio.Lock()
@@ -205,7 +209,7 @@ class Model:
             else:  # withdrawn meanwhile
                 del self.states[version]
             return None
-        servable = Servable(self.name, version, directory, *outcome)
+        servable = Servable(self.name, version, directory, *outcome, self._metrics)
         if self.config is None:
             self.states[version] = VersionState("UNLOADING")
             self._retire(servable)

@@ -4,6 +4,7 @@ Methods take and give bytes: answers are written as wire format, and the request
 """
 
 import asyncio
+import time
 from typing import Any
 
 import grpc
@@ -79,7 +80,7 @@ class PredictionService:
         if self._limits.any:
             for alias, array in zip(signature.inputs, feeds, strict=True):
                 self._limits.check(alias, array)
-        arrays = await servable.batcher.submit(signature, feeds, len(message))
+        arrays = await _run(servable, signature, feeds, message, call)
         call.watched = bool(feeds)  # what takes no input, such as a description, is not traffic to watch
         return answers.predictions(outputs, arrays, self._tensor_content) + wire.block(
             2, servable.model_spec(signature)
@@ -99,8 +100,9 @@ class PredictionService:
             raise invalid(f"No signature was found with the name: {call.signature}")
         signature = self._fitting(servable, call.signature, task)
         rows = self._serialized(request.input)
-        arrays = await servable.batcher.submit(signature, [rows], len(message))
+        arrays = await _run(servable, signature, [rows], message, call)
         call.watched = True
+        call.examples = len(rows)
         return wire.block(1, task.write(signature, arrays, len(rows))) + wire.block(2, servable.model_spec(signature))
 
     async def _multi_inference(self, message: bytes, call: Call) -> bytes:
@@ -129,6 +131,7 @@ class PredictionService:
             for run in runs:
                 run.cancel()  # where one is refused, nobody waits for the others
         call.watched = True
+        call.examples = len(rows)
         return wire.blocks(
             1,
             (
@@ -175,6 +178,13 @@ class PredictionService:
         if self._limits.any:
             self._limits.check_examples(len(rows), examples.strings(request_input))
         return rows
+
+
+async def _run(servable: Servable, signature: Signature, feeds: Arrays, message: bytes, call: Call) -> Arrays:
+    queued = time.monotonic()
+    arrays = await servable.batcher.submit(signature, feeds, len(message))
+    call.run_seconds = time.monotonic() - queued
+    return arrays
 
 
 def _parse(message_class: Any, message: bytes) -> Any:

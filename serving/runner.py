@@ -1,7 +1,7 @@
 """Runs requests of one signature together, and gives each its own rows of the outputs."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Protocol
 
 import grpc
@@ -41,6 +41,7 @@ class Runner:
         self.padding = Padding(signature, parameters)
         self._engine = engine
         self._sizes = parameters.allowed_batch_sizes
+        self._by_length = bool(parameters.length_buckets)
 
     def rows(self, feeds: Arrays) -> int | None:
         """The rows of a request that may run with others; None for one that must run alone."""
@@ -50,6 +51,21 @@ class Runner:
         if not first or (len(feeds) > 1 and any(array.shape[:1] != first for array in feeds)):
             return None
         return first[0]
+
+    def key(self, feeds: Arrays, rows: int, size: int) -> Hashable:
+        """What requests of a model have in common if they may run together.
+
+        Args:
+            feeds: the request's arrays.
+            rows: theirs, one or more.
+            size: bytes of the request.
+        """
+        like = 0 if self._by_length else _size_class(size // rows)
+        return self.signature.name, like, self.padding.key(feeds)
+
+    def filled(self, rows: int) -> int:
+        """The rows with which a batch of so many runs."""
+        return next((size for size in self._sizes if size >= rows), rows)
 
     def run_none(self) -> Arrays:
         """The outputs for no rows, without a run: sizes that only a run can tell are 0."""
@@ -64,12 +80,12 @@ class Runner:
             return error
 
     def run_together(self, requests: Sequence[Arrays]) -> list[Arrays | Exception]:
-        """Runs requests that share a `padding.key` as one.
+        """Runs requests as one.
 
         If that fails, each half runs by itself, and so on, until only who is at fault is refused.
 
         Args:
-            requests: each request's arrays, with a row or more.
+            requests: each request's arrays, with a row or more; all have the same `key`.
 
         Returns:
             Each request's outputs, or why it has none.
@@ -85,7 +101,7 @@ class Runner:
     def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
         ends = [0, *itertools.accumulate(feeds[0].shape[0] for feeds in requests)]
         rows = ends[-1]
-        filled = next((size for size in self._sizes if size >= rows), rows)
+        filled = self.filled(rows)
         outputs = self._engine.run(self.signature.name, self.padding.merged(requests, filled - rows))
         if all(output.shape[:1] == (filled,) for output in outputs):
             if len(requests) == 1 and filled == rows:
@@ -118,3 +134,8 @@ def not_by_row() -> StatusError:
         grpc.StatusCode.FAILED_PRECONDITION,
         "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input tensors",
     )
+
+
+def _size_class(row_bytes: int) -> int:
+    """Below 512 bytes all rows are alike; above, those within a factor of four."""
+    return max(row_bytes, 511).bit_length() // 2

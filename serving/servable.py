@@ -6,6 +6,7 @@ from pathlib import Path
 from serving import warmup, wire
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
+from serving.metrics import Metrics
 from serving.session_engine import SessionEngine, Signature
 
 
@@ -39,17 +40,24 @@ class Servable:
         directory: what it was loaded from.
         engine: the loaded SavedModel.
         batching: limits of its queue.
+        metrics: what counts its batches, or None.
     """
 
     def __init__(
-        self, name: str, version: int, directory: Path, engine: SessionEngine, batching: BatchingParameters
+        self,
+        name: str,
+        version: int,
+        directory: Path,
+        engine: SessionEngine,
+        batching: BatchingParameters,
+        metrics: Metrics | None,
     ) -> None:
         self.name = name
         self.version = version
         self.directory = directory
         self.signatures = engine.signatures
         self.signature_defs = engine.signature_defs
-        self.batcher = Batcher(engine, batching)
+        self.batcher = Batcher(engine, batching, metrics)
         self._specs: dict[str, bytes] = {}
 
     def model_spec(self, signature: Signature) -> bytes:

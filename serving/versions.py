@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from serving.metrics import Metrics
 from serving.model import Model, VersionParameters, VersionState
 from serving.model_config import ModelConfig, ModelConfigs
 from serving.servable import LoadParameters, Servable
@@ -29,6 +30,7 @@ class Versions:
         loading: how a version is loaded.
         parameters: how versions are followed.
         on_serving: told a model's name and whether it can be asked, whenever that changes.
+        metrics: what counts batches, or None.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Versions:
         loading: LoadParameters,
         parameters: VersionParameters,
         on_serving: Callable[[str, bool], Awaitable[None]],
+        metrics: Metrics | None = None,
     ) -> None:
         self._configs = configs
         self._loading = loading
         self._parameters = parameters
         self._on_serving = on_serving
+        self._metrics = metrics
         self._canary_threshold = int(parameters.canary_share * 2**64)
         self._models: dict[str, Model] = {}
         self._loaders = ThreadPoolExecutor(parameters.num_load_threads or os.cpu_count(), thread_name_prefix="load")
@@ -53,6 +57,15 @@ class Versions:
     def serving(self) -> dict[str, Servable]:
         """The version that answers who names none, by model name."""
         return {name: model.latest for name, model in sorted(self._models.items()) if model.latest}
+
+    @property
+    def queued(self) -> dict[str, int]:
+        """Requests that wait for a batch, by the name of each model in memory."""
+        return {
+            name: sum(servable.batcher.queued for servable in model.loaded.values())
+            for name, model in sorted(self._models.items())
+            if model.loaded
+        }
 
     def find(self, spec: Any, request_id: str = "") -> Servable:
         """The version that a ModelSpec asks for.
@@ -173,7 +186,9 @@ class Versions:
         changed = []
         for name in sorted(wanted.keys() | self._models.keys()):
             if name not in self._models:
-                self._models[name] = Model(name, self._loading, self._parameters, self._loaders, self._on_serving)
+                self._models[name] = Model(
+                    name, self._loading, self._parameters, self._loaders, self._on_serving, self._metrics
+                )
             model, config = self._models[name], wanted.get(name)
             if config != model.config:
                 if config is None:

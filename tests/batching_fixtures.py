@@ -11,6 +11,7 @@ import pytest
 
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
+from serving.metrics import Metrics
 from serving.padding import Arrays
 
 
@@ -87,10 +88,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @contextlib.asynccontextmanager
-async def batching(engine: Any, **parameters: Any) -> AsyncIterator[tuple[Gated, Callable[..., Any]]]:
+async def batching(
+    engine: Any, metrics: Metrics | None = None, **parameters: Any
+) -> AsyncIterator[tuple[Gated, Callable[..., Any]]]:
     """A batcher; gives its engine, and what submits a request."""
     gated = Gated(engine)
-    batcher = Batcher(gated, BatchingParameters(**parameters))
+    batcher = Batcher(gated, BatchingParameters(**parameters), metrics)
 
     def submit(signature: str, *feeds: Any, size: int = 8) -> "asyncio.Future[Arrays]":
         return batcher.submit(engine.signatures[signature], [np.asarray(array) for array in feeds], size)

@@ -96,7 +96,7 @@ class Rest:
         async def ignore(_name: str, _serving: bool) -> None:
             pass
 
-        self.versions = Versions(store_models(self._store), LoadParameters(), VersionParameters(), ignore)
+        self.versions = Versions(store_models(self._store), LoadParameters(), VersionParameters(), ignore, self.metrics)
         await self.versions.poll()
         methods = {**PredictionService(self.versions).methods(), **ModelService(self.versions).methods()}
         front = Front({path: self._seen(method) for path, method in methods.items()}, metrics=self.metrics)

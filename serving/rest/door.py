@@ -218,7 +218,7 @@ class Door:
             response = await self._front.answer(message, call)
             return (json_answers.classifications if target.what == "classify" else json_answers.regressions)(response)
         known = self._signatures.remembered(target, signature)
-        inputs = known or await self._signatures.ask(target, signature, call)
+        inputs = known or await self._learned(target, signature, call)
         try:
             return await self._predict(document, spec, inputs, call)
         except StatusError as error:
@@ -233,6 +233,14 @@ class Door:
     async def _predict(self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call) -> bytes:
         message, form = self._counted(call, json_requests.predict_request, document, spec, inputs)
         return json_answers.predictions(await self._front.answer(message, call), form)
+
+    async def _learned(self, target: Target, signature: str, call: Call) -> json_requests.Inputs:
+        """Asks for a signature's inputs, and counts a refusal as that of the request that needs them."""
+        try:
+            return await self._signatures.ask(target, signature, call)
+        except StatusError as error:
+            self._metrics.answered(call, error.code, 0.0)
+            raise
 
     def _counted(self, call: Call, convert: Callable[..., Any], *arguments: Any) -> Any:
         """Converts, and counts a refusal, which the front never sees."""

@@ -18,10 +18,13 @@ _MOST = 256  # models, versions and labels that are remembered
 async def metadata(front: Front, target: Target, call: Call) -> Any:
     """Asks for a model's GetModelMetadataResponse, as the caller of `call`.
 
+    Counts as a request only if it is all that the caller asks for.
+
     Raises:
         StatusError: as the front's.
     """
     asking = Call(METADATA, call.entrypoint, call.metadata, call.deadline)
+    asking.counted = call.path == METADATA
     asking.request_id = call.request_id  # which decides the version where two share the traffic
     message = wire.block(1, target.spec()) + wire.block(2, b"signature_def")
     return protos.GetModelMetadataResponse.FromString(await front.answer(message, asking))

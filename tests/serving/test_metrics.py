@@ -27,7 +27,7 @@ def test_calls_are_counted_as_tensorflow_serving_does_and_by_version() -> None:
     metrics = Metrics()
     for version, code, seconds in ((1, OK, 5e-6), (2, OK, 10e-6), (2, UNAVAILABLE, 1.0)):
         metrics.answered(Call(PREDICT, model="m", version=version), code, seconds)
-    metrics.answered(Call(PREDICT, "REST", model="m", version=2), OK, 1000.0, examples=3)
+    metrics.answered(Call(PREDICT, "REST", model="m", version=2, examples=3, run_seconds=0.002), OK, 1000.0)
     found = lines(metrics.exposition())
     assert found[':tensorflow:serving:request_count{model_name="m",status="OK"}'] == 3
     assert found[':tensorflow:serving:request_count{model_name="m",status="UNAVAILABLE"}'] == 1
@@ -43,22 +43,23 @@ def test_calls_are_counted_as_tensorflow_serving_does_and_by_version() -> None:
     assert found[':tensorflow:serving:request_example_counts_bucket{model="m",le="2"}'] == 0
     assert found[':tensorflow:serving:request_example_counts_bucket{model="m",le="4"}'] == 1
     assert found[':tensorflow:serving:request_example_count_total{model="m"}'] == 3
+    runtime = ':tensorflow:serving:runtime_latency_{}{{model_name="m",API="Predict",runtime="TF1"}}'
+    assert found[runtime.format("sum")] == 2000
+    assert found[runtime.format("count")] == 1
     assert found['unroll_requests_total{model="m",version="2",code="OK"}'] == 2
     assert found['unroll_request_latency_microseconds_count{model="m",version="2"}'] == 3
 
 
 def test_batches_and_what_is_read_off() -> None:
     metrics = Metrics()
-    metrics.queued("m", 150e-6)
-    metrics.ran("m", "Predict", 0.002)
-    metrics.batched(3, 4)
+    metrics.batched("pool", [150e-6, 200e-6], [1, 2], 4)
     depth = {("m",): 7.0}
     metrics.reads("unroll_queued_requests", "gauge", "Requests that wait.", ("model",), lambda: depth)
     found = lines(metrics.exposition())
-    assert found[':tensorflow:serving:batching_session:queuing_latency_bucket{thread_pool_name="m",le="144"}'] == 0
-    assert found[':tensorflow:serving:batching_session:queuing_latency_bucket{thread_pool_name="m",le="172.8"}'] == 1
-    assert found[':tensorflow:serving:runtime_latency_count{model_name="m",API="Predict",runtime="TF1"}'] == 1
+    assert found[':tensorflow:serving:batching_session:queuing_latency_bucket{thread_pool_name="pool",le="144"}'] == 0
+    assert found[':tensorflow:serving:batching_session:queuing_latency_bucket{thread_pool_name="pool",le="172.8"}'] == 1
     assert found[":tensorflow:serving:batching_session:wrapped_run_count{}"] == 1
+    assert found[":tensorflow:serving:batching_session:input_batch_size_sum{}"] == 3
     assert found[":tensorflow:serving:batching_session:processed_batch_size_sum{}"] == 4
     assert found['unroll_queued_requests{model="m"}'] == 7
     depth["m",] = 8.0
