@@ -1,5 +1,6 @@
 """Limits on what a client may send, beyond TensorFlow Serving's."""
 
+import contextlib
 import functools
 import struct
 from collections.abc import Iterable
@@ -87,7 +88,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
         if data.startswith(b"\xff\xd8\xff"):
             return _jpeg_size(data)
         if data.startswith(b"GIF8"):
-            return struct.unpack_from("<HH", data, 6)
+            return _gif_size(data)
         if data.startswith(b"BM"):
             return _bmp_size(data)
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -112,6 +113,29 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
         else:
             position += 2 + struct.unpack_from(">H", data, position + 2)[0]
     return None
+
+
+def _gif_size(data: bytes) -> tuple[int, int]:
+    """The largest of the screen and the frames: decoders make room for a frame, however small a screen it is for."""
+    width, height = struct.unpack_from("<HH", data, 6)
+    with contextlib.suppress(struct.error, IndexError):  # cut off: the frames up to there are decoded
+        position = 13 + _gif_colours(data[10])
+        while data[position] in b"!,":
+            if data[position] == ord("!"):
+                position += 2
+            else:
+                frame = struct.unpack_from("<HH", data, position + 5)
+                width, height = max(width, frame[0]), max(height, frame[1])
+                position += 11 + _gif_colours(data[position + 9])
+            while data[position]:
+                position += 1 + data[position]
+            position += 1
+    return width, height
+
+
+def _gif_colours(flags: int) -> int:
+    """Bytes of a table of colours."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _bmp_size(data: bytes) -> tuple[int, int] | None:

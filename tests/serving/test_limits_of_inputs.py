@@ -44,6 +44,18 @@ def test_garbage_between_segments_hides_no_size() -> None:
     assert image_size(data[:20] + b"\x00\xff\x00\x01\xff\xff" + data[20:]) == (300, 20)
 
 
+def test_a_frame_of_a_gif_may_be_larger_than_its_screen() -> None:
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (300, 200), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], comment=b"a picture")
+    data = file.getvalue()
+    assert image_size(data[:6] + bytes((1, 0, 1, 0)) + data[10:]) == (300, 200)
+    alone = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(alone, "GIF")
+    small, last = alone.getvalue(), data.rindex(b",\0\0\0\0")  # the last frame's descriptor
+    assert image_size(small[:-1] + data[last:]) == (300, 200)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"BM, said the text, and went on for a good while", b"GIF89", b"RIFF1234WEBPVP8 "]
 )
