@@ -106,12 +106,19 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
 async def _running(backend: Backend) -> AsyncIterator[None]:
     """Has the backend follow what it serves for the duration."""
     tasks = [asyncio.create_task(work) for work in backend.following()]
+    for task in tasks:
+        task.add_done_callback(_tell_of_end)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_of_end(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():  # it runs for good, so that something broke
+        _log.error("changes of what is served are followed no more", exc_info=task.exception())
 
 
 def _check_free(ports: Ports) -> None:
