@@ -93,7 +93,8 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
         models = backend.serving()
         async with _running(backend):
-            on_ready(Ready(port, rest_port, models, not models or backend.takes_text(next(iter(models)))))
+            takes_text = not models or backend.takes_text(next(iter(models)))
+            on_ready(Ready(port, rest_port, models, takes_text, parameters.ports.rest_tls is not None))
             await stop.wait()
             _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
         await states.stop()
