@@ -130,7 +130,9 @@ class Batcher:
             return self._enqueue(queue, feeds, rows, size)
         starts = range(0, rows, self._run_rows)
         slices = [[array[start : start + self._run_rows] for array in feeds] for start in starts]
-        parts = [self._enqueue(queue, part, len(part[0]), size * len(part[0]) // rows) for part in slices]
+        # Padded beside other requests, each part would have lengths of its own, and they would not fit together.
+        kin = object() if self._parameters.pad_variable_length_inputs else None
+        parts = [self._enqueue(queue, part, len(part[0]), size * len(part[0]) // rows, kin) for part in slices]
         whole = self._loop.create_task(_together(parts))
         # Where one failed, or all were given up (perhaps before the task began), the others need not run.
         whole.add_done_callback(lambda _: [part.cancel() for part in parts])
@@ -161,11 +163,13 @@ class Batcher:
                 f"{_FULL}; currently {waiting} batches enqueued and max_enqueued_batches is {batches}",
             )
 
-    def _enqueue(self, queue: _Queue, feeds: Arrays, rows: int | None, size: int) -> _Request:
+    def _enqueue(
+        self, queue: _Queue, feeds: Arrays, rows: int | None, size: int, kin: object | None = None
+    ) -> _Request:
         request = _Request(loop=self._loop)
         request.batcher, request.feeds, request.rows, request.size = self, feeds, rows or 1, size
         request.queued = time.monotonic()
-        key = request if rows is None else queue.runner.key(feeds, rows, size)
+        key = request if rows is None else (queue.runner.key(feeds, rows, size), kin)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(key, queue)
