@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 
 import uvloop
@@ -19,6 +18,7 @@ from serving.http2 import GrpcServer
 from serving.metrics import Metrics
 from serving.model_config import ModelConfigs
 from serving.model_spec import RELOAD
+from serving.ports import check_free, check_unused
 from serving.request_log import RequestLog
 from serving.rest import RestServer
 from serving.rest import app as rest_app
@@ -46,7 +46,10 @@ def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: 
 
 
 async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
-    _check_free(parameters.ports)  # at once, not after the models are loaded
+    ports = parameters.ports
+    check_free(ports.host, ports.grpc, ports.rest, ports.shared)
+    if ports.unix_socket:
+        check_unused(ports.unix_socket)
     states, metrics = Health(), Metrics()
     backend: Backend
     if configs is None:
@@ -80,12 +83,14 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         grpc = GrpcServer(front.answer, streams, parameters.grpc)
         for service in ("", *_SERVICES):
             await states.set(service, True)
-        port = await _listen(grpc, parameters.ports)
+        port = await _listen(grpc, ports)
+        if ports.unix_socket:
+            open_things.callback(ports.unix_socket.unlink, missing_ok=True)
         rest = None
         rest_port = 0
-        if parameters.ports.rest:
+        if ports.rest:
             door = rest_app(front, lambda: backend.serving(), metrics, parameters.rest, exposition)
-            rest = _rest_server(door, parameters.ports)
+            rest = _rest_server(door, ports)
             rest_port = await rest.start()
 
         stop = asyncio.Event()
@@ -94,7 +99,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         models = backend.serving()
         async with _running(backend):
             takes_text = not models or backend.takes_text(next(iter(models)))
-            on_ready(Ready(port, rest_port, models, takes_text, parameters.ports.rest_tls is not None))
+            on_ready(Ready(port, rest_port, models, takes_text, ports.rest_tls is not None))
             await stop.wait()
             _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
         await states.stop()
@@ -120,22 +125,6 @@ async def _running(backend: Backend) -> AsyncIterator[None]:
 def _tell_of_end(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():  # it runs for good, so that something broke
         _log.error("changes of what is served are followed no more", exc_info=task.exception())
-
-
-def _check_free(ports: Ports) -> None:
-    for flag, port in (("--port", ports.grpc), ("--rest_api_port", ports.rest)):
-        with socket.socket(socket.AF_INET6 if ":" in ports.host else socket.AF_INET) as trying:
-            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if ports.shared:
-                trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            try:
-                trying.bind((ports.host, port))
-            except OSError:
-                free = "--port 0 picks a free one" if flag == "--port" else "--rest_api_port 0: no REST"
-                raise UserError(
-                    f"{flag} {port}: cannot listen on {ports.host}:{port}; another program uses the port, or the "
-                    f"address is not this machine's. Stop it, or choose another port ({free})."
-                ) from None
 
 
 async def _listen(server: GrpcServer, ports: Ports) -> int:

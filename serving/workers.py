@@ -5,11 +5,11 @@ models in memory; the system gives each new connection to one of them.
 """
 
 import argparse
+import contextlib
 import ctypes
 import logging
 import multiprocessing
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +21,7 @@ from typing import cast
 
 from errors import UserError
 from serving.announcement import Ready
+from serving.ports import check_free, free_port
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
@@ -46,12 +47,11 @@ def serve_together(
         raise UserError(
             f"--grpc_socket_path {given.grpc_socket_path}: one process alone can listen there. Use --workers=1."
         )
-    given.port = given.port or _free_port(given.host)
+    check_free(given.host, given.port, given.rest_api_port)  # the workers themselves would share them with anybody
+    given.port = given.port or free_port(given.host)
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
         paths = [Path(folder) / str(number) for number in range(given.workers)]
-        workers = [
-            _Worker(given, store, request_log, path, tuple(other for other in paths if other != path)) for path in paths
-        ]
+        workers: list[_Worker] = []
         stopping = False
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -63,8 +63,9 @@ def serve_together(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         try:
-            for worker in workers:
-                worker.start()
+            for path in paths:
+                others = tuple(other for other in paths if other != path)
+                workers.append(_Worker(given, store, request_log, path, others))
             heard = [worker.outcome() for worker in workers]
             if stopping:
                 return
@@ -76,9 +77,10 @@ def serve_together(
                 wait([worker.process.sentinel for worker in workers], timeout=1.0)
                 for worker in workers:
                     if not stopping and not worker.process.is_alive():
-                        _log.error("process %s ended with code %s; it is started anew", *worker.end())
+                        _log.error("process %s ended (%s); it is started anew", worker.process.pid, worker.reason())
                         time.sleep(_PAUSE)
-                        worker.start()
+                        if not stopping:
+                            worker.start()
         finally:
             for worker in workers:
                 worker.stop()
@@ -101,6 +103,7 @@ class _Worker:
     ) -> None:
         self._arguments = (given, store, request_log, own, others)
         self._own = own
+        self.start()
 
     def start(self) -> None:
         self._own.unlink(missing_ok=True)
@@ -121,9 +124,12 @@ class _Worker:
         if self.process.is_alive():
             self.process.terminate()
 
-    def end(self) -> tuple[int | None, int | None]:
-        """Id and exit code of a process that has ended."""
-        return self.process.pid, self.process.exitcode
+    def reason(self) -> str:
+        """Why a process has ended that had served, or was to serve again."""
+        with contextlib.suppress(EOFError):
+            if self._outcome.poll() and isinstance(said := self._outcome.recv(), str):
+                return said
+        return f"code {self.process.exitcode}"
 
 
 def _work(
@@ -135,6 +141,10 @@ def _work(
     others: tuple[Path, ...],
 ) -> None:
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # a killed parent leaves nobody on its ports
+    parent = multiprocessing.parent_process()
+    if not parent or not parent.is_alive():
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says when to stop
     from serving.process import run
     from serving.server import log_to_stderr
 
@@ -143,9 +153,3 @@ def _work(
         run(given, store, request_log, told.send, own, others)
     except UserError as error:
         told.send(str(error))
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trying:
-        trying.bind((host, 0))
-        return trying.getsockname()[1]
