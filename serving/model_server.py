@@ -62,11 +62,13 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         open_things.push_async_callback(backend.close)
         exposition = None
         if parameters.siblings:
-            siblings = Siblings(parameters.siblings, methods.get(RELOAD), metrics)
-            await siblings.start()
+            reload = methods[RELOAD] if configs is not None else None  # another server is told once
+            siblings = Siblings(parameters.siblings, reload, metrics)
             open_things.push_async_callback(siblings.close)
+            await siblings.start()
             exposition = siblings.exposition
-            methods[RELOAD] = siblings.reload
+            if reload:
+                methods[RELOAD] = siblings.reload
         log = None
         if parameters.logging.folder:
             log = RequestLog(parameters.logging.folder, parameters.logging.parameters)
