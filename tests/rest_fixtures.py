@@ -1,12 +1,8 @@
 """The REST door over real models, on a real socket, in a thread of the tests' process."""
 
 import asyncio
-import contextlib
-import http.client
-import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +19,7 @@ from serving.rest import RestParameters, RestServer, app
 from serving.servable import LoadParameters
 from serving.store import Store
 from serving.versions import Versions
-
-
-@dataclass
-class Reply:
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def error(self) -> str:
-        assert self.json.keys() == {"error"}
-        return self.json["error"]
-
+from tests import rest_client
 
 DEFAULTS = RestParameters()
 
@@ -80,16 +58,11 @@ class Rest:
         self._thread.join()
         self._loop.close()
 
-    def ask(self, verb: str, path: str, body: Any = None, **headers: str) -> Reply:
+    def ask(self, verb: str, path: str, body: Any = None, **headers: str) -> rest_client.Reply:
         """Sends a request; what is not bytes goes as JSON. Underscores in header names stand for dashes."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        with contextlib.closing(connection):
-            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-            connection.request(verb, path, data, {name.replace("_", "-"): value for name, value in headers.items()})
-            response = connection.getresponse()
-            return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        return rest_client.ask(self.port, verb, path, body, **headers)
 
-    def predict(self, body: Any, model: str = "types", **headers: str) -> Reply:
+    def predict(self, body: Any, model: str = "types", **headers: str) -> rest_client.Reply:
         return self.ask("POST", f"/v1/models/{model}:predict", body, **headers)
 
     async def _start(self) -> None:

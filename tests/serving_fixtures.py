@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,6 +18,7 @@ import grpc
 import pytest
 
 from serving.store import Store
+from tests.rest_client import Reply, ask
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVE = ("-m", "unroll", "serve", "--port", "0", "--rest_api_port", "0")
@@ -32,15 +35,24 @@ def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 @dataclass
 class Server:
-    """A running `unroll serve`."""
+    """A running server."""
 
     process: subprocess.Popen[str]
     port: int = 0
+    rest_port: int = 0
     output: list[str] = field(default_factory=list)
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def text(self) -> str:
+        return "".join(self.output)
+
+    def rest(self, verb: str, path: str, body: Any = None, tls: ssl.SSLContext | None = None, **headers: str) -> Reply:
+        """Asks the REST door."""
+        return ask(self.rest_port, verb, path, body, tls, **headers)
 
     def stop(self) -> int:
         if self.process.poll() is None:
@@ -73,6 +85,21 @@ def start_server(*python: str) -> Server:
 
     threading.Thread(target=read, daemon=True).start()
     assert ready.wait(120), "".join(server.output)
+    return server
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as trying:
+        trying.bind(("127.0.0.1", 0))
+        return trying.getsockname()[1]
+
+
+def start_model_server(*flags: str) -> Server:
+    """Runs `python -m serving.server` with these flags, gRPC and REST on free ports."""
+    rest_port = free_port()
+    server = start_server("-m", "serving.server", "--port=0", f"--rest_api_port={rest_port}", *flags)
+    server.rest_port = rest_port
     return server
 
 

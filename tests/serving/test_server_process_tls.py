@@ -1,0 +1,138 @@
+"""TLS, mutual TLS and tokens at both doors of a server process."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from serving.client import Client, ServingError
+from serving.store import Store
+from tests.serving.certificates import Authority
+from tests.serving_fixtures import Server, free_port, start_server
+
+AUTHORITY, STRANGER = Authority(), Authority("another")
+SERVER, CLIENT = AUTHORITY.issue(), AUTHORITY.issue("client")
+FOREIGN = STRANGER.issue("client")
+ALL, OTHERS = "all-of-them-0123456789", "others-only-0123456789"
+PREDICT = "/v1/models/m:predict"
+
+
+def written(folder: Path, name: str, content: bytes | str) -> Path:
+    file = folder / name
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    file.chmod(0o600)
+    return file
+
+
+def ssl_config(folder: Path, name: str, mutual: bool) -> Path:
+    values = {"server_key": SERVER.key.decode(), "server_cert": SERVER.certificate.decode()}
+    if mutual:
+        values["custom_ca"] = AUTHORITY.certificate.decode()
+    lines = [f"{field}: {json.dumps(value)}\n" for field, value in values.items()]
+    return written(folder, name, "".join(lines) + ("client_verify: true\n" if mutual else ""))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tls")
+    for name, identity in (("client", CLIENT), ("foreign", FOREIGN)):
+        written(folder, f"{name}.key", identity.key)
+        written(folder, f"{name}.pem", identity.certificate)
+    written(folder, "ca.pem", AUTHORITY.certificate)
+    written(folder, "stranger.pem", STRANGER.certificate)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def secured(light_exports: dict[int, Path], folder: Path) -> Iterator[Server]:
+    """`unroll serve`: mutual TLS for gRPC, TLS for REST, tokens for both."""
+    Store(folder / "store").put("m", 1, light_exports[1])
+    tokens = written(folder, "tokens", f"ops:{ALL}\nguest:{OTHERS}:n\n")
+    rest_port = free_port()
+    running = start_server(
+        *("-m", "unroll", "serve", f"--home={folder / 'home'}", f"--store={folder / 'store'}", "--port=0"),
+        f"--rest_api_port={rest_port}",
+        f"--ssl_config_file={ssl_config(folder, 'grpc.txt', mutual=True)}",
+        f"--rest_ssl_config_file={ssl_config(folder, 'rest.txt', mutual=False)}",
+        f"--auth_tokens_file={tokens}",
+    )
+    assert running.port, running.text
+    running.rest_port = rest_port
+    yield running
+    assert running.stop() == 0, running.text
+
+
+def client(
+    server: Server, folder: Path, shown: str | None = "client", ca: str = "ca", token: str | None = ALL
+) -> Client:
+    return Client(
+        server.address,
+        model="m",
+        timeout=2,
+        token=token,
+        root_certificates=folder / f"{ca}.pem",
+        client_certificate=folder / f"{shown}.pem" if shown else None,
+        client_key=folder / f"{shown}.key" if shown else None,
+    )
+
+
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=authority.certificate.decode())
+
+
+def test_clients_with_certificate_and_token_are_answered(secured: Server, folder: Path) -> None:
+    with client(secured, folder) as known:
+        assert known.predict({"text": ["a"]})["score"] == [1.0]
+    reply = secured.rest("POST", PREDICT, {"instances": ["a"]}, trusting(AUTHORITY), authorization=f"Bearer {ALL}")
+    assert reply.json == {"predictions": [1.0]}
+    assert f"REST: https://127.0.0.1:{secured.rest_port}/v1/models" in secured.text
+
+
+@pytest.mark.parametrize(
+    ("shown", "ca"), [(None, "ca"), ("foreign", "ca"), ("client", "stranger")], ids=["none", "foreign", "distrust"]
+)
+def test_a_wrong_certificate_finds_no_server(secured: Server, folder: Path, shown: str | None, ca: str) -> None:
+    with client(secured, folder, shown, ca) as wrong, pytest.raises(ServingError) as refused:
+        wrong.status()
+    assert refused.value.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+def test_rest_is_no_plain_text_and_must_be_trusted(secured: Server) -> None:
+    with pytest.raises(OSError):  # noqa: PT011
+        secured.rest("GET", "/v1/models/m")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        secured.rest("GET", "/v1/models/m", tls=trusting(STRANGER))
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "status", "said"),
+    [
+        (None, grpc.StatusCode.UNAUTHENTICATED, 401, "No token. Send `authorization: Bearer TOKEN`"),
+        ("wrong-0123456789", grpc.StatusCode.UNAUTHENTICATED, 401, "The token is not one that this server knows"),
+        (OTHERS, grpc.StatusCode.PERMISSION_DENIED, 403, "The token of guest may not ask model m"),
+    ],
+    ids=["none", "unknown", "another's"],
+)
+def test_without_a_token_that_is_good_for_it_a_call_is_refused(
+    secured: Server, folder: Path, token: str | None, code: grpc.StatusCode, status: int, said: str
+) -> None:
+    with client(secured, folder, token=token) as one, pytest.raises(ServingError) as refused:
+        one.predict({"text": ["a"]})
+    assert refused.value.code is code
+    assert said in str(refused.value)
+    headers = {"authorization": f"Bearer {token}"} if token else {}
+    for verb, path, body in (("POST", PREDICT, {"instances": ["a"]}), ("GET", "/v1/models/m", None)):
+        reply = secured.rest(verb, path, body, trusting(AUTHORITY), **headers)
+        assert (reply.status, reply.error) == (status, said)
+
+
+def test_health_needs_no_token(secured: Server) -> None:
+    shown = grpc.ssl_channel_credentials(AUTHORITY.certificate, CLIENT.key, CLIENT.certificate)
+    with grpc.secure_channel(secured.address, shown) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        for service in ("", "m", "tensorflow.serving.PredictionService"):
+            assert check(health_pb2.HealthCheckRequest(service=service), timeout=30).status == 1
