@@ -18,7 +18,6 @@ from serving.http2 import GrpcServer
 from serving.metrics import Metrics
 from serving.model_config import ModelConfigs
 from serving.model_spec import RELOAD
-from serving.ports import check_free, check_unused
 from serving.request_log import RequestLog
 from serving.rest import RestServer
 from serving.rest import app as rest_app
@@ -47,9 +46,6 @@ def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: 
 
 async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
     ports = parameters.ports
-    check_free(ports.host, ports.grpc, ports.rest, ports.shared)
-    if ports.unix_socket:
-        check_unused(ports.unix_socket)
     states, metrics = Health(), Metrics()
     backend: Backend
     if configs is None:

@@ -1,4 +1,4 @@
-"""Whether a server can listen where it is told to, found out before its models are loaded."""
+"""Whether a server can listen where it is told to, found out at once, before TensorFlow and models are loaded."""
 
 import socket
 from pathlib import Path
@@ -6,14 +6,13 @@ from pathlib import Path
 from errors import UserError
 
 
-def check_free(host: str, grpc: int, rest: int, shared: bool = False) -> None:
+def check_free(host: str, grpc: int, rest: int) -> None:
     """Returns if gRPC's and REST's ports can be listened on; 0 always can.
 
     Args:
         host: address to listen on.
         grpc: gRPC's port.
         rest: REST's.
-        shared: whether other processes of the same server may listen there already.
 
     Raises:
         UserError: one of them is in use, or the address is not this machine's.
@@ -21,8 +20,6 @@ def check_free(host: str, grpc: int, rest: int, shared: bool = False) -> None:
     for flag, port in (("--port", grpc), ("--rest_api_port", rest)):
         with _trying(host) as trying:
             trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if shared:
-                trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             try:
                 trying.bind((host, port))
             except OSError:

@@ -21,7 +21,7 @@ from typing import cast
 
 from errors import UserError
 from serving.announcement import Ready
-from serving.ports import check_free, free_port
+from serving.ports import free_port
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
@@ -47,7 +47,6 @@ def serve_together(
         raise UserError(
             f"--grpc_socket_path {given.grpc_socket_path}: one process alone can listen there. Use --workers=1."
         )
-    check_free(given.host, given.port, given.rest_api_port)  # the workers themselves would share them with anybody
     given.port = given.port or free_port(given.host)
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
         paths = [Path(folder) / str(number) for number in range(given.workers)]
