@@ -1,0 +1,133 @@
+"""SIGTERM while requests are on their way; a second server where one listens; the request log's files."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from serving import protos
+from serving.client import Client, ServingError
+from serving.store import Store
+from tests.serving_fixtures import ROOT, Server, start_model_server, until
+
+FILE_BYTES = 2000
+
+
+@pytest.fixture(scope="module")
+def folder(exports: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drain")
+    Store(folder).put("sample", 1, exports[1])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def draining(folder: Path) -> Iterator[Server]:
+    running = start_model_server(
+        "--model_name=sample",
+        f"--model_base_path={folder / 'sample'}",
+        f"--request_log={folder / 'log'}",
+        f"--request_log_file_bytes={FILE_BYTES}",
+        f"--grpc_socket_path={folder / 'grpc.sock'}",
+        "--num_batch_threads=2",
+    )
+    assert running.port, running.text
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def predictions(folder: Path) -> dict[str, protos.PredictionLog]:
+    """What is logged, by request id; all files but the newest are full and none is much larger."""
+    import tensorflow as tf
+
+    found = {}
+    for file in (folder / "log" / "sample").glob("*.tfrecord"):
+        ids = [line.split("\t")[2] for line in file.with_suffix(".tsv").read_text().splitlines()]
+        records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+        found.update(zip(ids, map(protos.PredictionLog.FromString, records), strict=True))
+    return found
+
+
+def test_requests_of_both_doors_are_logged_alike_in_files_of_the_size_asked_for(draining: Server, folder: Path) -> None:
+    with Client(draining.address, model="sample") as client:
+        for number in range(20):
+            client.predict({"text": [f"{number:0500}"]}, request_id=f"grpc-{number}")
+            body = {"signature_name": "serving_default", "instances": [f"{number:0500}"]}
+            reply = draining.rest("POST", "/v1/models/sample:predict", body, x_request_id=f"rest-{number}")
+            assert (reply.status, reply.headers["x-request-id"]) == (200, f"rest-{number}")
+        example = {"examples": [{"text": "good"}], "signature_name": "classify"}
+        draining.rest("POST", "/v1/models/sample:classify", example, x_request_id="rest-classify")
+        client.classify(["good"], request_id="grpc-classify")
+    until(lambda: sum(len(one.read_text().splitlines()) for one in (folder / "log" / "sample").glob("*.tsv")) == 42)
+    logs = predictions(folder)
+    assert len(logs) == 42
+    for number in range(20):
+        by_grpc, by_rest = (logs[f"{door}-{number}"].predict_log for door in ("grpc", "rest"))
+        assert by_rest.request.inputs["text"].string_val == [f"{number:0500}".encode()]
+        assert by_rest.request.inputs == by_grpc.request.inputs
+        assert by_rest.response == by_grpc.response
+        assert logs[f"rest-{number}"].log_metadata.model_spec == logs[f"grpc-{number}"].log_metadata.model_spec
+    by_grpc, by_rest = (logs[f"{door}-classify"].classify_log for door in ("grpc", "rest"))
+    assert by_rest.request.input == by_grpc.request.input
+    assert by_rest.response == by_grpc.response
+    sizes = sorted(one.stat().st_size for one in (folder / "log" / "sample").glob("*.tfrecord"))
+    assert len(sizes) > 10
+    assert all(FILE_BYTES <= size < FILE_BYTES + 1500 for size in sizes[1:])
+
+
+def test_a_second_server_where_one_listens_ends_in_one_line(draining: Server, folder: Path) -> None:
+    socket = folder / "grpc.sock"
+    flags = ("--model_name=sample", f"--model_base_path={folder / 'sample'}", f"--grpc_socket_path={socket}")
+    command = [sys.executable, "-m", "serving.server", "--port=0", *flags]
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"error: --grpc_socket_path {socket}: another server answers there. Stop it, or name another path.\n"
+    )
+    with Client(f"unix:{socket}", model="sample") as client:
+        assert client.status() == {1: "AVAILABLE"}
+
+
+def test_sigterm_lets_requests_of_both_doors_finish(draining: Server, folder: Path) -> None:
+    paths = [folder / "by_grpc", folder / "by_rest"]
+    told: list[int] = []
+
+    def watch() -> None:
+        with grpc.insecure_channel(draining.address) as channel:
+            watching = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service="sample"))
+            for answer in watching:
+                told.append(answer.status)  # noqa: PERF401  read while it grows
+
+    def by_grpc(path: Path) -> list[str]:
+        with Client(draining.address, model="sample", timeout=60) as client:
+            return client.predict({"path": [str(path)]}, signature="hold")["held"].tolist()
+
+    def by_rest(path: Path) -> list[str]:
+        body = {"signature_name": "hold", "inputs": {"path": [str(path)]}}
+        return draining.rest("POST", "/v1/models/sample:predict", body).json["outputs"]
+
+    with ThreadPoolExecutor(3) as threads:
+        watching = threads.submit(watch)
+        until(lambda: told)
+        asked = [threads.submit(ask, path) for ask, path in zip((by_grpc, by_rest), paths, strict=True)]
+        until(lambda: all(Path(f"{path}.running").exists() for path in paths))
+        draining.process.terminate()
+        watching.result(30)
+        assert told == [1, 2]  # SERVING, NOT_SERVING, and the stream ends
+        with Client(draining.address, model="sample", timeout=0.5) as late, pytest.raises(ServingError) as refused:
+            late.status()
+        assert refused.value.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        assert draining.process.poll() is None
+        for path in paths:
+            path.write_text("")
+        assert [answer.result(60) for answer in asked] == [[str(path)] for path in paths]
+    assert draining.process.wait(60) == 0
+    assert "Traceback" not in draining.text
+    assert not (folder / "grpc.sock").exists()
+    logged = [one.predict_log.request.inputs["path"].string_val[:1] for one in predictions(folder).values()]
+    assert sum(map(len, logged)) == 2
