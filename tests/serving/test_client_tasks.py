@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serving import AsyncClient, Client, Store
-from tests.serving_fixtures import Server, start_server
+from tests.serving_fixtures import SERVE, Server, start_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 PHOTO = b"\xff\xd8 a picture"
@@ -62,7 +62,7 @@ def tasks(exports: dict[int, Path], tmp_path_factory: pytest.TempPathFactory) ->
         captioner, {"serving_default": captioner.serve}, folder / "photos", name="photos", warmup_requests=[picture]
     )
     store.put("photos", 1, photos)
-    server = start_server("-m", "unroll", "serve", "--port", "0", "--store", str(store.root))
+    server = start_server(*SERVE, "--store", str(store.root))
     assert server.port, "".join(server.output)
     yield server
     assert server.stop() == 0, "".join(server.output)

@@ -143,13 +143,13 @@ def test_swaps_fail_no_request_and_damage_does_not_replace_what_works(
 
 
 def test_a_port_in_use_is_named(server: Server, store: Store) -> None:
-    done = unroll("serve", "--store", store.root, "--port", server.port, check=2)
+    done = unroll("serve", "--store", store.root, "--port", server.port, "--rest_api_port", 0, check=2)
     assert done.stderr.startswith(f"error: --port {server.port}: ")
     assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_store_without_a_model(tmp_path: Path) -> None:
-    done = unroll("serve", "--store", tmp_path / "store", check=2)
+    done = unroll(*SERVE[2:], "--store", tmp_path / "store", check=2)
     assert done.stderr.startswith(f"error: {tmp_path / 'store'}: ")
     assert "unroll train" in done.stderr
     assert len(done.stderr.splitlines()) == 1
