@@ -110,7 +110,7 @@ def test_a_reload_reaches_all_and_a_killed_worker_comes_back_with_it(workers: Se
         assert score(workers, "other") == 2.0
         return new in answered_by(folder, "other")
 
-    until(new_one_answers)
+    until(new_one_answers, 200)
     model = f'config {{ name: "m" base_path: "{folder / "m"}" model_platform: "tensorflow" }}'
     reload(workers, f"model_config_list {{ {config} {model} }}")
     answers_everywhere(workers, "m", 1.0)
