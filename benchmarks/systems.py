@@ -154,7 +154,7 @@ def _unroll(saved_model: Path, scratch: Path, port: int, flags: tuple[str, ...])
     home = scratch / "home"
     if not (home / "store").exists():
         shutil.copytree(saved_model, home / "store" / NAME / "1")
-    return ["-m", "unroll", "serve", "--home", str(home), "--port", str(port), *flags]
+    return ["-m", "unroll", "serve", "--home", str(home), "--port", str(port), "--rest_api_port", "0", *flags]
 
 
 def _mlflow(python: str, saved_model: Path, scratch: Path, port: int) -> list[str]:
