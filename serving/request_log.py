@@ -22,6 +22,7 @@ from serving import wire
 _log = logging.getLogger(__name__)
 _METHOD_FIELDS = {"Classify": 2, "Regress": 3, "MultiInference": 4, "Predict": 6}  # of PredictionLog
 _PAUSE = 1.0  # seconds after an error in which nothing is tried
+_GATHERING = 0.05  # seconds in which entries come together: each waking of the log takes time from who answers
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class RequestLog:
         self._bytes_in = 0  # written by the caller's thread only
         self._bytes_out = 0  # written by the log's thread only
         self._files: dict[str, _File] = {}
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._write_all, name="request-log", daemon=True)
         self._thread.start()
 
@@ -95,6 +97,7 @@ class RequestLog:
 
     def close(self) -> None:
         """Writes what is queued and closes the files."""
+        self._ending.set()
         self._queue.put(None)
         self._thread.join()
 
@@ -102,6 +105,8 @@ class RequestLog:
         told = 0
         try_again = 0.0
         while (entry := self._queue.get()) is not None:
+            if self._queue.empty():
+                self._ending.wait(_GATHERING)
             if time.monotonic() < try_again:  # dropped at once, or else a queue would take hours to close
                 self.dropped += 1
             else:
