@@ -1,12 +1,15 @@
 """One process of the server, from its command line."""
 
 import argparse
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from serving.announcement import Ready
 from serving.quiet import import_tensorflow
+
+_COLLECT = (20_000, 20, 20)  # new objects, and collections of a younger generation, before the next collection
 
 
 def run(
@@ -41,4 +44,6 @@ def run(
         parameters = replace(
             parameters, siblings=SiblingPaths(own, others), ports=replace(parameters.ports, shared=True)
         )
+    # Most of what a request leaves behind goes without the collector; at Python's 700 it would look every few requests.
+    gc.set_threshold(*_COLLECT)
     serve(models, parameters, on_ready)

@@ -5,6 +5,7 @@ PredictionLogs, the `.tsv` beside it one line a record: time_ns, version, reques
 hold personal data, so only the owner may read the files.
 """
 
+import functools
 import hashlib
 import logging
 import os
@@ -14,7 +15,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from urllib.parse import quote
 
 from serving import wire
@@ -44,8 +45,7 @@ class RequestLogParameters:
     queued_bytes: int = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One answered request. `request` and `response` are the messages as they were on the wire."""
 
     time_ns: int
@@ -193,11 +193,12 @@ class _File:
 
 
 def _prediction_log(entry: Entry) -> bytes:
-    spec = (
-        wire.block(1, entry.model.encode())
-        + wire.block(2, wire.integer(1, entry.version))
-        + wire.block(3, entry.signature.encode())
-    )
-    metadata = wire.block(1, spec) + wire.integer(4, entry.time_ns // 1_000_000_000)
+    metadata = _spec(entry.model, entry.version, entry.signature) + wire.integer(4, entry.time_ns // 1_000_000_000)
     pair = wire.block(1, entry.request) + wire.block(2, entry.response)
     return wire.block(1, metadata) + wire.block(_METHOD_FIELDS[entry.method], pair)
+
+
+@functools.lru_cache(maxsize=256)
+def _spec(model: str, version: int, signature: str) -> bytes:
+    spec = wire.block(1, model.encode()) + wire.block(2, wire.integer(1, version)) + wire.block(3, signature.encode())
+    return wire.block(1, spec)
