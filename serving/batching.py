@@ -246,7 +246,7 @@ class Batcher:
         """
         queue = group.queue
         alone = len(batch) == 1 and not self._groups and len(self._threads) == 1
-        return alone and batch[0].size <= queue.last_size and queue.last_seconds < _QUICK
+        return alone and batch[0].size <= 2 * queue.last_size and queue.last_seconds < _QUICK
 
     def _ready(self) -> _Group | None:
         """The group whose turn it is, of those that are full or have waited long enough."""
