@@ -12,7 +12,7 @@ from hpack.table import HeaderTable
 
 from serving.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ProtocolError
 
-_REMEMBERED = 64
+_REMEMBERED_BYTES = 32 << 10
 OK_STATUS = b"\x88"  # :status 200 of the static table
 
 
@@ -43,6 +43,7 @@ class HeaderDecoder:
         self._decoder = hpack.Decoder(max_header_list_size=max_bytes)
         self._table = self._decoder.header_table = _Table()
         self._known: dict[bytes, Mapping[str, str]] = {}
+        self._known_bytes = 0
         self._changes = 0
 
     def decode(self, block: bytes) -> Mapping[str, str]:
@@ -64,11 +65,16 @@ class HeaderDecoder:
         for raw_name, raw_value in pairs:
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
             headers[name] = f"{headers[name]},{value}" if name in headers else value
-        if self._table.changes != self._changes:
+        resizes = bool(block) and block[0] & 0xE0 == 0x20  # the table's size (RFC 7541, section 6.3), here or again
+        if resizes or self._table.changes != self._changes:
             self._changes = self._table.changes
             self._known.clear()
-        elif len(self._known) < _REMEMBERED:
-            self._known[block] = headers
+            self._known_bytes = 0
+        else:
+            size = len(block) + sum(len(name) + len(value) + 32 for name, value in headers.items())
+            if self._known_bytes + size <= _REMEMBERED_BYTES:
+                self._known_bytes += size
+                self._known[block] = headers
         return headers
 
 
