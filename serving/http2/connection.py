@@ -65,7 +65,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._timer = self._loop.call_later(_PATIENCE, self._transport.abort)
-        self._on_made(self)
         tls = transport.get_extra_info("ssl_object")
         if tls is not None and tls.selected_alpn_protocol() not in (None, "h2"):
             self._transport.abort()
@@ -80,6 +79,7 @@ class Connection(asyncio.Protocol):
             )
             + frames.window_update(0, _CONNECTION_WINDOW - frames.FIRST_WINDOW)
         )
+        self._on_made(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True

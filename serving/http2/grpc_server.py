@@ -6,8 +6,9 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import grpc
 
@@ -18,7 +19,15 @@ from serving.http2.exchange import WINDOW_BITS, GrpcLimits, Streaming, Unary, Us
 from serving.http2.headers import encode
 from serving.http2.stream import Receiver, Stream
 
+_CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another protocol
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+_HANDSHAKE_SECONDS = 10.0
+_KEEPALIVE = {  # a client that is gone without a word is given up within two minutes
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 60,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 10,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 6,
+}
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
@@ -48,6 +57,7 @@ class GrpcServer:
         self._loop = asyncio.get_running_loop()
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
+        self._end: Callable[[Connection], None] | None = None  # how connections end, once they are to
         self._none_left = asyncio.Event()
         self._none_left.set()
 
@@ -67,9 +77,18 @@ class GrpcServer:
             OSError: the address can't be listened on.
         """
         server = await self._loop.create_server(
-            self._connect, host, port, ssl=tls, backlog=1024, reuse_port=shared or None
+            self._connect,
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
+            backlog=1024,
+            reuse_port=shared or None,
         )
         self._servers.append(server)
+        for listening in server.sockets:
+            for (level, option), value in _KEEPALIVE.items():
+                listening.setsockopt(level, option, value)  # those that it accepts have it too
         return server.sockets[0].getsockname()[1]
 
     async def listen_unix(self, path: str) -> None:
@@ -84,24 +103,29 @@ class GrpcServer:
         """Takes no new calls, lets those in flight finish for so long, then cuts them off."""
         for server in self._servers:
             server.close()
-        for connection in list(self._connections):
-            connection.drain()
+        self._end_all(Connection.drain)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none_left.wait(), drain_seconds)
-        for connection in list(self._connections):
-            connection.abort()
+        self._end_all(Connection.abort)
         await self._none_left.wait()
 
+    def _end_all(self, end: Callable[[Connection], None]) -> None:
+        """Ends the connections, and those that are still to come of those who are at the TLS handshake."""
+        self._end = end
+        for connection in list(self._connections):
+            end(connection)
+
     def _connect(self) -> asyncio.Protocol:
-        if len(self._connections) >= self.usage.limits.max_connections:
+        limits = self.usage.limits
+        if len(self._connections) >= limits.max_connections:
             return _Closed()
-        return Connection(
-            self._accept, self.usage.limits.max_streams, self.usage.limits.max_header_bytes, self._made, self._lost
-        )
+        return Connection(self._accept, limits.max_streams, limits.max_header_bytes, self._made, self._lost)
 
     def _made(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._none_left.clear()
+        if self._end:
+            self._end(connection)
 
     def _lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -112,7 +136,7 @@ class GrpcServer:
         if headers.get(":method") != "POST":
             stream.finish(encode([(":status", "405"), ("allow", "POST")]))
             return None
-        if not headers.get("content-type", "").startswith("application/grpc"):
+        if not _CONTENT_TYPE.match(headers.get("content-type", "")):
             stream.finish(encode([(":status", "415")]))
             return None
         call = Call(headers.get(":path", ""), "GRPC", headers, self._deadline(headers))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ import pytest
 from errors import UserError
 from serving import tls
 from serving.call import Call
-from serving.http2 import GrpcLimits, GrpcServer
+from serving.http2 import GrpcLimits, GrpcServer, grpc_server
 from tests.serving.certificates import Authority, Identity
 
 AUTHORITY = Authority()
@@ -134,3 +135,46 @@ def test_a_key_with_a_password_and_a_missing_file_are_named(tmp_path):
         tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt", server_key=locked.stdout.decode()))
     with pytest.raises(UserError, match="none: cannot be read"):
         tls.read_ssl_config(tmp_path / "none")
+
+
+async def test_who_never_ends_the_handshake_is_let_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(grpc_server, "_HANDSHAKE_SECONDS", 0.1)
+    certificates = tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt"))
+    async with echo_over(tls.server_context(certificates, "h2")) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(20):
+            assert await reader.read(-1) == b""
+        writer.close()
+
+
+async def test_who_ends_the_handshake_while_the_server_drains_is_drained_too(tmp_path):
+    certificates = tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt"))
+    held = asyncio.Event()
+
+    async def hold(message: bytes, _call: Call) -> bytes:
+        held.set()
+        await asyncio.sleep(60)
+        return message
+
+    server = GrpcServer(hold, {})
+    port = await server.listen("127.0.0.1", 0, tls.server_context(certificates, "h2"))
+    context = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+    context.set_alpn_protocols(["h2"])
+    credentials = grpc.ssl_channel_credentials(AUTHORITY.certificate)
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+        asked = asyncio.ensure_future(channel.unary_unary("/tests.Echo/Say")(b"hello", timeout=60).code())
+        await held.wait()
+        late = socket.create_connection(("127.0.0.1", port))
+        await asyncio.sleep(0.1)  # accepted
+        stopping = asyncio.ensure_future(server.stop(5))
+        await asyncio.sleep(0)
+        reader, writer = await asyncio.open_connection(sock=late, ssl=context, server_hostname="localhost")
+        async with asyncio.timeout(20):
+            received = b""
+            while b"draining" not in received:
+                data = await reader.read(65536)
+                assert data
+                received += data
+        writer.close()
+        assert await asked is grpc.StatusCode.UNAVAILABLE
+        await asyncio.wait_for(stopping, 20)

@@ -237,3 +237,16 @@ async def test_the_blocking_client_in_threads() -> None:
                 return [future.result() for future in futures]
 
         assert await asyncio.to_thread(ask) == [str(number).encode() for number in range(100)]
+
+
+async def test_connections_without_a_word_are_looked_after_by_the_system() -> None:
+    async with serving() as (_, _, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert await channel.unary_unary(ECHO)(b"on", timeout=30) == b"on"
+
+        def is_kept_alive() -> bool:
+            rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            timers = [row[5].split(":") for row in rows if row[1] == f"0100007F:{port:04X}" and row[3] == "01"]
+            assert timers
+            return all(kind == "02" and int(ticks, 16) <= 60 * 100 for kind, ticks in timers)
+
+        await when(is_kept_alive)  # while bytes are on their way, the timer is another
