@@ -15,6 +15,7 @@ _CONNECTION_WINDOW = 1 << 30
 _DRAIN_PING = b"draining"
 _PATIENCE = 20.0  # seconds for a client to say that it speaks HTTP/2, and to answer the ping before a close
 _FREE_RESETS = 1000  # streams that a client may give up beyond those that were answered (CVE-2023-44487)
+_FREE_RESIZES = 100  # of the window of all its streams, beyond the calls that were answered
 
 
 class Connection(asyncio.Protocol):
@@ -47,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._greeted = False
         self._streams: dict[int, Stream] = {}
+        self._waiting: dict[int, Stream] = {}  # for the connection's window, or for the client to read
         self._newest = 0
         self._header_block: tuple[int, int, bytearray] | None = None  # stream, flags, what CONTINUATION goes on with
         self._window = frames.FIRST_WINDOW
@@ -55,6 +57,8 @@ class Connection(asyncio.Protocol):
         self._received = 0
         self._answered = 0
         self._resets = 0
+        self._resizes = 0
+        self._paused = False
         self._out: list[bytes] = []
         self._draining = False
         self._drained = False
@@ -89,10 +93,13 @@ class Connection(asyncio.Protocol):
         self._on_lost(self)
 
     def pause_writing(self) -> None:
+        self._paused = True
         self._transport.pause_reading()  # who does not read the answers need not ask more
 
     def resume_writing(self) -> None:
+        self._paused = False
         self._transport.resume_reading()
+        self._send_waiting()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -149,7 +156,7 @@ class Connection(asyncio.Protocol):
 
     def admits(self, stream: Stream, size: int) -> bool:
         """Whether that much data may be sent on a stream now, in one frame."""
-        return size <= self._frame_bytes and size <= self._window and size <= stream.window and not stream.unsent
+        return size <= self._frame_bytes and size <= self._window and size <= stream.window and not self._paused
 
     def answered(self, stream: Stream, size: int) -> None:
         """Notes that a whole answer with that much data went out, which `admits` had admitted."""
@@ -157,11 +164,15 @@ class Connection(asyncio.Protocol):
         self._end(stream)
 
     def send_unsent(self, stream: Stream) -> None:
-        """Sends what the windows admit."""
+        """Sends what the windows admit, to a client that reads."""
         while stream.unsent:
             part = stream.unsent[0]
             size = min(len(part), self._frame_bytes, self._window, stream.window)
-            if size <= 0 and len(part):
+            if self._paused or (size <= 0 and len(part)):
+                if self._paused or stream.window > 0:
+                    self._waiting[stream.number] = stream
+                else:  # a wider window of its own wakes it
+                    self._waiting.pop(stream.number, None)
                 return
             self._window -= size
             stream.window -= size
@@ -170,10 +181,21 @@ class Connection(asyncio.Protocol):
                 stream.unsent.popleft()
             else:
                 stream.unsent[0] = part[size:]
+        self._waiting.pop(stream.number, None)
+        stream.note_sent()
         if stream.trailers is not None:
             flags = frames.END_HEADERS | frames.END_STREAM
             self.write(frame(frames.HEADERS, flags, stream.number, stream.trailers))
             self._end(stream)
+
+    def reset(self, stream: Stream, code: int) -> None:
+        """Ends a stream of which the client has not taken the whole answer."""
+        self.write(frames.rst_stream(stream.number, code))
+        self._forget(stream)
+
+    def _send_waiting(self) -> None:
+        while self._waiting and self._window > 0 and not self._paused:
+            self.send_unsent(next(iter(self._waiting.values())))
 
     def _flush(self) -> None:
         out, self._out = self._out, []
@@ -222,6 +244,8 @@ class Connection(asyncio.Protocol):
         if stream is None or stream.remote_ended:
             self._check_known(number)  # else it is on its way to a stream that is answered already
             return
+        if len(payload) < size:
+            stream.admit(size - len(payload))  # padding fills the window, but no message
         stream.remote_ended = bool(flags & frames.END_STREAM)
         assert stream.receiver is not None
         stream.receiver.data_received(payload, stream.remote_ended)
@@ -268,11 +292,7 @@ class Connection(asyncio.Protocol):
             self._window += increment
             if not increment or self._window > frames.LARGEST_WINDOW:
                 raise ProtocolError(frames.FLOW_CONTROL_ERROR, f"WINDOW_UPDATE of {increment}")
-            for stream in list(self._streams.values()):
-                if self._window <= 0:
-                    break
-                if stream.unsent:
-                    self.send_unsent(stream)
+            self._send_waiting()
         elif number in self._streams:
             stream = self._streams[number]
             stream.window += increment
@@ -306,11 +326,15 @@ class Connection(asyncio.Protocol):
         values = dict(frames.read_settings(payload))
         self.write(frame(frames.SETTINGS, frames.ACK, 0, b""))  # before any frame that counts on it
         self._frame_bytes = values.get(frames.MAX_FRAME_SIZE, self._frame_bytes)
-        if frames.INITIAL_WINDOW_SIZE in values:
+        wider = values.get(frames.INITIAL_WINDOW_SIZE, self._stream_window) - self._stream_window
+        if wider:
+            self._resizes += 1
+            if self._resizes > _FREE_RESIZES + self._answered:  # each costs as much as there are streams
+                raise ProtocolError(frames.ENHANCE_YOUR_CALM, "too many changes of the initial window size")
+            self._stream_window += wider
             streams = list(self._streams.values())
             for stream in streams:
-                stream.window += values[frames.INITIAL_WINDOW_SIZE] - self._stream_window
-            self._stream_window = values[frames.INITIAL_WINDOW_SIZE]
+                stream.window += wider
             for stream in streams:
                 if stream.unsent:
                     self.send_unsent(stream)
@@ -330,14 +354,17 @@ class Connection(asyncio.Protocol):
     def _end(self, stream: Stream) -> None:
         """The answer is sent: the stream is over, whatever the client still wants to send."""
         self._answered += 1
-        stream.closed = True
-        self._streams.pop(stream.number, None)
         if not stream.remote_ended:
             self.write(frames.rst_stream(stream.number, frames.NO_ERROR))
+        self._forget(stream)
 
-    def _drop(self, stream: Stream) -> None:
+    def _forget(self, stream: Stream) -> None:
         stream.closed = True
         self._streams.pop(stream.number, None)
+        self._waiting.pop(stream.number, None)
+
+    def _drop(self, stream: Stream) -> None:
+        self._forget(stream)
         if stream.receiver is not None:
             stream.receiver.given_up()
 

@@ -4,16 +4,17 @@ import asyncio
 import logging
 import zlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import grpc
 
 from serving.call import REQUEST_ID, Call, Method
 from serving.call import Stream as StreamMethod
+from serving.http2 import frames
 from serving.http2.connection import RECEIVE_WINDOW
 from serving.http2.headers import OK_STATUS, encode
 from serving.http2.stream import Stream
+from serving.http2.usage import Share
 from serving.status import StatusError, invalid
 
 _log = logging.getLogger(__name__)
@@ -25,50 +26,25 @@ _MESSAGE_SAFE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _QUEUED_MESSAGES = 64
 
 
-@dataclass(frozen=True)
-class GrpcLimits:
-    """What clients may use up.
-
-    Args:
-        max_message_bytes: of one request, uncompressed.
-        max_concurrent_calls: on all connections; beyond them RESOURCE_EXHAUSTED.
-        max_streams: calls at the same time on one connection; a client waits before it begins more.
-        max_connections: beyond them, new ones are closed.
-        max_buffered_bytes: of requests that have come in part, on all connections.
-        max_header_bytes: of one request's metadata.
-    """
-
-    max_message_bytes: int = 32 << 20
-    max_concurrent_calls: int = 8192
-    max_streams: int = 2048
-    max_connections: int = 4096
-    max_buffered_bytes: int = 1 << 30
-    max_header_bytes: int = 16 << 10
-
-
-@dataclass
-class Usage:
-    """What all calls of a server use up at the moment: how many there are, and bytes of unfinished requests."""
-
-    limits: GrpcLimits
-    calls: int = 0
-    buffered: int = 0
-
-
 class Exchange:
     """One call on its stream.
 
     Args:
-        usage: what this call adds to.
+        share: what this call adds to.
         stream: its request and answer.
         call: what its headers said.
     """
 
-    def __init__(self, usage: Usage, stream: Stream, call: Call) -> None:
-        self._usage = usage
+    calls = 1
+    """As how many it counts."""
+
+    def __init__(self, share: Share, stream: Stream, call: Call) -> None:
+        self._share = share
+        self._limits = share.usage.limits
         self._stream = stream
         self._call = call
         self._body = bytearray()
+        self._kept = 0
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
@@ -76,7 +52,7 @@ class Exchange:
 
     def begin(self) -> None:
         self._over = False
-        self._usage.calls += 1
+        self._share.usage.calls += self.calls
         if self._call.deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(self._call.deadline, self._expire)
 
@@ -87,9 +63,16 @@ class Exchange:
 
     def refuse(self, code: grpc.StatusCode, message: str) -> None:
         """Answers with a status other than OK."""
-        self._stream.send_headers(_answer_headers(self._call))
-        self._stream.finish(_refusal(self._call, code, message))
+        if self._stream.unsent:  # the client takes no answers, this one neither
+            full = code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            self._stream.reset(frames.ENHANCE_YOUR_CALM if full else frames.CANCEL)
+        else:
+            self._send_refusal(_refusal(self._call, code, message))
         self._end()
+
+    def _send_refusal(self, refusal: bytes) -> None:
+        self._stream.send_headers(_answer_headers(self._call))
+        self._stream.finish(refusal)
 
     def _expire(self) -> None:
         if self._task is None:
@@ -123,26 +106,40 @@ class Exchange:
     def _end(self) -> None:
         if not self._over:
             self._over = True
-            self._usage.calls -= 1
-            self._usage.buffered -= len(self._body)
-            self._body = bytearray()
+            self._share.usage.calls -= self.calls
+            self._release()
             if self._timer is not None:
                 self._timer.cancel()
+
+    def _keep(self, size: int) -> None:
+        """Counts bytes in that are kept for this call; with a negative number, out.
+
+        Raises:
+            StatusError: that are too many.
+        """
+        self._kept += size
+        self._share.keep(size)
+
+    def _release(self) -> None:
+        """Keeps nothing any more."""
+        self._body = bytearray()
+        if self._kept:
+            self._share.usage.buffered -= self._kept
+            self._share.buffered -= self._kept
+            self._kept = 0
 
     def _buffer(self, data: bytes) -> int | None:
         """Keeps a part of a message; gives the size of the whole, its prefix included, once that is known."""
         self._body += data
-        self._usage.buffered += len(data)
-        if self._usage.buffered > self._usage.limits.max_buffered_bytes:
-            raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, "the server holds too many unfinished requests")
+        self._keep(len(data))
         return self._size(self._body) if len(self._body) >= 5 else None
 
     def _size(self, data: bytes | bytearray) -> int:
         size = int.from_bytes(data[1:5], "big")
-        if size > self._usage.limits.max_message_bytes:
+        if size > self._limits.max_message_bytes:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"Received message larger than max ({size} vs. {self._usage.limits.max_message_bytes})",
+                f"Received message larger than max ({size} vs. {self._limits.max_message_bytes})",
             )
         return 5 + size
 
@@ -151,7 +148,7 @@ class Exchange:
         if not data[0]:
             return data[5:]
         bits = WINDOW_BITS.get(self._call.metadata.get("grpc-encoding", ""))
-        limit = self._usage.limits.max_message_bytes
+        limit = self._limits.max_message_bytes
         if data[0] != 1 or bits is None:
             raise invalid("a message is flagged as compressed, but grpc-encoding names no way to read it")
         try:
@@ -170,14 +167,14 @@ class Unary(Exchange):
     """One message for one.
 
     Args:
-        usage, stream, call: see `Exchange`.
+        share, stream, call: see `Exchange`.
         method: answers the message; raises StatusError for a refusal.
     """
 
     _request = b""
 
-    def __init__(self, usage: Usage, stream: Stream, call: Call, method: Method) -> None:
-        super().__init__(usage, stream, call)
+    def __init__(self, share: Share, stream: Stream, call: Call, method: Method) -> None:
+        super().__init__(share, stream, call)
         self._method = method
 
     def data_received(self, data: bytes, ended: bool) -> None:
@@ -187,8 +184,7 @@ class Unary(Exchange):
             if ended and not self._body:  # as nearly all requests come
                 if len(data) < 5 or len(data) != self._size(data):
                     raise invalid(f"a unary call takes one whole message; received {len(data)} bytes")
-                self._request = self._message(data)
-                self._start()
+                self._receive(data)
                 return
             known = len(self._body) >= 5
             size = self._buffer(data)
@@ -200,27 +196,40 @@ class Unary(Exchange):
             if ended:
                 if size is None or len(self._body) < size:
                     raise invalid(f"a unary call takes one whole message; received {len(self._body)} bytes of {size}")
-                self._request = self._message(bytes(self._body))
-                self._start()
+                self._receive(bytes(self._body))
+                self._body = bytearray()
         except StatusError as error:
             self.refuse(error.code, error.message)
+
+    def _receive(self, data: bytes) -> None:
+        self._request = self._message(data)
+        if data[0]:  # or else it is small, or counted as it came
+            self._keep(len(self._request) - self._kept)
+        self._start()
 
     async def _work(self) -> None:
         answer = await self._method(self._request, self._call)
         prefixed = b"\x00" + len(answer).to_bytes(4, "big") + answer
         self._stream.answer(_answer_headers(self._call), prefixed, _OK)
+        if not self._stream.closed:  # the rest waits for the client to take it
+            self._request = b""
+            self._release()
+            self._keep(len(prefixed))
+            await self._stream.sent()
 
 
 class Streaming(Exchange):
     """Many messages for many.
 
     Args:
-        usage, stream, call: see `Exchange`.
+        share, stream, call: see `Exchange`.
         method: answers the messages.
     """
 
-    def __init__(self, usage: Usage, stream: Stream, call: Call, method: StreamMethod) -> None:
-        super().__init__(usage, stream, call)
+    calls = 0  # a health check that waits takes no client's place; `max_streams` is their limit
+
+    def __init__(self, share: Share, stream: Stream, call: Call, method: StreamMethod) -> None:
+        super().__init__(share, stream, call)
         self._method = method
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_MESSAGES)
 
@@ -228,11 +237,6 @@ class Streaming(Exchange):
         super().begin()
         self._stream.send_headers(_answer_headers(self._call))
         self._start()
-
-    def refuse(self, code: grpc.StatusCode, message: str) -> None:
-        refusal = _refusal(self._call, code, message)
-        self._stream.finish(refusal if self._task else _HEADERS + refusal)
-        self._end()
 
     def data_received(self, data: bytes, ended: bool) -> None:
         if self._over:
@@ -243,9 +247,10 @@ class Streaming(Exchange):
             if data:
                 self._stream.admit(len(data))
             while len(self._body) >= 5 and len(self._body) >= (size := self._size(self._body)):
-                self._messages.put_nowait(self._message(bytes(self._body[:size])))
+                message = self._message(bytes(self._body[:size]))
+                self._keep(len(message) - size)
+                self._messages.put_nowait(message)
                 del self._body[:size]
-                self._usage.buffered -= size
             if ended:
                 self._messages.put_nowait(None)
         except StatusError as error:
@@ -255,13 +260,19 @@ class Streaming(Exchange):
             self._task.cancel()
             self.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {_QUEUED_MESSAGES} messages are waiting")
 
+    def _send_refusal(self, refusal: bytes) -> None:
+        self._stream.finish(refusal if self._task else _HEADERS + refusal)
+
     async def _work(self) -> None:
         async for answer in self._method(self._received(), self._call):
             self._stream.send_data(b"\x00" + len(answer).to_bytes(4, "big") + answer)
+            await asyncio.sleep(0)  # it goes out now; a client that does not read makes the next one wait
+            await self._stream.sent()
         self._stream.finish(_OK)
 
     async def _received(self) -> AsyncIterator[bytes]:
         while (message := await self._messages.get()) is not None:
+            self._keep(-len(message))
             yield message
 
 

@@ -5,6 +5,7 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 
 import asyncio
 import contextlib
+import functools
 import re
 import socket
 import ssl
@@ -15,9 +16,10 @@ import grpc
 from serving.call import Call, Method
 from serving.call import Stream as StreamMethod
 from serving.http2.connection import Connection
-from serving.http2.exchange import WINDOW_BITS, GrpcLimits, Streaming, Unary, Usage
+from serving.http2.exchange import WINDOW_BITS, Streaming, Unary
 from serving.http2.headers import encode
 from serving.http2.stream import Receiver, Stream
+from serving.http2.usage import GrpcLimits, Share, Usage
 
 _CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another protocol
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
@@ -119,7 +121,8 @@ class GrpcServer:
         limits = self.usage.limits
         if len(self._connections) >= limits.max_connections:
             return _Closed()
-        return Connection(self._accept, limits.max_streams, limits.max_header_bytes, self._made, self._lost)
+        accept = functools.partial(self._accept, Share(self.usage))
+        return Connection(accept, limits.max_streams, limits.max_header_bytes, self._made, self._lost)
 
     def _made(self, connection: Connection) -> None:
         self._connections.add(connection)
@@ -132,7 +135,7 @@ class GrpcServer:
         if not self._connections:
             self._none_left.set()
 
-    def _accept(self, stream: Stream, headers: Mapping[str, str]) -> Receiver | None:
+    def _accept(self, share: Share, stream: Stream, headers: Mapping[str, str]) -> Receiver | None:
         if headers.get(":method") != "POST":
             stream.finish(encode([(":status", "405"), ("allow", "POST")]))
             return None
@@ -143,11 +146,11 @@ class GrpcServer:
         method = self._streams.get(call.path)
         exchange: Unary | Streaming
         if method is None:
-            exchange = Unary(self.usage, stream, call, self._answer)
+            exchange = Unary(share, stream, call, self._answer)
         else:
-            exchange = Streaming(self.usage, stream, call, method)
+            exchange = Streaming(share, stream, call, method)
         encoding = headers.get("grpc-encoding", "identity")
-        if self.usage.calls >= self.usage.limits.max_concurrent_calls:
+        if exchange.calls and self.usage.calls >= self.usage.limits.max_concurrent_calls:
             exchange.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at the same time")
         elif encoding != "identity" and encoding not in WINDOW_BITS:
             exchange.refuse(grpc.StatusCode.UNIMPLEMENTED, f"grpc-encoding {encoding} is not supported")

@@ -1,5 +1,6 @@
 """One request and its answer on an HTTP/2 connection."""
 
+import asyncio
 from collections import deque
 from typing import Protocol
 
@@ -18,6 +19,8 @@ class Sender(Protocol):
 
     def send_unsent(self, stream: "Stream") -> None: ...
 
+    def reset(self, stream: "Stream", code: int) -> None: ...
+
 
 class Receiver(Protocol):
     """Takes what a client sends on one stream."""
@@ -30,9 +33,9 @@ class Receiver(Protocol):
 
 
 class Stream:
-    """A request and its answer. Sending never blocks: what the client's window does not admit waits here."""
+    """A request and its answer. Sending never blocks: what the client does not take yet waits here; see `sent`."""
 
-    __slots__ = ("_connection", "closed", "number", "receiver", "remote_ended", "trailers", "unsent", "window")
+    __slots__ = ("_connection", "_sent", "closed", "number", "receiver", "remote_ended", "trailers", "unsent", "window")
 
     def __init__(self, connection: "Sender", number: int, window: int) -> None:
         self._connection = connection
@@ -43,6 +46,7 @@ class Stream:
         self.closed = False
         self.unsent: deque[memoryview] = deque()
         self.trailers: bytes | None = None
+        self._sent: asyncio.Future[None] | None = None
 
     def send_headers(self, block: bytes) -> None:
         """Sends the answer's headers."""
@@ -77,6 +81,22 @@ class Stream:
             self.send_headers(headers)
             self.send_data(data)
             self.finish(trailers)
+
+    async def sent(self) -> None:
+        """Waits until the client has taken all that was sent to it. One caller at a time."""
+        if self.unsent:
+            self._sent = asyncio.get_running_loop().create_future()
+            await self._sent
+
+    def note_sent(self) -> None:
+        """Says that nothing waits any more."""
+        if self._sent is not None and not self._sent.done():
+            self._sent.set_result(None)
+
+    def reset(self, code: int) -> None:
+        """Ends the answer where it is, with an error code of RFC 9113, section 7."""
+        if not self.closed:
+            self._connection.reset(self, code)
 
     def admit(self, size: int) -> None:
         """Lets the client send that many bytes more."""
