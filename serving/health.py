@@ -1,7 +1,7 @@
 """grpc.health.v1, told by the server of itself, of each service and of each model."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import grpc
@@ -16,10 +16,16 @@ _Response = health_pb2.HealthCheckResponse
 
 
 class Health:
-    """Tells of each service, or model, whether it answers. Used in the event loop's thread."""
+    """Tells of each service, or model, whether it answers. Used in the event loop's thread.
 
-    def __init__(self) -> None:
-        self._serving: dict[str, bool] = {}
+    Args:
+        services: what answers until `stop`, whichever models there are. The server as a whole, whose name is empty,
+            answers if one of its models does, or if none is known.
+    """
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self._services = frozenset(services)
+        self._models: dict[str, bool] = {}
         self._stopping = False
         self._changed = asyncio.Condition()
 
@@ -31,10 +37,10 @@ class Health:
         """What answers each path of many answers."""
         return {f"/{SERVICE}/Watch": self._watch}
 
-    async def set(self, service: str, serving: bool) -> None:
-        """Says whether a service answers; from `stop` on, none does."""
+    async def set(self, model: str, serving: bool) -> None:
+        """Says whether a model answers; from `stop` on, none does."""
         async with self._changed:
-            self._serving[service] = serving
+            self._models[model] = serving
             self._changed.notify_all()
 
     async def stop(self) -> None:
@@ -63,9 +69,15 @@ class Health:
             told = status
 
     def _status(self, service: str) -> Any:
-        if service not in self._serving:
+        if not service:
+            serving = not self._models or any(self._models.values())
+        elif service in self._services:
+            serving = True
+        elif service in self._models:
+            serving = self._models[service]
+        else:
             return _Response.SERVICE_UNKNOWN
-        return _Response.SERVING if self._serving[service] and not self._stopping else _Response.NOT_SERVING
+        return _Response.SERVING if serving and not self._stopping else _Response.NOT_SERVING
 
 
 def _service(message: bytes) -> str:

@@ -46,7 +46,7 @@ def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: 
 
 async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
     ports = parameters.ports
-    states, metrics = Health(), Metrics()
+    states, metrics = Health(_SERVICES), Metrics()
     backend: Backend
     if configs is None:
         backend = RemoteBackend(parameters, states)
@@ -79,8 +79,6 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         front = Front(methods, log, metrics, parameters.auth)
         streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
         grpc = GrpcServer(front.answer, streams, parameters.grpc)
-        for service in ("", *_SERVICES):
-            await states.set(service, True)
         port = await _listen(grpc, ports)
         if ports.unix_socket:
             open_things.callback(ports.unix_socket.unlink, missing_ok=True)
