@@ -11,12 +11,12 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import UserError
 from serving.batching_parameters import BatchingParameters
+from serving.loaders import Loaders
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.servable import LoadParameters, Servable, load
@@ -91,7 +91,7 @@ class Model:
         name: str,
         loading: LoadParameters,
         parameters: VersionParameters,
-        loaders: ThreadPoolExecutor,
+        loaders: Loaders,
         on_serving: Callable[[str, bool], Awaitable[None]],
         metrics: Metrics | None,
     ) -> None:
@@ -202,7 +202,7 @@ class Model:
             except Exception as error:  # damage raises whatever the code that meets it raises
                 return stamp, error
 
-        stamp, outcome = await loop.run_in_executor(self._loaders, attempt)
+        stamp, outcome = await self._loaders.run(attempt)
         if isinstance(outcome, Exception):
             if self.config and directory.exists():
                 self._note_failure(version, directory, stamp, outcome)

@@ -30,7 +30,7 @@ _SERVICES = (prediction_service.SERVICE, model_service.SERVICE)
 
 
 def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
-    """Serves until SIGTERM or SIGINT, then lets requests in flight finish.
+    """Serves until SIGTERM or SIGINT, then lets requests in flight finish. Before it serves, these end it.
 
     Args:
         configs: the models; None where another server has them.
@@ -40,22 +40,31 @@ def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: 
     Raises:
         UserError: a port is in use, or there is no model that loads.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(asyncio.CancelledError):
         runner.run(_serve(configs, parameters, on_ready))
 
 
 async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
     ports = parameters.ports
+    stop, starting = asyncio.Event(), asyncio.current_task()
+
+    def on_signal() -> None:
+        if starting and not stop.is_set():
+            starting.cancel()
+        stop.set()
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, on_signal)
     states, metrics = Health(_SERVICES), Metrics()
     backend: Backend
     if configs is None:
         backend = RemoteBackend(parameters, states)
     else:
         backend = SessionBackend(configs, parameters, states, metrics)
-    await backend.start()
-    methods = {**backend.methods(), **states.methods()}
     async with contextlib.AsyncExitStack() as open_things:
         open_things.push_async_callback(backend.close)
+        await backend.start()
+        methods = {**backend.methods(), **states.methods()}
         exposition = None
         if parameters.siblings:
             reload = methods[RELOAD] if configs is not None else None  # another server is told once
@@ -89,12 +98,10 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             rest = _rest_server(door, ports)
             rest_port = await rest.start()
 
-        stop = asyncio.Event()
-        for signal_number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
         models = backend.serving()
         async with _running(backend):
             takes_text = not models or backend.takes_text(next(iter(models)))
+            starting = None
             on_ready(Ready(port, rest_port, models, takes_text, ports.rest_tls is not None))
             await stop.wait()
             _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)

@@ -2,6 +2,8 @@
 
 import argparse
 import gc
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +35,7 @@ def run(
     Raises:
         UserError: what is asked for cannot be.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until `serve` takes it
     import_tensorflow()
     from serving import settings
     from serving.model_server import serve

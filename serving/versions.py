@@ -5,11 +5,11 @@ import hashlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 
+from serving.loaders import Loaders
 from serving.metrics import Metrics
 from serving.model import Model, VersionParameters, VersionState
 from serving.model_config import ModelConfig, ModelConfigs
@@ -48,7 +48,7 @@ class Versions:
         self._metrics = metrics
         self._canary_threshold = int(parameters.canary_share * 2**64)
         self._models: dict[str, Model] = {}
-        self._loaders = ThreadPoolExecutor(parameters.num_load_threads or os.cpu_count(), thread_name_prefix="load")
+        self._loaders = Loaders(parameters.num_load_threads or os.cpu_count() or 1)
         self._reloading = asyncio.Lock()
         self._updates: set[asyncio.Task[None]] = set()
         self._said = ""
@@ -170,11 +170,10 @@ class Versions:
             raise StatusError(grpc.StatusCode.UNKNOWN, message)
 
     async def close(self) -> None:
-        """Lets every request finish, then unloads everything."""
+        """Lets every request finish, then unloads everything. What is being loaded is not waited for."""
         for update in self._updates:
             update.cancel()
         await asyncio.gather(*(model.close() for model in self._models.values()))
-        self._loaders.shutdown(wait=False, cancel_futures=True)
 
     def _is_canary(self, request_id: str) -> bool:
         # Personal to this use: a sample of the log by the same id is no sample of the canary's requests.
