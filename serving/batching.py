@@ -40,10 +40,11 @@ class _Queue:
 
 @dataclass(eq=False, slots=True)
 class _Group:
-    """Requests that may run together; or one alone, which is its own key."""
+    """Requests that may run together, or the parts of a large one; or one alone, which is its own key."""
 
     key: Hashable
     queue: _Queue
+    of_parts: bool
     rows: int = 0
     requests: "deque[_Request]" = field(default_factory=deque)
 
@@ -134,12 +135,13 @@ class Batcher:
             return self._enqueue(queue, feeds, rows, size)
         starts = range(0, rows, self._run_rows)
         slices = [[array[start : start + self._run_rows] for array in feeds] for start in starts]
-        # Padded beside other requests, each part would have lengths of its own, and they would not fit together.
-        kin = object() if self._parameters.pad_variable_length_inputs else None
+        # Among themselves, parts take turns with what else waits; and padded beside other requests, each would have
+        # lengths of its own, so that they would not fit together.
+        kin = object()
         parts = [self._enqueue(queue, part, len(part[0]), size * len(part[0]) // rows, kin) for part in slices]
+        self.queued += 1
         whole = self._loop.create_task(_together(parts))
-        # Where one failed, or all were given up (perhaps before the task began), the others need not run.
-        whole.add_done_callback(lambda _: [part.cancel() for part in parts])
+        whole.add_done_callback(lambda _: self._end_parts(parts))
         return whole
 
     async def close(self) -> None:
@@ -152,6 +154,11 @@ class Batcher:
         for thread in self._threads:
             thread.join()
         self._engine.close()
+
+    def _end_parts(self, parts: list[_Request]) -> None:
+        self.queued -= 1
+        for part in parts:  # where one failed, or all were given up (perhaps before their task began)
+            part.cancel()
 
     def _admit(self, queue: _Queue, rows: int, size: int) -> None:
         limits = self._parameters
@@ -176,13 +183,13 @@ class Batcher:
         key = request if rows is None else (queue.runner.key(feeds, rows, size), kin)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(key, queue)
+            group = self._groups[key] = _Group(key, queue, kin is not None)
         request.group = group
         group.requests.append(request)
         self._count(group, 1, request.rows, size)
         self._quiet = 0
         if self._timeout:
-            request.due = self._loop.time() + (0 if rows is None else self._timeout)
+            request.due = self._loop.time() + (0 if rows is None or kin else self._timeout)
         if self._idle and not self._watching:
             self._dispatch_when_quiet()
         return request
@@ -191,7 +198,8 @@ class Batcher:
         """Books requests in; with negative numbers, out."""
         group.rows += rows
         group.queue.rows += rows
-        self.queued += requests
+        if not group.of_parts:  # which count as the one request that they are
+            self.queued += requests
         self._bytes += size
 
     def _withdraw(self, request: _Request) -> None:

@@ -47,7 +47,7 @@ class BatchingParameters:
     The defaults are for a server without a parameters file; `from_text` has TensorFlow Serving's.
 
     Args:
-        max_batch_size: rows in one request, and in one run unless large requests are split.
+        max_batch_size: rows in one request, and in one run.
         batch_timeout_micros: how long the oldest request waits for company while its batch is not full.
             0: not at all. The event loop's clock counts whole milliseconds, so it may be one longer.
         max_enqueued_batches: full batches' worth of rows that wait per signature, beyond which requests are
@@ -61,7 +61,7 @@ class BatchingParameters:
             parts.
         max_execution_batch_size: rows in one run, where large requests are split. None: `max_batch_size`.
         max_queued_requests: requests that wait, beyond which new ones are turned away.
-        max_queued_bytes: their size in all.
+        max_queued_bytes: their size in all. One that is larger is let in while no other waits.
         padding_values: by input, what it is padded with, as text. Others are padded with each tensor's own
             first element, as in TensorFlow Serving.
         length_buckets: ascending edges; only requests whose lengths lie between the same two are padded
@@ -69,15 +69,15 @@ class BatchingParameters:
         pad_to_bucket: whether they are padded up to the upper edge, whatever the company.
     """
 
-    max_batch_size: int = 256
+    max_batch_size: int = sys.maxsize
     batch_timeout_micros: int = 0
     max_enqueued_batches: int | None = None
     num_batch_threads: int = 1
     thread_pool_name: str = "batch_threads"
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
-    enable_large_batch_splitting: bool = False
-    max_execution_batch_size: int | None = None
+    enable_large_batch_splitting: bool = True
+    max_execution_batch_size: int | None = 256
     max_queued_requests: int = 4096
     max_queued_bytes: int = 256 << 20
     padding_values: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +104,13 @@ class BatchingParameters:
         for descriptor, value in message.ListFields():
             wrapped = descriptor.message_type is not None
             given[descriptor.name] = value.value if wrapped else tuple(value) if descriptor.is_repeated else value
-        defaults = {"max_batch_size": 1000, "max_enqueued_batches": 10, "num_batch_threads": os.cpu_count() or 1}
+        defaults = {
+            "max_batch_size": 1000,
+            "max_enqueued_batches": 10,
+            "num_batch_threads": os.cpu_count() or 1,
+            "enable_large_batch_splitting": False,
+            "max_execution_batch_size": None,
+        }
         values: dict[str, Any] = {**defaults, **given}
         _check(values, text, source)
         return cls(**values, max_queued_requests=sys.maxsize)  # the batches are counted instead
@@ -172,7 +178,7 @@ class BatchingParameters:
     def rows_of_a_run(self) -> int:
         """Rows in one run at most."""
         if self.enable_large_batch_splitting and self.max_execution_batch_size is not None:
-            return self.max_execution_batch_size
+            return min(self.max_execution_batch_size, self.max_batch_size)
         return self.max_batch_size
 
 
@@ -184,10 +190,10 @@ def _check(values: Mapping[str, Any], text: str, source: str) -> None:
         raise UserError(f"{source}:{line}: {name}: {problem}")
 
     for name, least in _LEAST.items():
-        if name in values and values[name] < least:
+        if values.get(name) is not None and values[name] < least:
             refuse(name, f"expected {least} or more, received {values[name]}. Give a larger number.")
     largest = values["max_batch_size"]
-    run = values.get("max_execution_batch_size", largest) if values.get("enable_large_batch_splitting") else largest
+    run = (values["enable_large_batch_splitting"] and values["max_execution_batch_size"]) or largest
     if run > largest:
         refuse(
             "max_execution_batch_size",

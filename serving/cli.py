@@ -16,6 +16,7 @@ app = typer.Typer()
 def serve(context: typer.Context) -> None:
     """Serve the store's models over TensorFlow Serving's gRPC and REST APIs. SIGTERM drains and stops."""
     home = Path(os.environ.get("UNROLL_HOME") or "workspace")
-    given = flags.parse(context.args, "unroll serve", flags.STORE, home=home, rest_api_port=8501)
+    defaults = {"home": home, "rest_api_port": 8501, "max_message_bytes": 32 << 20}
+    given = flags.parse(context.args, "unroll serve", flags.STORE, **defaults)
     workspace = Workspace(given.home)
     start(given, given.store or workspace.store, workspace.requests)

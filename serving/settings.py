@@ -1,6 +1,8 @@
 """From what the command line says to what the server is made of. Files that flags name are read here."""
 
 import argparse
+import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +22,18 @@ from serving.server_parameters import Logging, Ports, ServerParameters, Services
 from serving.store import Store
 from serving.tls import Certificates, read_ssl_config
 
+_log = logging.getLogger(__name__)
 # Of gRPC's channel arguments: the limit that each of them sets.
 _CHANNEL_ARGUMENTS = {
     "grpc.max_receive_message_length": "max_message_bytes",
     "grpc.max_concurrent_streams": "max_streams",
     "grpc.max_metadata_size": "max_header_bytes",
 }
+_NO_LIMIT = 2**31 - 1  # more than a message can have; gRPC writes it as -1
+# Of connections, which are neither probed nor closed for their age here.
+_UNNEEDED_ARGUMENT = re.compile(
+    r"grpc\.(max_connection_(age|age_grace|idle)_ms|keepalive_\w+|http2\.\w+|so_reuseport)=-?\d+"
+)
 
 
 def models(given: argparse.Namespace, store: Path | None) -> ModelConfigs | None:
@@ -119,19 +127,28 @@ def _certificates(file: Path | None, option: str) -> Certificates | None:
 
 def _grpc_limits(given: argparse.Namespace) -> GrpcLimits:
     limits = {"max_message_bytes": given.max_message_bytes, "max_concurrent_calls": given.max_concurrent_calls}
+    unneeded = []
     for argument in filter(None, given.grpc_channel_arguments.split(",")):
         key, _, value = argument.partition("=")
-        if key not in _CHANNEL_ARGUMENTS or not value.isdecimal():
+        if _UNNEEDED_ARGUMENT.fullmatch(argument):
+            unneeded.append(argument)
+        elif key not in _CHANNEL_ARGUMENTS or not re.fullmatch(r"-1|\d+", value):
             known = ", ".join(_CHANNEL_ARGUMENTS)
             raise UserError(f"--grpc_channel_arguments: {argument!r} is not supported. Those that are: {known}.")
-        limits[_CHANNEL_ARGUMENTS[key]] = int(value)
-    return GrpcLimits(**limits)
+        else:
+            limits[_CHANNEL_ARGUMENTS[key]] = _NO_LIMIT if value == "-1" else min(int(value), _NO_LIMIT)
+    if unneeded:
+        _log.info("--grpc_channel_arguments: nothing here depends on %s", ", ".join(unneeded))
+    # A message of the largest size may come in parts.
+    most = max(limits["max_message_bytes"], GrpcLimits.max_buffered_bytes)
+    return GrpcLimits(**limits, max_buffered_bytes=most)
 
 
 def _loading(given: argparse.Namespace) -> LoadParameters:
-    batching = BatchingParameters()
     if given.batching_parameters_file:
         batching = BatchingParameters.from_file(given.batching_parameters_file)
+    else:
+        batching = BatchingParameters(enable_large_batch_splitting=given.max_batch_size is None)
     sizes = {name: getattr(given, name) for name in ("max_batch_size", "num_batch_threads")}
     batching = replace(batching, **{name: size for name, size in sizes.items() if size is not None})
     batching = batching.with_lengths(given.padding_values, given.length_buckets, given.pad_to_bucket)

@@ -120,11 +120,6 @@ def test_predict_answers_in_typed_fields_with_the_resolved_spec(stub: Any) -> No
             CODE.INVALID_ARGUMENT,
             "Expects arg[0] to be float but int64 is provided",
         ),
-        (
-            text_request(*["a"] * 257),
-            CODE.INVALID_ARGUMENT,
-            "Task size 257 is larger than maximum input batch size 256",
-        ),
     ],
 )
 def test_a_refused_predict_says_what_tensorflow_serving_says(

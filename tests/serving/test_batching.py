@@ -213,6 +213,32 @@ async def test_a_large_request_that_is_given_up_leaves_as_a_whole(engine: Any, t
         assert gated.rows == [4, 4, 2]
 
 
+async def test_by_default_a_request_has_any_number_of_rows_and_takes_turns_with_others(engine: Any) -> None:
+    async with batching(engine) as (gated, submit):
+        await hold(gated, submit)
+        large, small = submit("pick", np.arange(1000) % 3), submit("pick", index(1))
+        gated.open.set()
+        assert (await large)[0].tolist() == [[10, 20, 30][row % 3] for row in range(1000)]
+        assert list((await small)[0]) == [20]
+        assert gated.rows == [256, 1, 256, 256, 232]
+
+
+async def test_the_parts_of_a_large_request_wait_as_one(engine: Any) -> None:
+    async with batching(engine, max_queued_requests=2) as (gated, submit):
+        await hold(gated, submit)
+        answers = [submit("pick", np.zeros(1000, np.int64)), submit("pick", index(0))]
+        with pytest.raises(StatusError, match=f"^{FULL}$"):
+            submit("pick", index(0))
+        answers.pop().cancel()
+        answers.append(submit("pick", np.zeros(1000, np.int64)))
+        gated.open.set()
+        await asyncio.gather(*answers)
+        gated.open.clear()
+        answers = [submit("pick", index(0)) for _ in range(2)]
+        gated.open.set()
+        await asyncio.gather(*answers)
+
+
 async def test_large_and_small_requests_do_not_run_together(engine: Any) -> None:
     async with batching(engine) as (gated, submit):
         await hold(gated, submit)

@@ -39,7 +39,8 @@ def test_what_a_file_leaves_out_is_as_in_tensorflow_serving_and_no_file_is_as_he
     assert (file.allowed_batch_sizes, file.pad_variable_length_inputs, file.rows_of_a_run) == ((), False, 1000)
     assert file.max_queued_requests >= 10 * 1000, "its own limit turns none away that the file's admits"
     none = BatchingParameters()
-    assert (none.max_batch_size, none.max_enqueued_batches, none.num_batch_threads) == (256, None, 1)
+    assert (none.max_enqueued_batches, none.num_batch_threads, none.rows_of_a_run) == (None, 1, 256)
+    assert none.enable_large_batch_splitting, "and so a request may have any number of rows"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
 def test_a_version_brings_its_own_but_shares_the_threads(tmp_path: Path):
     server = BatchingParameters.from_text(EVERY_FIELD, "f").with_lengths("ids=0", "32,64", True)
     without = server.for_version(tmp_path)
-    assert (without.max_batch_size, without.num_batch_threads, without.thread_pool_name) == (256, 3, "pool")
+    assert (without.rows_of_a_run, without.num_batch_threads, without.thread_pool_name) == (256, 3, "pool")
     (tmp_path / "batching_params.pbtxt").write_text(
         "max_batch_size { value: 5 } num_batch_threads { value: 9 } pad_variable_length_inputs: true"
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from errors import UserError
-from serving import flags
+from serving import flags, settings
+from serving.http2 import GrpcLimits
 from tests.conftest import ROOT
 
 # As of tensorflow_model_server's main.cc, July 2026.
@@ -77,6 +78,32 @@ def test_what_cannot_be_honoured_says_so(argument: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+def test_nothing_is_limited_by_default_that_is_not_in_the_stock_server() -> None:
+    parameters = settings.parameters(flags.parse([], "server"), None)
+    assert parameters.grpc.max_message_bytes == parameters.rest.max_body_bytes == 2**31 - 1
+    assert parameters.grpc.max_buffered_bytes >= parameters.grpc.max_message_bytes
+    assert parameters.loading.batching.max_batch_size == sys.maxsize
+    assert parameters.loading.batching.rows_of_a_run == 256
+    bounded = settings.parameters(flags.parse(["--max_batch_size=300"], "server"), None).loading.batching
+    assert (bounded.max_batch_size, bounded.rows_of_a_run) == (300, 300)
+
+
+def test_channel_arguments_limit_lift_or_mean_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def limits(arguments: str) -> GrpcLimits:
+        given = flags.parse([f"--grpc_channel_arguments={arguments}", "--max_message_bytes=7"], "server")
+        return settings.parameters(given, None).grpc
+
+    assert limits("grpc.max_receive_message_length=9,grpc.max_concurrent_streams=8").max_message_bytes == 9
+    assert limits("grpc.max_receive_message_length=-1").max_message_bytes == 2**31 - 1
+    assert limits("grpc.max_concurrent_streams=5").max_streams == 5
+    caplog.set_level("INFO")
+    caplog.clear()
+    meaningless = "grpc.max_connection_age_ms=5,grpc.keepalive_time_ms=-1,grpc.http2.max_ping_strikes=0"
+    assert limits(f"{meaningless},grpc.so_reuseport=0") == limits("")
+    (said,) = caplog.messages
+    assert "grpc.keepalive_time_ms=-1" in said
+
+
 def server(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serving.server", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -96,7 +123,7 @@ PROBLEMS = {
     "a token file that is none": (("--model_base_path=/m", "--auth_tokens_file=/nowhere"), "/nowhere"),
     "a TLS file that is none": (("--model_base_path=/m", "--ssl_config_file=FILE"), "FILE"),
     "an unknown channel argument": (
-        ("--model_base_path=/m", "--grpc_channel_arguments=grpc.max_connection_age_ms=5"),
+        ("--model_base_path=/m", "--grpc_channel_arguments=grpc.keepalive_time_ms=5,grpc.enable_retries=1"),
         "grpc.max_receive_message_length",
     ),
     "a remote server without address": (("--engine=remote",), "--remote_address is missing"),
