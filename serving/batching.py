@@ -115,8 +115,8 @@ class Batcher:
         Args:
             signature: what to run.
             feeds: arrays in the signature's order.
-            size: bytes of the request. Unless there are length buckets, only requests of like size per row
-                run together, since a batch costs as much as its longest row.
+            size: bytes of the request; those of its arrays count, where they are more. Unless there are length buckets,
+                only requests of like size per row run together, since a batch costs as much as its longest row.
 
         Returns:
             The outputs in the signature's order. Cancelling it takes the request out of the queue.
@@ -130,6 +130,7 @@ class Batcher:
             nothing = self._loop.create_future()
             nothing.set_result(queue.runner.run_none())
             return nothing
+        size = max(size, sum([array.nbytes for array in feeds]))  # a few bytes may stand for a large array
         self._admit(queue, rows or 1, size)
         if rows is None or rows <= self._run_rows:
             return self._enqueue(queue, feeds, rows, size)
@@ -164,7 +165,8 @@ class Batcher:
         limits = self._parameters
         if rows > limits.max_batch_size:
             raise invalid(f"Task size {rows} is larger than maximum input batch size {limits.max_batch_size}")
-        if self.queued >= limits.max_queued_requests or self._bytes + size > limits.max_queued_bytes:
+        too_large = self._bytes and self._bytes + size > limits.max_queued_bytes
+        if self.queued >= limits.max_queued_requests or too_large:
             raise StatusError(grpc.StatusCode.UNAVAILABLE, _FULL)
         batches = limits.max_enqueued_batches
         if batches is not None and queue.rows + rows > batches * self._run_rows:

@@ -239,6 +239,20 @@ async def test_the_parts_of_a_large_request_wait_as_one(engine: Any) -> None:
         await asyncio.gather(*answers)
 
 
+async def test_arrays_count_where_they_are_larger_than_their_message(engine: Any) -> None:
+    async with batching(engine, max_queued_bytes=1000) as (gated, submit):
+        await hold(gated, submit)
+        alone = submit("pick", np.zeros(200, np.int64), size=8)
+        with pytest.raises(StatusError, match=f"^{FULL}$"):
+            submit("pick", index(0), size=8)
+        alone.cancel()
+        answers = [submit("pick", np.zeros(60, np.int64), size=8) for _ in range(2)]
+        with pytest.raises(StatusError, match=f"^{FULL}$"):
+            submit("pick", np.zeros(60, np.int64), size=8)
+        gated.open.set()
+        await asyncio.gather(*answers)
+
+
 async def test_large_and_small_requests_do_not_run_together(engine: Any) -> None:
     async with batching(engine) as (gated, submit):
         await hold(gated, submit)
