@@ -63,6 +63,31 @@ class Auth:
         self._grants = _read(tokens_file)
         self._look_at = time.monotonic() + _LOOK_SECONDS
 
+    def identify(self, call: Call) -> Grant | None:
+        """Who asks, as far as that is known before the message is read.
+
+        Args:
+            call: with the caller's metadata.
+
+        Returns:
+            What the caller may do; None where nobody is asked for a token.
+
+        Raises:
+            StatusError: UNAUTHENTICATED, without a token that the file knows.
+        """
+        if call.path.startswith(_OPEN):
+            return None
+        if time.monotonic() >= self._look_at:
+            self._look_again()
+        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "No token. Send `authorization: Bearer TOKEN`")
+        # Looked up by its hash: how long that takes tells nothing of a token, since nobody can choose a hash's digits.
+        grant = self._grants.get(hashlib.sha256(token.strip().encode(errors="replace")).digest())
+        if grant is None:
+            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "The token is not one that this server knows")
+        return grant
+
     def check(self, call: Call, message: bytes) -> None:
         """Returns if a call may be answered.
 
@@ -74,18 +99,8 @@ class Auth:
             StatusError: UNAUTHENTICATED, without a token that the file knows; PERMISSION_DENIED, if the token is not
                 good for this.
         """
-        if call.path.startswith(_OPEN):
-            return
-        if time.monotonic() >= self._look_at:
-            self._look_again()
-        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "No token. Send `authorization: Bearer TOKEN`")
-        # Looked up by its hash: how long that takes tells nothing of a token, since nobody can choose a hash's digits.
-        grant = self._grants.get(hashlib.sha256(token.strip().encode(errors="replace")).digest())
-        if grant is None:
-            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "The token is not one that this server knows")
-        if grant.models is not None:
+        grant = self.identify(call)
+        if grant and grant.models is not None:
             _limit(grant.name, grant.models, call.path, message)
 
     def _look_again(self) -> None:

@@ -37,6 +37,19 @@ class Front:
         self._metrics = metrics
         self._auth = auth
 
+    def admit(self, call: Call) -> None:
+        """Returns if the caller of a call is known, so that its message is worth reading; `answer` checks the rest.
+
+        Raises:
+            StatusError: the call is refused.
+        """
+        if self._auth:
+            try:
+                self._auth.identify(call)
+            except StatusError as error:
+                self._count(call, error.code, 0.0)
+                raise
+
     async def answer(self, message: bytes, call: Call) -> bytes:
         """Answers one call.
 
@@ -61,10 +74,7 @@ class Front:
             code = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
             raise
         finally:
-            if self._metrics and call.counted:
-                if method is None:
-                    call.path = ""  # clients make paths up, and each would be counted for good
-                self._metrics.answered(call, code, time.perf_counter() - started)
+            self._count(call, code, time.perf_counter() - started)
         if self._log and call.watched and self._log.sampled(call.request_id):
             assert call.version is not None
             self._log.add(
@@ -73,3 +83,9 @@ class Front:
                 )
             )
         return response
+
+    def _count(self, call: Call, code: grpc.StatusCode, seconds: float) -> None:
+        if self._metrics and call.counted:
+            if call.path not in self._methods:
+                call.path = ""  # clients make paths up, and each would be counted for good
+            self._metrics.answered(call, code, seconds)

@@ -1,6 +1,7 @@
 """The REST door over real models, on a real socket, in a thread of the tests' process."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,16 +31,16 @@ class Rest:
     Args:
         store: what to serve; `poll` follows it.
         parameters: of the door.
-        listening: of RestServer.
+        tls: for HTTPS.
     """
 
-    def __init__(self, store: Store, parameters: RestParameters = DEFAULTS, **listening: Any) -> None:
+    def __init__(self, store: Store, parameters: RestParameters = DEFAULTS, tls: ssl.SSLContext | None = None) -> None:
         self.metrics = Metrics()
         self.asked: list[Call] = []
         self.port = 0
         self._store = store
         self._parameters = parameters
-        self._listening = {"port": 0, **listening}
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -74,7 +75,7 @@ class Rest:
         methods = {**PredictionService(self.versions).methods(), **ModelService(self.versions).methods()}
         front = Front({path: self._seen(method) for path, method in methods.items()}, metrics=self.metrics)
         door = app(front, lambda: self.versions.serving, self.metrics, self._parameters)
-        self.server = RestServer(door, **self._listening)
+        self.server = RestServer(door, port=0, tls=self._tls)
         self.port = await self.server.start()
 
     def _seen(self, method: Any) -> Any:
@@ -199,8 +200,8 @@ def start_rest(rest_store: Store) -> Iterator[Callable[..., Rest]]:
     """REST servers of other parameters, that end with the test."""
     running: list[Rest] = []
 
-    def starting(*parameters: Any, store: Store = rest_store, **listening: Any) -> Rest:
-        running.append(Rest(store, *parameters, **listening))
+    def starting(*parameters: Any, store: Store = rest_store, tls: Any = None) -> Rest:
+        running.append(Rest(store, *parameters, tls=tls))
         return running[-1]
 
     yield starting

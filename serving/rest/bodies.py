@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import grpc
+
 from serving.status import StatusError, invalid
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -18,36 +20,59 @@ class Disconnected(Exception):  # noqa: N818 - ASGI's name of it
     """The client left before its request was whole."""
 
 
-async def read(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    """Reads a request's body; one with `Content-Encoding: gzip` is unpacked.
+class Bodies:
+    """The bodies that come in.
 
     Args:
-        receive: ASGI's.
-        headers: names in lower case.
-        limit: the most bytes, packed or not.
-
-    Raises:
-        TooLarge: beyond the limit. No more than it was kept in memory.
-        Disconnected: the client left.
-        StatusError: INVALID_ARGUMENT: what is said to be gzip is none.
+        limit: the most bytes of one, packed or not.
+        total: the most bytes of those that are being read, all together.
     """
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
-        raise TooLarge
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
+
+    def __init__(self, limit: int, total: int) -> None:
+        self._limit = limit
+        self._total = total
+        self._held = 0
+
+    async def read(self, receive: Receive, headers: Mapping[str, str]) -> bytes:
+        """Reads a request's body; one with `Content-Encoding: gzip` is unpacked.
+
+        Args:
+            receive: ASGI's.
+            headers: names in lower case.
+
+        Raises:
+            TooLarge: beyond the limit. No more than it was kept in memory.
+            Disconnected: the client left.
+            StatusError: INVALID_ARGUMENT: what is said to be gzip is none; RESOURCE_EXHAUSTED: too much is being read.
+        """
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._limit:
             raise TooLarge
-        more = message.get("more_body", False)
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
-    if "gzip" in headers.get("content-encoding", ""):
-        return await asyncio.to_thread(_unpacked, body, limit)
-    return body
+        parts: list[bytes] = []
+        size = 0
+        try:
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                part = message.get("body", b"")
+                parts.append(part)
+                size += len(part)
+                self._held += len(part)
+                if size > self._limit:
+                    raise TooLarge
+                if self._held > self._total:
+                    raise StatusError(
+                        grpc.StatusCode.RESOURCE_EXHAUSTED, "the server holds too many unfinished requests"
+                    )
+                more = message.get("more_body", False)
+            body = parts[0] if len(parts) == 1 else b"".join(parts)
+            if "gzip" in headers.get("content-encoding", ""):
+                return await asyncio.to_thread(_unpacked, body, self._limit)
+            return body
+        finally:
+            self._held -= size
 
 
 def _unpacked(packed: bytes, limit: int) -> bytes:

@@ -53,6 +53,7 @@ _PATHS = {
 # What a refusal may owe to signatures that were remembered of another version.
 _STALE = (_CODE.INVALID_ARGUMENT, _CODE.FAILED_PRECONDITION)
 _SLACK_SECONDS = 0.1  # for the front to notice the deadline itself
+_MOST_BODIES_BYTES = 1 << 30  # of all that are being read
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PAGE = Path(__file__).with_name("page.html")
 _CORS = {
@@ -129,6 +130,7 @@ class Door:
         self._parameters = parameters
         self._exposition = exposition
         self._signatures = Signatures(front)
+        self._bodies = bodies.Bodies(parameters.max_body_bytes, max(parameters.max_body_bytes, _MOST_BODIES_BYTES))
 
     async def __call__(self, scope: Scope, receive: bodies.Receive, send: Send) -> None:
         if scope["type"] != "http":  # a WebSocket is refused by closing it
@@ -184,7 +186,8 @@ class Door:
         try:
             target = urls.target(verb, path)
             call.path, call.model = _PATHS[target.what], target.model
-            body = await bodies.read(receive, headers, self._parameters.max_body_bytes) if verb == "POST" else b""
+            self._front.admit(call)
+            body = await self._body(receive, headers, call) if verb == "POST" else b""
             call.deadline = asyncio.get_running_loop().time() + self._parameters.timeout_seconds
             async with asyncio.timeout_at(call.deadline + _SLACK_SECONDS):
                 return _Answer(200, await self._ask(target, body, call))
@@ -197,6 +200,13 @@ class Door:
         except StatusError as error:
             refusal = error
         return _refused(refusal)
+
+    async def _body(self, receive: bodies.Receive, headers: Mapping[str, str], call: Call) -> bytes:
+        try:
+            return await self._bodies.read(receive, headers)
+        except StatusError as error:
+            self._metrics.answered(call, error.code, 0.0)
+            raise
 
     async def _ask(self, target: Target, body: bytes, call: Call) -> bytes:
         if target.what == "status":

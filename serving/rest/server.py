@@ -7,7 +7,6 @@ import math
 import socket
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
@@ -18,6 +17,8 @@ from errors import UserError
 _BACKLOG = 2048
 _HEAD_BYTES = 64 << 10
 _HEAD_SECONDS = 20.0
+_BODY_PAUSE_SECONDS = 20.0
+_MOST_CONNECTIONS = 4096
 
 
 class RestServer:
@@ -27,8 +28,6 @@ class RestServer:
         app: an ASGI application.
         host: address to listen on.
         port: 0 picks a free one.
-        path: of a UNIX socket to listen on instead.
-        listening: a bound socket to use instead, such as one that several processes share.
         tls: for HTTPS, or None.
         reuse_port: whether other processes of this server listen on the port too, and the system shares out.
 
@@ -44,15 +43,11 @@ class RestServer:
         host: str = "127.0.0.1",
         port: int = 8501,
         *,
-        path: Path | None = None,
-        listening: socket.socket | None = None,
         tls: ssl.SSLContext | None = None,
         reuse_port: bool = False,
     ) -> None:
         self._host = host
         self._port = port
-        self._path = path
-        self._listening = listening
         self._reuse_port = reuse_port
         self._server = _Server(
             uvicorn.Config(
@@ -75,18 +70,18 @@ class RestServer:
         """Listens, and answers from now on.
 
         Returns:
-            The port; 0 of a UNIX socket.
+            The port.
 
         Raises:
-            UserError: the port or the path is in use, or cannot be listened on.
+            UserError: the port is in use, or cannot be listened on.
         """
-        listening = self._listening or (_unix(self._path) if self._path else self._tcp())
+        listening = self._listen()
         self._serving = asyncio.create_task(self._server.serve([listening]))
         while not self._server.started:
             if self._serving.done():
                 self._serving.result()
             await asyncio.sleep(0.001)
-        return 0 if listening.family == socket.AF_UNIX else int(listening.getsockname()[1])
+        return int(listening.getsockname()[1])
 
     async def stop(self, drain_seconds: float) -> None:
         """Takes no more connections, and returns when requests in flight are answered or the time is up.
@@ -98,10 +93,8 @@ class RestServer:
         self._server.config.timeout_graceful_shutdown = max(1, math.ceil(drain_seconds))
         self._server.should_exit = True
         await self._serving
-        if self._path:
-            self._path.unlink(missing_ok=True)
 
-    def _tcp(self) -> socket.socket:
+    def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -119,12 +112,17 @@ class RestServer:
 
 
 class _Protocol(HttpToolsProtocol):
-    """Bounds what is no body: heads, trailers, the heads of chunks. The parser would take and keep them without end."""
+    """Bounds connections, how long they say nothing, and what is no body: heads, trailers, the heads of chunks.
+
+    The parser would take and keep them without end.
+    """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._bytes = 0  # since the last that had a meaning
         self._wait_for_head()
         super().connection_made(cast(asyncio.Transport, transport))
+        if len(self.connections) > _MOST_CONNECTIONS:
+            self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._timer.cancel()
@@ -142,22 +140,37 @@ class _Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._timer.cancel()
         self._bytes = 0
+        self._wait_for_body()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._bytes = 0
+        self._wait_for_body()
         super().on_body(body)
 
-    def _wait_for_head(self) -> None:
-        self._timer = self.loop.call_later(_HEAD_SECONDS, self._give_up)
+    def on_message_complete(self) -> None:
+        self._timer.cancel()
+        super().on_message_complete()
 
-    def _give_up(self) -> None:
+    def _wait_for_head(self) -> None:
+        self._timer = self.loop.call_later(_HEAD_SECONDS, self._give_up_head)
+
+    def _give_up_head(self) -> None:
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
         else:  # the head is of the next request, and the one before is not answered yet
             self._wait_for_head()
+
+    def _wait_for_body(self) -> None:
+        self._timer.cancel()
+        self._timer = self.loop.call_later(_BODY_PAUSE_SECONDS, self._give_up_body)
+
+    def _give_up_body(self) -> None:
+        if self.flow.read_paused:  # it is the server that does not listen
+            self._wait_for_body()
+        else:
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -165,27 +178,3 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leaves signals to the process that this server is a part of."""
         yield
-
-
-def _unix(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        if path.is_socket() and not _answers(path):
-            path.unlink()  # left by a server that was killed
-        listening.bind(str(path))
-    except OSError as error:
-        listening.close()
-        raise UserError(
-            f"{path}: cannot listen on this UNIX socket ({error.strerror or error}). Name a path in a directory that "
-            "this user may write, of 100 characters at most, that no other server uses."
-        ) from None
-    return listening
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trying:
-        try:
-            trying.connect(str(path))
-        except OSError:
-            return False
-    return True

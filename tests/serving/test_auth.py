@@ -59,6 +59,15 @@ def test_only_a_known_token_passes(file):
     assert refusal(auth, call(APP, scheme="Basic")) is grpc.StatusCode.UNAUTHENTICATED
 
 
+def test_who_asks_is_known_before_the_message(file):
+    auth = Auth(file)
+    assert auth.identify(call(REPORT)).models == {"sentiment", "load"}
+    assert auth.identify(call(APP)).models is None
+    assert auth.identify(call(None, "/grpc.health.v1.Health/Check")) is None
+    with pytest.raises(StatusError):
+        auth.identify(call(APP + "0"))
+
+
 def test_health_and_reflection_need_no_token(file):
     auth = Auth(file)
     auth.check(call(None, "/grpc.health.v1.Health/Check"), b"")

@@ -18,11 +18,13 @@ import pytest
 
 from errors import UserError
 from serving import tls
+from serving.auth import Auth
 from serving.call import Call
 from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import STATUS
 from serving.rest import RestParameters, RestServer, app
+from serving.rest import door as doors
 from serving.rest import server as listening
 from serving.rest.monitoring import metrics_path
 from serving.status import StatusError
@@ -138,19 +140,6 @@ def test_https(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_unix_socket(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
-    path = tmp_path / "rest.sock"
-    with socket.socket(socket.AF_UNIX) as left:  # by a server that was killed
-        left.bind(str(path))
-    start_rest(path=path)
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        connection.sendall(b"GET /v1/models/types HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        assert connection.recv(12) == b"HTTP/1.1 200"
-    with pytest.raises(UserError, match="cannot listen on this UNIX socket"):
-        asyncio.run(RestServer(None, path=path).start())
-
-
 def test_a_port_in_use_is_reported(rest: Rest) -> None:
     with pytest.raises(UserError, match=f"--rest_api_port {rest.port}: cannot listen"):
         asyncio.run(RestServer(None, port=rest.port).start())
@@ -183,12 +172,98 @@ def test_the_time_to_answer_begins_when_the_request_is_there(start_rest: Callabl
 
 def test_who_never_says_what_to_do_is_let_go(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "_HEAD_SECONDS", 0.05)
-    for begun in (b"", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /v1 HTTP/1.1\r\n"):
+    monkeypatch.setattr(listening, "_BODY_PAUSE_SECONDS", 0.05)
+    post = b"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\n"
+    for begun in (
+        b"",
+        b"GET / HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /v1 HTTP/1.1\r\n",
+        post + b"Content-Length: 9\r\n\r\n",
+        post + b"Content-Length: 9\r\n\r\n{",
+        post + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ):
         with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as connection:
             connection.sendall(begun)
             with contextlib.suppress(ConnectionResetError):
                 while connection.recv(65536):
                     pass
+
+
+def test_a_slow_answer_is_no_pause(
+    start_rest: Callable[..., Rest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "_BODY_PAUSE_SECONDS", 0.02)
+    rest = start_rest()
+    body, next_body = json.dumps(held(tmp_path / "go")).encode(), b" " * 200_000 + json.dumps(HALVES).encode()
+    head = "POST /v1/models/{}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as connection:
+        connection.sendall(head.format("sample", len(body)).encode() + body)
+        until((tmp_path / "go.running").exists)
+        connection.sendall(head.format("types", len(next_body)).encode() + next_body[:150_000])
+        time.sleep(0.2)
+        (tmp_path / "go").touch()
+        connection.sendall(next_body[150_000:])
+        received = b""
+        while received.count(b"HTTP/1.1 200") < 2:
+            more = connection.recv(65536)
+            assert more, received
+            received += more
+
+
+def test_too_many_connections_are_closed(start_rest: Callable[..., Rest], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "_MOST_CONNECTIONS", 1)
+    rest = start_rest()
+    with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as first:
+        first.sendall(b"GET ")
+        with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as second:
+            answer = b""
+            with contextlib.suppress(ConnectionError):
+                second.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                answer = second.recv(1)
+            assert answer == b""
+        first.sendall(b"/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert first.recv(12) == b"HTTP/1.1 200"
+
+
+def test_bodies_that_are_being_read_are_bounded_together(
+    start_rest: Callable[..., Rest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "_MOST_BODIES_BYTES", 1000)
+    rest = start_rest(RestParameters(max_body_bytes=1000))
+    body = b" " * 300 + json.dumps(HALVES).encode()
+    assert rest.predict(body).status == 200
+    with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as slow:
+        slow.sendall(b"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n" + b" " * 800)
+        reply = until(lambda: (reply := rest.predict(body)).status != 200 and reply)
+        assert (reply.status, reply.error) == (429, "the server holds too many unfinished requests")
+        assert b'request_count{model_name="types",status="RESOURCE_EXHAUSTED"}' in rest.metrics.exposition()
+    until(lambda: rest.predict(body).status == 200)
+
+
+def test_who_is_unknown_is_refused_before_the_body_is_read(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.touch(0o600)
+    tokens.write_text("app:0123456789abcdef\n")
+    metrics = Metrics()
+    head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
+    status, body = asyncio.run(answer_to(head, Front({}, metrics=metrics, auth=Auth(tokens)), metrics))
+    assert (status, body) == (401, {"error": "No token. Send `authorization: Bearer TOKEN`"})
+    assert b'request_count{model_name="m",status="UNAUTHENTICATED"} 1\n' in metrics.exposition()
+
+
+async def answer_to(request: bytes, front: Front, metrics: Metrics) -> tuple[int, Any]:
+    """Status and body that a front's door answers with."""
+    server = RestServer(app(front, list, metrics), port=0)
+    port = await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    async with asyncio.timeout(30):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+        body = await reader.readexactly(length)
+    writer.close()
+    await server.stop(1)
+    return int(head.split()[1]), json.loads(body)
 
 
 def test_metrics_are_where_the_configuration_says(rest: Rest, start_rest: Callable[..., Rest], tmp_path: Path) -> None:
@@ -221,15 +296,6 @@ def test_codes_are_http_statuses(code: str, status: int) -> None:
             raise RuntimeError("secret")
         raise StatusError(grpc.StatusCode[code], "why")
 
-    async def ask() -> tuple[int, Any]:
-        server = RestServer(app(Front({STATUS: refuse}), list, Metrics()), port=0)
-        port = await server.start()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /v1/models/m HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-        writer.close()
-        await server.stop(1)
-        return int(head.split()[1]), json.loads(body)
-
     message = "Internal error; the server's log says more." if code == "a bug" else "why"
-    assert asyncio.run(ask()) == (status, {"error": message})
+    asked = answer_to(b"GET /v1/models/m HTTP/1.1\r\nHost: a\r\n\r\n", Front({STATUS: refuse}), Metrics())
+    assert asyncio.run(asked) == (status, {"error": message})
