@@ -205,8 +205,8 @@ class Metrics:
 
     def _new_calls(self, key: tuple[str, str, str, grpc.StatusCode]) -> _Calls:
         if len(self._calls) >= _MOST_SERIES:
-            key = (_OTHER, *key[1:])
-        return self._calls.setdefault(key, _Calls())
+            key = (_OTHER, "", *key[2:])
+        return self._calls.get(key) or self._calls.setdefault(key, _Calls())
 
     def _new_version(self, key: tuple[str, int, grpc.StatusCode]) -> _Calls:
         if len(self._by_version) >= _MOST_SERIES:

@@ -77,6 +77,11 @@ def test_names_that_clients_make_up_neither_break_the_format_nor_fill_the_memory
         metrics.answered(Call(PREDICT, model="m", version=version), OK, 0.0)
     found = dict(lines_of(metrics))
     assert found[':tensorflow:serving:request_count{model_name="(other)",status="OK"}'] == 2_000
+    for method in ("Classify", "Regress", "MultiInference"):
+        metrics.answered(Call(PREDICT.replace("Predict", method), model="late"), OK, 0.0)
+    late = dict(lines_of(metrics))
+    others = ':tensorflow:serving:request_latency_count{model_name="(other)",API="",entrypoint="GRPC"}'
+    assert (late[others], len(late) - len(found)) == (2_003, 0)
     assert 'unroll_requests_total{model="m",version="1999",code="OK"}' in found
     assert 'unroll_requests_total{model="m",version="0",code="OK"}' not in found
 
