@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from serving.status import invalid
 
+_PIXEL_BYTES, _BESIDE_PIXELS = 8, 1 << 20  # four channels of 16 bits; comments, profiles, thumbnails
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -18,7 +20,8 @@ class Limits:
 
     Args:
         max_batch_rows: rows of an input, or examples.
-        max_text_bytes: bytes of one string that is no picture.
+        max_text_bytes: bytes of one string that is no picture. A picture has 8 bytes a pixel and a megabyte at most,
+            since what begins like one may be a text as well.
         max_image_pixels: width times height, of one frame, of a string that begins as a PNG, JPEG, GIF, BMP or WebP
             picture does. Only its header is read: a small file may hold a picture that takes gigabytes to decode.
     """
@@ -69,10 +72,17 @@ class Limits:
                         f"Input {name!r}: picture {position} has {size[0]}x{size[1]} = {pixels} pixels; this server "
                         f"takes at most {self.max_image_pixels}. Send it scaled down."
                     )
-            if pixels is None and self.max_text_bytes is not None and len(string) > self.max_text_bytes:
+            if self.max_text_bytes is None or len(string) <= self.max_text_bytes:
+                continue
+            if pixels is None:
                 raise invalid(
                     f"Input {name!r}: text {position} has {len(string)} bytes; this server takes at most "
                     f"{self.max_text_bytes}. Shorten it, or send it in parts."
+                )
+            if len(string) > (most := _PIXEL_BYTES * pixels + _BESIDE_PIXELS):
+                raise invalid(
+                    f"Input {name!r}: picture {position} has {len(string)} bytes; this server takes at most {most} of "
+                    f"one with {pixels} pixels. Leave out what is no picture."
                 )
 
 

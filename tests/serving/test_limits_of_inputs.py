@@ -81,6 +81,12 @@ def test_what_is_no_picture_has_no_size(data: bytes) -> None:
             [picture("PNG", 10, 10)],
             "Input 'x': picture 0 has 10x10 = 100 pixels; this server takes at most 99. Send it scaled down.",
         ),
+        (
+            Limits(max_text_bytes=3),
+            [b"GIF89a\1\0\1\0\0\0\0" + b"x" * (1 << 20)],
+            "Input 'x': picture 0 has 1048589 bytes; this server takes at most 1048584 of one with 1 pixels. "
+            "Leave out what is no picture.",
+        ),
     ],
 )
 def test_beyond_a_limit(limits: Limits, values: Any, message: str) -> None:
