@@ -22,6 +22,7 @@ from serving import wire
 
 _log = logging.getLogger(__name__)
 _METHOD_FIELDS = {"Classify": 2, "Regress": 3, "MultiInference": 4, "Predict": 6}  # of PredictionLog
+_LONGEST_FOLDER = 255  # characters, which file systems take
 _PAUSE = 1.0  # seconds after an error in which nothing is tried
 _GATHERING = 0.05  # seconds in which entries come together: each waking of the log takes time from who answers
 
@@ -155,8 +156,11 @@ class RequestLog:
 
 
 def _folder(model: str) -> str:
-    """A model's folder: its name, but where that would lead elsewhere, deeper or out of the log."""
-    return quote(model, safe=" ") if model.strip(".") else model.replace(".", "%2E")
+    """A model's folder: its name, but where that would lead elsewhere, deeper or out of the log, or is too long."""
+    name = quote(model, safe=" ", errors="replace") if model.strip(".") else model.replace(".", "%2E")
+    if len(name) <= _LONGEST_FOLDER:
+        return name
+    return f"{name[: _LONGEST_FOLDER - 33]}-{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}"
 
 
 class _File:
