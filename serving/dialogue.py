@@ -56,7 +56,7 @@ class Dialogue:
     Args:
         address: `host:port` of the server's gRPC port, or `unix:/path`.
         model: the model's name.
-        timeout: seconds that a call may take, retries included.
+        timeout: seconds that a call may take, retries and what has to be asked before included.
         label: asks for the version with this label, such as `stable`, unless a call names a version or label itself.
         token: for a server with a token file.
         tls: encrypts, and trusts the authorities that gRPC trusts.
@@ -89,7 +89,7 @@ class Dialogue:
         self.label = label
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._methods: dict[str, Any] = {}
-        self._signatures: dict[str, SignatureInfo] = {}
+        self._signatures: dict[tuple[int | None, str | None], dict[str, SignatureInfo]] = {}
         self._levels: dict[int, list[float]] = {}
         if tls or root_certificates or client_certificate:
             files = (root_certificates, client_key, client_certificate)
@@ -111,50 +111,50 @@ class Dialogue:
         version: int | None = None,
         label: str | None = None,
         request_id: str | None = None,
+        give_up: float | None = None,
     ) -> Talk[Prediction]:
+        give_up = give_up or time.monotonic() + self.timeout
         request = self._request(protos.PredictRequest, signature, version, label)
-        if signature not in self._signatures:
-            self._signatures = yield from self._metadata_of(version, label)
-        known = self._signatures.get(signature)
+        asked = (version, label)
+        if inputs and signature not in self._signatures.get(asked, ()):
+            self._signatures[asked] = yield from self._metadata_of(version, label, give_up)
+        known = self._signatures.get(asked, {}).get(signature)
         messages.add_inputs(request, inputs, known.inputs if known else {})
         request_id = request_id or uuid.uuid4().hex
         try:
             response = yield from self._ask(
-                f"{model_spec.PREDICTION}Predict", request, protos.PredictResponse, request_id
+                f"{model_spec.PREDICTION}Predict", request, protos.PredictResponse, request_id, give_up
             )
         except ServingError as error:
             if error.code is grpc.StatusCode.INVALID_ARGUMENT:
-                self._signatures = {}  # a new version may take other types
+                self._signatures.pop(asked, None)  # a new version may take other types
             raise
         return messages.prediction(response, request_id)
 
-    def _classify(
-        self,
-        examples: Sequence[Example],
-        signature: str,
-        version: int | None,
-        label: str | None,
-        request_id: str | None,
-    ) -> Talk[list[Classes]]:
-        request = self._request(protos.ClassificationRequest, signature, version, label)
-        messages.add_examples(request, examples)
-        path = f"{model_spec.PREDICTION}Classify"
-        response = yield from self._ask(path, request, protos.ClassificationResponse, request_id)
+    def _classify(self, *asked: Any) -> Talk[list[Classes]]:
+        response = yield from self._on_examples(
+            "Classify", protos.ClassificationRequest, protos.ClassificationResponse, *asked
+        )
         return messages.classes(response.result)
 
-    def _regress(
+    def _regress(self, *asked: Any) -> Talk[list[float]]:
+        response = yield from self._on_examples("Regress", protos.RegressionRequest, protos.RegressionResponse, *asked)
+        return messages.values(response.result)
+
+    def _on_examples(
         self,
+        method: str,
+        request_class: Any,
+        response_class: Any,
         examples: Sequence[Example],
         signature: str,
         version: int | None,
         label: str | None,
         request_id: str | None,
-    ) -> Talk[list[float]]:
-        request = self._request(protos.RegressionRequest, signature, version, label)
+    ) -> Talk[Any]:
+        request = self._request(request_class, signature, version, label)
         messages.add_examples(request, examples)
-        path = f"{model_spec.PREDICTION}Regress"
-        response = yield from self._ask(path, request, protos.RegressionResponse, request_id)
-        return messages.values(response.result)
+        return self._ask(f"{model_spec.PREDICTION}{method}", request, response_class, request_id)
 
     def _multi_inference(
         self,
@@ -187,9 +187,10 @@ class Dialogue:
     def _forecast(self, history: Sequence[ArrayLike], optional: Mapping[str, ArrayLike | None]) -> Talk[Forecast]:
         inputs: dict[str, ArrayLike] = {"history": messages.histories(history)}
         inputs.update((name, given) for name, given in optional.items() if given is not None)
-        answer = yield from self._predict(inputs)
+        give_up = time.monotonic() + self.timeout
+        answer = yield from self._predict(inputs, give_up=give_up)
         if answer.version not in self._levels:
-            described = yield from self._predict({}, "describe", answer.version)
+            described = yield from self._predict({}, "describe", answer.version, give_up=give_up)
             self._levels = {answer.version: json.loads(described["json"].item())["quantiles"]}
         levels = self._levels[answer.version]
         by_level = {level: answer["quantiles"][..., index] for index, level in enumerate(levels)}
@@ -199,10 +200,12 @@ class Dialogue:
         answer = yield from self._predict({"image": pictures})
         return list(zip(answer["caption"].tolist(), answer["log_probability"].tolist(), strict=True))
 
-    def _metadata_of(self, version: int | None = None, label: str | None = None) -> Talk[dict[str, SignatureInfo]]:
+    def _metadata_of(
+        self, version: int | None = None, label: str | None = None, give_up: float | None = None
+    ) -> Talk[dict[str, SignatureInfo]]:
         request = self._request(protos.GetModelMetadataRequest, "", version, label)
         request.metadata_field.append("signature_def")
-        response = yield from self._ask(model_spec.METADATA, request, protos.GetModelMetadataResponse)
+        response = yield from self._ask(model_spec.METADATA, request, protos.GetModelMetadataResponse, give_up=give_up)
         return messages.signatures(response)
 
     def _status(self) -> Talk[dict[int, str]]:
@@ -239,11 +242,18 @@ class Dialogue:
         messages.specify(request.model_spec, self.model, signature, version, self.label if label is None else label)
         return request
 
-    def _ask(self, path: str, request: Any, response_class: Any, request_id: str | None = None) -> Talk[Any]:
+    def _ask(
+        self,
+        path: str,
+        request: Any,
+        response_class: Any,
+        request_id: str | None = None,
+        give_up: float | None = None,
+    ) -> Talk[Any]:
         request_id = request_id or uuid.uuid4().hex
         message = request.SerializeToString()
         metadata = (("x-request-id", request_id), *self._metadata)
-        give_up = time.monotonic() + self.timeout
+        give_up = give_up or time.monotonic() + self.timeout
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 answer = yield Question(path, message, max(give_up - time.monotonic(), 0.001), metadata)

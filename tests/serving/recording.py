@@ -1,6 +1,7 @@
 """A server made of TensorFlow Serving's own stubs, which keeps what it was sent."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ class Recorder(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         self.deadlines: list[float] = []
         self.refusals: list[Refusal] = []
         self.state = 30  # AVAILABLE
+        self.metadata_seconds = 0.0
         self.release = threading.Event()
         self.release.set()
         self.cancelled = threading.Event()
@@ -82,7 +84,9 @@ class Recorder(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
     def GetModelMetadata(self, request, context):  # noqa: N802
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         signatures = get_model_metadata_pb2.SignatureDefMap()
-        signatures.signature_def["serving_default"].inputs["x"].dtype = 1
+        version = request.model_spec.version.value
+        signatures.signature_def["serving_default"].inputs["x"].dtype = 9 if version == 9 else 1  # int64, float
+        time.sleep(self.metadata_seconds)
         response.metadata["signature_def"].Pack(signatures)
         return response
 

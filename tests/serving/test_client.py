@@ -38,6 +38,8 @@ def recorder(recorded) -> Recorder:
     one.refusals.clear()
     one.release.set()
     one.cancelled.clear()
+    one.metadata_seconds = 0.0
+    one.deadlines.clear()
     return one
 
 
@@ -141,6 +143,24 @@ async def test_a_deadline_is_kept(client_class, recorded, recorder):
         with pytest.raises(ServingError, match=r"no answer from 127.0.0.1:\d+ within 0.2 seconds") as refused:
             await got(client.status())
         assert refused.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@CLIENTS
+async def test_the_timeout_is_of_the_whole_call_what_is_asked_before_included(client_class, recorded, recorder):
+    recorder.metadata_seconds = 0.5
+    async with opened(client_class, recorded[1], timeout=8.0) as client:
+        await got(client.predict({"x": [1]}))
+        await got(client.predict({"x": [1]}))
+        first, second = recorder.deadlines
+        assert first <= 7.6 < second  # gRPC sends tenths of a second
+
+
+@CLIENTS
+async def test_each_version_is_asked_with_its_own_types(client_class, recorded, recorder):
+    async with opened(client_class, recorded[1]) as client:
+        for version in (None, 9, 3, 9):
+            await got(client.predict({"x": [1]}, version=version))
+    assert [request.inputs["x"].dtype for request in recorder.seen] == [1, 9, 1, 9]
 
 
 async def test_a_cancelled_task_cancels_its_call(recorded, recorder):
