@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving import tensors, wire
-from serving.session_engine import CLASSIFY, REGRESS, Signature
+from serving.model_spec import CLASSIFY, REGRESS
+from serving.session_engine import Signature
 from serving.status import StatusError, invalid
 
 Arrays = list[NDArray[Any]]

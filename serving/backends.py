@@ -10,6 +10,7 @@ from serving.health import Health
 from serving.metrics import Metrics
 from serving.model_config import ModelConfigs, follow_model_config_file
 from serving.model_service import ModelService
+from serving.model_spec import DEFAULT_SIGNATURE
 from serving.prediction_service import PredictionService
 from serving.remote_engine import RemoteEngine
 from serving.server_parameters import ServerParameters
@@ -81,7 +82,7 @@ class SessionBackend:
         return {name: servable.version for name, servable in self._versions.serving.items()}
 
     def takes_text(self, model: str) -> bool:
-        asked = self._versions.serving[model].signatures.get("serving_default")
+        asked = self._versions.serving[model].signatures.get(DEFAULT_SIGNATURE)
         return asked is None or all(spec.dtype == object for spec in asked.inputs.values())
 
     def following(self) -> list[Coroutine[Any, Any, None]]:

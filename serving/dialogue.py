@@ -166,7 +166,7 @@ class Dialogue:
         request_id: str | None,
     ) -> Talk[dict[str, list[Classes] | list[float]]]:
         request = protos.MultiInferenceRequest()
-        for method, names in ((messages.CLASSIFY, classify), (messages.REGRESS, regress)):
+        for method, names in ((model_spec.CLASSIFY, classify), (model_spec.REGRESS, regress)):
             for name in names:
                 task = request.tasks.add(method_name=method)
                 messages.specify(task.model_spec, self.model, name, version, self.label if label is None else label)

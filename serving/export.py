@@ -14,7 +14,8 @@ from tensorflow.python.saved_model import fingerprinting_utils
 
 from errors import UserError
 from serving import warmup
-from serving.session_engine import CLASSIFY, SessionEngine
+from serving.model_spec import CLASSIFY
+from serving.session_engine import SessionEngine
 
 
 def export_saved_model(

@@ -13,8 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from serving import protos, tensors
 
-CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
-
 
 class ServingError(Exception):
     """A call that the server refused or did not answer.

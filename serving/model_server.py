@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import uvloop
 
 from errors import UserError
-from serving import health, model_service, prediction_service, reflection
+from serving import health, reflection
 from serving.announcement import Ready
 from serving.backends import Backend, RemoteBackend, SessionBackend
 from serving.front import Front
@@ -17,7 +17,7 @@ from serving.health import Health
 from serving.http2 import GrpcServer
 from serving.metrics import Metrics
 from serving.model_config import ModelConfigs
-from serving.model_spec import RELOAD
+from serving.model_spec import MODEL_SERVICE, PREDICTION_SERVICE, RELOAD
 from serving.request_log import RequestLog
 from serving.rest import RestServer
 from serving.rest import app as rest_app
@@ -26,7 +26,7 @@ from serving.siblings import Siblings
 from serving.tls import server_context
 
 _log = logging.getLogger(__name__)
-_SERVICES = (prediction_service.SERVICE, model_service.SERVICE)
+_SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
 
 
 def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:

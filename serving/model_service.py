@@ -1,17 +1,13 @@
 """tensorflow.serving.ModelService: what state each version is in, and serving other models."""
 
-from typing import Any
-
 import grpc
-from google.protobuf.message import DecodeError
 
 from serving import protos
 from serving.call import Call, Method
 from serving.model_config import listed_models
-from serving.status import StatusError, invalid
+from serving.model_spec import RELOAD, STATUS
+from serving.status import StatusError, invalid, parsed
 from serving.versions import Versions
-
-SERVICE = "tensorflow.serving.ModelService"
 
 
 class ModelService:
@@ -27,12 +23,12 @@ class ModelService:
     def methods(self) -> dict[str, Method]:
         """What answers each path."""
         return {
-            f"/{SERVICE}/GetModelStatus": self._get_model_status,
-            f"/{SERVICE}/HandleReloadConfigRequest": self._handle_reload_config_request,
+            STATUS: self._get_model_status,
+            RELOAD: self._handle_reload_config_request,
         }
 
     async def _get_model_status(self, message: bytes, call: Call) -> bytes:
-        request = _parse(protos.GetModelStatusRequest, message)
+        request = parsed(protos.GetModelStatusRequest, message)
         if not request.HasField("model_spec"):
             raise invalid("Missing ModelSpec")
         spec = request.model_spec
@@ -58,7 +54,7 @@ class ModelService:
         return response.SerializeToString()
 
     async def _handle_reload_config_request(self, message: bytes, call: Call) -> bytes:
-        config = _parse(protos.ReloadConfigRequest, message).config
+        config = parsed(protos.ReloadConfigRequest, message).config
         if not config.HasField("model_config_list"):
             raise invalid(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
@@ -68,10 +64,3 @@ class ModelService:
         response = protos.ReloadConfigResponse()
         response.status.SetInParent()
         return response.SerializeToString()
-
-
-def _parse(message_class: Any, message: bytes) -> Any:
-    try:
-        return message_class.FromString(message)
-    except DecodeError:
-        raise invalid(f"The request is not a {message_class.DESCRIPTOR.name} message") from None

@@ -1,4 +1,4 @@
-"""Which model a message asks for, or answers of, found without reading its tensors.
+"""The API's names; and which model a message asks for, or answers of, found without reading its tensors.
 
 Parsed with messages that know of a model only: tensors stay the bytes they are, and what counts where a field is sent
 twice is decided as the method itself will decide it.
@@ -11,12 +11,18 @@ from google.protobuf.wrappers_pb2 import Int64Value
 
 from serving.text_protos import message
 
-PREDICTION = "/tensorflow.serving.PredictionService/"
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+PREDICTION = f"/{PREDICTION_SERVICE}/"
 MULTI_INFERENCE = f"{PREDICTION}MultiInference"
 METADATA = f"{PREDICTION}GetModelMetadata"
-STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
-RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+STATUS = f"/{MODEL_SERVICE}/GetModelStatus"
+RELOAD = f"/{MODEL_SERVICE}/HandleReloadConfigRequest"
 INFERENCE = tuple(f"{PREDICTION}{name}" for name in ("Predict", "Classify", "Regress", "MultiInference"))
+DEFAULT_SIGNATURE = "serving_default"
+PREDICT = "tensorflow/serving/predict"
+CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
 
 _ModelSpec = message(
     "unroll.ModelSpec",

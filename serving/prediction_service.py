@@ -8,7 +8,6 @@ import time
 from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from serving import answers, examples, protos, wire
@@ -16,12 +15,11 @@ from serving.answers import Arrays, ExampleTask
 from serving.call import Call, Method
 from serving.inputs import predict_feeds
 from serving.limits import Limits
-from serving.session_engine import CLASSIFY, PREDICT, REGRESS, Signature
-from serving.status import StatusError, invalid
+from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE, METADATA, MULTI_INFERENCE, PREDICT, PREDICTION, REGRESS
+from serving.session_engine import Signature
+from serving.status import StatusError, invalid, parsed
 from serving.versions import Servable, Versions
 
-SERVICE = "tensorflow.serving.PredictionService"
-DEFAULT_SIGNATURE = "serving_default"
 _PREDICTABLE = (PREDICT, CLASSIFY, REGRESS)
 
 
@@ -54,15 +52,15 @@ class PredictionService:
     def methods(self) -> dict[str, Method]:
         """What answers each path."""
         return {
-            f"/{SERVICE}/Predict": self._predict,
-            f"/{SERVICE}/Classify": self._classify,
-            f"/{SERVICE}/Regress": self._regress,
-            f"/{SERVICE}/MultiInference": self._multi_inference,
-            f"/{SERVICE}/GetModelMetadata": self._get_model_metadata,
+            f"{PREDICTION}Predict": self._predict,
+            f"{PREDICTION}Classify": self._classify,
+            f"{PREDICTION}Regress": self._regress,
+            MULTI_INFERENCE: self._multi_inference,
+            METADATA: self._get_model_metadata,
         }
 
     async def _predict(self, message: bytes, call: Call) -> bytes:
-        request = _parse(protos.PredictRequest, message)
+        request = parsed(protos.PredictRequest, message)
         servable = self._find(_spec(request), call)
         signature = servable.signatures.get(call.signature)
         if signature is None:
@@ -87,11 +85,11 @@ class PredictionService:
         )
 
     async def _classify(self, message: bytes, call: Call) -> bytes:
-        request = _parse(protos.ClassificationRequest, message)
+        request = parsed(protos.ClassificationRequest, message)
         return await self._answer_examples(request, message, call, answers.EXAMPLE_TASKS[CLASSIFY])
 
     async def _regress(self, message: bytes, call: Call) -> bytes:
-        request = _parse(protos.RegressionRequest, message)
+        request = parsed(protos.RegressionRequest, message)
         return await self._answer_examples(request, message, call, answers.EXAMPLE_TASKS[REGRESS])
 
     async def _answer_examples(self, request: Any, message: bytes, call: Call, task: ExampleTask) -> bytes:
@@ -106,7 +104,7 @@ class PredictionService:
         return wire.block(1, task.write(signature, arrays, len(rows))) + wire.block(2, servable.model_spec(signature))
 
     async def _multi_inference(self, message: bytes, call: Call) -> bytes:
-        request = _parse(protos.MultiInferenceRequest, message)
+        request = parsed(protos.MultiInferenceRequest, message)
         servable = self._find(request.tasks[0].model_spec if request.tasks else protos.ModelSpec(), call)
         tasks: dict[str, tuple[ExampleTask, Signature]] = {}
         for asked in request.tasks:
@@ -142,7 +140,7 @@ class PredictionService:
         )
 
     async def _get_model_metadata(self, message: bytes, call: Call) -> bytes:
-        request = _parse(protos.GetModelMetadataRequest, message)
+        request = parsed(protos.GetModelMetadataRequest, message)
         spec = _spec(request)
         if not request.metadata_field:
             raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
@@ -185,13 +183,6 @@ async def _run(servable: Servable, signature: Signature, feeds: Arrays, message:
     arrays = await servable.batcher.submit(signature, feeds, len(message))
     call.run_seconds = time.monotonic() - queued
     return arrays
-
-
-def _parse(message_class: Any, message: bytes) -> Any:
-    try:
-        return message_class.FromString(message)
-    except DecodeError:
-        raise invalid(f"The request is not a {message_class.DESCRIPTOR.name} message") from None
 
 
 def _spec(request: Any) -> Any:

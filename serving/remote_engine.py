@@ -17,7 +17,6 @@ from serving.status import StatusError
 
 _log = logging.getLogger(__name__)
 _POLL_TIMEOUT = 5.0
-_DEFAULT_SIGNATURE = "serving_default"
 # How gRPC says that it has no connection; other UNAVAILABLE are the remote server's own.
 _NO_CONNECTION = ("connect", "Socket closed", "handshake", "resol", "GOAWAY")
 
@@ -134,7 +133,7 @@ class RemoteEngine:
                 specs, has_inputs = model_spec.asked(path, message)
                 if specs:
                     call.model = specs[0].name
-                    call.signature = specs[0].signature_name or _DEFAULT_SIGNATURE
+                    call.signature = specs[0].signature_name or model_spec.DEFAULT_SIGNATURE
             try:
                 response = await ask(message, timeout=left, metadata=((REQUEST_ID, call.request_id),))
             except grpc.aio.AioRpcError as error:

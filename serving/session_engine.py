@@ -18,9 +18,6 @@ from tensorflow.python.util import deprecation
 from serving import protos, tensors
 from serving.status import StatusError
 
-PREDICT = "tensorflow/serving/predict"
-CLASSIFY = "tensorflow/serving/classify"
-REGRESS = "tensorflow/serving/regress"
 _log = logging.getLogger(__name__)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT

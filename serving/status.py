@@ -1,6 +1,9 @@
 """What a request is answered with when it cannot be served."""
 
+from typing import Any
+
 import grpc
+from google.protobuf.message import DecodeError
 
 _LIMIT = 1024
 _TRUNCATED = "...TRUNCATED"
@@ -23,3 +26,15 @@ class StatusError(Exception):
 
 def invalid(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def parsed(message_class: Any, message: bytes) -> Any:
+    """Reads a request.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT: it is no such message.
+    """
+    try:
+        return message_class.FromString(message)
+    except DecodeError:
+        raise invalid(f"The request is not a {message_class.DESCRIPTOR.name} message") from None

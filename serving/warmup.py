@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from serving import examples, protos, tensors
 from serving.inputs import Feeds, predict_feeds
-from serving.session_engine import CLASSIFY, LoadError, SessionEngine, Signature
+from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE
+from serving.session_engine import LoadError, SessionEngine, Signature
 from serving.status import StatusError
 
 FILE = "tf_serving_warmup_requests"
@@ -89,7 +90,7 @@ def _runs(engine: SessionEngine, log: Any) -> Iterator[tuple[Signature, Feeds]]:
         return
     request = getattr(log, kind).request
     for asked in request.tasks if kind == "multi_inference_log" else [request]:
-        signature = engine.signatures[asked.model_spec.signature_name or "serving_default"]
+        signature = engine.signatures[asked.model_spec.signature_name or DEFAULT_SIGNATURE]
         if kind == "predict_log":
             yield signature, predict_feeds(signature, request.inputs)
         else:

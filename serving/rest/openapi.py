@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
 from serving.rest.json_tensors import SUPPORTED
 
-_CLASSIFY = "tensorflow/serving/classify"
-_REGRESS = "tensorflow/serving/regress"
 _STRING, _BOOL = 7, 10
 _FORMATS = {
     1: "float",
@@ -72,7 +71,7 @@ def _describe(
     requests, responses, examples = [], [], {}
     for signature in sorted(definitions):
         definition = definitions[signature]
-        if definition.method_name in (_CLASSIFY, _REGRESS) or not _by_json(definition):
+        if definition.method_name in (CLASSIFY, REGRESS) or not _by_json(definition):
             continue  # what takes serialized tf.Examples is asked by the methods made for it
         for form, request, response, example in _formats(signature, definition):
             full = f"{key}.{re.sub('[^A-Za-z0-9._-]', '_', signature)}.{form}"
@@ -88,7 +87,7 @@ def _describe(
         label = {"name": "label", "in": "path", "required": True, "schema": {"type": "string"}, "example": "canary"}
         paths[f"{url}/versions/{{version}}:predict"] = {"post": {**predict, "parameters": [number]}}
         paths[f"{url}/labels/{{label}}:predict"] = {"post": {**predict, "parameters": [label]}}
-    for what, method in (("classify", _CLASSIFY), ("regress", _REGRESS)):
+    for what, method in (("classify", CLASSIFY), ("regress", REGRESS)):
         names = sorted(signature for signature, one in definitions.items() if one.method_name == method)
         if names:
             paths[f"{url}:{what}"] = {"post": _of_examples(name, what, names)}
@@ -115,7 +114,7 @@ def _formats(signature: str, definition: Any) -> list[tuple[str, Schema, Schema,
             example = [example]
         name = {"signature_name": {"const": signature}}
         schema = _object({**name, sent: request})
-        if signature == "serving_default":
+        if signature == DEFAULT_SIGNATURE:
             schema["required"] = [sent]
         formats.append((form, schema, _object({got: answer}), {"signature_name": signature, sent: example}))
     return formats
@@ -176,7 +175,7 @@ def _of_examples(name: str, what: str, signatures: list[str]) -> Schema:
             "examples": {"type": "array", "minItems": 1, "items": example},
         }
     )
-    request["required"] = ["examples"] if "serving_default" in signatures else ["signature_name", "examples"]
+    request["required"] = ["examples"] if DEFAULT_SIGNATURE in signatures else ["signature_name", "examples"]
     pair = {"type": "array", "prefixItems": [{"type": "string"}, {"type": "number"}], "minItems": 2, "maxItems": 2}
     result = {"type": "array", "items": pair} if what == "classify" else {"type": "number"}
     operation = _operation(

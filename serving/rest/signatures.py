@@ -6,12 +6,11 @@ from typing import Any
 from serving import protos, wire
 from serving.call import Call
 from serving.front import Front
-from serving.model_spec import METADATA
+from serving.model_spec import DEFAULT_SIGNATURE, METADATA
 from serving.rest.json_requests import Inputs
 from serving.rest.urls import Target
 from serving.status import invalid
 
-_DEFAULT = "serving_default"
 _MOST = 256  # models, versions and labels that are remembered
 
 
@@ -52,7 +51,7 @@ class Signatures:
 
     def remembered(self, target: Target, signature: str) -> Inputs | None:
         """DataType's number of each input of a signature, if it was asked for before."""
-        return self._known.get(_key(target), {}).get(signature or _DEFAULT) or None
+        return self._known.get(_key(target), {}).get(signature or DEFAULT_SIGNATURE) or None
 
     async def ask(self, target: Target, signature: str, call: Call) -> Inputs:
         """DataType's number of each input of a signature, as it is now.
@@ -68,7 +67,7 @@ class Signatures:
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[_key(target)] = known
-        name = signature or _DEFAULT
+        name = signature or DEFAULT_SIGNATURE
         if name not in known:
             raise invalid(f'Serving signature name: "{name}" not found in signature def')
         if not known[name]:

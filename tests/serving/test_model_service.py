@@ -13,7 +13,8 @@ from google.protobuf import text_format
 from serving import protos
 from serving.call import Call
 from serving.model_config import ModelConfig
-from serving.model_service import SERVICE, ModelService
+from serving.model_service import ModelService
+from serving.model_spec import MODEL_SERVICE
 from serving.status import StatusError
 from serving.version_policy import All
 from serving.versions import Versions
@@ -27,7 +28,7 @@ async def service(*models: ModelConfig) -> AsyncIterator[tuple[Versions, ModelSe
 
 
 async def call(answering: ModelService, method: str, request: Any) -> Any:
-    path = f"/{SERVICE}/{method}"
+    path = f"/{MODEL_SERVICE}/{method}"
     answer = await answering.methods()[path](request.SerializeToString(), Call(path))
     kind = {"GetModelStatus": "GetModelStatusResponse", "HandleReloadConfigRequest": "ReloadConfigResponse"}[method]
     return getattr(protos, kind).FromString(answer)
