@@ -4,6 +4,7 @@ import base64
 import binascii
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipelines.records import SUFFIXES, file_format, find_files, read_records
 
 _COCO = ".json"
 _LEAST_BASE64 = 64  # characters; no picture is smaller, and few paths hold only letters, digits and slashes
+_DATA_URL = re.compile(r"^data:[\w/+.-]*;base64,")
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,10 @@ def _image(cell: Any, folder: Path) -> bytes | Path | None:
     if isinstance(cell, bytes):
         return cell or None
     text = "" if cell is None else str(cell).strip()
-    if len(text) >= _LEAST_BASE64:
+    digits = "".join(_DATA_URL.sub("", text).split())  # many encoders begin a new line every 76 characters
+    if len(digits) >= _LEAST_BASE64:
         try:
-            return base64.b64decode(text, validate=True)
+            return base64.b64decode(digits, validate=True)
         except binascii.Error:
             pass
     return folder / text if text else None
@@ -108,14 +111,15 @@ def _coco(section: CaptionSection, file: Path, folder: Path) -> Iterator[Caption
             content = json.load(stream)
         captions: dict[Any, list[str]] = {}
         for annotation in content["annotations"]:
-            captions.setdefault(annotation["image_id"], []).append(str(annotation["caption"]))
+            captions.setdefault(annotation["image_id"], []).extend(_captions(annotation["caption"]))
         images = [(image["id"], folder / image["file_name"], image) for image in content["images"]]
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{file}: cannot be read as JSON ({error})") from None
     except (KeyError, TypeError) as error:
+        wrong = f"Missing: {error}" if isinstance(error, KeyError) else f"Something else stands there ({error})"
         raise UserError(
             f"{file}: is not COCO's captions JSON, which has images of id and file_name, and annotations of image_id "
-            f"and caption. Missing: {error}. Write other data as .jsonl, .csv or .parquet"
+            f"and caption. {wrong}. Write other data as .jsonl, .csv or .parquet"
         ) from None
     for identity, path, image in images:
         yield CaptionRecord(

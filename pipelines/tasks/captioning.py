@@ -1,18 +1,20 @@
 """Captions of pictures: `unroll train captioning --data captions.csv --set data.image=file`."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 import monitoring
 from errors import UserError
 from models.augmentation import augment
 from models.captioner import Captioner
+from models.image_encoder import backbones
 from models.pieces import RESERVED
 from models.principal import PrincipalComponents
 from monitoring.features import Feature
@@ -48,6 +50,27 @@ class CaptionModelSection(Section):
     kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
     beams: int = Field(4, ge=2, le=64, description="hypotheses of the search, the answer among them")
     length_penalty: float = Field(0.7, ge=0, le=5, description="0 ranks hypotheses by probability alone")
+
+    @field_validator("backbone")
+    @classmethod
+    def _check_backbone(cls, value: str | None) -> str | None:
+        """Before the pictures are read, which may take hours."""
+        if value is not None and value not in backbones():
+            names = {name.lower(): name for name in backbones()}
+            close = get_close_matches(value.lower(), names, n=1)
+            known = f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(backbones())}"
+            raise ValueError(f"no network of keras.applications. {known}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "CaptionModelSection":
+        if self.weights is not None and self.backbone is None:
+            # nothing would be loaded, and the network from scratch would be frozen as one that had learnt
+            raise ValueError(
+                f"weights={self.weights!r} are those of a backbone, and none is named. Add model.backbone, such as "
+                "model.backbone=MobileNetV3Small, or leave model.weights out"
+            )
+        return self
 
 
 class CaptionTrainSection(TrainSection):
@@ -107,9 +130,10 @@ class Captioning(Task):
             f"{part} {count:,} ({facts['captions'][part]:,} captions)" for part, count in facts["images"].items()
         )
         skipped = ", ".join(f"{count:,} {reason}" for reason, count in facts["skipped"].items())
+        where = f" (listed in {self.directory / 'skipped.csv'})" if skipped else ""
         return (
             f"{sum(facts['images'].values()):,} pictures: {parts}; {facts['vocabulary']:,} pieces, the longest caption "
-            f"{facts['longest_caption']}; skipped {skipped or 'none'}"
+            f"{facts['longest_caption']}; skipped {skipped or 'none'}{where}"
         )
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
+from pydantic import ValidationError
 
 import serving
 from models.image import decode_picture
@@ -248,6 +249,29 @@ def test_plots_and_words_are_kept_with_the_run(captioner):
     plots = {Path(file.path).name for file in client.list_artifacts(captioner["run_id"], "plots")}
     assert {"learning_curve.png", "contact_sheet.png", "attention.png"} <= plots
     assert [Path(file.path).name for file in client.list_artifacts(captioner["run_id"], "tables")] == ["words.csv"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"backbone": "mobilenetv3small"}, "no network of keras.applications. Did you mean MobileNetV3Small?"),
+        ({"backbone": "xyz"}, "no network of keras.applications. Known: ConvNeXtBase, "),
+        ({"weights": "imagenet"}, "weights='imagenet' are those of a backbone, and none is named. Add model.backbone"),
+    ],
+)
+def test_a_wrong_backbone_is_refused_before_pictures_are_read(given, said):
+    with pytest.raises(ValidationError) as caught:
+        task_named("captioning").Config.model_validate({"model": given})
+    assert said in str(caught.value)
+
+
+def test_the_list_of_skipped_pictures_is_named(captioner):
+    (prepared,) = (captioner["home"] / "cache" / "data").iterdir()
+    kind = task_named("captioning")
+    task = kind(kind.Config(), prepared)
+    assert task.summary().endswith("skipped none")
+    task._data.facts["skipped"] = {"is empty": 2}
+    assert task.summary().endswith(f"skipped 2 is empty (listed in {prepared / 'skipped.csv'})")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,19 @@ def test_base64_and_several_columns_of_jsonl(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("form", [base64.encodebytes, lambda one: b"data:image/png;base64," + base64.b64encode(one)])
+def test_base64_in_lines_and_in_a_data_url(tmp_path, form):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"image": form(PICTURE).decode(), "caption": "a"}) + "\n")
+    assert [record.image for record in records(tmp_path)] == [PICTURE]
+
+
+def test_a_caption_of_null_is_none(tmp_path):
+    annotations = [{"image_id": 1, "caption": None}, {"image_id": 1, "caption": "a"}]
+    content = {"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": annotations}
+    (tmp_path / "captions.json").write_text(json.dumps(content))
+    assert [record.captions for record in records(tmp_path)] == [["a"]]
+
+
 def test_coco(tmp_path):
     content = {
         "images": [
@@ -86,7 +99,7 @@ def test_coco(tmp_path):
         ("a.csv", "image,text\n", {}, "has no column 'caption'"),
         ("a.json", "{", {}, "cannot be read as JSON"),
         ("a.json", '{"images": []}', {}, "is not COCO's captions JSON"),
-        ("a.json", "[]", {}, "is not COCO's captions JSON"),
+        ("a.json", "[]", {}, "and caption. Something else stands there (list indices"),
         (
             "a.json",
             '{"images": [{"id": 1, "file_name": "a"}], "annotations": []}',
