@@ -24,18 +24,15 @@ from serving.session_engine import Signature
 from serving.status import StatusError, invalid
 
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
-_QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
 _FULL = "The batch scheduling queue to which this task was submitted is full"
 
 
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What waits for one signature, and how long the last request that ran by itself took, and its size."""
+    """What waits for one signature."""
 
     runner: Runner
     rows: int = 0
-    last_size: int = 0
-    last_seconds: float = 0.0
 
 
 @dataclass(eq=False, slots=True)
@@ -101,7 +98,6 @@ class Batcher:
         self._closing: asyncio.Future[None] | None = None
         self._batches: SimpleQueue[tuple[_Group, list[_Request]] | None] = SimpleQueue()
         self._idle = parameters.num_batch_threads
-        self._lone = False  # whether the last batch was one request, with none behind it
         self._threads = [
             threading.Thread(target=self._work, name=f"{self._pool}_{number}", daemon=True)
             for number in range(parameters.num_batch_threads)
@@ -228,7 +224,7 @@ class Batcher:
 
     def _watch(self) -> None:
         self._quiet += 1
-        if self._quiet <= QUIET_TURNS and not self._lone:
+        if self._quiet <= QUIET_TURNS:
             self._loop.call_soon(self._watch)
         else:
             self._watching = False
@@ -238,25 +234,10 @@ class Batcher:
         while self._idle and (group := self._ready()):
             self._idle -= 1
             batch = self._next_batch(group)
+            self._batches.put((group, batch))
             if self._metrics:
                 self._note_batch(self._metrics, group, batch)
-            here = self._lone and self._may_run_here(group, batch)
-            self._lone = len(batch) == 1 and not self._groups
-            if here:
-                self._deliver(batch, self._outcomes(group, batch))
-            else:
-                self._batches.put((group, batch))
         self._note_drained()
-
-    def _may_run_here(self, group: _Group, batch: list[_Request]) -> bool:
-        """Whether a batch runs in the event loop's own thread.
-
-        A client that asks one request after another waits for two changes of threads a request, as long as a small
-        model runs. What is known to run quickly need not change threads while there is nobody else to wait for.
-        """
-        queue = group.queue
-        alone = len(batch) == 1 and not self._groups and len(self._threads) == 1
-        return alone and batch[0].size <= 2 * queue.last_size and queue.last_seconds < _QUICK
 
     def _ready(self) -> _Group | None:
         """The group whose turn it is, of those that are full or have waited long enough."""
@@ -306,18 +287,12 @@ class Batcher:
             del work  # its arrays are not kept until the next comes
 
     def _run(self, group: _Group, batch: list[_Request]) -> None:
-        self._loop.call_soon_threadsafe(self._deliver, batch, self._outcomes(group, batch))
-
-    def _outcomes(self, group: _Group, batch: list[_Request]) -> list[Arrays | Exception]:
         runner = group.queue.runner
-        if len(batch) > 1:
-            return runner.run_together([request.feeds for request in batch])
-        (request,) = batch
-        started = time.perf_counter()
-        by_row = group.key is not request
-        outcomes = runner.run_together([request.feeds]) if by_row else [runner.run_alone(request.feeds)]
-        group.queue.last_size, group.queue.last_seconds = request.size, time.perf_counter() - started
-        return outcomes
+        if group.key is batch[0]:
+            outcomes = [runner.run_alone(batch[0].feeds)]
+        else:
+            outcomes = runner.run_together([request.feeds for request in batch])
+        self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
 
     def _deliver(self, batch: list[_Request], outcomes: list[Arrays | Exception]) -> None:
         self._idle += 1
