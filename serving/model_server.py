@@ -87,7 +87,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             )
         front = Front(methods, log, metrics, parameters.auth)
         streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
-        grpc = GrpcServer(front.answer, streams, parameters.grpc)
+        grpc = GrpcServer(front.answer, streams, parameters.grpc, front.admit)
         port = await _listen(grpc, ports)
         if ports.unix_socket:
             open_things.callback(ports.unix_socket.unlink, missing_ok=True)

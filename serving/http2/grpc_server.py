@@ -20,6 +20,7 @@ from serving.http2.exchange import WINDOW_BITS, Streaming, Unary
 from serving.http2.headers import encode
 from serving.http2.stream import Receiver, Stream
 from serving.http2.usage import GrpcLimits, Share, Usage
+from serving.status import StatusError
 
 _CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another protocol
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
@@ -40,6 +41,7 @@ class GrpcServer:
         answer: answers a unary call; raises StatusError for a refusal.
         streams: what answers each streaming path.
         limits: see `GrpcLimits`.
+        admit: looks at a call before its message is read; raises StatusError for a refusal.
 
     Example:
         >>> server = GrpcServer(front.answer, {})
@@ -52,10 +54,12 @@ class GrpcServer:
         answer: Method,
         streams: Mapping[str, StreamMethod],
         limits: GrpcLimits | None = None,
+        admit: Callable[[Call], None] | None = None,
     ) -> None:
         self.usage = Usage(limits or GrpcLimits())
         self._answer = answer
         self._streams = streams
+        self._admit = admit
         self._loop = asyncio.get_running_loop()
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
@@ -155,8 +159,14 @@ class GrpcServer:
         elif encoding != "identity" and encoding not in WINDOW_BITS:
             exchange.refuse(grpc.StatusCode.UNIMPLEMENTED, f"grpc-encoding {encoding} is not supported")
         else:
-            exchange.begin()
-            return exchange
+            try:
+                if self._admit:
+                    self._admit(call)
+            except StatusError as error:
+                exchange.refuse(error.code, error.message)
+            else:
+                exchange.begin()
+                return exchange
         return None
 
     def _deadline(self, headers: Mapping[str, str]) -> float | None:

@@ -120,6 +120,23 @@ async def test_unfinished_requests_have_a_limit_in_all() -> None:
             assert await channel.unary_unary(ECHO)(b"a" * 90_000, timeout=30) == b"a" * 90_000
 
 
+async def test_who_is_not_admitted_is_refused_before_the_message_is_read() -> None:
+    def admit(call: Call) -> None:
+        if "token" not in call.metadata:
+            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "no token")
+
+    service = Service()
+    server = GrpcServer(service.answer, {COUNT: service.count}, None, admit)
+    port = await server.listen("127.0.0.1", 0)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary(ECHO)(b"a" * 3_000_000, timeout=30)
+        assert await call.code() is grpc.StatusCode.UNAUTHENTICATED
+        assert await call.details() == "no token"
+        assert not service.calls
+        assert await channel.unary_unary(ECHO)(b"in", metadata=(("token", "x"),), timeout=30) == b"in"
+    await server.stop(0)
+
+
 async def test_refusals_carry_code_text_and_request_id() -> None:
     text = '100 % "Übel"\n\tend'
     async with calling() as (_, channel):
