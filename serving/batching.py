@@ -150,7 +150,7 @@ class Batcher:
             self._batches.put(None)
         for thread in self._threads:
             thread.join()
-        self._engine.close()
+        await asyncio.to_thread(self._engine.close)  # which may give gigabytes back
 
     def _end_parts(self, parts: list[_Request]) -> None:
         self.queued -= 1
