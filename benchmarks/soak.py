@@ -32,6 +32,7 @@ from benchmarks import processes, saved_models, systems  # noqa: E402
 from benchmarks.operations import Operator  # noqa: E402
 from benchmarks.traffic import Kind, Seen, Traffic  # noqa: E402
 from serving import Store  # noqa: E402
+from serving.ports import free_port  # noqa: E402
 
 _SHARE = 0.7
 _CLIENTS = 32
@@ -120,7 +121,7 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
     store = Store(scratch / "home" / "store")
     for model, saved_model in exports.items():
         store.put(model, 1, saved_model)
-    rest = systems.free_port() if arguments.rest else None
+    rest = free_port() if arguments.rest else None
     flags = (*arguments.serve.split(), *(("--rest_api_port", str(rest)) if rest else ()))
     server = systems.start("unroll", exports["lstm"], scratch, flags=flags)
     running.callback(server.stop)

@@ -6,7 +6,6 @@ import select
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from benchmarks.connections import CONNECTIONS
 from benchmarks.peers import environment
 from benchmarks.saved_models import NAME
 from benchmarks.trailers import OK
+from serving.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
@@ -142,12 +142,6 @@ def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
             cwd=ROOT,
             start_new_session=True,
         )
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 def _unroll(saved_model: Path, scratch: Path, port: int, flags: tuple[str, ...]) -> list[str]:

@@ -44,7 +44,7 @@ def check_unused(path: Path) -> None:
     raise UserError(f"--grpc_socket_path {path}: another server answers there. Stop it, or name another path.")
 
 
-def free_port(host: str) -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A port on which nobody listens."""
     with _trying(host) as trying:
         trying.bind((host, 0))

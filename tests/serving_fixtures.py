@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import grpc
 import pytest
 
+from serving.ports import free_port
 from serving.store import Store
 from tests.rest_client import Reply, ask
 
@@ -86,13 +86,6 @@ def start_server(*python: str) -> Server:
     threading.Thread(target=read, daemon=True).start()
     assert ready.wait(120), "".join(server.output)
     return server
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as trying:
-        trying.bind(("127.0.0.1", 0))
-        return trying.getsockname()[1]
 
 
 def start_model_server(*flags: str) -> Server:

@@ -15,15 +15,10 @@ import pytest
 from PIL import Image
 
 from serving import Client, ServingError
+from serving.ports import free_port
 from tests.conftest import ROOT, reviews
 
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.client import Client, ServingError
+from serving.ports import free_port
 from serving.store import Store
 from tests.serving.recording import recording
-from tests.serving_fixtures import Server, free_port, start_model_server, start_server, until
+from tests.serving_fixtures import Server, start_model_server, start_server, until
 
 TOKEN = "front-door-0123456789"
 BEARER = f"Bearer {TOKEN}"

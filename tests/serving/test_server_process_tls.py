@@ -10,9 +10,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.client import Client, ServingError
+from serving.ports import free_port
 from serving.store import Store
 from tests.serving.certificates import Authority
-from tests.serving_fixtures import Server, free_port, start_server
+from tests.serving_fixtures import Server, start_server
 
 AUTHORITY, STRANGER = Authority(), Authority("another")
 SERVER, CLIENT = AUTHORITY.issue(), AUTHORITY.issue("client")
