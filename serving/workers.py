@@ -7,6 +7,7 @@ models in memory; the system gives each new connection to one of them.
 import argparse
 import contextlib
 import ctypes
+import functools
 import logging
 import multiprocessing
 import signal
@@ -22,11 +23,13 @@ from typing import cast
 from errors import UserError
 from serving.announcement import Ready
 from serving.ports import free_port
+from serving.process import run
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
 _PAUSE = 1.0  # seconds before a process that ended by itself is started anew
 _PARENT_DEATH_SIGNAL = 1  # of prctl
+_Serve = Callable[[Callable[[Ready], None]], None]  # takes what is told when clients are answered
 
 
 def serve_together(
@@ -64,7 +67,8 @@ def serve_together(
         try:
             for path in paths:
                 others = tuple(other for other in paths if other != path)
-                workers.append(_Worker(given, store, request_log, path, others))
+                serve = functools.partial(run, given, store, request_log, own=path, others=others)
+                workers.append(_Worker(serve, path))
             heard = [worker.outcome() for worker in workers]
             if stopping:
                 return
@@ -92,22 +96,15 @@ class _Worker:
 
     process: BaseProcess
 
-    def __init__(
-        self,
-        given: argparse.Namespace,
-        store: Path | None,
-        request_log: Path | None,
-        own: Path,
-        others: tuple[Path, ...],
-    ) -> None:
-        self._arguments = (given, store, request_log, own, others)
+    def __init__(self, serve: _Serve, own: Path) -> None:
+        self._serve = serve
         self._own = own
         self.start()
 
     def start(self) -> None:
         self._own.unlink(missing_ok=True)
         self._outcome, told = _spawn.Pipe(duplex=False)
-        self.process = _spawn.Process(target=_work, args=(told, *self._arguments))
+        self.process = _spawn.Process(target=_work, args=(told, self._serve))
         self.process.start()
         told.close()
 
@@ -131,24 +128,16 @@ class _Worker:
         return f"code {self.process.exitcode}"
 
 
-def _work(
-    told: Connection,
-    given: argparse.Namespace,
-    store: Path | None,
-    request_log: Path | None,
-    own: Path,
-    others: tuple[Path, ...],
-) -> None:
+def _work(told: Connection, serve: _Serve) -> None:
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # a killed parent leaves nobody on its ports
     parent = multiprocessing.parent_process()
     if not parent or not parent.is_alive():
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says when to stop
-    from serving.process import run
     from serving.server import log_to_stderr
 
     log_to_stderr()
     try:
-        run(given, store, request_log, told.send, own, others)
+        serve(told.send)
     except UserError as error:
         told.send(str(error))

@@ -114,8 +114,10 @@ def test_sigterm_lets_requests_of_both_doors_finish(draining: Server, folder: Pa
     with ThreadPoolExecutor(3) as threads:
         watching = threads.submit(watch)
         until(lambda: told)
-        asked = [threads.submit(ask, path) for ask, path in zip((by_grpc, by_rest), paths, strict=True)]
-        until(lambda: all(Path(f"{path}.running").exists() for path in paths))
+        asked = []
+        for ask, path in zip((by_grpc, by_rest), paths, strict=True):  # in turn, lest both run as one batch
+            asked.append(threads.submit(ask, path))
+            until(lambda path=path: Path(f"{path}.running").exists())
         draining.process.terminate()
         watching.result(30)
         assert told == [1, 2]  # SERVING, NOT_SERVING, and the stream ends
