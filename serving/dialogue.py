@@ -24,6 +24,7 @@ _MESSAGE_BYTES = 32 << 20
 _OPTIONS = (
     ("grpc.max_receive_message_length", _MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

@@ -166,6 +166,7 @@ def _channel(parameters: RemoteParameters) -> grpc.aio.Channel:
     options: list[tuple[str, Any]] = [
         ("grpc.max_receive_message_length", parameters.max_message_bytes),
         ("grpc.max_send_message_length", parameters.max_message_bytes),
+        ("grpc.initial_reconnect_backoff_ms", 50),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]
     if parameters.root_certificates is None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import socket
 import subprocess
 import sys
 import time
@@ -122,6 +123,22 @@ async def test_unavailable_alone_is_tried_again(client_class, recorded, recorder
                 await got(client.regress([{"x": 1.0}]))
             assert refused.value.code is code
             assert len(recorder.seen) == 1
+
+
+@CLIENTS
+async def test_a_server_that_restarts_is_found_again_within_the_attempts(client_class):
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as dying:
+            address = "{}:{}".format(*dying.getsockname())
+            async with opened(client_class, address, timeout=20.0) as client:
+                asked = asyncio.create_task(
+                    asyncio.to_thread(client.status) if client_class is Client else client.status()
+                )
+                connection, _ = await asyncio.to_thread(dying.accept)
+                dying.close()
+                connection.close()
+                with recording(address=address):
+                    assert await asked == {7: "AVAILABLE"}
 
 
 @CLIENTS
