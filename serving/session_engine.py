@@ -13,12 +13,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.core.protobuf import config_pb2
-from tensorflow.python.util import deprecation
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from serving import protos, tensors
+from serving.executors import executor_type
 from serving.status import StatusError
 
 _log = logging.getLogger(__name__)
+_TAGS = ["serve"]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 _UNSPECIFIC = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
@@ -92,10 +94,16 @@ class SessionEngine:
             allow_soft_placement=True,
         )
         config.gpu_options.allow_growth = True
-        self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         try:
-            with deprecation.silence():  # of `loader`: TensorFlow Serving's C++ loads v1 graphs too
-                meta_graph = tf.compat.v1.saved_model.loader.load(self._session, ["serve"], str(directory))
+            loader = SavedModelLoader(str(directory))
+            if inter_op == -1:
+                graph_def = loader.get_meta_graph_def_from_tags(_TAGS).graph_def
+                config.experimental.executor_type = executor_type(graph_def)
+            self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+        except Exception as error:
+            raise _load_error(error) from error
+        try:
+            meta_graph = loader.load(self._session, _TAGS)
             self.signature_defs = {
                 name: protos.SignatureDef.FromString(definition.SerializeToString())
                 for name, definition in meta_graph.signature_def.items()
@@ -111,9 +119,9 @@ class SessionEngine:
                     self.signatures[name] = signature
                 except (LoadError, ValueError, tf.errors.OpError) as error:
                     _log.warning("%s: signature %r is not served: %s", directory, name, _trimmed(str(error)))
-        except Exception as error:  # the loader raises whatever the damage provokes: IOError, ValueError, ...
+        except Exception as error:
             self._session.close()
-            raise LoadError(_trimmed(str(error)) or type(error).__name__) from error
+            raise _load_error(error) from error
 
     def run(self, signature: str, feeds: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Runs one signature.
@@ -151,6 +159,11 @@ class SessionEngine:
                 fetch=[spec.tensor for spec in signature.outputs.values()],
             )
         )
+
+
+def _load_error(error: Exception) -> LoadError:
+    """The loader raises whatever the damage provokes: IOError, ValueError, RuntimeError, ..."""
+    return LoadError(_trimmed(str(error)) or type(error).__name__)
 
 
 def _signature(name: str, definition: Any) -> Signature:

@@ -143,15 +143,16 @@ def export_sample(directory: Path, offset: float = 0.0) -> Path:
 
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "path")])
         def hold(self, path: tf.Tensor) -> dict[str, tf.Tensor]:
+            def nothing(turn: tf.Tensor) -> tf.Tensor:
+                # What needs the turn, the optimizer cannot look at only once, nor leave out.
+                return tf.strings.substr(tf.strings.as_string(turn), 0, 0)
+
             def missing(turn: tf.Tensor) -> tf.Tensor:
-                # The turn, cut to nothing, keeps the optimizer from looking only once.
-                name = tf.strings.join([path[0], tf.strings.substr(tf.strings.as_string(turn), 0, 0)])
-                return (tf.size(tf.io.matching_files(name)) == 0) & (turn < 5_000_000)
+                return (tf.size(tf.io.matching_files(path[0] + nothing(turn))) == 0) & (turn < 5_000_000)
 
             with tf.control_dependencies([tf.io.write_file(tf.strings.join([path[0], ".running"]), "")]):
-                turns = tf.while_loop(missing, lambda turn: turn + 1, [tf.constant(0)])
-            with tf.control_dependencies(turns):
-                return {"held": tf.identity(path)}
+                (turns,) = tf.while_loop(missing, lambda turn: turn + 1, [tf.constant(0)])
+            return {"held": path + nothing(turns)}
 
         @tf.function(input_signature=[])
         def describe(self) -> dict[str, tf.Tensor]:
