@@ -27,6 +27,7 @@ from serving.tls import server_context
 
 _log = logging.getLogger(__name__)
 _SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
+_CLOSE_SECONDS = 5.0  # after the drain, for what runs though its clients are gone
 
 
 def serve(configs: ModelConfigs | None, parameters: ServerParameters, on_ready: Callable[[Ready], None]) -> None:
@@ -62,7 +63,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
     else:
         backend = SessionBackend(configs, parameters, states, metrics)
     async with contextlib.AsyncExitStack() as open_things:
-        open_things.push_async_callback(backend.close)
+        open_things.push_async_callback(_close, backend)
         await backend.start()
         methods = {**backend.methods(), **states.methods()}
         exposition = None
@@ -109,6 +110,15 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         await asyncio.gather(
             grpc.stop(parameters.drain_seconds), *([rest.stop(parameters.drain_seconds)] if rest else [])
         )
+
+
+async def _close(backend: Backend) -> None:
+    closing = asyncio.create_task(backend.close())
+    done, _ = await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
+    if done:
+        closing.result()
+    else:
+        _log.warning("a batch still runs, for clients that are gone: it ends with the process")
 
 
 @contextlib.asynccontextmanager

@@ -133,3 +133,23 @@ def test_sigterm_lets_requests_of_both_doors_finish(draining: Server, folder: Pa
     assert not (folder / "grpc.sock").exists()
     logged = [one.predict_log.request.inputs["path"].string_val[:1] for one in predictions(folder).values()]
     assert sum(map(len, logged)) == 2
+
+
+def test_a_run_that_does_not_end_is_given_up_with_its_client(folder: Path) -> None:
+    flags = ("--model_name=sample", f"--model_base_path={folder / 'sample'}", "--drain_seconds=0.5")
+    hanging = start_model_server(*flags, "--num_batch_threads=1")
+    path = folder / "never"
+
+    def ask() -> None:
+        with Client(hanging.address, model="sample", timeout=60) as client:
+            client.predict({"path": [str(path)]}, signature="hold")
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ask)
+        until(lambda: Path(f"{path}.running").exists())
+        hanging.process.terminate()
+        with pytest.raises(ServingError):
+            asked.result(60)
+        assert hanging.process.wait(60) == 0
+    assert "Traceback" not in hanging.text
+    assert "still runs" in hanging.text
