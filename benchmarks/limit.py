@@ -2,26 +2,27 @@
 
 It answers a line of standard input, rows a call and seconds, by one of JSON, and rests between.
 
-    python -m benchmarks.limit SAVED_MODEL INPUTS.npz
+    python -m benchmarks.limit SAVED_MODEL INPUTS.npz                            # as TensorFlow Serving runs it
+    python -m benchmarks.limit SAVED_MODEL INPUTS.npz SINGLE_THREADED_EXECUTOR   # as Unroll's engine does
 """
 
 import itertools
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
 from serving.quiet import import_tensorflow
 
 
-def main(saved_model: str, file: str) -> None:
+def main(saved_model: str, file: str, executor_type: str = "") -> None:
     import_tensorflow()
     import tensorflow as tf
     from tensorflow.core.protobuf import config_pb2
 
     config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
+    config.experimental.executor_type = executor_type
     session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
     tf.get_logger().setLevel("ERROR")  # `loader` is deprecated; TensorFlow Serving loads so all the same
     meta_graph = tf.compat.v1.saved_model.loader.load(session, ["serve"], saved_model)
@@ -60,4 +61,4 @@ def _measure(call, arrays, rows, duration):  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    main(str(Path(sys.argv[1])), sys.argv[2])
+    main(*sys.argv[1:])

@@ -8,7 +8,7 @@ The peers are installed into an environment of their own at the first run. The s
 busy machine hurts all alike, and are suspended in between, since some never rest. The figures are medians over the
 rounds; failures are summed. The clients share one process, a connection each, and send the next request as soon as the
 answer is there. "limit" is the same graph in process without any protocol: one thread, a v1 Session in a loop, 1 or 64
-rows a call.
+rows a call, as TensorFlow Serving runs it; "engine" the same with the executor that ours uses.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from benchmarks.peers import environment  # noqa: E402
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured at a time: requests of `rows` rows by `clients` clients (the limit: no clients)."""
+    """What is measured at a time: requests of `rows` rows by `clients` clients (in process: no clients)."""
 
     system: str
     clients: int
@@ -84,7 +84,7 @@ def _measure(arguments: argparse.Namespace, scratch: Path, running: contextlib.E
         for protocol, body in encode.items():
             load.write_bodies(scratch / f"{protocol}-{rows}", [body(one) for one in some])
 
-    limit = _limit(saved_model, inputs, scratch, running)
+    in_process = _in_process(saved_model, inputs, scratch, running)
     servers = {
         name: running.enter_context(_started(name, saved_model, scratch, arguments.peers, flags))
         for name, flags in _flags(arguments)
@@ -94,10 +94,10 @@ def _measure(arguments: argparse.Namespace, scratch: Path, running: contextlib.E
         server.pause()
     cases = [
         *(Case(name, clients, rows) for rows in arguments.rows for clients in arguments.clients for name in servers),
-        *(Case("limit", 0, rows) for rows in (1, 64)),
+        *(Case(name, 0, rows) for rows in (1, 64) for name in in_process),
     ]
     measure: Callable[[Case, float], dict[str, float]] = lambda case, seconds: (  # noqa: E731
-        limit(case.rows, seconds) if case.system == "limit" else _load(servers, case, seconds, scratch)
+        _load(servers, case, seconds, scratch) if case.clients else in_process[case.system](case.rows, seconds)
     )
     for case in cases:  # the first requests of a server are slow; they do not count
         measure(case, 1.0)
@@ -141,16 +141,23 @@ def _started(
         server.stop()
 
 
-def _limit(
+def _in_process(
     saved_model: Path,
     inputs: dict[int, list[dict[str, NDArray[Any]]]],
     scratch: Path,
     running: contextlib.ExitStack,
-) -> Callable[[int, float], dict[str, float]]:
+) -> dict[str, Callable[[int, float], dict[str, float]]]:
     some = max(inputs.values(), key=lambda requests: sum(len(next(iter(one.values()))) for one in requests))
     joined: dict[str, Any] = {alias: np.concatenate([one[alias] for one in some]) for alias in some[0]}
     np.savez(scratch / "inputs.npz", **joined)
-    command = [sys.executable, "-m", "benchmarks.limit", str(saved_model.resolve()), str(scratch / "inputs.npz")]
+    return {
+        name: _loop(running, str(saved_model.resolve()), str(scratch / "inputs.npz"), executor)
+        for name, executor in _EXECUTORS.items()
+    }
+
+
+def _loop(running: contextlib.ExitStack, *arguments: str) -> Callable[[int, float], dict[str, float]]:
+    command = [sys.executable, "-m", "benchmarks.limit", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     running.enter_context(process)  # leaving it closes standard input, which ends the process
     assert process.stdin
@@ -231,11 +238,12 @@ def _show(rows: list[dict[str, Any]]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print("limit: rows/s as a share of those in process, 64 rows a call")
-    call = next(row["p50_ms"] for row in rows if row["system"] == "limit" and row["rows"] == 1)
+    calls = {row["system"]: row["p50_ms"] for row in rows if not row["clients"] and row["rows"] == 1}
     for row in rows:
         if row["clients"] == 1 and row["rows"] == 1:
-            console.print(f"{row['system']}, 1 client: p50 is {row['p50_ms'] / call:.2f} times the call in process")
-    loaded = [row for row in rows if row["system"] != "limit"]
+            times = " and ".join(f"{row['p50_ms'] / call:.2f} times {name}'s call" for name, call in calls.items())
+            console.print(f"{row['system']}, 1 client: p50 is {times} in process")
+    loaded = [row for row in rows if row["clients"]]
     fastest = max(loaded, key=lambda row: row["requests_per_second"])
     others = max(row["others_cpu"] for row in loaded)
     console.print(
@@ -245,6 +253,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
         console.print(f"servers that were not under load took {others:.0%} of a core")
 
 
+_EXECUTORS = {"limit": "", "engine": "SINGLE_THREADED_EXECUTOR"}
 _FIGURES = (("requests_per_second", 0), ("p50_ms", 2), ("p99_ms", 2), ("failed", 0), ("cpu_us", 0))
 
 if __name__ == "__main__":
