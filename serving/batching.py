@@ -6,12 +6,11 @@ themselves.
 """
 
 import asyncio
-import threading
+import functools
 import time
 from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -22,6 +21,7 @@ from serving.padding import Arrays
 from serving.runner import Engine, Runner, joined
 from serving.session_engine import Signature
 from serving.status import StatusError, invalid
+from serving.threads import Threads
 
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
 _FULL = "The batch scheduling queue to which this task was submitted is full"
@@ -96,14 +96,7 @@ class Batcher:
         self._watching = False
         self._timer: asyncio.TimerHandle | None = None
         self._closing: asyncio.Future[None] | None = None
-        self._batches: SimpleQueue[tuple[_Group, list[_Request]] | None] = SimpleQueue()
-        self._idle = parameters.num_batch_threads
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{self._pool}_{number}", daemon=True)
-            for number in range(parameters.num_batch_threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads = Threads(self._pool, parameters.num_batch_threads)
 
     def submit(self, signature: Signature, feeds: Arrays, size: int) -> "asyncio.Future[Arrays]":
         """Queues one request.
@@ -146,10 +139,7 @@ class Batcher:
         self._closing = self._loop.create_future()
         self._dispatch()
         await self._closing
-        for _ in self._threads:
-            self._batches.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._threads.close()
         await asyncio.to_thread(self._engine.close)  # which may give gigabytes back
 
     def _end_parts(self, parts: list[_Request]) -> None:
@@ -188,7 +178,7 @@ class Batcher:
         self._quiet = 0
         if self._timeout:
             request.due = self._loop.time() + (0 if rows is None or kin else self._timeout)
-        if self._idle and not self._watching:
+        if self._threads.idle and not self._watching:
             self._dispatch_when_quiet()
         return request
 
@@ -218,7 +208,7 @@ class Batcher:
         Reading a request takes the loop several turns. An engine that took what is there after each turn
         would run many small batches, and on a busy machine take the very time in which to read the rest.
         """
-        if self._idle and self._groups and not self._watching:
+        if self._threads.idle and self._groups and not self._watching:
             self._watching = True
             self._loop.call_soon(self._watch)
 
@@ -231,10 +221,9 @@ class Batcher:
             self._dispatch()
 
     def _dispatch(self) -> None:
-        while self._idle and (group := self._ready()):
-            self._idle -= 1
+        while self._threads.idle and (group := self._ready()):
             batch = self._next_batch(group)
-            self._batches.put((group, batch))
+            self._threads.submit(functools.partial(_run, group, batch), functools.partial(self._deliver, batch))
             if self._metrics:
                 self._note_batch(self._metrics, group, batch)
         self._note_drained()
@@ -277,25 +266,10 @@ class Batcher:
         metrics.batched(self._pool, [now - request.queued for request in batch], rows, processed)
 
     def _note_drained(self) -> None:
-        if self._closing and not self._groups and self._idle == len(self._threads) and not self._closing.done():
+        if self._closing and not self._groups and self._threads.all_idle and not self._closing.done():
             self._closing.set_result(None)
 
-    def _work(self) -> None:
-        """A thread's life."""
-        while work := self._batches.get():
-            self._run(*work)
-            del work  # its arrays are not kept until the next comes
-
-    def _run(self, group: _Group, batch: list[_Request]) -> None:
-        runner = group.queue.runner
-        if group.key is batch[0]:
-            outcomes = [runner.run_alone(batch[0].feeds)]
-        else:
-            outcomes = runner.run_together([request.feeds for request in batch])
-        self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
-
     def _deliver(self, batch: list[_Request], outcomes: list[Arrays | Exception]) -> None:
-        self._idle += 1
         self._quiet = 0
         self._dispatch_when_quiet()
         self._note_drained()
@@ -306,6 +280,13 @@ class Batcher:
                 request.set_exception(outcome)
             else:
                 request.set_result(outcome)
+
+
+def _run(group: _Group, batch: list[_Request]) -> list[Arrays | Exception]:
+    runner = group.queue.runner
+    if group.key is batch[0]:
+        return [runner.run_alone(batch[0].feeds)]
+    return runner.run_together([request.feeds for request in batch])
 
 
 async def _together(parts: list[_Request]) -> Arrays:

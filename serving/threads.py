@@ -1,0 +1,64 @@
+"""Threads that work beside the event loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+_Outcome = TypeVar("_Outcome")
+
+
+class Threads:
+    """Does what the event loop hands over. Its methods are called in the loop's thread.
+
+    Args:
+        name: what the threads are called, before their number.
+        count: how many there are.
+
+    Example:
+        >>> threads = Threads("batch_threads", 1)
+        >>> threads.submit(lambda: engine.run("serving_default", feeds), deliver)
+    """
+
+    def __init__(self, name: str, count: int) -> None:
+        self.idle = count
+        self._count = count
+        self._loop = asyncio.get_running_loop()
+        self._work: SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._live, name=f"{name}_{number}", daemon=True) for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def all_idle(self) -> bool:
+        return self.idle == self._count
+
+    def submit(self, work: Callable[[], _Outcome], deliver: Callable[[_Outcome], None]) -> None:
+        """Has an idle thread do some work.
+
+        Args:
+            work: what to do; it raises nothing.
+            deliver: called with what came of it, in the loop's thread.
+        """
+        self.idle -= 1
+        self._work.put((work, deliver))
+
+    def close(self) -> None:
+        """Ends the threads. They are idle."""
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _live(self) -> None:
+        while given := self._work.get():
+            work, deliver = given
+            self._loop.call_soon_threadsafe(self._deliver, deliver, work())
+            del given, work, deliver  # their arrays are not kept until the next come
+
+    def _deliver(self, deliver: Callable[[Any], None], outcome: Any) -> None:
+        self.idle += 1
+        deliver(outcome)
