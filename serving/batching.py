@@ -24,15 +24,19 @@ from serving.status import StatusError, invalid
 from serving.threads import Threads
 
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
+_QUICK = 1e-3  # seconds that a run may keep the event loop from its other work
+_PROVEN = 32  # quick runs of lone requests, one after another, before the next is thought to be one too
 _FULL = "The batch scheduling queue to which this task was submitted is full"
 
 
 @dataclass(eq=False, slots=True)
 class _Queue:
-    """What waits for one signature."""
+    """What waits for one signature; and how many of its latest runs were quick ones of a lone request, how large."""
 
     runner: Runner
     rows: int = 0
+    quick_runs: int = 0
+    quick_bytes: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -214,19 +218,39 @@ class Batcher:
 
     def _watch(self) -> None:
         self._quiet += 1
-        if self._quiet <= QUIET_TURNS:
+        if self._quiet <= QUIET_TURNS and not self._is_lone():
             self._loop.call_soon(self._watch)
         else:
             self._watching = False
             self._dispatch()
 
+    def _is_lone(self) -> bool:
+        """Whether the one request that waits is, by experience, all that will come until it is answered."""
+        return self.queued == 1 and next(iter(self._groups.values())).queue.quick_runs >= _PROVEN
+
     def _dispatch(self) -> None:
         while self._threads.idle and (group := self._ready()):
             batch = self._next_batch(group)
-            self._threads.submit(functools.partial(_run, group, batch), functools.partial(self._deliver, batch))
+            run, deliver = functools.partial(_run, group, batch), functools.partial(self._deliver, group, batch)
+            here = self._may_run_here(group, batch)
+            if not here:
+                self._threads.submit(run, deliver)
             if self._metrics:
                 self._note_batch(self._metrics, group, batch)
+            if here:
+                deliver(run())
         self._note_drained()
+
+    def _may_run_here(self, group: _Group, batch: list[_Request]) -> bool:
+        """Whether a batch runs in the event loop's own thread.
+
+        Two changes of threads cost a client that asks one request after another as much as a small model does. What is
+        known to run quickly need not change threads while there is nobody else to wait for. Only what has rows: of a
+        scalar, such as a number of steps, the time may depend.
+        """
+        queue, request = group.queue, batch[0]
+        lone = len(batch) == 1 and not self._groups and self._threads.all_idle and group.key is not request
+        return lone and queue.quick_runs >= _PROVEN and request.size <= 2 * queue.quick_bytes
 
     def _ready(self) -> _Group | None:
         """The group whose turn it is, of those that are full or have waited long enough."""
@@ -269,7 +293,14 @@ class Batcher:
         if self._closing and not self._groups and self._threads.all_idle and not self._closing.done():
             self._closing.set_result(None)
 
-    def _deliver(self, batch: list[_Request], outcomes: list[Arrays | Exception]) -> None:
+    def _deliver(self, group: _Group, batch: list[_Request], ran: tuple[list[Arrays | Exception], float]) -> None:
+        outcomes, seconds = ran
+        queue = group.queue
+        if len(batch) == 1 and seconds < _QUICK and not self._groups:
+            queue.quick_runs += 1
+            queue.quick_bytes = max(queue.quick_bytes, batch[0].size)
+        else:
+            queue.quick_runs = queue.quick_bytes = 0
         self._quiet = 0
         self._dispatch_when_quiet()
         self._note_drained()
@@ -282,11 +313,15 @@ class Batcher:
                 request.set_result(outcome)
 
 
-def _run(group: _Group, batch: list[_Request]) -> list[Arrays | Exception]:
+def _run(group: _Group, batch: list[_Request]) -> tuple[list[Arrays | Exception], float]:
+    """Each request's outputs, or why it has none; and the seconds that it took."""
+    started = time.perf_counter()
     runner = group.queue.runner
     if group.key is batch[0]:
-        return [runner.run_alone(batch[0].feeds)]
-    return runner.run_together([request.feeds for request in batch])
+        outcomes = [runner.run_alone(batch[0].feeds)]
+    else:
+        outcomes = runner.run_together([request.feeds for request in batch])
+    return outcomes, time.perf_counter() - started
 
 
 async def _together(parts: list[_Request]) -> Arrays:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from serving.padding import Arrays
 
 
 class Gated:
-    """A real engine that notes what it runs, and that can be held."""
+    """A real engine that notes what it runs, and that can be held, or be slow by some seconds."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -25,6 +26,7 @@ class Gated:
         self.open.set()
         self.runs: list[tuple[str, Arrays]] = []
         self.threads: list[str] = []
+        self.seconds = 0.0
         self.closed = False
 
     @property
@@ -35,6 +37,7 @@ class Gated:
         self.runs.append((signature, feeds))
         self.threads.append(threading.current_thread().name)
         assert self.open.wait(60)
+        time.sleep(self.seconds)
         return self._engine.run(signature, feeds)
 
     def close(self) -> None:

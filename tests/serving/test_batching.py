@@ -1,8 +1,10 @@
 """Requests in one batch: a real SavedModel behind the queue, and what each request is answered."""
 
 import asyncio
+import functools
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from serving.status import StatusError
-from tests.batching_fixtures import batching, eventually, hold, index, sums
+from tests.batching_fixtures import Gated, batching, eventually, hold, index, sums
 from tests.serving_fixtures import until
 
 FULL = "The batch scheduling queue to which this task was submitted is full"
@@ -281,6 +283,43 @@ async def test_batches_run_at_the_same_time_in_named_threads(engine: Any) -> Non
         gated.open.set()
         await other
     until(lambda: not any(thread.name.startswith("pool") for thread in threading.enumerate()))
+
+
+async def until_run_here(gated: Gated, ask: Callable[[], Awaitable[Any]]) -> None:
+    """Asks one request after another until one needs no other thread."""
+    async with asyncio.timeout(60):
+        while gated.threads[-1:] != ["MainThread"]:
+            await ask()
+
+
+async def test_quick_runs_of_a_lone_client_need_no_other_thread(engine: Any) -> None:
+    async with batching(engine, thread_pool_name="pool") as (gated, submit):
+        ask = functools.partial(submit, "sums", *sums([1, 2]))
+        for _ in range(16):
+            await ask()
+        assert set(gated.threads) == {"pool_0"}
+        await until_run_here(gated, ask)
+        assert (await ask())[1].tolist() == [3.0]
+        await asyncio.gather(ask(), ask())
+        assert gated.rows[-1] == 2
+        assert gated.threads[-1] == "pool_0"  # company
+        await ask()
+        assert gated.threads[-1] == "pool_0"
+
+        await until_run_here(gated, ask)
+        await submit("sums", *sums([1, 2]), size=100)
+        assert gated.threads[-1] == "pool_0"  # larger than any that is known to be quick
+
+        await until_run_here(gated, ask)
+        gated.seconds = 0.01
+        for _ in range(2):
+            await ask()
+        assert gated.threads[-1] == "pool_0"  # the one before was slow
+
+        gated.seconds = 0.0
+        for _ in range(64):
+            await submit("double", np.float32(1))
+        assert set(gated.threads[-64:]) == {"pool_0"}  # a scalar
 
 
 async def test_closing_runs_what_waits(engine: Any) -> None:
