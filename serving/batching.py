@@ -24,8 +24,8 @@ from serving.status import StatusError, invalid
 from serving.threads import Threads
 
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
-_QUICK = 1e-3  # seconds that a run may keep the event loop from its other work
-_PROVEN = 32  # quick runs of lone requests, one after another, before the next is thought to be one too
+_QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
+_PROVEN = 8  # quick runs of lone requests, one after another, before the next is thought to be one too
 _FULL = "The batch scheduling queue to which this task was submitted is full"
 
 

@@ -295,7 +295,7 @@ async def until_run_here(gated: Gated, ask: Callable[[], Awaitable[Any]]) -> Non
 async def test_quick_runs_of_a_lone_client_need_no_other_thread(engine: Any) -> None:
     async with batching(engine, thread_pool_name="pool") as (gated, submit):
         ask = functools.partial(submit, "sums", *sums([1, 2]))
-        for _ in range(16):
+        for _ in range(8):
             await ask()
         assert set(gated.threads) == {"pool_0"}
         await until_run_here(gated, ask)
