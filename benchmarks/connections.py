@@ -57,14 +57,9 @@ class HttpConnection:
         self.socket.close()
 
     def receive(self) -> str | None:
-        try:
-            data = self.socket.recv(1 << 18)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return LOST
+        data = _received(self.socket)
         if not data:
-            return LOST
+            return None if data is None else LOST
         self._buffer += data
         if not self._needed:
             end = self._buffer.find(b"\r\n\r\n")
@@ -159,14 +154,9 @@ class GrpcConnection:
         self._waiting = b""
 
     def receive(self) -> str | None:
-        try:
-            data = self.socket.recv(1 << 18)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return LOST
+        data = _received(self.socket)
         if not data:
-            return LOST
+            return None if data is None else LOST
         if self._buffer:
             data = self._buffer + data
         outcome = None
@@ -253,6 +243,16 @@ def _connect(port: int, timeout: float) -> socket.socket:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setblocking(False)
     return connection
+
+
+def _received(connection: socket.socket) -> bytes | None:
+    """What is there: None for nothing yet, no bytes where the connection is lost."""
+    try:
+        return connection.recv(1 << 18)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def _send(connection: socket.socket, data: bytes) -> None:
