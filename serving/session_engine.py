@@ -25,9 +25,9 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 _UNSPECIFIC = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 _GRAPH_NOISE = re.compile(
-    r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[.*|\s*\[Op:\w+\].*|\s*Stack trace for op definition:.*", re.DOTALL
+    r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[\{\{.*|\s*\[Op:\w+\].*|\s*Stack trace for op definition:.*", re.DOTALL
 )
-_ASSERTION = re.compile(r"assertion failed: \[(.*)\]", re.DOTALL)
+_ASSERTION = re.compile(r"assertion failed: \[((?:(?!\] \[).)*)\]\Z", re.DOTALL)  # of one text alone
 
 
 class LoadError(Exception):

@@ -162,6 +162,33 @@ def export_types(directory: Path) -> Path:
     )
 
 
+def export_refusing(directory: Path) -> Path:
+    """A model with two ways to refuse numbers of 100 and more, and one to refuse texts."""
+    import tensorflow as tf
+
+    from serving.export import export_saved_model
+
+    class Refusing(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "x")])
+        def compared(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+            with tf.control_dependencies([tf.debugging.assert_less(x, 100.0, message="x too big")]):
+                return {"y": tf.identity(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "x")])
+        def told(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+            fits = tf.reduce_all(x < 100)
+            with tf.control_dependencies([tf.debugging.Assert(fits, ["a number in [0, 100) is wanted"])]):
+                return {"y": tf.identity(x)}
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+        def number(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"y": tf.strings.to_number(text)}
+
+    module = Refusing()
+    signatures = {"serving_default": module.compared, "told": module.told, "number": module.number}
+    return export_saved_model(module, signatures, directory, name="refusing", warmup_requests=[])
+
+
 def export_one_input(directory: Path, name: str, dtype: str) -> Path:
     """A model whose one input has this name and type."""
     import tensorflow as tf

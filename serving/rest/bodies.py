@@ -16,6 +16,10 @@ class TooLarge(Exception):  # noqa: N818 - HTTP's name of it
     """A body is larger than the limit."""
 
 
+class UnknownEncoding(Exception):  # noqa: N818
+    """A body is packed in a way that is not read here."""
+
+
 class Disconnected(Exception):  # noqa: N818 - ASGI's name of it
     """The client left before its request was whole."""
 
@@ -41,10 +45,15 @@ class Bodies:
             headers: names in lower case.
 
         Raises:
+            UnknownEncoding: it is packed in another way. Nothing of it was read.
             TooLarge: beyond the limit. No more than it was kept in memory.
             Disconnected: the client left.
             StatusError: INVALID_ARGUMENT: what is said to be gzip is none; RESOURCE_EXHAUSTED: too much is being read.
         """
+        encoding = headers.get("content-encoding", "").lower()
+        packed = "gzip" in encoding
+        if not packed and encoding not in ("", "identity"):
+            raise UnknownEncoding
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._limit:
             raise TooLarge
@@ -68,7 +77,7 @@ class Bodies:
                     )
                 more = message.get("more_body", False)
             body = parts[0] if len(parts) == 1 else b"".join(parts)
-            if "gzip" in headers.get("content-encoding", ""):
+            if packed:
                 return await asyncio.to_thread(_unpacked, body, self._limit)
             return body
         finally:

@@ -193,6 +193,12 @@ class Door:
                 return _Answer(200, await self._ask(target, body, call))
         except TimeoutError:
             refusal = StatusError(_CODE.DEADLINE_EXCEEDED, "Timed out waiting for notification")
+        except bodies.UnknownEncoding:
+            self._metrics.answered(call, _CODE.INVALID_ARGUMENT, time.monotonic() - start)
+            encoding = headers["content-encoding"]
+            return _Answer(
+                415, json_answers.error(f"Content-Encoding {encoding} is not read. Send gzip, or plain JSON.")
+            )
         except bodies.TooLarge:
             limit = self._parameters.max_body_bytes
             self._metrics.answered(call, _CODE.RESOURCE_EXHAUSTED, time.monotonic() - start)

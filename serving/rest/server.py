@@ -19,6 +19,13 @@ _HEAD_BYTES = 64 << 10
 _HEAD_SECONDS = 20.0
 _BODY_PAUSE_SECONDS = 20.0
 _MOST_CONNECTIONS = 4096
+_BEGINNING = 4  # bytes that tell other protocols from HTTP/1
+_OTHER_PROTOCOLS = {
+    b"PRI ": "a gRPC client, it seems: give it the port of --port",
+    b"\x16\x03": "a client that speaks TLS, it seems: let it ask http://, or give the server --rest_ssl_config_file",
+}
+
+_log = logging.getLogger(__name__)
 
 
 class RestServer:
@@ -58,7 +65,7 @@ class RestServer:
                 ws="none",
                 access_log=False,
                 log_config=None,
-                log_level=logging.WARNING,
+                log_level=logging.ERROR,
                 server_header=False,
                 proxy_headers=False,
                 ssl_context_factory=(lambda _config, _default: tls) if tls else None,
@@ -130,9 +137,16 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._bytes += len(data)
+        self._beginning = data[:_BEGINNING]
         super().data_received(data)
         if self._bytes > _HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("The request's head is too large.")
+
+    def send_400_response(self, msg: str) -> None:
+        peer = ":".join(map(str, self.client)) if self.client else "somebody"
+        guess = (words for start, words in _OTHER_PROTOCOLS.items() if self._beginning.startswith(start))
+        _log.warning("%s sent what is not read as HTTP/1.1 (%s)", peer, next(guess, msg.rstrip(".")))
+        super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         self._timer.cancel()

@@ -29,7 +29,7 @@ from serving.rest import server as listening
 from serving.rest.monitoring import metrics_path
 from serving.status import StatusError
 from serving.store import Store
-from tests.rest_fixtures import Rest, export_one_input
+from tests.rest_fixtures import Rest, export_one_input, export_refusing
 from tests.serving.certificates import Authority
 from tests.serving_fixtures import until
 
@@ -53,6 +53,33 @@ def test_a_large_body_is_refused_before_it_is_in_memory(start_rest: Callable[...
             for _ in range(2000):
                 connection.sendall(b"64\r\n" + b" " * 100 + b"\r\n")
         assert connection.recv(12) == b"HTTP/1.1 413"
+
+
+def test_a_body_packed_in_a_way_that_is_not_read_is_refused(rest: Rest) -> None:
+    body = json.dumps(HALVES).encode()
+    for encoding, status in (("br", 415), ("deflate", 415), ("identity", 200)):
+        reply = rest.predict(body, content_encoding=encoding)
+        assert reply.status == status, encoding
+        if status == 415:
+            assert reply.error == f"Content-Encoding {encoding} is not read. Send gzip, or plain JSON."
+
+
+@pytest.mark.parametrize(
+    ("sent", "guess"),
+    [
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "a gRPC client, it seems: give it the port of --port"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "a client that speaks TLS, it seems"),
+        (b"hello\r\n\r\n", "Invalid HTTP request received"),
+    ],
+    ids=["grpc", "tls", "neither"],
+)
+def test_the_log_names_who_sends_no_http(rest: Rest, caplog: pytest.LogCaptureFixture, sent: bytes, guess: str) -> None:
+    with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as connection:
+        peer = "{}:{}".format(*connection.getsockname())
+        connection.sendall(sent)
+        assert connection.recv(12) == b"HTTP/1.1 400"
+    assert [message.partition(" sent")[0] for message in caplog.messages] == [peer]
+    assert guess in caplog.text
 
 
 def test_a_request_that_takes_too_long_is_a_gateway_timeout(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
@@ -97,6 +124,20 @@ def test_signatures_are_asked_once_and_again_when_a_new_version_has_others(
     store.put("swap", 3, export_one_input(tmp_path / "3", "new", "string"))
     rest.poll()
     assert rest.predict({"instances": ["a"]}, "swap").json == {"predictions": ["aa"]}
+
+
+def test_what_an_op_says_of_the_data_is_kept_whole(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.put("refusing", 1, export_refusing(tmp_path / "1"))
+    rest = start_rest(store=store)
+    compared = rest.predict({"instances": [[1, 500]]}, "refusing").error
+    assert compared.startswith("assertion failed: [x too big] [Condition x < y did not hold element-wise:] [x (")
+    assert "] [[1 500]] [" in compared
+    assert compared.endswith("[100]")
+    told = rest.predict({"signature_name": "told", "instances": [[1, 500]]}, "refusing")
+    assert told.error == "a number in [0, 100) is wanted"
+    number = rest.predict({"signature_name": "number", "instances": ["[[a"]}, "refusing")
+    assert number.error == "StringToNumberOp could not correctly convert string: [[a"
 
 
 def test_calls_carry_headers_door_deadline_and_id(rest: Rest) -> None:
