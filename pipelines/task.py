@@ -89,7 +89,7 @@ class Task(abc.ABC):
 
     @classmethod
     def files(cls, config: Any, data: str) -> list[Path]:
-        """The data files that `data` names, whose content is the data set's digest; of tables unless overridden.
+        """The files of the data set, whose content is its digest; the tables that `data` names unless overridden.
 
         Raises:
             UserError: there are none.

@@ -4,6 +4,7 @@ import base64
 import binascii
 import gzip
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,19 @@ def caption_files(data: str) -> list[Path]:
         UserError: there are none.
     """
     return find_files(data, (*SUFFIXES, _COCO))
+
+
+def picture_files(section: CaptionSection, data: str) -> list[Path]:
+    """The files of pictures that the records name, each once; those that cannot be read are left out.
+
+    Args:
+        section, data: see `caption_records`.
+
+    Raises:
+        UserError: see `caption_records`.
+    """
+    paths = dict.fromkeys(record.image for record in caption_records(section, data) if isinstance(record.image, Path))
+    return [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
 
 
 def caption_records(section: CaptionSection, data: str) -> Iterator[CaptionRecord]:

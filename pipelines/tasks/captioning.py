@@ -23,7 +23,7 @@ from pipelines.captions.data import CaptionData
 from pipelines.captions.evaluation import CaptionScores
 from pipelines.captions.section import CaptionSection
 from pipelines.captions.signatures import caption_signatures
-from pipelines.captions.table import caption_files
+from pipelines.captions.table import caption_files, picture_files
 from pipelines.config import Section, TaskConfig, TrainSection
 from pipelines.progress import Progress
 from pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
@@ -106,7 +106,7 @@ class Captioning(Task):
 
     @classmethod
     def files(cls, config: CaptionConfig, data: str) -> list[Path]:
-        return caption_files(data)
+        return [*caption_files(data), *picture_files(config.data, data)]
 
     @classmethod
     def preparation(cls, config: CaptionConfig) -> dict[str, Any]:

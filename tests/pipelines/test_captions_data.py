@@ -16,6 +16,8 @@ from models.pieces import END, PADDING, START, Detokenizer
 from pipelines.captions.data import CaptionData, prepare, read_further
 from pipelines.captions.section import CaptionSection
 from pipelines.progress import Progress
+from pipelines.records import digest
+from pipelines.tasks.captioning import CaptionConfig, Captioning
 from tests.picture_fixtures import bad_pictures, corrupt_pictures, encoded, noise
 
 SIZE = 16
@@ -193,6 +195,19 @@ def test_paths_are_read_and_missing_ones_skipped(tmp_path):
     (records,) = data.encoded("validation")
     assert records["captions"].tolist() == [["first 1", "first 1"], ["first 4", "first 4"]]
     assert records["image"][0] == picture(1)
+
+
+def test_other_pictures_in_files_of_the_same_names_are_other_data(tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("image,caption\na.png,one\na.png,two\nnone.png,none\n" + "x" * 300 + ",too long a name\n")
+    config = CaptionConfig(data={"split": None, "size": SIZE})
+    (tmp_path / "a.png").write_bytes(picture(0))
+    files = Captioning.files(config, str(data))
+    assert files == [data, tmp_path / "a.png"]
+    before = digest(files)
+    assert digest(Captioning.files(config, str(data))) == before
+    (tmp_path / "a.png").write_bytes(picture(1))
+    assert digest(Captioning.files(config, str(data))) != before
 
 
 def test_long_captions_are_cut(tmp_path):
