@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from serving.model_config import ModelConfig
 from serving.servable import LoadParameters, Servable, load
 from serving.session_engine import LoadError, SessionEngine
 from serving.store import version_directories
+from serving.version_policy import Specific
 
 _log = logging.getLogger(__name__)
 CANARY = "canary"
@@ -110,6 +111,7 @@ class Model:
         self._metrics = metrics
         self._serving = False
         self._failures: dict[int, _Failure] = {}
+        self._absences: set[str] = set()  # said
         self._updating = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -133,6 +135,7 @@ class Model:
         if config is None:
             self.problem = ""
             self._failures.clear()
+            self._absences.clear()
             await self._drop(set(self.loaded))
         await self._settle()
         if config and not self._serving:
@@ -148,7 +151,8 @@ class Model:
                 directories, stamps = await asyncio.to_thread(_look, config.base_path, list(self._failures))
             except OSError as error:
                 self._complain(
-                    f"Could not find base path {config.base_path} for servable {self.name}: {error.strerror}"
+                    f"Could not find base path {config.base_path} for servable {self.name}: {error.strerror}",
+                    ". What is loaded is still served." if self.loaded else "",
                 )
                 return
             if directories:
@@ -159,6 +163,8 @@ class Model:
                     "folder whose name is a number."
                 )
             await self._follow(config, directories, stamps)
+            if self.config is config:
+                self._tell_absences(config, directories.keys())
 
     async def close(self) -> None:
         """Lets every request finish, then unloads everything."""
@@ -250,7 +256,9 @@ class Model:
             early = self._parameters.allow_version_labels_for_unavailable_models and label not in labels
             if version in self.loaded or early:
                 labels[label] = version
-        self.labels = labels
+        before, self.labels = self.labels, labels
+        if self.config:
+            self._tell_labels(before)
 
         canary = labels.get(CANARY) if self._parameters.canary_share else None
         others = self.loaded.keys() - {canary}
@@ -271,10 +279,34 @@ class Model:
             self.states[servable.version] = VersionState("END")
         _log.info("%s: version %d is unloaded", self.name, servable.version)
 
-    def _complain(self, problem: str) -> None:
+    def _complain(self, problem: str, consequence: str = "") -> None:
         if problem != self.problem:
-            _log.warning("%s", problem)
+            _log.warning("%s%s", problem, consequence)
         self.problem = problem
+
+    def _tell_labels(self, before: Mapping[str, int]) -> None:
+        for label, version in sorted(self.labels.items()):
+            if before.get(label) != version:
+                _log.info("%s: label %s is now version %d", self.name, label, version)
+        for label in sorted(before.keys() - self.labels.keys()):
+            _log.info("%s: label %s is no more", self.name, label)
+
+    def _tell_absences(self, config: ModelConfig, present: Collection[int]) -> None:
+        """Says, once, which versions the configuration names in vain. Those that do not load are said elsewhere."""
+        absent = f"is not in {config.base_path}"
+        asked_for = config.policy.versions if isinstance(config.policy, Specific) else frozenset()
+        absences = [f"version {version} is asked for and {absent}" for version in sorted(asked_for - set(present))]
+        chosen = config.policy.wanted(present)
+        for label, version in sorted(config.labels.items()):
+            if version not in self.loaded and not (version in present and version in chosen):
+                reason = "the version policy leaves out" if version in present else absent
+                kept = self.labels.get(label, version)
+                stays = "" if kept == version else f"; it stays at version {kept}"
+                absences.append(f"label {label} waits for version {version}, which {reason}{stays}")
+        for absence in absences:
+            if absence not in self._absences:
+                _log.warning("%s: %s", self.name, absence)
+        self._absences = set(absences)
 
 
 def _look(base_path: Path, failed: Collection[int]) -> tuple[dict[int, Path], dict[int, Stamp]]:

@@ -1,6 +1,7 @@
 """Versions that come and go, with real SavedModels in real directories."""
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from serving.model_config import ListedModels, ModelConfig, store_models
 from serving.status import StatusError
 from serving.store import Store
-from serving.version_policy import All, Latest, Specific
+from serving.version_policy import All, Latest, Specific, VersionPolicy
 from tests.serving.running_versions import ask, eventually, put, running, spec, states
 
 
@@ -244,6 +245,7 @@ async def test_a_reload_replaces_the_models_and_says_which_did_not_load(light_ex
         assert failed.value.message.startswith(
             "2 model(s) did not become available: {{{name: c version: 5} due to error: "
         )
+        assert f"(Cannot parse file '{broken / 'saved_model.pb'}': " in versions.failures()[0]
         assert f"Could not find base path {tmp_path / 'd'} for servable d" in failed.value.message
         assert await ask(versions, spec("a")) == 1, "what loads is served"
         assert list(versions.serving) == ["a"]
@@ -259,3 +261,56 @@ async def test_another_base_path_is_another_model(light_exports: dict[int, Path]
         await versions.reload(ListedModels([ModelConfig("m", tmp_path / "new")]))
         assert versions.find(spec("m")).directory == tmp_path / "new" / "3"
         await eventually(lambda: states(versions, "m") == {3: "AVAILABLE"})
+
+
+async def test_what_labels_stand_for_and_what_is_waited_for_is_in_the_log(
+    light_exports: dict[int, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    base = tmp_path / "m"
+    put(base, 1, light_exports[1])
+    put(base, 2, light_exports[2])
+    caplog.set_level("INFO")
+
+    def configured(policy: VersionPolicy, **labels: int) -> ListedModels:
+        return ListedModels([ModelConfig("m", base, policy, labels)])
+
+    def said() -> list[str]:
+        messages = [message for message in caplog.messages if re.match("m: (label|version 77)", message)]
+        caplog.clear()
+        return messages
+
+    some = Specific(frozenset({2, 77}))
+    async with running(configs=configured(some, stable=77, canary=2), poll_seconds=0.01) as versions:
+        assert said() == [
+            "m: label canary is now version 2",
+            f"m: version 77 is asked for and is not in {base}",
+            f"m: label stable waits for version 77, which is not in {base}",
+        ]
+        await versions.reload(configured(All(), stable=2), strict_labels=False)
+        assert said() == ["m: label stable is now version 2", "m: label canary is no more"]
+        await versions.reload(configured(All(), stable=7), strict_labels=False)
+        for _ in range(3):
+            await versions.poll()
+        assert said() == [f"m: label stable waits for version 7, which is not in {base}; it stays at version 2"]
+        put(base, 7, light_exports[1])
+        await eventually(lambda: versions.labelled("m", "stable") == 7)
+        assert said() == ["m: label stable is now version 7"]
+        await versions.reload(configured(Latest(), stable=1), strict_labels=False)
+        assert said() == [
+            "m: label stable is now version 1",  # until it is unloaded
+            "m: label stable waits for version 1, which the version policy leaves out",
+        ]
+    assert said() == []
+
+
+async def test_a_base_path_that_goes_wrong_says_that_what_is_loaded_is_still_served(
+    light_exports: dict[int, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    base, wrong = tmp_path / "m", tmp_path / "wrong"
+    put(base, 1, light_exports[1])
+    async with running(ModelConfig("m", base)) as versions:
+        await versions.reload(ListedModels([ModelConfig("m", wrong)]))
+        missing = f"Could not find base path {wrong} for servable m: No such file or directory"
+        assert f"{missing}. What is loaded is still served." in caplog.messages
+        assert versions.failures() == [missing], "as TensorFlow Serving has it"
+        assert await ask(versions, spec("m")) == 1
