@@ -27,6 +27,7 @@ _UNSPECIFIC = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 _GRAPH_NOISE = re.compile(
     r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[\{\{.*|\s*\[Op:\w+\].*|\s*Stack trace for op definition:.*", re.DOTALL
 )
+_BYTES = re.compile(r"\bb'")  # the loader shows paths as Python does bytes
 _ASSERTION = re.compile(r"assertion failed: \[((?:(?!\] \[).)*)\]\Z", re.DOTALL)  # of one text alone
 
 
@@ -163,7 +164,8 @@ class SessionEngine:
 
 def _load_error(error: Exception) -> LoadError:
     """The loader raises whatever the damage provokes: IOError, ValueError, RuntimeError, ..."""
-    return LoadError(_trimmed(str(error)) or type(error).__name__)
+    text = _BYTES.sub("'", str(error))
+    return LoadError(_trimmed(text) or type(error).__name__)
 
 
 def _signature(name: str, definition: Any) -> Signature:
