@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import queue
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import quote
 
+from errors import UserError
 from serving import wire
 
 _log = logging.getLogger(__name__)
@@ -44,6 +46,29 @@ class RequestLogParameters:
     file_seconds: float = 3600.0
     total_bytes: int = 1 << 30
     queued_bytes: int = 64 << 20
+
+
+def make_root(root: Path) -> None:
+    """Makes the directory of logs, where there is none.
+
+    Args:
+        root: readable by its owner only, if it is made here.
+
+    Raises:
+        UserError: nothing can be written there.
+
+    Example:
+        >>> make_root(Path("workspace/requests"))
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"--request_log {root}: cannot be written ({error.strerror}). Name a folder that this user may write to, "
+            "or give --request_log_sampling=0 for no log."
+        ) from None
 
 
 class Entry(NamedTuple):

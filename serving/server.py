@@ -36,21 +36,28 @@ def start(given: argparse.Namespace, store: Path | None = None, request_log: Pat
         UserError: what is asked for cannot be.
     """
     from serving.process import run
+    from serving.request_log import make_root
     from serving.workers import serve_together
 
     check_free(given.host, given.port, given.rest_api_port)
     if given.grpc_socket_path:
         check_unused(given.grpc_socket_path)
-    log_to_stderr()
     log = (given.request_log or request_log) if given.request_log_sampling else None
+    if log:
+        make_root(log)
+    log_to_stderr()
     serve = serve_together if given.workers > 1 else run
     serve(given, store, request_log, lambda ready: announce(ready, given.host, log, given.request_log_sampling))
 
 
-def log_to_stderr() -> None:
-    """Has the server's log written to standard error."""
+def log_to_stderr(process: str = "") -> None:
+    """Has the server's log written to standard error.
+
+    Args:
+        process: which of several writes there; begins each line's message.
+    """
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(format=f"%(asctime)s %(levelname)s {process}%(message)s", stream=sys.stderr)
     logging.getLogger("serving").setLevel(logging.INFO)
 
 

@@ -135,6 +135,10 @@ PROBLEMS = {
         ("--engine=remote", "--remote_address=127.0.0.1:1", "--model_base_path=/m"),
         "says what is served",
     ),
+    "a request log that cannot be written": (
+        ("--model_base_path=/m", "--request_log=FILE/log"),
+        "--request_log FILE/log: cannot be written (Not a directory). Name a folder",
+    ),
     "padding values without padding": (("--model_base_path=/m", "--padding_values=x=0"), "pad_variable_length_inputs"),
 }
 
@@ -145,8 +149,9 @@ def test_flags_that_lead_nowhere_end_in_one_line(name: str, tmp_path: Path) -> N
     check_one_line(name, tmp_path)
 
 
-def test_one_of_the_flags_that_lead_nowhere(tmp_path: Path) -> None:
-    check_one_line("a batching file that is none", tmp_path)
+@pytest.mark.parametrize("name", ["a batching file that is none", "a request log that cannot be written"])
+def test_one_of_the_flags_that_lead_nowhere(name: str, tmp_path: Path) -> None:
+    check_one_line(name, tmp_path)
 
 
 def check_one_line(name: str, tmp_path: Path) -> None:
