@@ -10,6 +10,7 @@ import ctypes
 import functools
 import logging
 import multiprocessing
+import os
 import signal
 import tempfile
 import time
@@ -136,7 +137,7 @@ def _work(told: Connection, serve: _Serve) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent says when to stop
     from serving.server import log_to_stderr
 
-    log_to_stderr()
+    log_to_stderr(f"process {os.getpid()}: ")
     try:
         serve(told.send)
     except UserError as error:

@@ -75,6 +75,8 @@ def counted(server: Server) -> int:
 def test_connections_are_spread_and_metrics_added_up(workers: Server, folder: Path) -> None:
     pids = children(workers.process.pid)
     assert len(pids) == 2
+    served = re.findall(r"INFO process (\d+): m: version 1 is served", workers.text)
+    assert set(map(int, served)) == pids
     for _ in range(32):
         assert score(workers) == 1.0
     until(lambda: answered_by(folder, "m").total() == 32)
