@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 _OPEN = "/grpc."  # health and reflection: probes have no token, and the protocol is no secret
 _LOOK_SECONDS = 1.0
 _SHORTEST = 16  # characters, of 4 bits or more each
+_FLAG = "--auth_tokens_file"
 _REMEDY = "Make a token with `openssl rand -hex 32`"
 
 
@@ -137,27 +138,28 @@ def _stamp(file: Path) -> tuple[int, int, int, int] | None:
 
 def _read(file: Path) -> Mapping[bytes, Grant]:
     """What each token allows, by its SHA-256."""
+    shown = f"{_FLAG} {file}"
     try:
         if file.stat().st_mode & 0o077:
-            raise UserError(f"{file}: others may read the tokens. Make it yours alone: chmod 600 {file}")
+            raise UserError(f"{shown}: others may read the tokens. Make it yours alone with `chmod 600 {file}`.")
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UserError(f"{file}: cannot be read ({reason}). Give a file of name:token lines") from None
+        raise UserError(f"{shown}: cannot be read ({reason}). Give a file of name:token lines.") from None
     grants: dict[bytes, Grant] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not (line := line.partition("#")[0].strip()):
             continue
         name, *rest = (part.strip() for part in line.split(":"))
         if not name or len(rest) not in (1, 2):
-            raise UserError(f"{file}:{number}: neither name:token nor name:token:model,model. {_REMEDY}")
+            raise UserError(f"{shown}:{number}: neither name:token nor name:token:model,model. {_REMEDY}.")
         token, *models = rest
-        digest = _digest(token, f"{file}:{number}")
+        digest = _digest(token, f"{shown}:{number}")
         if digest in grants:
-            raise UserError(f"{file}:{number}: {name} has the token of {grants[digest].name}. {_REMEDY} for each")
+            raise UserError(f"{shown}:{number}: {name} has the token of {grants[digest].name}. {_REMEDY} for each.")
         grants[digest] = Grant(name, frozenset(models[0].replace(",", " ").split()) if models else None)
     if not grants:
-        raise UserError(f"{file}: holds no token, so that nobody could ask. {_REMEDY}, and write a line name:token")
+        raise UserError(f"{shown}: holds no token, so that nobody could ask. {_REMEDY}, and write a line name:token.")
     return grants
 
 
@@ -165,8 +167,8 @@ def _digest(token: str, where: str) -> bytes:
     if token.startswith("sha256="):
         digits = token.removeprefix("sha256=")
         if not re.fullmatch("[0-9a-fA-F]{64}", digits):
-            raise UserError(f"{where}: a SHA-256 has 64 hexadecimal digits, this one is {len(digits)} characters long")
+            raise UserError(f"{where}: a SHA-256 has 64 hexadecimal digits, this one is {len(digits)} characters long.")
         return bytes.fromhex(digits)
     if len(token) < _SHORTEST or not re.fullmatch("[!-~]+", token):
-        raise UserError(f"{where}: a token has at least {_SHORTEST} printable characters and no blank. {_REMEDY}")
+        raise UserError(f"{where}: a token has at least {_SHORTEST} printable characters and no blank. {_REMEDY}.")
     return hashlib.sha256(token.encode()).digest()

@@ -99,10 +99,10 @@ def _check(certificates: Certificates, key_name: str, certificate_name: str, aut
     except TypeError:
         raise UserError(f"{key_name} has a password. Take it off: openssl pkey -in KEY -out NEW_KEY") from None
     except ValueError:
-        raise UserError(f"{key_name} is not a private key in PEM. It begins with -----BEGIN PRIVATE KEY-----") from None
+        raise UserError(f"{key_name} {_no_pem('key', 'PRIVATE KEY')}") from None
     certificate = _first(certificates.certificate, certificate_name)
     if certificate.public_key() != key.public_key():
-        raise UserError(f"{certificate_name} is not of the key. Give the certificate that was made for {key_name}")
+        raise UserError(f"{certificate_name} was made for another key. Give the one that was made for server_key.")
     now = datetime.datetime.now(datetime.UTC)
     if now > certificate.not_valid_after_utc:
         raise UserError(f"{certificate_name} has expired on {certificate.not_valid_after_utc:%Y-%m-%d}. Renew it")
@@ -119,4 +119,8 @@ def _first(pem: bytes, name: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(pem)[0]
     except ValueError:
-        raise UserError(f"{name} is not a certificate in PEM. It begins with -----BEGIN CERTIFICATE-----") from None
+        raise UserError(f"{name} {_no_pem('certificate', 'CERTIFICATE')}") from None
+
+
+def _no_pem(what: str, label: str) -> str:
+    return f"holds no {what} in PEM. Put the text itself there (-----BEGIN {label}-----...), not a path."

@@ -111,8 +111,9 @@ def test_the_file_is_read_again_when_it_changes(file, monkeypatch, caplog):
     auth.check(call(f"{APP}-new"), b"")
     errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert len(errors) == 2, errors
-    assert f"{file}:1:" in errors[0]
+    assert errors[0].startswith(f"--auth_tokens_file {file}:1: ")
     assert "cannot be read" in errors[1]
+    assert all(error.endswith(". The tokens before the change stay good.") for error in errors), errors
 
 
 @pytest.mark.parametrize(
@@ -130,14 +131,14 @@ def test_the_file_is_read_again_when_it_changes(file, monkeypatch, caplog):
     ],
 )
 def test_what_is_wrong_with_the_file_is_said_without_the_token(tmp_path, text, said):
-    with pytest.raises(UserError, match=said) as refused:
+    with pytest.raises(UserError, match=rf"--auth_tokens_file .*{said}.*\.$") as refused:
         Auth(write(tmp_path / "tokens", text))
     assert "0123456789" not in str(refused.value)
 
 
 def test_a_file_that_others_may_read_is_refused(file, tmp_path):
     file.chmod(0o640)
-    with pytest.raises(UserError, match=f"chmod 600 {file}"):
+    with pytest.raises(UserError, match=rf"--auth_tokens_file {file}: .*`chmod 600 {file}`\."):
         Auth(file)
     with pytest.raises(UserError, match="cannot be read"):
         Auth(tmp_path / "none")
