@@ -189,6 +189,21 @@ def export_refusing(directory: Path) -> Path:
     return export_saved_model(module, signatures, directory, name="refusing", warmup_requests=[])
 
 
+def export_parsing(directory: Path) -> Path:
+    """A model whose one signature takes serialized tf.Examples with the feature `x`."""
+    import tensorflow as tf
+
+    from serving.export import export_saved_model
+
+    class Parsing(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+        def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"y": tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([], tf.float32)})["x"]}
+
+    module = Parsing()
+    return export_saved_model(module, {"serving_default": module.serve}, directory, name="parsing", warmup_requests=[])
+
+
 def export_one_input(directory: Path, name: str, dtype: str) -> Path:
     """A model whose one input has this name and type."""
     import tensorflow as tf

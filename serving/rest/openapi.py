@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
-from serving.rest.json_tensors import SUPPORTED
+from serving.rest import samples
+from serving.rest.json_requests import Format
+from serving.rest.samples import BOOL, FLOATS, STRING
 
-_STRING, _BOOL = 7, 10
 _FORMATS = {
     1: "float",
     2: "double",
@@ -25,8 +26,7 @@ _FORMATS = {
     23: "uint64",
 }
 _BASE64 = {"$ref": "#/components/schemas/Base64"}
-_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
-_EXAMPLE_SIZE = 2  # of a dimension that is free
+_FEATURES = "No signature tells the names of their features; if one is missing, the refusal names it."
 
 Schema = dict[str, Any]
 
@@ -71,14 +71,14 @@ def _describe(
     requests, responses, examples = [], [], {}
     for signature in sorted(definitions):
         definition = definitions[signature]
-        if definition.method_name in (CLASSIFY, REGRESS) or not _by_json(definition):
-            continue  # what takes serialized tf.Examples is asked by the methods made for it
-        for form, request, response, example in _formats(signature, definition):
+        for form in samples.formats(definition):
+            request, response = _schemas(signature, definition, form)
             full = f"{key}.{re.sub('[^A-Za-z0-9._-]', '_', signature)}.{form}"
             schemas[f"{full}.request"], schemas[f"{full}.response"] = request, response
             requests.append({"$ref": f"#/components/schemas/{full}.request"})
             responses.append({"$ref": f"#/components/schemas/{full}.response"})
-            examples[f"{signature}.{form}"] = {"value": example}
+            if example := samples.request(signature, definition, form):
+                examples[f"{signature}.{form}"] = {"value": example}
     if requests:
         predict = _operation(name, f"Ask version {version} of {name}, or the one in charge", {"anyOf": responses})
         predict["requestBody"] = _body({"anyOf": requests}, examples)
@@ -93,41 +93,33 @@ def _describe(
             paths[f"{url}:{what}"] = {"post": _of_examples(name, what, names)}
 
 
-def _formats(signature: str, definition: Any) -> list[tuple[str, Schema, Schema, Schema]]:
-    """Format, request and response schema, example of each format that a signature can be asked in."""
-    tensors = [*definition.inputs.values(), *definition.outputs.values()]
-    formats = []
-    for form, sent, got in (("row", "instances", "predictions"), ("column", "inputs", "outputs")):
-        row = form == "row"
-        if row and not all(_rows_first(info) for info in tensors):
-            continue
-        inputs = {alias: _schema(definition.inputs[alias], alias, row) for alias in sorted(definition.inputs)}
-        outputs = {
-            alias: _schema(definition.outputs[alias], alias, row, out=True) for alias in sorted(definition.outputs)
-        }
-        example: Any = {alias: _example(definition.inputs[alias], alias, row) for alias in sorted(definition.inputs)}
-        answer = next(iter(outputs.values())) if len(outputs) == 1 else _object(outputs)
-        request = _object(inputs)
-        if row:
-            request = {"type": "array", "items": request, "minItems": 1}
-            answer = {"type": "array", "items": answer}
-            example = [example]
-        name = {"signature_name": {"const": signature}}
-        schema = _object({**name, sent: request})
-        if signature == DEFAULT_SIGNATURE:
-            schema["required"] = [sent]
-        formats.append((form, schema, _object({got: answer}), {"signature_name": signature, sent: example}))
-    return formats
+def _schemas(signature: str, definition: Any, form: Format) -> tuple[Schema, Schema]:
+    """Of the request to a signature and of its answer."""
+    row = form == "row"
+    inputs = {alias: _schema(definition.inputs[alias], alias, row) for alias in sorted(definition.inputs)}
+    for alias in inputs:
+        if samples.holds_examples(definition, alias):
+            inputs[alias]["description"] = f"Serialized tf.Examples, as base64. {_FEATURES}"
+    outputs = {alias: _schema(definition.outputs[alias], alias, row, out=True) for alias in sorted(definition.outputs)}
+    answer = next(iter(outputs.values())) if len(outputs) == 1 else _object(outputs)
+    request = _object(inputs)
+    if row:
+        request = {"type": "array", "items": request, "minItems": 1}
+        answer = {"type": "array", "items": answer}
+    schema = _object({"signature_name": {"const": signature}, samples.KEYS[form]: request})
+    if signature == DEFAULT_SIGNATURE:
+        schema["required"] = [samples.KEYS[form]]
+    return schema, _object({"predictions" if row else "outputs": answer})
 
 
 def _schema(info: Any, alias: str, row: bool, out: bool = False) -> Schema:
-    if info.dtype == _STRING:
+    if info.dtype == STRING:
         text: Schema = {"type": "string"}
         element = (_BASE64 if alias.endswith("_bytes") else text) if out else {"anyOf": [text, _BASE64]}
-    elif info.dtype == _BOOL:
+    elif info.dtype == BOOL:
         element = {"type": "boolean"}
     else:
-        element = {"type": "number" if info.dtype in (1, 2) else "integer", "format": _FORMATS[info.dtype]}
+        element = {"type": "number" if info.dtype in FLOATS else "integer", "format": _FORMATS[info.dtype]}
     if info.tensor_shape.unknown_rank:
         return {"description": f"{_FORMATS.get(info.dtype, 'string')} in lists of any depth"}
     for dim in reversed(info.tensor_shape.dim[1 if row else 0 :]):
@@ -135,33 +127,6 @@ def _schema(info: Any, alias: str, row: bool, out: bool = False) -> Schema:
         if dim.size >= 0:
             element["minItems"] = element["maxItems"] = dim.size
     return element
-
-
-def _example(info: Any, alias: str, row: bool) -> Any:
-    value: Any = 0 if info.dtype not in (1, 2) else 0.5
-    if info.dtype == _BOOL:
-        value = True
-    elif info.dtype == _STRING:
-        picture = any(word in alias.lower() for word in ("image", "picture", "bytes"))
-        value = {"b64": _PICTURE} if picture else "A text."
-    if info.tensor_shape.unknown_rank:
-        return value if row else [value]
-    sizes = [dim.size for dim in info.tensor_shape.dim]
-    if sizes and sizes[0] < 0:
-        sizes[0] = 1
-    for size in reversed(sizes[1 if row else 0 :]):
-        value = [value] * (size if size >= 0 else _EXAMPLE_SIZE)
-    return value
-
-
-def _by_json(definition: Any) -> bool:
-    tensors = [*definition.inputs.values(), *definition.outputs.values()]
-    return bool(definition.inputs) and bool(definition.outputs) and all(one.dtype in SUPPORTED for one in tensors)
-
-
-def _rows_first(info: Any) -> bool:
-    shape = info.tensor_shape
-    return shape.unknown_rank or (len(shape.dim) > 0 and shape.dim[0].size < 0)
 
 
 def _of_examples(name: str, what: str, signatures: list[str]) -> Schema:
@@ -172,7 +137,7 @@ def _of_examples(name: str, what: str, signatures: list[str]) -> Schema:
         {
             "signature_name": {"enum": signatures},
             "context": example,
-            "examples": {"type": "array", "minItems": 1, "items": example},
+            "examples": {"type": "array", "minItems": 1, "items": example, "description": f"tf.Examples. {_FEATURES}"},
         }
     )
     request["required"] = ["examples"] if DEFAULT_SIGNATURE in signatures else ["signature_name", "examples"]
@@ -181,8 +146,7 @@ def _of_examples(name: str, what: str, signatures: list[str]) -> Schema:
     operation = _operation(
         name, f"{what.title()} tf.Examples", _object({"results": {"type": "array", "items": result}})
     )
-    shown = {"signature_name": signatures[0], "examples": [{"feature": "A text."}]}
-    operation["requestBody"] = _body(request, {what: {"value": shown}})
+    operation["requestBody"] = _body(request, {})
     return operation
 
 
@@ -201,7 +165,8 @@ def _operation(model: str, summary: str, answer: Schema) -> Schema:
 
 
 def _body(schema: Schema, examples: Schema) -> Schema:
-    return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
+    content = {"schema": schema, **({"examples": examples} if examples else {})}
+    return {"required": True, "content": {"application/json": content}}
 
 
 def _object(properties: Schema) -> Schema:

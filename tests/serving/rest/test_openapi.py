@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,7 +17,9 @@ from serving.metrics import Metrics
 from serving.model_spec import METADATA
 from serving.rest import app
 from serving.status import StatusError
-from tests.rest_fixtures import Rest
+from serving.store import Store
+from tests.rest_fixtures import Rest, export_parsing
+from tests.serving_fixtures import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,7 @@ def test_every_example_is_answered(rest: Rest, document: Any, model: str) -> Non
         if name.startswith("hold."):  # runs until a file says so
             continue
         reply = rest.predict(example["value"], model)
-        if name not in ("uneven.row", "regress.row", "regress.column"):  # no rows; serialized tf.Examples
+        if name not in ("uneven.row", "regress.row", "regress.column"):  # no rows; tf.Examples, though no name says so
             assert reply.status == 200, (name, reply.body)
 
 
@@ -101,6 +105,30 @@ def test_classify_is_described_where_a_signature_is_made_for_it(document: Any) -
     post = document["paths"]["/v1/models/sample:classify"]["post"]
     request = post["requestBody"]["content"]["application/json"]["schema"]
     assert request["properties"]["signature_name"] == {"enum": ["classify"]}
+    assert "the refusal names it" in request["properties"]["examples"]["description"]
+
+
+def test_no_example_is_made_up_for_features_whose_names_are_not_known(
+    start_rest: Callable[..., Rest], document: Any, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store")
+    store.put("parsing", 1, export_parsing(tmp_path / "1"))
+    described = start_rest(store=store).ask("GET", "/openapi.json").json
+    for post in (document["paths"]["/v1/models/sample:classify"], described["paths"]["/v1/models/parsing:predict"]):
+        assert "examples" not in post["post"]["requestBody"]["content"]["application/json"]
+    (row,) = (schema for name, schema in described["components"]["schemas"].items() if name.endswith("row.request"))
+    examples = row["properties"]["instances"]["items"]["properties"]["examples"]
+    assert examples["description"].startswith("Serialized tf.Examples, as base64.")
+    pytest.importorskip("openapi_spec_validator").validate(described)
+
+
+def test_the_requests_of_the_documentation_are_answered(rest: Rest) -> None:
+    clients = (ROOT / "docs" / "clients.md").read_text()
+    requests = re.findall(r"^curl -d '(.*)' localhost:8501/v1/models/sentiment(?:/versions/3)?(:\w+)$", clients, re.M)
+    assert [method for _, method in requests] == [":predict", ":predict", ":classify"]
+    for body, method in requests:
+        reply = rest.ask("POST", f"/v1/models/sample{method}", body.encode())
+        assert reply.status == 200, reply.body
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
