@@ -125,8 +125,8 @@ class RemoteBackend:
         self._engine = RemoteEngine(parameters.remote, parameters.remote_models, health.set)
 
     async def start(self) -> None:
-        """Looks once whether the models that were named can be asked."""
-        await self._engine.poll()
+        """Looks once whether the server, or the models that were named, can be asked."""
+        await self._engine.start()
 
     def methods(self) -> dict[str, Method]:
         return self._engine.methods()

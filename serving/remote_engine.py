@@ -83,6 +83,19 @@ class RemoteEngine:
         """What answers each path."""
         return {path: self._forwarding(path) for path in (*model_spec.INFERENCE, *_OTHERS)}
 
+    async def start(self) -> None:
+        """Says in the log whether the models known can be asked, or the server, if there are none."""
+        if self._serving:
+            await self.poll()
+            return
+        try:
+            await self._state("")
+        except grpc.aio.AioRpcError as error:
+            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                _log.error("model server at %s: cannot be asked: %s", self._address, error.details())
+                return
+        _log.info("model server at %s: answers", self._address)
+
     async def poll(self) -> None:
         """Asks for the state of every model known."""
         await asyncio.gather(*map(self._look, list(self._serving)))
@@ -97,12 +110,15 @@ class RemoteEngine:
         """Closes the connection; calls that are still on it are cancelled."""
         await self._channel.close()
 
-    async def _look(self, name: str) -> None:
+    async def _state(self, name: str) -> bytes:
         request = protos.GetModelStatusRequest()
         request.model_spec.name = name
         ask = self._channel.unary_unary(model_spec.STATUS)
+        return await ask(request.SerializeToString(), timeout=_POLL_TIMEOUT)
+
+    async def _look(self, name: str) -> None:
         try:
-            answer = await ask(request.SerializeToString(), timeout=_POLL_TIMEOUT)
+            answer = await self._state(name)
         except grpc.aio.AioRpcError as error:
             if error.code() in _DOWN:  # others, such as those of a busy server, are no reason to take a model away
                 await self._tell(name, False, error.details() or "")

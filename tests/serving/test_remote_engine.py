@@ -196,6 +196,25 @@ async def test_health_follows_the_server_behind(tmp_path):
     assert of_m == [False, True, False, True, False]
 
 
+async def test_the_start_is_told_of_in_one_line_whether_the_server_is_reached_or_not(tmp_path, caplog):
+    caplog.set_level("INFO", "serving")
+    address = f"unix:{tmp_path}/socket"
+    for models, down, up in (
+        ((), "model server at {}: cannot be asked: ", "model server at {}: answers"),
+        (("m",), "m at {}: cannot be asked: ", "m at {}: serving"),
+    ):
+        async with engine(address, models) as (remote, _):
+            await remote.start()
+        with recording(address=address):
+            async with engine(address, models) as (remote, _):
+                await remote.start()
+        refused, reached = caplog.records
+        assert refused.levelname == "ERROR"
+        assert refused.message.startswith(down.format(address))
+        assert reached.message == up.format(address)
+        caplog.clear()
+
+
 async def test_a_refusal_of_the_server_behind_is_not_taken_for_its_absence():
     full = "The batch scheduling queue to which this task was submitted is full"
     with recording() as (recorder, remote):
