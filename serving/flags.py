@@ -4,6 +4,8 @@ One table says what may be said; `serving.settings` says what it means.
 """
 
 import argparse
+import difflib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +66,12 @@ def _port(text: str) -> int:
     return value
 
 
+def _address(text: str) -> str:
+    if not re.fullmatch(r"unix:.+|.*[^:]:\d+", text):
+        raise argparse.ArgumentTypeError(f"expected host:port, received {text!r}")
+    return text
+
+
 def _one_of(*choices: str) -> Any:
     def read(text: str) -> str:
         if text not in choices:
@@ -106,7 +114,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("enable_model_warmup", _boolean, True, "whether warmup records are run before a version serves"),
         Flag("num_request_iterations_for_warmup", _COUNT, 0, "how often each of them is run. 0: once"),
         Flag("engine", _one_of("session", "remote"), "session", "where models run: in process, or in another server"),
-        Flag("remote_address", str, None, "host:port of that tensorflow_model_server"),
+        Flag("remote_address", _address, None, "host:port of that tensorflow_model_server"),
         Flag("remote_models", str, "", "comma-separated names whose health is told from the start on"),
         Flag("remote_ca_file", Path, None, "PEM authorities of its certificate; without it, no TLS"),
         Flag("remote_certificate_file", Path, None, "PEM certificate to show it, where it asks for one"),
@@ -178,8 +186,7 @@ _OFF = ("", "false", "0", "0.0", "serve")  # what a flag says that asks for noth
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        text = message.removeprefix("argument ").replace("unrecognized arguments:", "unknown flag")
-        raise UserError(f"{text}. `{self.prog} --help` lists the flags.")
+        raise UserError(f"{message.removeprefix('argument ')}. `{self.prog} --help` lists the flags.")
 
 
 def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **defaults: Any) -> argparse.Namespace:
@@ -221,7 +228,10 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
     for name in (*UNNEEDED, *UNSUPPORTED):
         parser.add_argument(f"--{name}", nargs="?", const="true", default="", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="store_true", help="say which version this is")
-    given = parser.parse_args(arguments)
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].strip("-").partition("=")[0], vars(given), 1)
+        parser.error(f"unknown flag {' '.join(unknown)}" + (f"; there is --{near[0]}" if near else ""))
     if given.version:
         _print_version()
     for name, remedy in UNSUPPORTED.items():

@@ -134,7 +134,11 @@ def _grpc_limits(given: argparse.Namespace) -> GrpcLimits:
             unneeded.append(argument)
         elif key not in _CHANNEL_ARGUMENTS or not re.fullmatch(r"-1|\d+", value):
             known = ", ".join(_CHANNEL_ARGUMENTS)
-            raise UserError(f"--grpc_channel_arguments: {argument!r} is not supported. Those that are: {known}.")
+            raise UserError(
+                f"--grpc_channel_arguments: {argument!r} is not supported. Those that are: {known}. Accepted, though "
+                "nothing here depends on them: grpc.keepalive_*, grpc.http2.*, grpc.max_connection_*_ms, "
+                "grpc.so_reuseport."
+            )
         else:
             limits[_CHANNEL_ARGUMENTS[key]] = _NO_LIMIT if value == "-1" else min(int(value), _NO_LIMIT)
     if unneeded:
