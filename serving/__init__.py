@@ -11,10 +11,11 @@ _HOMES = {
     "Client": "serving.client",
     "ServingError": "serving.messages",
     "Store": "serving.store",
+    "UserError": "errors",
     "export_saved_model": "serving.export",
     "serve": "serving.model_server",
 }
-__all__ = ["AsyncClient", "Client", "ServingError", "Store", "export_saved_model", "serve"]
+__all__ = ["AsyncClient", "Client", "ServingError", "Store", "UserError", "export_saved_model", "serve"]
 
 
 def __getattr__(name: str) -> Any:

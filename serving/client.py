@@ -18,8 +18,8 @@ class Client(Dialogue):
     """Asks one model on one server, over one connection. Threads may share it.
 
     Calls that find the server unavailable are tried again, with a growing pause, within the timeout; others never
-    are. Every method raises `ServingError` where the server refused the request or did not answer in time.
-    `AsyncClient` is the same for asyncio.
+    are. Every method raises `ServingError` where the server refused the request or did not answer in time, and
+    `UserError` where its arguments cannot be sent. `AsyncClient` is the same for asyncio.
 
     Args: those of `Dialogue`.
 
@@ -58,10 +58,11 @@ class Client(Dialogue):
             signature: its name.
             version: a version number; the server's choice where None.
             request_id: your own id of the request; a new one where None.
-            label: a version's label, such as `stable`.
+            label: a version's label, such as `stable`, instead of a number.
 
         Returns:
-            Outputs by name. Strings are `str`, except in outputs named `*_bytes`.
+            Outputs by name. Strings are `str`; an output named `*_bytes`, or with a string that is not UTF-8, holds
+            `bytes` instead.
         """
         return self._run(self._predict(inputs, signature, version, label, request_id))
 
@@ -81,7 +82,7 @@ class Client(Dialogue):
             signature: its name.
             version: a version number; the server's choice where None.
             request_id: your own id of the request; a new one where None.
-            label: a version's label.
+            label: a version's label, instead of a number.
 
         Returns:
             For each example its classes with their scores, in the model's order.
@@ -116,7 +117,7 @@ class Client(Dialogue):
             regress: names of Regress signatures.
             version: a version number; the server's choice where None.
             request_id: your own id of the request; a new one where None.
-            label: a version's label.
+            label: a version's label, instead of a number.
 
         Returns:
             By signature what `classify` or `regress` returns.

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import grpc
 from numpy.typing import ArrayLike
 
+from errors import UserError
 from serving import messages, model_spec, protos, text_protos
 from serving.messages import Classes, Example, Forecast, Prediction, ServingError, SignatureInfo
 
@@ -115,6 +116,7 @@ class Dialogue:
         give_up: float | None = None,
     ) -> Talk[Prediction]:
         give_up = give_up or time.monotonic() + self.timeout
+        messages.check_inputs(inputs)
         request = self._request(protos.PredictRequest, signature, version, label)
         asked = (version, label)
         if inputs and signature not in self._signatures.get(asked, ()):
@@ -170,7 +172,7 @@ class Dialogue:
         for method, names in ((model_spec.CLASSIFY, classify), (model_spec.REGRESS, regress)):
             for name in names:
                 task = request.tasks.add(method_name=method)
-                messages.specify(task.model_spec, self.model, name, version, self.label if label is None else label)
+                self._specify(task.model_spec, name, version, label)
         messages.add_examples(request, examples)
         response = yield from self._ask(model_spec.MULTI_INFERENCE, request, protos.MultiInferenceResponse, request_id)
         results = response.results
@@ -240,8 +242,13 @@ class Dialogue:
 
     def _request(self, message_class: Any, signature: str, version: int | None, label: str | None) -> Any:
         request = message_class()
-        messages.specify(request.model_spec, self.model, signature, version, self.label if label is None else label)
+        self._specify(request.model_spec, signature, version, label)
         return request
+
+    def _specify(self, spec: Any, signature: str, version: int | None, label: str | None) -> None:
+        if version is not None and label is not None:
+            raise UserError(f"version={version} and label={label!r}: either names the version. Give one of them")
+        messages.specify(spec, self.model, signature, version, self.label if label is None else label)
 
     def _ask(
         self,

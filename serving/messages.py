@@ -3,6 +3,7 @@
 It needs no TensorFlow.
 """
 
+import reprlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import grpc
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from errors import UserError
 from serving import protos, tensors
 
 
@@ -89,24 +91,52 @@ def specify(spec: Any, model: str, signature: str = "", version: int | None = No
         spec.version_label = label
 
 
+def check_inputs(inputs: Any) -> None:
+    """Refuses what does not name its inputs.
+
+    Raises:
+        UserError: it is no mapping.
+    """
+    if not isinstance(inputs, Mapping):
+        raise UserError(
+            f"inputs: expected a dict of arrays by input name, received {_shown(inputs)}. "
+            "client.metadata() tells the names that each signature takes"
+        )
+
+
 def add_inputs(request: Any, inputs: Mapping[str, ArrayLike], infos: Mapping[str, TensorInfo]) -> None:
-    """Adds arrays to a PredictRequest, numbers as the signature's own type where they fit it."""
-    for name, values in inputs.items():
-        array = tensors.from_python(values)
+    """Adds arrays to a PredictRequest, numbers as the signature's own type where they fit it.
+
+    Raises:
+        UserError: a value that no tensor holds, or that does not fit.
+    """
+    for name, given in inputs.items():
+        array = _array(name, given)
         if name in infos and array.dtype.kind in "biuf" and (array.size == 0 or infos[name].dtype != object):
-            array = array.astype(infos[name].dtype, casting="unsafe" if array.size == 0 else "same_kind")
-        request.inputs[name].MergeFromString(tensors.encode(array))
+            array = _as_type(name, array, infos[name].dtype)
+        try:
+            request.inputs[name].MergeFromString(tensors.encode(array))
+        except KeyError:
+            raise UserError(f"Input {name!r}: no tensor holds {array.dtype}. Convert it first") from None
 
 
 def add_examples(request: Any, examples: Sequence[Example]) -> None:
-    """Adds examples to a request of Classify, Regress or MultiInference."""
+    """Adds examples to a request of Classify, Regress or MultiInference.
+
+    Raises:
+        UserError: what is no list of examples, or a value that no feature holds.
+    """
+    if isinstance(examples, str | bytes | Mapping):
+        raise UserError(f"examples: expected a list, received {_shown(examples)}. Put it into one")
     for example in examples:
         features = {"text": example} if isinstance(example, str) else example
+        if not isinstance(features, Mapping):
+            raise UserError(f"examples: expected texts or dicts of features, received {_shown(example)}")
         request.input.example_list.examples.add().CopyFrom(_example(features))
 
 
 def prediction(response: Any, request_id: str) -> Prediction:
-    """Reads a PredictResponse. Strings are `str`, except in outputs named `*_bytes`."""
+    """Reads a PredictResponse. Strings are `str`; `bytes` in outputs named `*_bytes`, or where one is not UTF-8."""
     read = Prediction(
         (name, _readable(name, tensors.decode(response.outputs[name]))) for name in sorted(response.outputs)
     )
@@ -139,15 +169,50 @@ def histories(series: Sequence[ArrayLike]) -> NDArray[np.float32]:
     """Stacks histories `[T, columns]`, or `[T]` of one column, to `[n, longest T, columns]`, with NaN before the short.
 
     Raises:
-        ValueError: they differ in their columns.
+        UserError: one holds more than numbers, or they differ in their columns.
     """
-    arrays = [np.asarray(one, np.float32) for one in series]
-    arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
+    arrays = [_history(position, one) for position, one in enumerate(series)]
     if len({array.shape[1:] for array in arrays}) > 1:
-        raise ValueError(f"histories have different columns: {sorted({array.shape[1:] for array in arrays})}")
+        raise UserError(f"histories have different columns: {sorted({array.shape[1:] for array in arrays})}")
     longest = max((len(array) for array in arrays), default=0)
     padded = [np.pad(one, ((longest - len(one), 0), (0, 0)), constant_values=np.nan) for one in arrays]
     return np.stack(padded) if padded else np.empty((0, 0, 0), np.float32)
+
+
+def _history(position: int, given: ArrayLike) -> NDArray[np.float32]:
+    try:
+        array = np.asarray(given, np.float32)
+    except (TypeError, ValueError):
+        array = np.empty((), np.float32)
+    if array.ndim not in (1, 2):
+        raise UserError(f"history {position}: expected numbers [T] or [T, columns], received {_shown(given)}")
+    return array if array.ndim == 2 else array[:, None]
+
+
+def _array(name: str, given: ArrayLike) -> NDArray[Any]:
+    try:
+        return tensors.from_python(given)
+    except TypeError as error:
+        raise UserError(f"Input {name!r}: {error}") from None
+    except ValueError:
+        raise UserError(f"Input {name!r}: rows of different lengths. Fill them up, or send them one by one") from None
+
+
+def _as_type(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The same numbers in the signature's type; only floats may lose digits."""
+    if array.size == 0 or np.can_cast(array.dtype, dtype):
+        return array.astype(dtype)
+    if array.dtype.kind in "iu" and dtype.kind in "iu":
+        fits = array.astype(dtype) == array
+    else:
+        fits = np.full(array.shape, np.can_cast(array.dtype, dtype, "same_kind"))
+    if not fits.all():
+        raise UserError(f"Input {name!r}: expected {dtype}, received {array.dtype}: {array[~fits][0]}")
+    return array.astype(dtype)
+
+
+def _shown(given: Any) -> str:
+    return f"{type(given).__name__}: {' '.join(reprlib.repr(given).split())}"
 
 
 def _infos(tensor_infos: Mapping[str, Any], defaults: Container[str] = ()) -> dict[str, TensorInfo]:
@@ -163,7 +228,10 @@ def _readable(name: str, array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype != object or name.endswith("_bytes"):
         return array
     texts = np.empty(array.size, dtype=object)
-    texts[:] = [value.decode(errors="replace") for value in array.flat]
+    try:
+        texts[:] = [value.decode() for value in array.flat]
+    except UnicodeDecodeError:
+        return array
     return texts.reshape(array.shape)
 
 
@@ -177,5 +245,8 @@ def _example(features: Mapping[str, Any]) -> Any:
         elif all(isinstance(item, int | np.integer) for item in items):
             feature.int64_list.value.extend(int(item) for item in items)
         else:
-            feature.float_list.value.extend(float(item) for item in items)
+            try:
+                feature.float_list.value.extend(float(item) for item in items)
+            except (TypeError, ValueError):
+                raise UserError(f"Feature {name!r}: expected texts or numbers, received {_shown(value)}") from None
     return example

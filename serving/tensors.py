@@ -5,6 +5,7 @@ Strings are numpy arrays of dtype `object` that hold `bytes`.
 
 import functools
 import math
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,10 @@ def from_python(values: ArrayLike) -> NDArray[Any]:
 
     Text becomes UTF-8 bytes, with `?` for half of an emoji that was cut in two, which is no text.
 
+    Raises:
+        TypeError: neither numbers nor all str and bytes.
+        ValueError: the lists have different lengths.
+
     Example:
         >>> from_python(["naïve"])
         array([b'na\\xc3\\xafve'], dtype=object)
@@ -219,8 +224,17 @@ def from_python(values: ArrayLike) -> NDArray[Any]:
         return values
     array = np.array(values, dtype=object)
     if array.size and not isinstance(array.flat[0], str | bytes):
-        return np.asarray(values)
-    texts = [text.encode(errors="replace") if isinstance(text, str) else bytes(text) for text in array.flat]
-    encoded = np.empty(len(texts), dtype=object)
-    encoded[:] = texts
+        numbers = np.asarray(values)
+        if numbers.dtype.kind not in "OSU":
+            return numbers
+    encoded = np.empty(array.size, dtype=object)
+    encoded[:] = [_bytes(value) for value in array.flat]
     return encoded.reshape(array.shape)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode(errors="replace")
+    if isinstance(value, bytes):
+        return bytes(value)
+    raise TypeError(f"expected numbers, or str and bytes alone; received {reprlib.repr(value)}")

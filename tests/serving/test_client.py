@@ -16,8 +16,7 @@ import pytest
 
 import serving
 import serving.messages
-from errors import UserError
-from serving import AsyncClient, Client, ServingError
+from serving import AsyncClient, Client, ServingError, UserError
 from tests.serving.certificates import Authority
 from tests.serving.recording import Recorder, recording
 
@@ -229,12 +228,65 @@ async def test_no_server_is_said_so(client_class):
             await got(client.status())
 
 
+@CLIENTS
+async def test_strings_that_are_not_utf_8_come_as_bytes(client_class, recorded, recorder):
+    async with opened(client_class, recorded[1]) as client:
+        answer = await got(client.predict({"x": [["naïve", b"\xff\xd8"]], "y": ["naïve"], "z_bytes": ["a"]}))
+    assert answer["x"].tolist() == [["naïve".encode(), b"\xff\xd8"]]
+    assert (answer["y"].tolist(), answer["z_bytes"].tolist()) == (["naïve"], [b"a"])
+
+
+@CLIENTS
+async def test_numbers_take_the_type_of_the_signature_where_they_fit(client_class, recorded, recorder):
+    async with opened(client_class, recorded[1]) as client:
+        answer = await got(client.predict({"x": np.array([7], np.uint64)}, version=9))
+        assert (answer["x"].dtype, answer["x"].tolist()) == (np.int64, [7])
+        with pytest.raises(UserError, match=f"Input 'x': expected int64, received uint64: {1 << 63}$"):
+            await got(client.predict({"x": np.array([7, 1 << 63], np.uint64)}, version=9))
+        with pytest.raises(UserError, match=r"Input 'x': expected int64, received float64: 1\.5"):
+            await got(client.predict({"x": [1.5]}, version=9))
+
+
+@CLIENTS
+@pytest.mark.parametrize(
+    ("method", "given", "said"),
+    [
+        ("predict", np.ones((2, 4)), "inputs: expected a dict of arrays by input name, received ndarray: "),
+        ("predict", "abc", "inputs: expected a dict of arrays by input name, received str: 'abc'"),
+        ("predict", {"x": [None]}, "Input 'x': expected numbers, or str and bytes alone; received None"),
+        ("predict", {"x": ["a", 5]}, "Input 'x': expected numbers, or str and bytes alone; received 5"),
+        ("predict", {"x": [5, "a"]}, "Input 'x': expected numbers, or str and bytes alone; received 5"),
+        ("predict", {"x": [[1, 2], [3]]}, "Input 'x': rows of different lengths"),
+        ("predict", {"x": [1j]}, "Input 'x': no tensor holds complex128"),
+        ("classify", "good", "examples: expected a list, received str: 'good'"),
+        ("classify", [5], "examples: expected texts or dicts of features, received int: 5"),
+        ("regress", [{"x": [1.0, None]}], r"Feature 'x': expected texts or numbers, received list: \[1.0, None\]"),
+    ],
+)
+async def test_what_cannot_be_sent_is_named(client_class, method, given, said, recorded, recorder):
+    async with opened(client_class, recorded[1]) as client:
+        with pytest.raises(UserError, match=f"^{said}"):
+            await got(getattr(client, method)(given))
+    assert not recorder.seen
+
+
+@CLIENTS
+@pytest.mark.parametrize(("method", "given"), [("predict", {"x": [1]}), ("classify", ["a"]), ("regress", [{"x": 1}])])
+async def test_a_version_and_a_label_exclude_each_other(client_class, method, given, recorded, recorder):
+    async with opened(client_class, recorded[1], label="stable") as client:
+        with pytest.raises(UserError, match=r"version=1 and label='canary': .* Give one of them"):
+            await got(getattr(client, method)(given, version=1, label="canary"))
+    assert not recorder.seen
+
+
 def test_histories_of_different_lengths_are_filled_in_front():
     filled = serving.messages.histories([[1.0, 2.0, 3.0], [[4.0]]])
     assert filled.shape == (2, 3, 1)
     np.testing.assert_array_equal(filled[:, :, 0], [[1, 2, 3], [np.nan, np.nan, 4]])
-    with pytest.raises(ValueError, match="different columns"):
+    with pytest.raises(UserError, match="different columns"):
         serving.messages.histories([[[1.0, 2.0]], [[1.0]]])
+    with pytest.raises(UserError, match=r"history 1: expected numbers \[T\] or \[T, columns\], received list: \['x'\]"):
+        serving.messages.histories([[1.0], ["x"]])
 
 
 def test_clients_need_no_tensorflow():
