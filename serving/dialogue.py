@@ -17,17 +17,12 @@ import grpc
 from numpy.typing import ArrayLike
 
 from errors import UserError
-from serving import messages, model_spec, protos, text_protos
+from serving import connection, messages, model_spec, protos, text_protos
 from serving.messages import Classes, Example, Forecast, Prediction, ServingError, SignatureInfo
 
 _FIRST_WAIT, _LONGEST_WAIT, _ATTEMPTS = 0.05, 1.0, 5
-_MESSAGE_BYTES = 32 << 20
-_OPTIONS = (
-    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-    ("grpc.max_send_message_length", _MESSAGE_BYTES),
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
+_NO_VERSION, _NO_MODEL = "Servable not found", "Could not find any versions"
+_NO_SIGNATURE = ("Serving signature key", "No signature was found")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -65,9 +60,10 @@ class Dialogue:
         root_certificates: PEM file of the authorities to trust instead; implies `tls`.
         client_certificate: PEM file of the client's certificate, for a server that asks for one; implies `tls`.
         client_key: PEM file of its private key.
+        max_message_bytes: of one request or answer. The server has a limit of its own.
 
     Raises:
-        OSError: a PEM file cannot be read.
+        UserError: a PEM file cannot be read or used, or the limit is none.
     """
 
     _transport: Any = None
@@ -84,6 +80,7 @@ class Dialogue:
         root_certificates: str | Path | None = None,
         client_certificate: str | Path | None = None,
         client_key: str | Path | None = None,
+        max_message_bytes: int = 32 << 20,
     ) -> None:
         self.address = address
         self.model = model
@@ -93,13 +90,13 @@ class Dialogue:
         self._methods: dict[str, Any] = {}
         self._signatures: dict[tuple[int | None, str | None], dict[str, SignatureInfo]] = {}
         self._levels: dict[int, list[float]] = {}
-        if tls or root_certificates or client_certificate:
-            files = (root_certificates, client_key, client_certificate)
-            pems = [Path(file).read_bytes() if file else None for file in files]
-            credentials = grpc.ssl_channel_credentials(*pems)
-            self._channel = self._transport.secure_channel(address, credentials, options=_OPTIONS)
+        options = connection.options(max_message_bytes)
+        self._secure = tls or any((root_certificates, client_certificate, client_key))
+        if self._secure:
+            credentials = connection.credentials(root_certificates, client_certificate, client_key)
+            self._channel = self._transport.secure_channel(address, credentials, options=options)
         else:
-            self._channel = self._transport.insecure_channel(address, options=_OPTIONS)
+            self._channel = self._transport.insecure_channel(address, options=options)
 
     def _method(self, path: str) -> Any:
         if path not in self._methods:
@@ -211,10 +208,10 @@ class Dialogue:
         response = yield from self._ask(model_spec.METADATA, request, protos.GetModelMetadataResponse, give_up=give_up)
         return messages.signatures(response)
 
-    def _status(self) -> Talk[dict[int, str]]:
+    def _status(self, give_up: float | None = None) -> Talk[dict[int, str]]:
         request = protos.GetModelStatusRequest()
         messages.specify(request.model_spec, self.model)
-        response = yield from self._ask(model_spec.STATUS, request, protos.GetModelStatusResponse)
+        response = yield from self._ask(model_spec.STATUS, request, protos.GetModelStatusResponse, give_up=give_up)
         name_of = protos.ModelVersionStatus.State.Name
         return {entry.version: name_of(entry.state) for entry in response.model_version_status}
 
@@ -271,24 +268,25 @@ class Dialogue:
             wait = min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * random.uniform(0.5, 1.0)
             late = attempt == _ATTEMPTS or time.monotonic() + wait >= give_up
             if late or refusal.code() is not grpc.StatusCode.UNAVAILABLE:
-                raise ServingError(refusal.code(), self._explained(refusal), request_id) from None
+                said = connection.explained(refusal, self.address, self.timeout, self._secure)
+                said = yield from self._with_what_there_is(path, message, said, give_up)
+                raise ServingError(refusal.code(), said, request_id) from None
             yield wait
         raise AssertionError("unreachable")
 
-    def _explained(self, error: Any) -> str:
-        details = error.details() or ""
-        if error.code() is grpc.StatusCode.UNAVAILABLE and "handshake" in details:
-            return f"no TLS with {self.address}: {details}. Check the client's certificates and the server's"
-        if error.code() is grpc.StatusCode.UNAVAILABLE and "connect" in details:
-            hint = "" if "refused" in details else "; if it speaks TLS, give the client tls=True or root_certificates"
-            return f"no server answers at {self.address}. Start one with `unroll serve`, or check the address{hint}"
-        if "errors resolving" in details or "target uri is not valid" in details:
-            return "no server of that name is found. Give its host:port, as in 127.0.0.1:8500"
-        if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"no answer from {self.address} within {self.timeout:g} seconds"
-        if error.code() is grpc.StatusCode.NOT_FOUND and details.startswith("Servable not found"):
-            return (
-                f"{details}. It is not served there: `unroll models` lists what is trained, and `unroll promote` has a "
-                "version served"
-            )
-        return details
+    def _with_what_there_is(self, path: str, message: bytes, said: str, give_up: float) -> Talk[str]:
+        """A refusal's text; and after that of a missing version or signature those that the server has."""
+        try:
+            if path != model_spec.STATUS and said.startswith(_NO_VERSION):
+                states = yield from self._status(give_up)
+                there = ", ".join(f"version {number} {state}" for number, state in states.items())
+                return f"{said}. The server has {there}"
+            if path in model_spec.INFERENCE and said.startswith(_NO_SIGNATURE):
+                asked = model_spec.asked(path, message)[0][0]
+                version = asked.version.value if asked.HasField("version") else None
+                signatures = yield from self._metadata_of(version, asked.version_label or None, give_up)
+                return f"{said.removesuffix('.')}. The model has {', '.join(signatures)}"
+        except ServingError as error:
+            if error.message.startswith(_NO_MODEL):
+                return f"{said}. The server has no model of this name: check it, or have the model served"
+        return said

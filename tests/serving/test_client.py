@@ -2,17 +2,28 @@
 
 import asyncio
 import inspect
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 import serving
 import serving.messages
@@ -21,6 +32,7 @@ from tests.serving.certificates import Authority
 from tests.serving.recording import Recorder, recording
 
 AUTHORITY = Authority()
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 CLIENTS = pytest.mark.parametrize("client_class", [Client, AsyncClient])
 
 
@@ -207,7 +219,9 @@ async def test_mutual_tls_and_a_token(client_class, tmp_path):
                 await got(stranger.status())
             assert refused.value.code is grpc.StatusCode.UNAVAILABLE
         async with opened(client_class, address, timeout=0.5) as plain:
-            with pytest.raises(ServingError, match="if it speaks TLS, give the client tls=True"):
+            with pytest.raises(
+                ServingError, match=f"{address} ends the connection. If it speaks TLS, give the client tls=True"
+            ):
                 await got(plain.status())
         async with opened(client_class, address, tls=True, timeout=0.5) as distrusting:
             with pytest.raises(ServingError, match=f"no TLS with {address}: .*CERTIFICATE_VERIFY_FAILED"):
@@ -226,6 +240,32 @@ async def test_no_server_is_said_so(client_class):
     async with opened(client_class, "127.0.0.1:9", timeout=0.3) as client:
         with pytest.raises(ServingError, match=r"no server answers at 127.0.0.1:9\. Start one"):
             await got(client.status())
+
+
+@CLIENTS
+async def test_a_port_that_speaks_no_grpc_is_said_so(client_class):
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        async with opened(client_class, f"127.0.0.1:{web.server_port}", timeout=0.3) as client:
+            with pytest.raises(
+                ServingError, match=f":{web.server_port} does not speak gRPC. Give the server's gRPC port"
+            ):
+                await got(client.status())
+        web.shutdown()
+
+
+@CLIENTS
+async def test_what_a_server_says_of_another_is_kept(client_class, recorded, recorder):
+    for code, said in (
+        (grpc.StatusCode.UNAVAILABLE, "The server behind is away (failed to connect to all addresses; TLS handshake)"),
+        (grpc.StatusCode.UNAVAILABLE, "The server behind is away (errors resolving x:1)"),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "The queue is too long"),
+    ):
+        recorder.refusals[:] = [(code, said)] * 5
+        async with opened(client_class, recorded[1], timeout=0.3) as client:
+            with pytest.raises(ServingError) as refused:
+                await got(client.status())
+        assert (refused.value.code, refused.value.message) == (code, said)
 
 
 @CLIENTS
@@ -279,6 +319,46 @@ async def test_a_version_and_a_label_exclude_each_other(client_class, method, gi
     assert not recorder.seen
 
 
+@CLIENTS
+async def test_messages_have_a_limit_that_can_be_moved(client_class, recorded, recorder):
+    async with opened(client_class, recorded[1], max_message_bytes=1 << 20) as client:
+        with pytest.raises(
+            ServingError, match=r"Sent message larger than max .* a larger max_message_bytes"
+        ) as refused:
+            await got(client.predict({"x": np.zeros(1 << 20, np.float32)}))
+        assert refused.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    async with opened(client_class, recorded[1], max_message_bytes=64 << 20) as client:
+        with pytest.raises(ServingError, match=r"SERVER: Received message larger than max"):
+            await got(client.predict({"x": np.zeros(33 << 18, np.float32)}))
+    for limit in (0, 1 << 31):
+        with pytest.raises(UserError, match=f"max_message_bytes is {limit}. Give 1 to 2147483647"):
+            client_class(model="m", max_message_bytes=limit)
+
+
+@CLIENTS
+def test_pem_files_are_checked(client_class, tmp_path):
+    one, other = AUTHORITY.issue("client"), AUTHORITY.issue("client")
+    locked = load_pem_private_key(one.key, None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    pems = {"cert": one.certificate, "key": one.key, "other": other.key, "locked": locked, "junk": b"phone:secret"}
+    for name, pem in pems.items():
+        (tmp_path / name).write_bytes(pem)
+    cases = [
+        ({"root_certificates": "junk"}, "root_certificates .*junk: no certificate in PEM. It begins with -----BEGIN C"),
+        ({"root_certificates": "none"}, r"root_certificates .*none: cannot be read \(No such file or directory\)"),
+        ({"client_certificate": "cert"}, "client_certificate and client_key belong together. Give both"),
+        ({"client_key": "key"}, "client_certificate and client_key belong together. Give both"),
+        *(
+            ({"client_certificate": "cert", "client_key": key}, f"client_key .*{key}: not a certificate in PEM and its")
+            for key in ("other", "locked", "junk")
+        ),
+    ]
+    for files, said in cases:
+        with pytest.raises(UserError, match=said):
+            client_class(model="m", **{argument: tmp_path / name for argument, name in files.items()})
+
+
 def test_histories_of_different_lengths_are_filled_in_front():
     filled = serving.messages.histories([[1.0, 2.0, 3.0], [[4.0]]])
     assert filled.shape == (2, 3, 1)
@@ -289,6 +369,8 @@ def test_histories_of_different_lengths_are_filled_in_front():
         serving.messages.histories([[1.0], ["x"]])
 
 
-def test_clients_need_no_tensorflow():
-    code = "import sys, serving; serving.Client, serving.AsyncClient; assert 'tensorflow' not in sys.modules"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_clients_need_what_the_page_installs_and_no_more():
+    code = "import sys, serving; serving.Client, serving.AsyncClient, serving.UserError; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    others = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]} - {"numpy"}
+    assert not others & set(done.stdout.split())

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving import AsyncClient, Client, Store
+from serving import AsyncClient, Client, ServingError, Store
+from tests.serving.test_client import CLIENTS, got
 from tests.serving_fixtures import SERVE, Server, start_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
@@ -91,6 +92,23 @@ async def test_many_tasks_share_one_client(tasks):
         assert (await client.forecast([[1.0]])).quantiles[0.1].tolist() == [[[0.0], [0.0]]]
     async with AsyncClient(tasks.address, model="photos") as client:
         assert await client.caption([PHOTO]) == [("12", -12.0)]
+
+
+@CLIENTS
+@pytest.mark.parametrize(
+    ("model", "method", "asked", "said"),
+    [
+        ("photos", "predict", ({"image": [PHOTO]}, "nope"), 'key "nope" not found. The model has serving_default'),
+        ("load", "classify", (["a"],), "with the name: classify. The model has describe, serving_default"),
+        ("photos", "predict", ({"image": [PHOTO]}, "serving_default", 9), "9). The server has version 1 AVAILABLE"),
+        ("none", "predict", ({"image": [PHOTO]},), "Latest(none). The server has no model of this name: check it"),
+    ],
+)
+async def test_a_refusal_tells_what_there_is(tasks, client_class, model, method, asked, said):
+    client = client_class(tasks.address, model=model)
+    with pytest.raises(ServingError, match=re.escape(said)):
+        await got(getattr(client, method)(*asked))
+    await got(client.close())
 
 
 def test_what_the_page_shows_runs(tasks, tmp_path, monkeypatch):

@@ -196,8 +196,8 @@ def test_unroll_predict_says_what_is_wrong(server: Server) -> None:
         (("sample", "--input", "a", "--server", nobody), f"no server answers at {nobody}. Start one with"),
         (
             ("m", "--input", "a", "--server", server.address),
-            f"m at {server.address}: Servable not found for request: Latest(m). It is not served there: "
-            "`unroll models` lists what is trained, and `unroll promote` has a version served.",
+            f"m at {server.address}: Servable not found for request: Latest(m). The server has no model of this name: "
+            "check it, or have the model served.",
         ),
         (("sample", "--server", server.address), "Nothing to ask"),
         *(

@@ -120,7 +120,11 @@ def test_health_follows_the_server_behind_as_it_goes_and_returns(
     until(lambda: health(front) == "NOT_SERVING")
     reply = front.rest("POST", PREDICT, {"instances": ["a"]}, authorization=BEARER)
     assert reply.status == 503
-    assert f"The model server at 127.0.0.1:{port} does not answer." in reply.error
+    said = f"The model server at 127.0.0.1:{port} does not answer."
+    assert said in reply.error
+    with Client(front.address, model="sample", token=TOKEN) as client, pytest.raises(ServingError) as refused:
+        client.status()
+    assert refused.value.message.startswith(said)
 
     with recording(address=f"127.0.0.1:{port}") as (recorder, _):  # another that speaks the protocol, and tells
         until(lambda: health(front) == "SERVING")

@@ -102,6 +102,18 @@ def test_a_wrong_certificate_finds_no_server(secured: Server, folder: Path, show
     assert refused.value.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
+def test_a_client_hears_what_is_amiss_with_its_connection(secured: Server, folder: Path) -> None:
+    trusted = {"root_certificates": folder / "ca.pem"}
+    rest = f"127.0.0.1:{secured.rest_port}"
+    for address, arguments, said in (
+        (secured.address, {}, f"{secured.address} ends the connection. If it speaks TLS, give the client tls=True"),
+        (secured.address, trusted, "If it asks for a certificate, give the client client_certificate and client_key"),
+        (rest, trusted, f"{rest} does not speak gRPC. Give the server's gRPC port"),
+    ):
+        with Client(address, model="m", timeout=2, **arguments) as one, pytest.raises(ServingError, match=said):
+            one.status()
+
+
 def test_rest_is_no_plain_text_and_must_be_trusted(secured: Server) -> None:
     with pytest.raises(OSError):  # noqa: PT011
         secured.rest("GET", "/v1/models/m")
