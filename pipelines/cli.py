@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ Home = Annotated[Path, typer.Option("--home", envvar="UNROLL_HOME", help="Folder
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 HOME = Path("workspace")
 _PICTURES = (".png", ".svg", ".pdf")
+_TOKEN = re.compile("[!-9;-~]+")  # a colon is of the server's file, where a name stands before it
 
 
 @app.command()
@@ -168,6 +170,14 @@ def predict(
         typer.Option("--input", help="A text, a file (of texts, recent steps or a picture), - for stdin. Repeatable."),
     ] = None,
     server: Annotated[str, typer.Option(help="The server's host:port.")] = "127.0.0.1:8500",
+    token_file: Annotated[Path | None, typer.Option(help="File with your token and nothing else.")] = None,
+    root_certificates: Annotated[
+        Path | None, typer.Option(help="PEM file of the authorities to trust; the server must speak TLS.")
+    ] = None,
+    client_certificate: Annotated[
+        Path | None, typer.Option(help="PEM file of your certificate, if the server asks for one.")
+    ] = None,
+    client_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw a forecast or attention into this PNG, SVG or PDF.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -183,8 +193,18 @@ def predict(
         raise UserError(f"--plot {plot}: there is no folder {plot.parent}. Make it, or name a file elsewhere")
     if plot is not None and plot.is_dir():
         raise UserError(f"--plot {plot}: is a folder. Name a file")
+    if (client_certificate is None) != (client_key is None):
+        raise UserError("--client-certificate and --client-key: one of them is of no use. Give both")
+    token = _token(token_file) if token_file else None
     try:
-        with Client(server, model=name) as client:
+        with Client(
+            server,
+            model=name,
+            token=token,
+            root_certificates=root_certificates,
+            client_certificate=client_certificate,
+            client_key=client_key,
+        ) as client:
             answer = ask(client, inputs or [])
             figure = answer.figure() if plot is not None and answer.figure is not None else None
     except ServingError as error:
@@ -198,6 +218,13 @@ def predict(
         if figure is None:
             raise UserError(f"--plot {plot}: there is nothing to draw in the answers of {name}. Leave it out")
         figure.savefig(plot)
+
+
+def _token(file: Path) -> str:
+    token = file.read_bytes().decode(errors="replace").strip()
+    if not _TOKEN.fullmatch(token):  # which is not shown: it may be one, with something else beside it
+        raise UserError(f"--token-file {file}: must hold one token and nothing else, no name and no second line")
+    return token
 
 
 @app.command()

@@ -1,9 +1,28 @@
 """What a server says when clients are answered."""
 
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
+
+_LONGEST_REQUEST = 200  # characters, on a command line
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where one protocol is answered.
+
+    Args:
+        port: 0: nowhere.
+        tls: whether it is encrypted.
+        certificates: whether clients must show a certificate.
+    """
+
+    port: int
+    tls: bool = False
+    certificates: bool = False
 
 
 @dataclass(frozen=True)
@@ -11,22 +30,24 @@ class Ready:
     """A server that answers.
 
     Args:
-        grpc: gRPC's port.
-        rest: REST's; 0: there is none.
-        models: the version by model, where it is known.
-        takes_text: whether the first of them takes texts alone.
-        rest_tls: whether REST is encrypted.
+        grpc: where gRPC is answered.
+        rest: where REST is.
+        models: by name the versions that answer, each with its labels; none where another server has them.
+        tokens: whether clients must have a token.
+        input: what `unroll predict` can send the first model, as its help has it, or empty.
+        request: what can be sent to REST's `:predict` of the first model, JSON, or empty.
     """
 
-    grpc: int
-    rest: int
-    models: Mapping[str, int | None]
-    takes_text: bool
-    rest_tls: bool = False
+    grpc: Door
+    rest: Door
+    models: Mapping[str, Mapping[int, Sequence[str]]]
+    tokens: bool = False
+    input: str = ""
+    request: str = ""
 
 
 def announce(ready: Ready, host: str, log: Path | None, sampling: float) -> None:
-    """Prints what is served, where, and how to try it.
+    """Prints what is served, where, to whom, and how to try it.
 
     Args:
         ready: the server.
@@ -36,27 +57,55 @@ def announce(ready: Ready, host: str, log: Path | None, sampling: float) -> None
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     shown = f"[{host}]" if ":" in host else host
-    table = Table()
-    table.add_column("model")
-    table.add_column("version", justify="right")
-    for name, version in ready.models.items():
-        table.add_row(name, "?" if version is None else str(version))
+    table = Table("model", "versions")
+    for name, versions in ready.models.items():
+        table.add_row(Text(name), Text(", ".join(map(_version, versions.items())) or "?"))
     console = Console()
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    say(f"Serving on {shown}:{ready.grpc}")
+    say(f"Serving on {shown}:{ready.grpc.port}")
     if ready.models:
         console.print(table)
+    say(f"TLS: {', '.join(_encrypted(ready)) or 'off'}; tokens: {'on' if ready.tokens else 'off'}")
     say(f"Request log: {f'{log} ({sampling:.0%} of requests)' if log else 'off'}")
-    if ready.rest:
-        root = f"{'https' if ready.rest_tls else 'http'}://{shown}:{ready.rest}/"
-        say(f"REST: {root}v1/models, with a page to try it at {root}")
-    if ready.models:
-        say("Try it:")
-        what = "TEXT_OR_FILE" if ready.takes_text else "FILE"
-        say(f"  unroll predict {next(iter(ready.models))} --input {what} --server {shown}:{ready.grpc}")
+    root = f"{'https' if ready.rest.tls else 'http'}://{shown}:{ready.rest.port}/"
+    model = f"{root}v1/models/{quote(next(iter(ready.models), ''), safe='')}"
+    if ready.rest.port:
+        say(f"REST: {model if ready.models else root}, with a page to try it at {root}")
+    if ready.models and (command := _command(ready, f"{shown}:{ready.grpc.port}", model)):
+        say(f"Try it:\n  {command}")
     sys.stdout.flush()
+
+
+def _version(version: tuple[int, Sequence[str]]) -> str:
+    number, labels = version
+    return f"{number} ({', '.join(labels)})" if labels else str(number)
+
+
+def _encrypted(ready: Ready) -> Iterator[str]:
+    for name, door in (("gRPC", ready.grpc), ("REST", ready.rest)):
+        if door.port and door.tls:
+            yield f"{name} with client certificates" if door.certificates else name
+
+
+def _command(ready: Ready, address: str, url: str) -> str:
+    """Asks the first model, with placeholders for what the server does not know; empty where nothing can."""
+    if ready.input:
+        name = shlex.quote(next(iter(ready.models)))
+        words = [f"unroll predict {name} --input {ready.input} --server {address}"]
+        door, token = ready.grpc, "--token-file FILE"
+        authority, certificate = "--root-certificates PEM", "--client-certificate PEM --client-key PEM"
+    elif ready.rest.port:
+        fits = 0 < len(ready.request) <= _LONGEST_REQUEST
+        words = [f"curl -d {shlex.quote(ready.request)} {url}:predict" if fits else f"curl {url}/metadata"]
+        door, token = ready.rest, '-H "Authorization: Bearer $TOKEN"'
+        authority, certificate = "--cacert PEM", "--cert PEM --key PEM"
+    else:
+        return ""
+    options = ((ready.tokens, token), (door.tls, authority), (door.certificates, certificate))
+    return " ".join(words + [option for needed, option in options if needed])

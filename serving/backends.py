@@ -1,7 +1,7 @@
 """What answers behind the front: models in this process, or another server."""
 
 import functools
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from errors import UserError
@@ -10,7 +10,6 @@ from serving.health import Health
 from serving.metrics import Metrics
 from serving.model_config import ModelConfigs, follow_model_config_file
 from serving.model_service import ModelService
-from serving.model_spec import DEFAULT_SIGNATURE
 from serving.prediction_service import PredictionService
 from serving.remote_engine import RemoteEngine
 from serving.server_parameters import ServerParameters
@@ -23,11 +22,14 @@ class Backend(Protocol):
     def methods(self) -> dict[str, Method]:
         """What answers each path."""
 
-    def serving(self) -> Mapping[str, int | None]:
-        """The models that can be asked, each with its version where that is known."""
+    def serving(self) -> Collection[str]:
+        """Names of the models that can be asked."""
 
-    def takes_text(self, model: str) -> bool:
-        """Whether the model's default signature takes texts alone, as far as is known."""
+    def versions(self) -> Mapping[str, Mapping[int, Sequence[str]]]:
+        """The models that can be asked, each with its versions, as far as known, and their labels."""
+
+    def signature_defs(self, model: str) -> Mapping[str, Any]:
+        """The SignatureDefs of the version that answers who names none; none where they are not known."""
 
     def following(self) -> list[Coroutine[Any, Any, None]]:
         """What must run for as long as the server does."""
@@ -78,12 +80,24 @@ class SessionBackend:
         )
         return {**prediction.methods(), **ModelService(self._versions).methods()}
 
-    def serving(self) -> Mapping[str, int | None]:
-        return {name: servable.version for name, servable in self._versions.serving.items()}
+    def serving(self) -> Collection[str]:
+        return self._versions.serving
 
-    def takes_text(self, model: str) -> bool:
-        asked = self._versions.serving[model].signatures.get(DEFAULT_SIGNATURE)
-        return asked is None or all(spec.dtype == object for spec in asked.inputs.values())
+    def versions(self) -> Mapping[str, Mapping[int, Sequence[str]]]:
+        configs = self._configs.models()
+        return {
+            name: {
+                version: [label for label, number in sorted(configs[name].labels.items()) if number == version]
+                for version, state in self._versions.states(name).items()
+                if state.state == "AVAILABLE"
+            }
+            for name in self._versions.serving
+            if name in configs
+        }
+
+    def signature_defs(self, model: str) -> Mapping[str, Any]:
+        servable = self._versions.serving[model]
+        return {name: servable.signature_defs[name] for name in servable.signatures}
 
     def following(self) -> list[Coroutine[Any, Any, None]]:
         parameters, tasks = self._parameters, []
@@ -131,11 +145,14 @@ class RemoteBackend:
     def methods(self) -> dict[str, Method]:
         return self._engine.methods()
 
-    def serving(self) -> Mapping[str, int | None]:
-        return dict.fromkeys(self._engine.serving)
+    def serving(self) -> Collection[str]:
+        return self._engine.serving
 
-    def takes_text(self, model: str) -> bool:
-        return True
+    def versions(self) -> Mapping[str, Mapping[int, Sequence[str]]]:
+        return {name: {} for name in self._engine.serving}
+
+    def signature_defs(self, model: str) -> Mapping[str, Any]:
+        return {}
 
     def following(self) -> list[Coroutine[Any, Any, None]]:
         return [self._engine.follow(max(self._parameters.poll_seconds, 0.1))]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ import uvloop
 
 from errors import UserError
 from serving import health, reflection
-from serving.announcement import Ready
+from serving.announcement import Door, Ready
 from serving.backends import Backend, RemoteBackend, SessionBackend
 from serving.front import Front
 from serving.health import Health
@@ -19,11 +20,11 @@ from serving.metrics import Metrics
 from serving.model_config import ModelConfigs
 from serving.model_spec import MODEL_SERVICE, PREDICTION_SERVICE, RELOAD
 from serving.request_log import RequestLog
-from serving.rest import RestServer
+from serving.rest import RestServer, samples
 from serving.rest import app as rest_app
 from serving.server_parameters import Ports, ServerParameters
 from serving.siblings import Siblings
-from serving.tls import server_context
+from serving.tls import Certificates, server_context
 
 _log = logging.getLogger(__name__)
 _SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
@@ -99,11 +100,10 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             rest = _rest_server(door, ports)
             rest_port = await rest.start()
 
-        models = backend.serving()
         async with _running(backend):
-            takes_text = not models or backend.takes_text(next(iter(models)))
             starting = None
-            on_ready(Ready(port, rest_port, models, takes_text, ports.rest_tls is not None))
+            doors = _door(port, ports.grpc_tls), _door(rest_port, ports.rest_tls)
+            on_ready(_ready(backend, doors, parameters.auth is not None))
             await stop.wait()
             _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
         await states.stop()
@@ -138,6 +138,18 @@ async def _running(backend: Backend) -> AsyncIterator[None]:
 def _tell_of_end(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():  # it runs for good, so that something broke
         _log.error("changes of what is served are followed no more", exc_info=task.exception())
+
+
+def _door(port: int, tls: Certificates | None) -> Door:
+    return Door(port, tls is not None, bool(tls and tls.authorities))
+
+
+def _ready(backend: Backend, doors: tuple[Door, Door], tokens: bool) -> Ready:
+    models = backend.versions()
+    definitions = backend.signature_defs(next(iter(models))) if models else {}
+    request = samples.first(definitions)
+    shown = "" if request is None else json.dumps(request, ensure_ascii=False)
+    return Ready(*doors, models, tokens, samples.predict_input(definitions), shown)
 
 
 async def _listen(server: GrpcServer, ports: Ports) -> int:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import ssl
 import subprocess
@@ -78,7 +79,7 @@ def start_server(*python: str) -> Server:
         assert server.process.stdout
         for line in server.process.stdout:
             server.output.append(line)
-            if found := re.search(r"--server 127\.0\.0\.1:(\d+)", line):
+            if found := re.search(r"Serving on 127\.0\.0\.1:(\d+)", line):
                 server.port = int(found[1])
                 ready.set()
         ready.set()
@@ -86,6 +87,12 @@ def start_server(*python: str) -> Server:
     threading.Thread(target=read, daemon=True).start()
     assert ready.wait(120), "".join(server.output)
     return server
+
+
+def suggested(server: Server) -> list[str]:
+    """The command by which a server says it can be tried."""
+    until(lambda: "Try it:\n" in server.output[:-1])
+    return shlex.split(server.output[server.output.index("Try it:\n") + 1])
 
 
 def start_model_server(*flags: str) -> Server:

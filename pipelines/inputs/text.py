@@ -8,7 +8,7 @@ from typing import Any
 from errors import UserError
 from pipelines.inputs import Answer
 from pipelines.tables import FigureTable, rounded
-from serving.client import Client
+from serving.client import Client, TensorInfo
 
 _REQUEST_ROWS = 64
 _REQUEST_BYTES = 4 << 20
@@ -92,14 +92,24 @@ def _rows(column: str, texts: list[str], answer: Mapping[str, Any]) -> list[dict
 
 def _text_input(client: Client) -> str:
     """The one input of the default signature, which must be text."""
-    default = client.metadata().get("serving_default")
-    if default is None or [info.dtype.kind for info in default.inputs.values()] != ["O"]:
-        taken = {alias: str(info.dtype) for alias, info in default.inputs.items()} if default else {}
+    signatures = client.metadata()
+    default = signatures.get("serving_default")
+    if default is None:
         raise UserError(
-            f"{client.model}: `unroll predict` sends text, and this model's serving_default takes {taken}. Ask it "
-            "with serving.Client."
+            f"{client.model}: has no serving_default, which `unroll predict` asks; it has: "
+            f"{', '.join(signatures) or 'nothing'}. Ask it with serving.Client."
+        )
+    if [info.dtype.kind for info in default.inputs.values()] != ["O"]:
+        taken = (f"{alias} ({_type_name(info)})" for alias, info in default.inputs.items())
+        raise UserError(
+            f"{client.model}: `unroll predict` sends one input of text, and this model's serving_default takes "
+            f"{', '.join(taken) or 'nothing'}. Ask it with serving.Client."
         )
     return next(iter(default.inputs))
+
+
+def _type_name(info: TensorInfo) -> str:
+    return "string" if info.dtype == object else str(info.dtype)
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> FigureTable:

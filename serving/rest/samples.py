@@ -45,6 +45,17 @@ def first(definitions: Mapping[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def predict_input(definitions: Mapping[str, Any]) -> str:
+    """What `unroll predict` can send to a model: TEXT_OR_FILE, or FILE; empty where it has nothing for it."""
+    default = definitions.get(DEFAULT_SIGNATURE)
+    if default and len(default.inputs) == 1:
+        ((alias, info),) = default.inputs.items()
+        texts = info.dtype == STRING and len(info.tensor_shape.dim) == 1
+        if texts and not holds_examples(default, alias) and not holds_picture(alias):
+            return "TEXT_OR_FILE"
+    return "FILE" if "describe" in definitions else ""  # by which a model tells `unroll predict` what it takes
+
+
 def holds_examples(definition: Any, alias: str) -> bool:
     """Whether an input takes serialized tf.Examples, as far as names tell."""
     # TensorFlow's own names for what Classify takes and gives, whatever the method is called.

@@ -127,7 +127,7 @@ from serving.server_parameters import Ports, ServerParameters
 from serving.store import Store
 parameters = ServerParameters(ports=Ports(grpc=0), drain_seconds=3600)
 models = store_models(Store(Path(sys.argv[1])))
-serve(models, parameters, lambda ready: print(f"--server 127.0.0.1:{ready.grpc}", flush=True))
+serve(models, parameters, lambda ready: print(f"Serving on 127.0.0.1:{ready.grpc.port}", flush=True))
 """
 
 

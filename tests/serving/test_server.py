@@ -19,7 +19,7 @@ import pytest
 from serving.client import Client, ServingError
 from serving.store import Store
 from tests.conftest import ROOT, unroll
-from tests.serving_fixtures import SERVE, Server, until
+from tests.serving_fixtures import SERVE, Server, suggested, until
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,8 @@ def test_a_store_with_a_damaged_model_only(
 
 
 def test_serve_says_how_to_ask_a_model_of_texts(server: Server) -> None:
-    assert f"  unroll predict sample --input TEXT_OR_FILE --server {server.address}\n" in server.output
+    said = ["unroll", "predict", "sample", "--input", "TEXT_OR_FILE", "--server", server.address]
+    assert suggested(server) == said
 
 
 def test_unroll_predict_prints_one_json_document(server: Server, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from serving import model_spec, protos
 from serving.client import Client, ServingError
-from tests.serving_fixtures import Server, start_model_server, until
+from tests.serving_fixtures import Server, start_model_server, suggested, until
 
 IDS = [f"request-{number}" for number in range(60)]
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 300, 200)
@@ -103,9 +103,20 @@ def test_both_doors_answer_for_every_model_version_and_label(script: Server, cli
         assert scores(script, f"both/labels/{label}", "a") == [version]
     assert scores(script, "narrow", "a") == [1.0]
     assert client.status() == {1: "AVAILABLE", 2: "AVAILABLE"}
-    said = " ".join(script.output)
-    assert f"REST: http://127.0.0.1:{script.rest_port}/v1/models" in said
+
+
+def test_the_announcement_tells_versions_labels_and_who_may_ask(script: Server) -> None:
+    assert suggested(script)[:3] == ["unroll", "predict", "both"]
     assert f"Serving on {script.address}\n" in script.output
+    cells = [line.split("│") for line in script.output if line.startswith("│")]
+    assert [(name.strip(), versions.strip()) for _, name, versions, _ in cells] == [
+        ("both", "1 (stable), 2 (canary)"),
+        ("narrow", "1"),
+    ]
+    assert "TLS: off; tokens: off\n" in script.output
+    (url,) = (line.split()[1].rstrip(",") for line in script.output if line.startswith("REST: "))
+    assert url == f"http://127.0.0.1:{script.rest_port}/v1/models/both"
+    assert script.rest("GET", "/v1/models/both").status == 200
 
 
 def test_a_share_of_unlabelled_requests_goes_to_the_canary_by_either_door(script: Server, client: Client) -> None:

@@ -3,6 +3,7 @@
 import json
 import ssl
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import grpc
@@ -12,8 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving.client import Client, ServingError
 from serving.ports import free_port
 from serving.store import Store
+from tests.conftest import unroll
 from tests.serving.certificates import Authority
-from tests.serving_fixtures import Server, start_server
+from tests.serving_fixtures import Server, start_server, suggested
 
 AUTHORITY, STRANGER = Authority(), Authority("another")
 SERVER, CLIENT = AUTHORITY.issue(), AUTHORITY.issue("client")
@@ -90,7 +92,31 @@ def test_clients_with_certificate_and_token_are_answered(secured: Server, folder
         assert known.predict({"text": ["a"]})["score"] == [1.0]
     reply = secured.rest("POST", PREDICT, {"instances": ["a"]}, trusting(AUTHORITY), authorization=f"Bearer {ALL}")
     assert reply.json == {"predictions": [1.0]}
-    assert f"REST: https://127.0.0.1:{secured.rest_port}/v1/models" in secured.text
+    assert f"REST: https://127.0.0.1:{secured.rest_port}/v1/models/m," in secured.text
+
+
+def test_what_the_announcement_suggests_is_answered(secured: Server, folder: Path) -> None:
+    command = suggested(secured)
+    assert "TLS: gRPC with client certificates, REST; tokens: on\n" in secured.output
+    given = {
+        "TEXT_OR_FILE": "a",
+        "FILE": str(written(folder, "token", f"{ALL}\n")),
+        "--root-certificates": str(folder / "ca.pem"),
+        "--client-certificate": str(folder / "client.pem"),
+        "--client-key": str(folder / "client.key"),
+    }
+    words = [
+        given[before if word == "PEM" else word] if word in ("TEXT_OR_FILE", "FILE", "PEM") else word
+        for before, word in pairwise(command)
+    ]
+    assert words[:2] == ["predict", "m"]
+    (row,) = json.loads(unroll(*words, "--json").stdout)["predictions"]
+    assert row == {"text": "a", "score": 1.0}
+    for content in ("", f"ops:{ALL}\n", f"{ALL}\n{ALL}\n"):
+        written(folder, "token", content)
+        refused = unroll(*words, check=2).stderr
+        assert refused.startswith(f"error: --token-file {folder / 'token'}: must hold one token and nothing else")
+        assert ALL not in refused
 
 
 @pytest.mark.parametrize(
