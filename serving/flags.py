@@ -202,7 +202,8 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
         A value for each flag of the table.
 
     Raises:
-        UserError: an unknown flag, one that cannot be honoured, or a value that is none.
+        UserError: an unknown flag, one that cannot be honoured, a value that is none, or flags that contradict each
+            other.
     """
     parser = _Parser(
         program,
@@ -237,7 +238,30 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
     for name, remedy in UNSUPPORTED.items():
         if getattr(given, name).lower() not in _OFF:
             raise UserError(f"--{name} is not supported by this server: {remedy}. Leave the flag out.")
+    _check_together(given)
     return given
+
+
+def _check_together(given: argparse.Namespace) -> None:
+    if given.rest_api_port and given.rest_api_port == given.port:
+        raise UserError(f"--rest_api_port {given.port}: gRPC is answered there (--port). Choose another port.")
+    if given.grpc_socket_path and given.workers > 1:
+        raise UserError(
+            f"--grpc_socket_path {given.grpc_socket_path}: one process alone can listen there. Use --workers=1."
+        )
+    if given.engine != "remote":
+        if given.remote_address:
+            raise UserError(
+                f"--remote_address {given.remote_address}: models run in this process. Add --engine=remote."
+            )
+        return
+    if not given.remote_address:
+        raise UserError("--engine=remote: --remote_address is missing. Give the host:port of the other server.")
+    for name in ("model_config_file", "model_base_path", "model_name"):
+        if getattr(given, name):
+            raise UserError(
+                f"--{name}: with --engine=remote, the server at {given.remote_address} says what is served."
+            )
 
 
 def _print_version() -> NoReturn:

@@ -6,6 +6,7 @@ ModelServerConfig in protobuf's text format, as for tensorflow_model_server.
 https://www.tensorflow.org/tfx/serving/serving_config
 """
 
+import argparse
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 from errors import UserError
 from serving import protos, text_protos
 from serving.status import StatusError, invalid
-from serving.store import Store
+from serving.store import Store, version_directories
 from serving.version_policy import All, Latest, Specific, VersionPolicy
 
 _log = logging.getLogger(__name__)
@@ -95,6 +96,29 @@ class StoreModels:
         return {name: ModelConfig(name, root / name) for name in self._store.models()}
 
 
+def wanted_models(given: argparse.Namespace, store: Path | None) -> ModelConfigs | None:
+    """What to serve; None where another server knows.
+
+    Args:
+        given: see `serving.flags`.
+        store: what is served where no flag says otherwise.
+
+    Raises:
+        UserError: nothing, or nothing that can be served, is named.
+    """
+    if given.engine == "remote":
+        return None
+    if given.model_config_file or given.model_base_path or given.model_name or store is None:
+        return command_line_models(given.model_config_file, given.model_name, given.model_base_path)
+    found = Store(store)
+    if not found.models():
+        raise UserError(
+            f"{store}: no model to serve. Train one with `unroll train`, or put one there with "
+            "`unroll promote`, or name another place with --home or --store."
+        )
+    return store_models(found)
+
+
 def store_models(store: Store) -> ModelConfigs:
     """What `unroll serve` serves: every model of the store, the newest version of each."""
     return StoreModels(store)
@@ -111,7 +135,7 @@ def command_line_models(
         model_base_path: absolute path of its directory.
 
     Raises:
-        UserError: neither file nor base path, both, or one that cannot be served.
+        UserError: neither file nor base path, both, or one that cannot be served or has no version.
     """
     if model_config_file:
         if model_name or model_base_path:
@@ -123,11 +147,11 @@ def command_line_models(
     if not model_base_path:
         raise UserError(f"--model_base_path is missing. Give it, or {_FLAG}, to say what to serve.")
     try:
-        return ListedModels(
-            [ModelConfig(model_name or "default", _base_path(model_name or "default", model_base_path))]
-        )
+        config = ModelConfig(model_name or "default", _base_path(model_name or "default", model_base_path))
     except StatusError as error:
         raise UserError(f"--model_base_path: {error.message}. Give an absolute path on this machine.") from None
+    _check_versions(config.base_path)
+    return ListedModels([config])
 
 
 def read_model_config_file(path: Path) -> ModelConfigs:
@@ -207,6 +231,21 @@ def _model(config: Any) -> ModelConfig:
         raise invalid(f"Model {name} requests unsupported platform {platform}")
     return ModelConfig(
         name, _base_path(name, config.base_path), _policy(config.model_version_policy), dict(config.version_labels)
+    )
+
+
+def _check_versions(base_path: Path) -> None:
+    try:
+        if version_directories(base_path):
+            return
+    except OSError as error:
+        raise UserError(
+            f"--model_base_path {base_path}: {error.strerror}. Name the folder that holds the model's versions."
+        ) from None
+    is_version = base_path.name.isdecimal() and (base_path / "saved_model.pb").exists()
+    raise UserError(
+        f"--model_base_path {base_path}: holds no version. A version is a folder whose name is a number. "
+        + (f"Did you mean {base_path.parent}?" if is_version else "Put one there.")
     )
 
 

@@ -36,12 +36,14 @@ def run(
         UserError: what is asked for cannot be.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until `serve` takes it
+    from serving.model_config import wanted_models
+
+    models = wanted_models(given, store)  # a mistake there is told before TensorFlow takes its seconds
     import_tensorflow()
     from serving import settings
     from serving.model_server import serve
     from serving.siblings import SiblingPaths
 
-    models = settings.models(given, store)
     parameters = settings.parameters(given, request_log)
     if own is not None:
         parameters = replace(

@@ -12,14 +12,12 @@ from serving.batching_parameters import BatchingParameters
 from serving.http2 import GrpcLimits
 from serving.limits import Limits
 from serving.model import VersionParameters
-from serving.model_config import ModelConfigs, command_line_models, store_models
 from serving.remote_engine import RemoteParameters
 from serving.request_log import RequestLogParameters
 from serving.rest import RestParameters
 from serving.rest.monitoring import metrics_path
 from serving.servable import LoadParameters
 from serving.server_parameters import Logging, Ports, ServerParameters, Services
-from serving.store import Store
 from serving.tls import Certificates, read_ssl_config
 
 _log = logging.getLogger(__name__)
@@ -36,29 +34,6 @@ _UNNEEDED_ARGUMENT = re.compile(
 )
 
 
-def models(given: argparse.Namespace, store: Path | None) -> ModelConfigs | None:
-    """What to serve; None where another server knows.
-
-    Args:
-        given: see `serving.flags`.
-        store: what is served where no flag says otherwise.
-
-    Raises:
-        UserError: nothing, or nothing that can be served, is named.
-    """
-    if given.engine == "remote":
-        return None
-    if given.model_config_file or given.model_base_path or given.model_name or store is None:
-        return command_line_models(given.model_config_file, given.model_name, given.model_base_path)
-    found = Store(store)
-    if not found.models():
-        raise UserError(
-            f"{store}: no model to serve. Train one with `unroll train`, or put one there with "
-            "`unroll promote`, or name another place with --home or --store."
-        )
-    return store_models(found)
-
-
 def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerParameters:
     """How to serve it.
 
@@ -67,10 +42,8 @@ def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerPar
         request_log: folder of the request log where `--request_log` names none; None for no log.
 
     Raises:
-        UserError: a file that cannot be read, or flags that contradict each other.
+        UserError: a file that cannot be read, or batching flags that contradict each other.
     """
-    if given.rest_api_port and given.rest_api_port == given.port:
-        raise UserError(f"--rest_api_port {given.port}: gRPC is answered there (--port). Choose another port.")
     folder = given.request_log or request_log
     return ServerParameters(
         ports=Ports(
@@ -169,18 +142,7 @@ def _loading(given: argparse.Namespace) -> LoadParameters:
 
 def _remote(given: argparse.Namespace) -> RemoteParameters | None:
     if given.engine != "remote":
-        if given.remote_address:
-            raise UserError(
-                f"--remote_address {given.remote_address}: models run in this process. Add --engine=remote."
-            )
         return None
-    if not given.remote_address:
-        raise UserError("--engine=remote: --remote_address is missing. Give the host:port of the other server.")
-    for name in ("model_config_file", "model_base_path", "model_name"):
-        if getattr(given, name):
-            raise UserError(
-                f"--{name}: with --engine=remote, the server at {given.remote_address} says what is served."
-            )
     return RemoteParameters(
         given.remote_address,
         max_message_bytes=given.max_message_bytes,

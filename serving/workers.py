@@ -47,10 +47,6 @@ def serve_together(
     Raises:
         UserError: one of them cannot serve what is asked for.
     """
-    if given.grpc_socket_path:
-        raise UserError(
-            f"--grpc_socket_path {given.grpc_socket_path}: one process alone can listen there. Use --workers=1."
-        )
     given.port = given.port or free_port(given.host)
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
         paths = [Path(folder) / str(number) for number in range(given.workers)]

@@ -121,28 +121,35 @@ def test_help_and_version_come_at_once_and_name_every_flag() -> None:
 PROBLEMS = {
     "nothing to serve": ((), r"--model_base_path is missing"),
     "two ways at once": (("--model_name=m", "--model_config_file=FILE"), "each says what to serve"),
-    "one port twice": (("--model_base_path=/m", "--port=8500", "--rest_api_port=8500"), "gRPC is answered there"),
-    "a batching file that is none": (("--model_base_path=/m", "--batching_parameters_file=FILE"), "FILE"),
-    "a token file that is none": (("--model_base_path=/m", "--auth_tokens_file=/nowhere"), "/nowhere"),
-    "a TLS file that is none": (("--model_base_path=/m", "--ssl_config_file=FILE"), "FILE"),
+    "one port twice": (("--model_base_path=MODEL", "--port=8500", "--rest_api_port=8500"), "gRPC is answered there"),
+    "no such folder": (
+        ("--model_base_path=FILE/m",),
+        "--model_base_path FILE/m: Not a directory. Name the folder that holds the model's versions.",
+    ),
+    "a batching file that is none": (("--model_base_path=MODEL", "--batching_parameters_file=FILE"), "FILE"),
+    "a token file that is none": (("--model_base_path=MODEL", "--auth_tokens_file=/nowhere"), "/nowhere"),
+    "a TLS file that is none": (("--model_base_path=MODEL", "--ssl_config_file=FILE"), "FILE"),
     "an unknown channel argument": (
-        ("--model_base_path=/m", "--grpc_channel_arguments=grpc.keepalive_time_ms=5,grpc.enable_retries=1"),
+        ("--model_base_path=MODEL", "--grpc_channel_arguments=grpc.keepalive_time_ms=5,grpc.enable_retries=1"),
         "Accepted, though nothing here depends on them: grpc.keepalive_*, ",
     ),
     "a remote server without address": (("--engine=remote",), "--remote_address is missing"),
     "an address without a remote engine": (
-        ("--model_base_path=/m", "--remote_address=127.0.0.1:1"),
+        ("--model_base_path=MODEL", "--remote_address=127.0.0.1:1"),
         "Add --engine=remote",
     ),
     "a remote server and a model": (
-        ("--engine=remote", "--remote_address=127.0.0.1:1", "--model_base_path=/m"),
+        ("--engine=remote", "--remote_address=127.0.0.1:1", "--model_base_path=MODEL"),
         "says what is served",
     ),
     "a request log that cannot be written": (
-        ("--model_base_path=/m", "--request_log=FILE/log"),
+        ("--model_base_path=MODEL", "--request_log=FILE/log"),
         "--request_log FILE/log: cannot be written (Not a directory). Name a folder",
     ),
-    "padding values without padding": (("--model_base_path=/m", "--padding_values=x=0"), "pad_variable_length_inputs"),
+    "padding values without padding": (
+        ("--model_base_path=MODEL", "--padding_values=x=0"),
+        "pad_variable_length_inputs",
+    ),
 }
 
 
@@ -153,7 +160,7 @@ def test_flags_that_lead_nowhere_end_in_one_line(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["a batching file that is none", "a request log that cannot be written"])
-def test_one_of_the_flags_that_lead_nowhere(name: str, tmp_path: Path) -> None:
+def test_some_of_the_flags_that_lead_nowhere(name: str, tmp_path: Path) -> None:
     check_one_line(name, tmp_path)
 
 
@@ -161,7 +168,9 @@ def check_one_line(name: str, tmp_path: Path) -> None:
     arguments, said = PROBLEMS[name]
     file = tmp_path / "file"
     file.write_text("this is no configuration")
-    done = server(*(argument.replace("FILE", str(file)) for argument in arguments))
+    model = tmp_path / "model"
+    (model / "1").mkdir(parents=True)
+    done = server(*(argument.replace("FILE", str(file)).replace("MODEL", str(model)) for argument in arguments))
     assert done.returncode == 2
     assert done.stderr.startswith("error: "), done.stderr
     assert len(done.stderr.splitlines()) == 1

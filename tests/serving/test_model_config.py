@@ -120,11 +120,13 @@ def test_a_file_that_is_no_list_of_models_is_refused(text: str, said: str, tmp_p
 
 
 def test_the_command_line_names_one_model_or_a_file(tmp_path: Path):
-    one = {"m": ModelConfig("m", Path("/models/m"))}
-    assert command_line_models(None, "m", "/models/m").models() == one
-    assert list(command_line_models(None, None, "/models/m").models()) == ["default"]
+    base = tmp_path / "m"
+    (base / "1").mkdir(parents=True)
+    one = {"m": ModelConfig("m", base)}
+    assert command_line_models(None, "m", str(base)).models() == one
+    assert list(command_line_models(None, None, str(base)).models()) == ["default"]
     path = tmp_path / "models.config"
-    path.write_text(f"model_config_list {{ {entry()} }}")
+    path.write_text(f"model_config_list {{ {entry(base_path=str(base))} }}")
     assert command_line_models(path, None, None).models() == one
     for name, base_path in (("m", None), (None, "/models/m")):
         with pytest.raises(UserError, match=r"--model_config_file .*--model_base_path: each says what to serve"):
@@ -133,6 +135,18 @@ def test_the_command_line_names_one_model_or_a_file(tmp_path: Path):
         command_line_models(None, "m", "models/m")
     with pytest.raises(UserError, match="--model_base_path is missing"):
         command_line_models(None, "m", None)
+
+
+def test_a_base_path_without_versions_is_refused_with_a_remedy(tmp_path: Path, light_exports: dict[int, Path]):
+    version, missing = light_exports[1], tmp_path / "none"
+    for path, said in (
+        (missing, "No such file or directory. Name the folder that holds the model's versions."),
+        (tmp_path, "holds no version. A version is a folder whose name is a number. Put one there."),
+        (version, f"holds no version. A version is a folder whose name is a number. Did you mean {version.parent}?"),
+    ):
+        with pytest.raises(UserError) as refused:
+            command_line_models(None, "m", str(path))
+        assert str(refused.value) == f"--model_base_path {path}: {said}"
 
 
 def test_a_store_is_read_anew_each_time(tmp_path: Path, exports: dict[int, Path]):
