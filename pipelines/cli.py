@@ -221,7 +221,10 @@ def predict(
 
 
 def _token(file: Path) -> str:
-    token = file.read_bytes().decode(errors="replace").strip()
+    try:
+        token = file.read_bytes().decode(errors="replace").strip()
+    except OSError as error:
+        raise UserError(f"--token-file {file}: cannot be read ({error.strerror}). Name another") from None
     if not _TOKEN.fullmatch(token):  # which is not shown: it may be one, with something else beside it
         raise UserError(f"--token-file {file}: must hold one token and nothing else, no name and no second line")
     return token

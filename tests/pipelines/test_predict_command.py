@@ -70,6 +70,15 @@ def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_asked(tm
         assert done.stderr.startswith(f"error: --plot {plot}: {words}")
 
 
+def test_what_is_missing_for_a_protected_server_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    for option, said in (
+        ("--token-file", f"--token-file {file}: cannot be read (No such file or directory)"),
+        ("--client-key", "--client-certificate and --client-key: one of them is of no use. Give both"),
+    ):
+        assert unroll("predict", "sample", "--input", "good", option, file, check=2).stderr.startswith(f"error: {said}")
+
+
 def test_an_answer_is_shown_beside_a_text_that_is_too_long(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     done = unroll("predict", "sample", "--input", "good", "--input", "long " * 60, "--server", server.address)
