@@ -1,5 +1,6 @@
 """`unroll train`, `evaluate`, `models`, `promote`, `rollback`, `ui`, `predict` and `demo`."""
 
+import base64
 import json
 import os
 import re
@@ -211,13 +212,18 @@ def predict(
         raise UserError(f"{name} at {server}: {error.message}.") from None
     if as_json:
         document = {"model": name, "version": answer.version, "predictions": answer.predictions}
-        print(json.dumps(document, ensure_ascii=False))
+        print(json.dumps(document, ensure_ascii=False, default=_in_base64))
     else:
         Console().print(answer.table)
     if plot is not None:
         if figure is None:
             raise UserError(f"--plot {plot}: there is nothing to draw in the answers of {name}. Leave it out")
         figure.savefig(plot)
+
+
+def _in_base64(value: bytes) -> dict[str, str]:
+    """What is no text, as TensorFlow Serving's JSON has it."""
+    return {"b64": base64.b64encode(value).decode()}
 
 
 def _token(file: Path) -> str:

@@ -61,3 +61,18 @@ def test_unroll_predict_names_types_as_tensorflow_does(server: Server, store: St
         client.wait_until_ready()
     said = unroll("predict", "named", "--input", "a", "--server", server.address, check=2).stderr
     assert "this model's serving_default takes name (string), x (float32)." in said
+
+
+def test_unroll_predict_writes_bytes_that_are_no_text_in_base64(server: Server, store: Store, tmp_path: Path) -> None:
+    module = tf.Module()
+    module.pack = tf.function(
+        lambda text: {"packed": tf.io.decode_base64(text), "said": text},
+        input_signature=[tf.TensorSpec([None], tf.string, "text")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "packing"), signatures={"serving_default": module.pack})
+    store.put("packing", 1, tmp_path / "packing")
+    with Client(server.address, model="packing") as client:
+        client.wait_until_ready()
+    said = unroll("predict", "packing", "--input", "_9j_4A", "--server", server.address, "--json").stdout
+    (answer,) = json.loads(said)["predictions"]
+    assert answer == {"text": "_9j_4A", "packed": {"b64": "/9j/4A=="}, "said": "_9j_4A"}
