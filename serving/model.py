@@ -26,6 +26,7 @@ from serving.version_policy import Specific
 
 _log = logging.getLogger(__name__)
 CANARY = "canary"
+_REST_SECONDS = 1.0  # for a version that others replace: its unloading would delay their first requests
 Stamp = list[tuple[str, int, int]]
 
 
@@ -274,6 +275,8 @@ class Model:
         retiring.add_done_callback(self._retiring.discard)
 
     async def _unload(self, servable: Servable) -> None:
+        if self.loaded:
+            await asyncio.sleep(_REST_SECONDS)
         await servable.batcher.close()
         if self.states[servable.version].state == "UNLOADING":  # else it is loaded anew
             self.states[servable.version] = VersionState("END")
