@@ -31,7 +31,7 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
     if foreign:
         raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")
     config = load_config(task.Config, overrides=overrides, base=card.config)
-    task.files(config, data)
+    task.data_files(data)
     return task.evaluate(
         card.facts, task.records(config, card.facts, data, progress), Exported(directory).predict, progress
     )

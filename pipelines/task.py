@@ -88,13 +88,22 @@ class Task(abc.ABC):
         self.directory = directory
 
     @classmethod
-    def files(cls, config: Any, data: str) -> list[Path]:
-        """The files of the data set, whose content is its digest; the tables that `data` names unless overridden.
+    def data_files(cls, data: str) -> list[Path]:
+        """The files that `data` names; tables unless overridden.
 
         Raises:
             UserError: there are none.
         """
         return find_files(data)
+
+    @classmethod
+    def files(cls, config: Any, data: str) -> list[Path]:
+        """The files of the data set, whose content is its digest: those that `data` names and those they name.
+
+        Raises:
+            UserError: there are none.
+        """
+        return cls.data_files(data)
 
     @classmethod
     @abc.abstractmethod

@@ -105,8 +105,12 @@ class Captioning(Task):
     config: CaptionConfig
 
     @classmethod
+    def data_files(cls, data: str) -> list[Path]:
+        return caption_files(data)
+
+    @classmethod
     def files(cls, config: CaptionConfig, data: str) -> list[Path]:
-        return [*caption_files(data), *picture_files(config.data, data)]
+        return [*cls.data_files(data), *picture_files(config.data, data)]
 
     @classmethod
     def preparation(cls, config: CaptionConfig) -> dict[str, Any]:
