@@ -5,13 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc
 import grpc.aio
 
 from errors import UserError
-from serving import model_spec, protos
+from serving import connection, model_spec, protos
 from serving.call import REQUEST_ID, Call, Method
 from serving.status import StatusError
 
@@ -179,12 +178,7 @@ _AVAILABLE = protos.ModelVersionStatus.State.Value("AVAILABLE")
 
 
 def _channel(parameters: RemoteParameters) -> grpc.aio.Channel:
-    options: list[tuple[str, Any]] = [
-        ("grpc.max_receive_message_length", parameters.max_message_bytes),
-        ("grpc.max_send_message_length", parameters.max_message_bytes),
-        ("grpc.initial_reconnect_backoff_ms", 50),
-        ("grpc.max_reconnect_backoff_ms", 1000),
-    ]
+    options = connection.options(parameters.max_message_bytes)
     if parameters.root_certificates is None:
         return grpc.aio.insecure_channel(parameters.address, options=options)
     files = (parameters.root_certificates, parameters.client_key, parameters.client_certificate)
