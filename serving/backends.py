@@ -100,7 +100,7 @@ class SessionBackend:
         return {name: servable.signature_defs[name] for name in servable.signatures}
 
     def following(self) -> list[Coroutine[Any, Any, None]]:
-        parameters, tasks = self._parameters, []
+        parameters, tasks = self._parameters, [self._versions.watch()]
         if parameters.poll_seconds > 0:
             tasks.append(self._versions.follow(parameters.poll_seconds))
         if parameters.model_config_file and parameters.model_config_seconds:

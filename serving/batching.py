@@ -7,9 +7,10 @@ themselves.
 
 import asyncio
 import functools
+import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from serving.session_engine import Signature
 from serving.status import StatusError, invalid
 from serving.threads import Threads
 
+_log = logging.getLogger(__name__)
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
 _QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
 _PROVEN = 8  # quick runs of lone requests, one after another, before the next is thought to be one too
@@ -138,6 +140,17 @@ class Batcher:
         whole.add_done_callback(lambda _: self._end_parts(parts))
         return whole
 
+    @property
+    def overdue(self) -> object | None:
+        """The request whose turn it is although an engine's thread is idle, or None.
+
+        It is only on its way to the thread, unless it is still the same one when the loop has turned many times.
+        """
+        if not self._threads.idle:
+            return None
+        head = next((group.requests[0] for group in self._groups.values()), None)
+        return None if head is None or (self._timeout and head.due > self._loop.time()) else head
+
     async def close(self) -> None:
         """Runs what is queued, then closes the engine."""
         self._closing = self._loop.create_future()
@@ -217,29 +230,39 @@ class Batcher:
             self._loop.call_soon(self._watch)
 
     def _watch(self) -> None:
+        self._watching = False  # first, so that nothing below can keep the next request from being watched for
         self._quiet += 1
         if self._quiet <= QUIET_TURNS and not self._is_lone():
-            self._loop.call_soon(self._watch)
+            self._dispatch_when_quiet()
         else:
-            self._watching = False
             self._dispatch()
 
     def _is_lone(self) -> bool:
         """Whether the one request that waits is, by experience, all that will come until it is answered."""
-        return self.queued == 1 and next(iter(self._groups.values())).queue.quick_runs >= _PROVEN
+        if len(self._groups) != 1:
+            return False
+        (group,) = self._groups.values()
+        return len(group.requests) == 1 and group.queue.quick_runs >= _PROVEN
 
     def _dispatch(self) -> None:
         while self._threads.idle and (group := self._ready()):
             batch = self._next_batch(group)
-            run, deliver = functools.partial(_run, group, batch), functools.partial(self._deliver, group, batch)
-            here = self._may_run_here(group, batch)
-            if not here:
-                self._threads.submit(run, deliver)
-            if self._metrics:
-                self._note_batch(self._metrics, group, batch)
-            if here:
-                deliver(run())
+            try:
+                self._start(group, batch)
+            except Exception as error:  # a fault of ours costs these requests, not the queue
+                _log.exception("a batch could not be started")
+                _settle(batch, [error] * len(batch))
         self._note_drained()
+
+    def _start(self, group: _Group, batch: list[_Request]) -> None:
+        run, deliver = functools.partial(_run, group, batch), functools.partial(self._deliver, group, batch)
+        here = self._may_run_here(group, batch)
+        if not here:
+            self._threads.submit(run, deliver)
+        if self._metrics:
+            self._note_batch(self._metrics, group, batch)
+        if here:
+            deliver(run())
 
     def _may_run_here(self, group: _Group, batch: list[_Request]) -> bool:
         """Whether a batch runs in the event loop's own thread.
@@ -293,24 +316,32 @@ class Batcher:
         if self._closing and not self._groups and self._threads.all_idle and not self._closing.done():
             self._closing.set_result(None)
 
-    def _deliver(self, group: _Group, batch: list[_Request], ran: tuple[list[Arrays | Exception], float]) -> None:
-        outcomes, seconds = ran
-        queue = group.queue
-        if len(batch) == 1 and seconds < _QUICK and not self._groups:
-            queue.quick_runs += 1
-            queue.quick_bytes = max(queue.quick_bytes, batch[0].size)
-        else:
-            queue.quick_runs = queue.quick_bytes = 0
-        self._quiet = 0
-        self._dispatch_when_quiet()
-        self._note_drained()
-        for request, outcome in zip(batch, outcomes, strict=True):
-            if request.done():  # given up while it ran
-                continue
-            if isinstance(outcome, Exception):
-                request.set_exception(outcome)
+    def _deliver(
+        self, group: _Group, batch: list[_Request], ran: tuple[list[Arrays | Exception], float] | BaseException
+    ) -> None:
+        outcomes, seconds = ([ran] * len(batch), _QUICK) if isinstance(ran, BaseException) else ran
+        try:
+            queue = group.queue
+            if len(batch) == 1 and seconds < _QUICK and not self._groups:
+                queue.quick_runs += 1
+                queue.quick_bytes = max(queue.quick_bytes, batch[0].size)
             else:
-                request.set_result(outcome)
+                queue.quick_runs = queue.quick_bytes = 0
+            self._quiet = 0
+            self._dispatch_when_quiet()
+            self._note_drained()
+        finally:
+            _settle(batch, outcomes)
+
+
+def _settle(batch: list[_Request], outcomes: Sequence[Arrays | BaseException]) -> None:
+    for request, outcome in zip(batch, outcomes, strict=True):
+        if request.done():  # given up while it ran
+            continue
+        if isinstance(outcome, BaseException):
+            request.set_exception(outcome)
+        else:
+            request.set_result(outcome)
 
 
 def _run(group: _Group, batch: list[_Request]) -> tuple[list[Arrays | Exception], float]:

@@ -111,6 +111,8 @@ class Model:
         self._on_serving = on_serving
         self._metrics = metrics
         self._serving = False
+        self._overdue: set[object] = set()  # at the last look
+        self._stalled = False
         self._failures: dict[int, _Failure] = {}
         self._absences: set[str] = set()  # said
         self._updating = asyncio.Lock()
@@ -166,6 +168,22 @@ class Model:
             await self._follow(config, directories, stamps)
             if self.config is config:
                 self._tell_absences(config, directories.keys())
+
+    async def check_queues(self) -> None:
+        """Says that the model cannot be asked while a request waits, look after look, though the engine is idle.
+
+        No fault is known that does this. Should there be one, who balances the load is to hear of it.
+        """
+        overdue = {servable.batcher.overdue for servable in self.loaded.values()} - {None}
+        stalled = not overdue.isdisjoint(self._overdue)
+        self._overdue = overdue
+        if stalled != self._stalled:
+            self._stalled = stalled
+            if stalled:
+                _log.error("%s: requests wait though the engine is idle; its health is NOT_SERVING", self.name)
+            else:
+                _log.info("%s: requests are run again", self.name)
+            await self._tell_serving()
 
     async def close(self) -> None:
         """Lets every request finish, then unloads everything."""
@@ -265,9 +283,13 @@ class Model:
         others = self.loaded.keys() - {canary}
         self.canary = self.loaded.get(canary) if others and canary is not None else None
         self.latest = self.loaded[max(others or self.loaded)] if self.loaded else None
-        if bool(self.latest) != self._serving:
-            self._serving = bool(self.latest)
-            await self._on_serving(self.name, self._serving)
+        await self._tell_serving()
+
+    async def _tell_serving(self) -> None:
+        serving = self.latest is not None and not self._stalled
+        if serving != self._serving:
+            self._serving = serving
+            await self._on_serving(self.name, serving)
 
     def _retire(self, servable: Servable) -> None:
         retiring = asyncio.create_task(self._unload(servable))

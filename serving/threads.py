@@ -40,8 +40,8 @@ class Threads:
         """Has an idle thread do some work.
 
         Args:
-            work: what to do; it raises nothing.
-            deliver: called with what came of it, in the loop's thread.
+            work: what to do.
+            deliver: called with what came of it, or with the exception that it raised, in the loop's thread.
         """
         self.idle -= 1
         self._work.put((work, deliver))
@@ -56,8 +56,12 @@ class Threads:
     def _live(self) -> None:
         while given := self._work.get():
             work, deliver = given
-            self._loop.call_soon_threadsafe(self._deliver, deliver, work())
-            del given, work, deliver  # their arrays are not kept until the next come
+            try:
+                outcome = work()
+            except BaseException as error:  # the thread lives on: who waits is told
+                outcome = error
+            self._loop.call_soon_threadsafe(self._deliver, deliver, outcome)
+            del given, work, deliver, outcome  # their arrays are not kept until the next come
 
     def _deliver(self, deliver: Callable[[Any], None], outcome: Any) -> None:
         self.idle += 1

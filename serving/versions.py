@@ -17,6 +17,7 @@ from serving.servable import LoadParameters, Servable
 from serving.status import StatusError, invalid
 
 _log = logging.getLogger(__name__)
+_WATCH_SECONDS = 1.0
 
 
 class Versions:
@@ -141,6 +142,13 @@ class Versions:
             for model in self._models.values():
                 if not model.updating:
                     self._start_update(model)
+
+    async def watch(self) -> None:
+        """Looks every second whether each model's queue moves, until cancelled."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            for model in list(self._models.values()):
+                await model.check_queues()
 
     async def reload(self, configs: ModelConfigs, strict_labels: bool = True) -> None:
         """Serves other models; returns when the new and the changed ones are loaded, or have failed.
