@@ -83,9 +83,16 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             metrics.reads(
                 "unroll_request_log_dropped_total",
                 "counter",
-                "Records that the disk did not keep up with.",
+                "Records that are in no file: the disk did not keep up, or the file vanished.",
                 (),
                 lambda: {(): float(log.dropped)},
+            )
+            metrics.reads(
+                "unroll_request_log_vanished_files_total",
+                "counter",
+                "Files that were deleted or replaced while they were written.",
+                (),
+                lambda: {(): float(log.vanished)},
             )
         front = Front(methods, log, metrics, parameters.auth)
         streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}

@@ -5,6 +5,7 @@ PredictionLogs, the `.tsv` beside it one line a record: time_ns, version, reques
 hold personal data, so only the owner may read the files.
 """
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 _METHOD_FIELDS = {"Classify": 2, "Regress": 3, "MultiInference": 4, "Predict": 6}  # of PredictionLog
 _LONGEST_FOLDER = 255  # characters, which file systems take
 _PAUSE = 1.0  # seconds after an error in which nothing is tried
+_LOOK = 1.0  # seconds of silence after which open files are looked for: a deleted one takes room until it is closed
 _GATHERING = 0.05  # seconds in which entries come together: each waking of the log takes time from who answers
 
 
@@ -87,13 +89,20 @@ class Entry(NamedTuple):
 class RequestLog:
     """Writes entries in a thread of its own, so that no request ever waits for the disk.
 
+    A file that is deleted or replaced while it is written, alone or with its folder, is noticed and a new one begun.
+
     Args:
-        root: the directory of logs.
+        root: the directory of logs. Made anew where it is gone.
         parameters: sampling, rotation and limits.
+
+    Attributes:
+        dropped: records that are in no file: the disk did not keep up, or the file vanished.
+        vanished: files that did.
     """
 
     def __init__(self, root: Path, parameters: RequestLogParameters) -> None:
         self.dropped = 0
+        self.vanished = 0
         self._root = root
         self._parameters = parameters
         self._threshold = int(parameters.sampling * 2**64)
@@ -130,39 +139,86 @@ class RequestLog:
     def _write_all(self) -> None:
         told = 0
         try_again = 0.0
-        while (entry := self._queue.get()) is not None:
+        failing = False
+        while (entry := self._next()) is not None:
             if self._queue.empty():
                 self._ending.wait(_GATHERING)
             if time.monotonic() < try_again:  # dropped at once, or else a queue would take hours to close
                 self.dropped += 1
             else:
+                written = False
                 try:
                     self._write(entry)
+                    written = True
                     if self._queue.empty():
                         for file in self._files.values():
                             file.flush()
+                        self._forget_vanished()
+                    if failing:
+                        failing = False
+                        _log.info("request log %s: is written again", self._root)
                 except Exception as error:
-                    self.dropped += 1
-                    self._files.clear()
+                    self.dropped += not written
+                    self._abandon()
                     try_again = time.monotonic() + _PAUSE
-                    _log.error("request log %s: %s. Records are lost until this is mended.", self._root, error)
+                    if not failing:
+                        failing = True
+                        _log.error("request log %s: %s. Records are lost until this is mended.", self._root, error)
             self._bytes_out += len(entry.request) + len(entry.response)
-            if self.dropped > told and self._queue.empty():
+            if self.dropped > told and self._queue.empty() and not failing:
                 told = self.dropped
                 _log.warning("request log: %d records dropped so far", told)
-        for file in self._files.values():
-            file.close()
+        self._abandon()
+
+    def _next(self) -> Entry | None:
+        while True:
+            try:
+                return self._queue.get(timeout=_LOOK if self._files else None)
+            except queue.Empty:
+                self._forget_vanished()
 
     def _write(self, entry: Entry) -> None:
         file = self._files.get(entry.model)
+        if file and not file.unseen and file.has_vanished():
+            self._forget(entry.model)
+            file = None
         if file and file.is_full(self._parameters):
             file.close()
             del self._files[entry.model]
             file = None
         if file is None:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._delete_oldest()
             file = self._files[entry.model] = _File(self._root / _folder(entry.model))
         file.write(entry)
+
+    def _abandon(self) -> None:
+        """Closes all files after an error. What they still held and cannot write any more is lost."""
+        for file in self._files.values():
+            try:
+                file.close()
+            except Exception:
+                self.dropped += file.unseen
+                file.delete_if_empty()
+        self._files.clear()
+
+    def _forget_vanished(self) -> None:
+        for model, file in list(self._files.items()):
+            if file.has_vanished():
+                self._forget(model)
+            else:
+                file.unseen = 0
+
+    def _forget(self, model: str) -> None:
+        file = self._files.pop(model)
+        self.vanished += 1
+        self.dropped += file.unseen
+        _log.error(
+            "request log: %s is gone or replaced, and what it held with it. The next record begins a new file",
+            file.path,
+        )
+        with contextlib.suppress(Exception):
+            file.close()
 
     def _delete_oldest(self) -> None:
         open_files = {file.path for file in self._files.values()}
@@ -189,36 +245,69 @@ def _folder(model: str) -> str:
 
 
 class _File:
+    """A file of records, and the one of lines beside it.
+
+    Attributes:
+        unseen: records written since the files were last seen on disk.
+    """
+
     def __init__(self, directory: Path) -> None:
         import tensorflow as tf
 
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.unseen = 0
         self._opened = time.monotonic()
         self._bytes = 0
         stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
         self.path = directory / f"{stem}.tfrecord"
         os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         self._records: Any = tf.io.TFRecordWriter(str(self.path))
-        lines = os.open(directory / f"{stem}.tsv", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        lines_path = directory / f"{stem}.tsv"
+        lines = os.open(lines_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         self._lines: IO[str] = os.fdopen(lines, "w", encoding="utf-8")
+        self._identities = {path: _identity(path) for path in (self.path, lines_path)}
 
     def is_full(self, parameters: RequestLogParameters) -> bool:
         age = time.monotonic() - self._opened
         return self._bytes >= parameters.file_bytes or age >= parameters.file_seconds
+
+    def has_vanished(self) -> bool:
+        """Whether another file, or none, stands where one of the two was: deleted, moved, under another mount."""
+        try:
+            return any(_identity(path) != identity for path, identity in self._identities.items())
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # cannot be told, as where a folder may not be entered any more: what is open is still written
+            return False
 
     def write(self, entry: Entry) -> None:
         record = _prediction_log(entry)
         self._records.write(record)
         self._lines.write(f"{entry.time_ns}\t{entry.version}\t{entry.request_id}\t{entry.method}\n")
         self._bytes += len(record)
+        self.unseen += 1
 
     def flush(self) -> None:
         self._records.flush()
         self._lines.flush()
 
     def close(self) -> None:
-        self._records.close()
-        self._lines.close()
+        try:
+            self._records.close()
+        finally:
+            self._lines.close()
+
+    def delete_if_empty(self) -> None:
+        """Deletes what holds no record: a full disk would get another such file at every try."""
+        with contextlib.suppress(OSError):
+            if not os.path.getsize(self.path):
+                for path in self._identities:
+                    path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def _prediction_log(entry: Entry) -> bytes:

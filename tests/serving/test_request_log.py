@@ -1,6 +1,9 @@
 """The request log's files: what is sampled, when a new one is begun, what is deleted, what is dropped."""
 
 import os
+import resource
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -171,3 +174,109 @@ def test_a_broken_disk_loses_records_and_holds_nothing_up(tmp_path: Path, caplog
     assert not closing.is_alive(), f"still losing records one by one: {log.dropped} of 500"
     assert log.dropped == 500
     assert str(tmp_path) in caplog.text
+
+
+def _gone(root: Path, model: Path) -> None:
+    shutil.rmtree(root)
+
+
+def _model_gone(root: Path, model: Path) -> None:
+    shutil.rmtree(model)
+
+
+def _file_gone(root: Path, model: Path) -> None:
+    next(model.glob("*.tfrecord")).unlink()
+
+
+def _lines_gone(root: Path, model: Path) -> None:
+    next(model.glob("*.tsv")).unlink()
+
+
+def _recreated(root: Path, model: Path) -> None:
+    root.rename(root.with_name("old"))
+    model.mkdir(parents=True)
+
+
+def _replaced(root: Path, model: Path) -> None:
+    file = next(model.glob("*.tfrecord"))
+    copy = file.with_name("copy")
+    shutil.copy(file, copy)
+    copy.rename(file)
+
+
+@pytest.mark.parametrize("vanish", [_gone, _model_gone, _file_gone, _lines_gone, _recreated, _replaced])
+def test_what_vanishes_under_the_log_is_noticed_said_and_begun_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, vanish: Callable[[Path, Path], None]
+) -> None:
+    root = tmp_path / "log"
+    log = RequestLog(root, RequestLogParameters())
+    log.add(entry(0))
+    until(lambda: any("id-0" in path.read_text() for path in root.glob("m/*.tsv")))
+    (before,) = root.glob("m/*.tsv")
+    vanish(root, root / "m")
+    log.add(entry(1))
+    log.close()
+    (after,) = set(root.glob("m/*.tsv")) - {before}
+    assert "\tid-1\t" in after.read_text()
+    assert [line.split(b"\t")[2] for line in after.read_bytes().splitlines()] == [b"id-1"]
+    assert after.with_suffix(".tfrecord").stat().st_size > SIZE
+    assert log.vanished == 1
+    (said,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert "is gone or replaced" in said
+    assert str(before.with_suffix(".tfrecord")) in said
+
+
+def test_records_that_went_into_a_deleted_file_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.request_log._GATHERING", 1.0)  # before the second of them is written
+    log = RequestLog(tmp_path, RequestLogParameters())
+    log.add(entry(0))
+    log.add(entry(1))
+    until(lambda: list(tmp_path.glob("m/*.tsv")))
+    shutil.rmtree(tmp_path / "m")
+    until(lambda: log.vanished)
+    log.add(entry(2))
+    log.close()
+    assert written(tmp_path) == [["id-2"]]
+    assert (log.vanished, log.dropped) == (1, 2)
+
+
+def test_a_deleted_file_is_let_go_though_nobody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.request_log._LOOK", 0.05)
+    log = RequestLog(tmp_path, RequestLogParameters())
+    log.add(entry(0))
+    until(lambda: any("id-0" in path.read_text() for path in tmp_path.glob("m/*.tsv")))
+    shutil.rmtree(tmp_path / "m")
+    until(lambda: log.vanished)
+    held = [os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert not [path for path in held if str(tmp_path / "m") in path]
+    log.close()
+
+
+def test_a_disk_that_is_full_for_a_while_loses_only_what_came_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "serving")
+    monkeypatch.setattr("serving.request_log._PAUSE", 0.0)
+    log = RequestLog(tmp_path, RequestLogParameters())
+    log.add(entry(0))
+    until(lambda: any("id-0" in path.read_text() for path in tmp_path.glob("m/*.tsv")))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        for number in range(1, 4):
+            log.add(entry(number))
+            until(lambda number=number: log.dropped == number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    log.add(entry(4))
+    log.close()
+    assert log.dropped == 3
+    lines = [path.read_text() for path in sorted(tmp_path.glob("m/*.tsv"), key=lambda path: path.name)]
+    assert "".join(lines).count("\n") == 2
+    assert "id-0" in lines[0]
+    assert "id-4" in lines[-1]
+    assert len(lines) == 2, "an empty file for each try"
+    assert len([record for record in caplog.records if "Records are lost" in record.message]) == 1
+    assert "is written again" in caplog.text
