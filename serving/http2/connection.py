@@ -13,7 +13,9 @@ RECEIVE_WINDOW = 1 << 20
 """Bytes of a request that a client may send before the server has looked at it."""
 _CONNECTION_WINDOW = 1 << 30
 _DRAIN_PING = b"draining"
-_PATIENCE = 20.0  # seconds for a client to say that it speaks HTTP/2, and to answer the ping before a close
+_PATIENCE = 20.0  # seconds for a client to say that it speaks HTTP/2
+_LINGER = 1.0  # seconds for a client to read what was sent before a close, as long as it takes some of it
+_LINGER_BYTES = 1024
 _FREE_RESETS = 1000  # streams that a client may give up beyond those that were answered (CVE-2023-44487)
 _FREE_RESIZES = 100  # of the window of all its streams, beyond the calls that were answered
 
@@ -372,7 +374,10 @@ class Connection(asyncio.Protocol):
         if not self._drained:
             self._drained = True
             self._timer.cancel()
-            self.write(frames.goaway(self._newest, frames.NO_ERROR))
+            if self._greeted:
+                self.write(frames.goaway(self._newest, frames.NO_ERROR))
+            else:
+                self.abort()
 
     def _fail(self, error: ProtocolError) -> None:
         self._closing = True
@@ -386,8 +391,18 @@ class Connection(asyncio.Protocol):
             return
         self._closing = self._sealed = True
         self._timer.cancel()
-        self._timer = self._loop.call_later(_PATIENCE, self._transport.abort)
+        self._linger(self._transport.get_write_buffer_size())
         if self._transport.can_write_eof():
             self._transport.write_eof()  # a close with bytes unread would cut off what the client has yet to read
         else:
             self._transport.close()
+
+    def _linger(self, unread: int) -> None:
+        self._timer = self._loop.call_later(_LINGER, self._let_go, unread)
+
+    def _let_go(self, unread: int) -> None:
+        left = self._transport.get_write_buffer_size()
+        if left <= unread - _LINGER_BYTES:
+            self._linger(left)
+        else:
+            self.abort()

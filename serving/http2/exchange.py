@@ -4,7 +4,6 @@ import asyncio
 import logging
 import zlib
 from collections.abc import AsyncIterator
-from urllib.parse import quote
 
 import grpc
 
@@ -12,7 +11,7 @@ from serving.call import REQUEST_ID, Call, Method
 from serving.call import Stream as StreamMethod
 from serving.http2 import frames
 from serving.http2.connection import RECEIVE_WINDOW
-from serving.http2.headers import OK_STATUS, encode
+from serving.http2.headers import OK_STATUS, encode, percent_encoded
 from serving.http2.stream import Stream
 from serving.http2.usage import Share
 from serving.status import StatusError, invalid
@@ -22,7 +21,6 @@ WINDOW_BITS = {"gzip": 31, "deflate": 15}
 """Of zlib, by grpc-encoding."""
 _HEADERS = OK_STATUS + encode([("content-type", "application/grpc")])
 _OK = encode([("grpc-status", "0")])
-_MESSAGE_SAFE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _QUEUED_MESSAGES = 64
 
 
@@ -285,7 +283,7 @@ def _refusal(call: Call, code: grpc.StatusCode, message: str) -> bytes:
     return encode(
         [
             ("grpc-status", str(code.value[0])),
-            ("grpc-message", quote(message, safe=_MESSAGE_SAFE)),
+            ("grpc-message", percent_encoded(message)),
             (REQUEST_ID, call.request_id),
         ]
     )

@@ -6,6 +6,7 @@ that a gRPC answer says are literals that fit a constant.
 """
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 import hpack
 from hpack.table import HeaderTable
@@ -14,6 +15,7 @@ from serving.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ProtocolE
 
 _REMEMBERED_BYTES = 32 << 10
 OK_STATUS = b"\x88"  # :status 200 of the static table
+_MESSAGE_SAFE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 class _Table(HeaderTable):
@@ -90,6 +92,16 @@ def encode(pairs: Iterable[tuple[str, str]]) -> bytes:
             block += _length(len(text))
             block += text.encode("ascii")
     return bytes(block)
+
+
+def percent_encoded(message: str) -> str:
+    """A status message as gRPC sends it: blanks at its ends too, which parsers of headers strip."""
+    encoded = quote(message, _MESSAGE_SAFE, errors="replace")
+    if encoded.startswith(" "):
+        encoded = "%20" + encoded[1:]
+    if encoded.endswith(" "):
+        encoded = encoded[:-1] + "%20"
+    return encoded
 
 
 def _length(size: int) -> bytes:

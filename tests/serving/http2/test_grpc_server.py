@@ -10,8 +10,10 @@ import grpc
 import pytest
 
 from serving.call import Call
-from serving.http2 import GrpcLimits, GrpcServer
+from serving.http2 import GrpcLimits, GrpcServer, frames
+from serving.http2.frames import PREFACE, frame
 from serving.status import StatusError
+from tests.serving.http2.peers import HEADERS, Peer, prefixed
 
 ECHO, HOLD, FAIL, BREAK, COUNT = (f"/test.Service/{name}" for name in ("Echo", "Hold", "Fail", "Break", "Count"))
 
@@ -149,6 +151,28 @@ async def test_refusals_carry_code_text_and_request_id() -> None:
         assert "ZeroDivision" not in await broken.details()
 
 
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("blank ", "blank%20"),
+        (" two  ", "%20two %20"),
+        (" ", "%20"),
+        ("a\tb\x7f%ü~", "a%09b%7F%25%C3%BC~"),
+        ("\t", "%09"),
+    ],
+)
+async def test_messages_are_percent_encoded_down_to_the_blanks_at_their_ends(text: str, sent: str) -> None:
+    async with serving() as (_, _, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        peer = await Peer.connect(port)
+        peer.http.send_headers(1, [*HEADERS[:2], (":path", FAIL), *HEADERS[3:]])
+        peer.http.send_data(1, prefixed(text.encode()), end_stream=True)
+        await peer.send()
+        await peer.hear(lambda: 1 in peer.ended)
+        assert peer.headers[1]["grpc-message"] == sent
+        peer.writer.close()
+        assert await channel.unary_unary(FAIL)(text.encode(), timeout=30).details() == text
+
+
 async def test_metadata_and_request_ids() -> None:
     async with calling() as (service, channel):
         call = channel.unary_unary(ECHO)(b"", metadata=(("key", "one"), ("key", "two"), ("x-request-id", "mine")))
@@ -236,6 +260,17 @@ async def test_draining_ends_when_its_time_is_over() -> None:
         await when(lambda: service.held)
         await asyncio.wait_for(server.stop(drain_seconds=0.1), 10)
         assert await call is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("sent", [b"", PREFACE[:5], PREFACE + frame(frames.SETTINGS, 0, 0, b"")])
+async def test_draining_does_not_wait_for_a_connection_that_is_silent(sent: bytes) -> None:
+    async with serving() as (_, server, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            assert await channel.unary_unary(ECHO)(b"on", timeout=30) == b"on"
+        await asyncio.wait_for(server.stop(drain_seconds=60), 5)
+        writer.close()
 
 
 async def test_a_unix_socket(tmp_path: Path) -> None:
