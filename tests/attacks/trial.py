@@ -1,0 +1,166 @@
+"""Attacks on a real server over loopback, with an honest client beside them that must not notice.
+
+An attack is a function that does its worst for at most a few seconds and returns after how many of them the server cut
+each of its connections off. `withstands` runs it beside an honest client and judges both:
+
+- no honest call fails;
+- their p99 stays under 50 ms, over a few hundred calls at a steady pace;
+- every connection of the attack is closed by the server within two seconds.
+
+Times are those of a machine that others may use, so that an attack is tried up to three times. A server that really stands
+still does so each time; a call that fails is never excused.
+"""
+
+import contextlib
+import json
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CUT_OFF_SECONDS = 2.0
+P99_MS = 50.0
+_ATTEMPTS = 3
+_RATE = 200  # honest calls a second
+_LEAST_CALLS = 300  # for a p99
+_LOOK_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where honest calls go: `protocol` is `grpc` or `http`, see `benchmarks.connections`."""
+
+    protocol: str
+    port: int
+    path: str
+    body: bytes = b""
+
+
+@dataclass
+class Calls:
+    """How an honest client's calls went."""
+
+    answered: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+
+
+Attack = Callable[[], list[float | None]]
+"""Returns after how many seconds each of its connections was cut off, None for one that was not."""
+
+
+@contextlib.contextmanager
+def honest_client(target: Target, rate: float = _RATE) -> Iterator[Calls]:
+    """An honest client that calls for the duration; what is given is filled in at the end."""
+    arguments = (target.protocol, str(target.port), target.path, target.body.hex(), str(rate))
+    calls = Calls()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.attacks.honest", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield calls
+        finally:
+            process.stdin.close()
+        for name, value in json.loads(process.stdout.readline()).items():
+            setattr(calls, name, value)
+
+
+def withstands(target: Target, attack: Attack, within: float | None = CUT_OFF_SECONDS) -> None:
+    """Runs an attack beside an honest client, and judges; see the module.
+
+    Args:
+        target: where the honest client calls.
+        attack: what to withstand. At each attempt it begins anew.
+        within: seconds until the last of its connections must be cut off; None: they need not be.
+    """
+    for attempt in range(_ATTEMPTS):
+        with honest_client(target) as calls:
+            begun = time.monotonic()
+            cuts = attack()
+            time.sleep(max(0.0, _LEAST_CALLS / _RATE - (time.monotonic() - begun)))
+        assert not calls.failures, calls
+        late = [] if within is None else [cut for cut in cuts if cut is None or cut > within]
+        if calls.p99_ms < P99_MS and not late:
+            return
+        verdict = (
+            f"attempt {attempt + 1}: p99 {calls.p99_ms:.1f} ms over {calls.answered} calls; cut off after {cuts} s"
+        )
+        print(verdict)
+    raise AssertionError(verdict)
+
+
+def flood(
+    port: int,
+    opening: bytes = b"",
+    more: Callable[[], bytes] | None = None,
+    connections: int = 1,
+    bytes_per_second: float = 5e6,
+    seconds: float = 2.5,
+    reads: bool = True,
+    source: str = "127.0.0.1",
+) -> list[float | None]:
+    """Connections that each send something once, and then more and more at a rate that they share.
+
+    Args:
+        port: of the server.
+        opening: what each sends first.
+        more: called for what comes next, of one connection; None: nothing more is sent.
+        connections: how many.
+        bytes_per_second: of all together.
+        seconds: how long at most.
+        reads: whether answers are read, and thrown away.
+        source: address to come from.
+
+    Returns:
+        For each connection, after how many seconds the server closed it; None: it did not.
+    """
+    begun = time.monotonic()
+    cuts: list[float | None] = [None] * connections
+    poll = select.poll()
+    open_sockets: dict[int, tuple[int, socket.socket]] = {}
+    unsent: dict[int, bytes] = {}
+    for number in range(connections):
+        try:
+            one = socket.create_connection(("127.0.0.1", port), 5, (source, 0))
+        except OSError:
+            cuts[number] = time.monotonic() - begun
+            continue
+        one.setblocking(False)
+        open_sockets[one.fileno()] = number, one
+        unsent[one.fileno()] = opening
+        poll.register(one, select.POLLRDHUP)
+    sent = 0
+    try:
+        while open_sockets and (spent := time.monotonic() - begun) < seconds:
+            for file, (_, one) in open_sockets.items():
+                if not unsent[file] and more and sent < spent * bytes_per_second:
+                    unsent[file] = more()
+                with contextlib.suppress(OSError):
+                    if reads:
+                        one.recv(1 << 20)
+                with contextlib.suppress(OSError):
+                    done = one.send(unsent[file]) if unsent[file] else 0
+                    sent += done
+                    unsent[file] = unsent[file][done:]
+            for file, _ in poll.poll(_LOOK_SECONDS * 1000):
+                poll.unregister(file)
+                number, one = open_sockets.pop(file)
+                one.close()
+                cuts[number] = time.monotonic() - begun
+    finally:
+        for _, one in open_sockets.values():
+            one.close()
+    return cuts
