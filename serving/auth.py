@@ -4,21 +4,20 @@ import hashlib
 import logging
 import os
 import re
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
 from errors import UserError
-from serving import model_spec
+from serving import model_spec, regular_files
 from serving.call import Call
+from serving.followed_file import FollowedFile
 from serving.status import StatusError
 
 _log = logging.getLogger(__name__)
 _OPEN = "/grpc."  # health and reflection: probes have no token, and the protocol is no secret
-_LOOK_SECONDS = 1.0
+_MOST_SAID = 5
 _SHORTEST = 16  # characters, of 4 bits or more each
 _FLAG = "--auth_tokens_file"
 _REMEDY = "Make a token with `openssl rand -hex 32`"
@@ -41,8 +40,11 @@ class Auth:
     """Lets calls pass that carry a token of a file: `authorization: Bearer TOKEN`, in gRPC metadata or an HTTP header.
 
     The file has one `name:token` or `name:token:model,model` a line, and comments that begin with `#`. In place of a
-    token `sha256=` and the SHA-256 of it in hexadecimal digits will do, so that the file gives none away. It is looked
-    at again every second while calls come in; one that cannot be read any more leaves the tokens as they were.
+    token `sha256=` and the SHA-256 of it in hexadecimal digits will do, so that the file gives none away.
+
+    The file is looked at every second while calls come in, and only what it says then is good: a token that is no more
+    in it is refused, and where it is empty, deleted or cannot be read, every token is. A line that makes no sense
+    counts for nothing, and is told; the others stay good.
 
     Health and reflection stay open.
 
@@ -59,10 +61,10 @@ class Auth:
     """
 
     def __init__(self, tokens_file: Path) -> None:
-        self._file = tokens_file
-        self._stamp = _stamp(tokens_file)
-        self._grants = _read(tokens_file)
-        self._look_at = time.monotonic() + _LOOK_SECONDS
+        self._file = FollowedFile(tokens_file)
+        self._grants, self._said = _read(tokens_file)
+        if self._said:
+            raise UserError(self._said[0])
 
     def identify(self, call: Call) -> Grant | None:
         """Who asks, as far as that is known before the message is read.
@@ -78,13 +80,15 @@ class Auth:
         """
         if call.path.startswith(_OPEN):
             return None
-        if time.monotonic() >= self._look_at:
-            self._look_again()
-        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "No token. Send `authorization: Bearer TOKEN`")
+        if self._file.changed():
+            self._read_again()
+        if not call.token_digest:
+            scheme, _, token = call.metadata.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer":
+                raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "No token. Send `authorization: Bearer TOKEN`")
+            call.token_digest = hashlib.sha256(token.strip().encode(errors="replace")).digest()
         # Looked up by its hash: how long that takes tells nothing of a token, since nobody can choose a hash's digits.
-        grant = self._grants.get(hashlib.sha256(token.strip().encode(errors="replace")).digest())
+        grant = self._grants.get(call.token_digest)
         if grant is None:
             raise StatusError(grpc.StatusCode.UNAUTHENTICATED, "The token is not one that this server knows")
         return grant
@@ -104,17 +108,17 @@ class Auth:
         if grant and grant.models is not None:
             _limit(grant.name, grant.models, call.path, message)
 
-    def _look_again(self) -> None:
-        self._look_at = time.monotonic() + _LOOK_SECONDS
-        stamp = _stamp(self._file)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._grants = _read(self._file)
-            _log.info("%s: %d tokens read", self._file, len(self._grants))
-        except UserError as error:
-            _log.error("%s The tokens before the change stay good.", error)
+    def _read_again(self) -> None:
+        grants, problems = _read(self._file.path)
+        if problems != self._said:
+            good = f"{len(grants)} tokens are good" if grants else "nobody may ask"
+            for problem in problems[:_MOST_SAID]:
+                _log.error("%s Until then %s.", problem, good)
+        if grants and (grants != self._grants or (self._said and not problems)):
+            _log.info("%s: %d tokens read", self._file.path, len(grants))
+        if problems and (problems != self._said or not grants):
+            self._file.retry(soon=problems != self._said)
+        self._grants, self._said = grants, problems
 
 
 def _limit(name: str, models: frozenset[str], path: str, message: bytes) -> None:
@@ -128,39 +132,40 @@ def _limit(name: str, models: frozenset[str], path: str, message: bytes) -> None
             raise StatusError(grpc.StatusCode.PERMISSION_DENIED, f"The token of {name} may not ask model {spec.name}")
 
 
-def _stamp(file: Path) -> tuple[int, int, int, int] | None:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode
-
-
-def _read(file: Path) -> Mapping[bytes, Grant]:
-    """What each token allows, by its SHA-256."""
+def _read(file: Path) -> tuple[dict[bytes, Grant], list[str]]:
+    """What each token allows, by its SHA-256; and what is wrong with the file."""
     shown = f"{_FLAG} {file}"
     try:
-        if file.stat().st_mode & 0o077:
-            raise UserError(f"{shown}: others may read the tokens. Make it yours alone with `chmod 600 {file}`.")
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UserError(f"{shown}: cannot be read ({reason}). Give a file of name:token lines.") from None
+        with regular_files.open_regular(file) as stream:
+            open_to_others = os.fstat(stream.fileno()).st_mode & 0o077
+            text = stream.read().decode(errors="replace")
+    except OSError as error:
+        return {}, [f"{shown}: cannot be read ({error.strerror}). Give a file of name:token lines."]
     grants: dict[bytes, Grant] = {}
+    problems = []
+    if open_to_others:
+        problems.append(f"{shown}: others may read the tokens. Make it yours alone with `chmod 600 {file}`.")
     for number, line in enumerate(text.splitlines(), 1):
-        if not (line := line.partition("#")[0].strip()):
-            continue
-        name, *rest = (part.strip() for part in line.split(":"))
-        if not name or len(rest) not in (1, 2):
-            raise UserError(f"{shown}:{number}: neither name:token nor name:token:model,model. {_REMEDY}.")
-        token, *models = rest
-        digest = _digest(token, f"{shown}:{number}")
-        if digest in grants:
-            raise UserError(f"{shown}:{number}: {name} has the token of {grants[digest].name}. {_REMEDY} for each.")
-        grants[digest] = Grant(name, frozenset(models[0].replace(",", " ").split()) if models else None)
-    if not grants:
-        raise UserError(f"{shown}: holds no token, so that nobody could ask. {_REMEDY}, and write a line name:token.")
-    return grants
+        try:
+            _add(grants, line.partition("#")[0].strip(), f"{shown}:{number}")
+        except UserError as error:
+            problems.append(str(error))
+    if not grants and not problems:
+        problems.append(f"{shown}: holds no token, so that nobody may ask. {_REMEDY}, and write a line name:token.")
+    return grants, problems
+
+
+def _add(grants: dict[bytes, Grant], line: str, where: str) -> None:
+    if not line:
+        return
+    name, *rest = (part.strip() for part in line.split(":"))
+    if not name or len(rest) not in (1, 2):
+        raise UserError(f"{where}: neither name:token nor name:token:model,model. {_REMEDY}.")
+    token, *models = rest
+    digest = _digest(token, where)
+    if digest in grants:
+        raise UserError(f"{where}: {name} has the token of {grants[digest].name}. {_REMEDY} for each.")
+    grants[digest] = Grant(name, frozenset(models[0].replace(",", " ").split()) if models else None)
 
 
 def _digest(token: str, where: str) -> bytes:

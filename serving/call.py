@@ -19,6 +19,7 @@ class Call:
         metadata: gRPC metadata or HTTP headers, names in lower case.
         deadline: `loop.time()` at which the client gives up, or None.
         request_id: the caller's `x-request-id`, or a new one.
+        token_digest: SHA-256 of the caller's token, once somebody had to know it.
         model: name of the model that was asked for; filled in as soon as it is known.
         version: of the model, once one is chosen.
         signature: its name, once known.
@@ -33,6 +34,7 @@ class Call:
     metadata: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
     request_id: str = ""
+    token_digest: bytes = b""
     model: str = ""
     version: int | None = None
     signature: str = ""

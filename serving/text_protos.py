@@ -13,6 +13,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from errors import UserError
+from serving import regular_files
 
 _POOL = descriptor_pool.DescriptorPool()
 _Field = descriptor_pb2.FieldDescriptorProto
@@ -92,7 +93,7 @@ def text_of(path: Path, option: str) -> str:
         UserError: the file cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return regular_files.read(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UserError(

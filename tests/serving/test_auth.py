@@ -1,6 +1,7 @@
 """Tokens: who is let through, who is not, and what the file may look like."""
 
 import hashlib
+import os
 import timeit
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from serving import model_spec, protos
 from serving.auth import Auth
 from serving.call import Call
 from serving.status import StatusError
+from tests.serving_fixtures import until
 
 PREDICT = f"{model_spec.PREDICTION}Predict"
 APP, REPORT, HASHED = "app-0123456789abcdef", "report-0123456789abcdef", "hashed-0123456789abcdef"
@@ -98,22 +100,151 @@ def test_a_model_named_twice_counts_as_the_method_will_read_it(file):
 
 
 def test_the_file_is_read_again_when_it_changes(file, monkeypatch, caplog):
-    monkeypatch.setattr("serving.auth._LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("serving.followed_file.LOOK_SECONDS", 0.0)
     auth = Auth(file)
     auth.check(call(APP), b"")
     write(file, f"new:{APP}-new\n")
     auth.check(call(f"{APP}-new"), b"")
     assert refusal(auth, call(APP)) is grpc.StatusCode.UNAUTHENTICATED
-    write(file, "new\n")
-    auth.check(call(f"{APP}-new"), b"")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.fixture
+def followed(file, monkeypatch) -> Auth:
+    """Tokens of a file that is looked at with every call."""
+    monkeypatch.setattr("serving.followed_file.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("serving.followed_file._SOON_SECONDS", 0.0)
+    return Auth(file)
+
+
+def empty(file: Path) -> None:
+    file.write_text("")
+
+
+def keep_comments(file: Path) -> None:
+    file.write_text("# nobody, for now\n\n")
+
+
+def delete(file: Path) -> None:
     file.unlink()
-    auth.check(call(f"{APP}-new"), b"")
-    auth.check(call(f"{APP}-new"), b"")
-    errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
-    assert len(errors) == 2, errors
-    assert errors[0].startswith(f"--auth_tokens_file {file}:1: ")
-    assert "cannot be read" in errors[1]
-    assert all(error.endswith(". The tokens before the change stay good.") for error in errors), errors
+
+
+def put_a_folder_there(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+def put_a_fifo_there(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file, 0o600)
+
+
+def break_the_only_line(file: Path) -> None:
+    file.write_text("app\n")
+
+
+REVOCATIONS = [empty, keep_comments, delete, put_a_folder_there, put_a_fifo_there, break_the_only_line]
+
+
+@pytest.mark.parametrize("revoke", REVOCATIONS)
+def test_a_file_without_tokens_lets_nobody_in_and_a_good_one_lets_them_in_again(file, followed, caplog, revoke):
+    caplog.set_level("INFO", "serving")
+    content = file.read_text()
+    followed.check(call(APP), b"")
+    revoke(file)
+    for _ in range(3):
+        assert refusal(followed, call(APP)) is grpc.StatusCode.UNAUTHENTICATED
+    followed.check(call(None, "/grpc.health.v1.Health/Check"), b"")
+    (said,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert said.startswith(f"--auth_tokens_file {file}")
+    assert said.endswith(" Until then nobody may ask.")
+    file.rmdir() if file.is_dir() else file.unlink(missing_ok=True)
+    write(file, content)
+    followed.check(call(APP), b"")
+    assert f"{file}: 3 tokens read" in caplog.text
+
+
+def test_a_broken_line_revokes_itself_alone_and_what_is_no_more_there_is_revoked(file, followed, caplog):
+    write(file, f"app:{APP}\nreport\nnew:{APP}-new\n")
+    followed.check(call(APP), b"")
+    followed.check(call(f"{APP}-new"), b"")
+    for gone in (REPORT, HASHED):
+        assert refusal(followed, call(gone)) is grpc.StatusCode.UNAUTHENTICATED
+    (said,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert said.startswith(f"--auth_tokens_file {file}:2: ")
+    assert said.endswith(" Until then 2 tokens are good.")
+
+
+def test_a_file_that_others_may_read_by_now_is_told_and_still_counts(file, followed, caplog):
+    file.write_text(f"app:{APP}\n")
+    file.chmod(0o644)
+    followed.check(call(APP), b"")
+    assert refusal(followed, call(REPORT)) is grpc.StatusCode.UNAUTHENTICATED
+    assert "others may read the tokens" in caplog.text
+
+
+def test_a_call_that_was_let_in_is_not_answered_once_its_token_is_revoked(file, followed):
+    """Its message took a while to come."""
+    slow = call(APP)
+    followed.identify(slow)
+    file.write_text("")
+    assert refusal(followed, slow) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_an_editor_that_empties_the_file_before_it_writes_it_locks_nobody_out_for_long(file, monkeypatch):
+    monkeypatch.setattr("serving.followed_file.LOOK_SECONDS", 0.2)
+    auth = Auth(file)
+    content = file.read_text()
+    file.write_text("")
+    until(lambda: not passes(auth, APP))
+    file.write_text(content)
+    until(lambda: passes(auth, APP), seconds=1)
+
+
+def passes(auth: Auth, token: str) -> bool:
+    try:
+        auth.check(call(token), b"")
+    except StatusError:
+        return False
+    return True
+
+
+def in_place(file: Path, text: str) -> None:
+    """Of the same size, and the time that it had."""
+    before = file.stat()
+    file.write_text(text)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def by_rename(file: Path, text: str) -> None:
+    write(file.with_name("new"), text).rename(file)
+
+
+def by_link(file: Path, text: str) -> None:
+    """As Kubernetes renews a secret: the file is a link through a folder that is a link, and that is swapped."""
+    folder = file.parent / f"..{text.partition(':')[0]}"
+    folder.mkdir()
+    write(folder / "tokens", text)
+    swapped = file.parent / "..data_tmp"
+    swapped.symlink_to(folder.name)
+    swapped.rename(file.parent / "..data")
+    if not file.is_symlink():
+        file.unlink(missing_ok=True)
+        file.symlink_to("..data/tokens")
+
+
+@pytest.mark.parametrize("change", [in_place, by_rename, by_link])
+def test_every_way_to_change_the_file_is_noticed(tmp_path, monkeypatch, change):
+    monkeypatch.setattr("serving.followed_file.LOOK_SECONDS", 0.0)
+    file = tmp_path / "tokens"
+    write(file, f"a:{APP}\n")
+    change(file, f"a:{APP}\n")
+    auth = Auth(file)
+    other = APP[:-1] + "0"
+    for name, token, old in (("b", other, APP), ("c", APP, other)):  # at once, while clocks tell the same
+        change(file, f"{name}:{token}\n")
+        auth.check(call(token), b"")
+        assert not passes(auth, old)
 
 
 @pytest.mark.parametrize(
@@ -152,5 +283,7 @@ def test_a_check_costs_microseconds(file):
         who: min(timeit.repeat(lambda asked=asked: auth.check(asked, message), number=1000, repeat=7)) * 1000
         for who, asked in (("any", known), ("some", limited))
     }
+    refused = min(timeit.repeat(lambda: passes(auth, APP + "0"), number=1000, repeat=7)) * 1000
     assert best["any"] < 20, best
     assert best["some"] < 40, best
+    assert refused < 40
