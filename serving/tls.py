@@ -1,9 +1,10 @@
 """TLS for the doors: certificates, and the contexts made of them."""
 
 import datetime
+import logging
 import ssl
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from cryptography.hazmat.primitives import serialization
 
 from errors import UserError
 from serving import text_protos
+from serving.followed_file import FollowedFile
 
+_log = logging.getLogger(__name__)
 _SSLConfig = text_protos.message(
     "tensorflow.serving.SSLConfig",
     {
@@ -34,11 +37,15 @@ class Certificates:
         key: the server's private key, PEM, without a password.
         certificate: the server's certificate and those that lead from it to an authority, PEM.
         authorities: those whose certificates clients must show, PEM; empty: clients need none.
+        file: the configuration that they were read from, which is followed; None: they stay as they are.
+        option: the flag that names it.
     """
 
     key: bytes
     certificate: bytes
     authorities: bytes = b""
+    file: Path | None = field(default=None, compare=False)
+    option: str = field(default="", compare=False)
 
 
 def read_ssl_config(file: Path, option: str = "--ssl_config_file") -> Certificates:
@@ -60,13 +67,16 @@ def read_ssl_config(file: Path, option: str = "--ssl_config_file") -> Certificat
         if not getattr(config, name):
             raise UserError(f'{option} {file}: has no {name}. Give its PEM text: {name}: "-----BEGIN ...\\n..."')
     authorities = config.custom_ca.encode() if config.client_verify else b""
-    certificates = Certificates(config.server_key.encode(), config.server_cert.encode(), authorities)
+    certificates = Certificates(config.server_key.encode(), config.server_cert.encode(), authorities, file, option)
     _check(certificates, *(f"{option} {file}: {name}" for name in ("server_key", "server_cert", "custom_ca")))
     return certificates
 
 
 def server_context(certificates: Certificates, protocol: str) -> ssl.SSLContext:
     """Makes the context of a listening socket: TLS 1.2 or later.
+
+    Connections that are made when the certificates' file has changed have what it says then; those that there are keep
+    what they have. A file of which no good certificates can be read is told, and changes nothing.
 
     Args:
         certificates: checked ones.
@@ -75,6 +85,52 @@ def server_context(certificates: Certificates, protocol: str) -> ssl.SSLContext:
     Raises:
         UserError: OpenSSL takes the certificate for too weak.
     """
+    context = _ServerContext(ssl.PROTOCOL_TLS_SERVER)
+    context.follow(certificates, protocol)
+    return context
+
+
+class _ServerContext(ssl.SSLContext):
+    """Begins each connection in the context of the newest certificates.
+
+    A context of its own for each of them, since one that has loaded a certificate or an authority never lets go of it,
+    nor of the sessions that clients may resume.
+    """
+
+    def follow(self, certificates: Certificates, protocol: str) -> None:
+        self._certificates = certificates
+        self._protocol = protocol
+        self._said = ""
+        self._newest = _context(certificates, protocol)
+        self._file = FollowedFile(certificates.file) if certificates.file else None
+        if self._file:
+            self._file.retry(soon=True)  # it was read a while ago
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """Called by event loops for each connection that is accepted."""
+        if self._file and self._file.changed():
+            self._read_again(self._file)
+        return self._newest.wrap_bio(*args, **kwargs)
+
+    def _read_again(self, file: FollowedFile) -> None:
+        option = self._certificates.option
+        try:
+            certificates = read_ssl_config(file.path, option)
+            if certificates == self._certificates:
+                return
+            self._newest = _context(certificates, self._protocol)
+        except (UserError, OSError) as error:
+            if str(error) != self._said:
+                _log.error("%s. New connections have the certificate from before.", str(error).rstrip("."))
+            file.retry(soon=str(error) != self._said)
+            self._said = str(error)
+            return
+        self._certificates, self._said = certificates, ""
+        certificate = _first(certificates.certificate, option)
+        _log.info("%s %s: renewed, valid until %s", option, file.path, f"{certificate.not_valid_after_utc:%Y-%m-%d}")
+
+
+def _context(certificates: Certificates, protocol: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)

@@ -1,6 +1,7 @@
 """TLS, mutual TLS and tokens at both doors of a server process."""
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,8 +15,8 @@ from serving.client import Client, ServingError
 from serving.ports import free_port
 from serving.store import Store
 from tests.conftest import unroll
-from tests.serving.certificates import Authority
-from tests.serving_fixtures import Server, start_server, suggested
+from tests.serving.certificates import Authority, Identity
+from tests.serving_fixtures import Server, start_server, suggested, until
 
 AUTHORITY, STRANGER = Authority(), Authority("another")
 SERVER, CLIENT = AUTHORITY.issue(), AUTHORITY.issue("client")
@@ -31,8 +32,8 @@ def written(folder: Path, name: str, content: bytes | str) -> Path:
     return file
 
 
-def ssl_config(folder: Path, name: str, mutual: bool) -> Path:
-    values = {"server_key": SERVER.key.decode(), "server_cert": SERVER.certificate.decode()}
+def ssl_config(folder: Path, name: str, mutual: bool, identity: Identity = SERVER) -> Path:
+    values = {"server_key": identity.key.decode(), "server_cert": identity.certificate.decode()}
     if mutual:
         values["custom_ca"] = AUTHORITY.certificate.decode()
     lines = [f"{field}: {json.dumps(value)}\n" for field, value in values.items()]
@@ -175,3 +176,23 @@ def test_health_needs_no_token(secured: Server) -> None:
         check = health_pb2_grpc.HealthStub(channel).Check
         for service in ("", "m", "tensorflow.serving.PredictionService"):
             assert check(health_pb2.HealthCheckRequest(service=service), timeout=30).status == 1
+
+
+@pytest.mark.parametrize("door", ["grpc", "rest"])
+def test_a_renewed_certificate_is_shown_without_a_restart(secured: Server, folder: Path, door: str) -> None:
+    port = secured.port if door == "grpc" else secured.rest_port
+    context = trusting(AUTHORITY)
+    context.load_cert_chain(folder / "client.pem", folder / "client.key")
+    renewed = AUTHORITY.issue()
+
+    def shown() -> bytes | None:
+        with (
+            socket.create_connection(("127.0.0.1", port), 30) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as encrypted,
+        ):
+            return encrypted.getpeercert(binary_form=True)
+
+    assert shown() == ssl.PEM_cert_to_DER_cert(SERVER.certificate.decode())
+    ssl_config(folder, "new", mutual=door == "grpc", identity=renewed).rename(folder / f"{door}.txt")
+    until(lambda: shown() == ssl.PEM_cert_to_DER_cert(renewed.certificate.decode()))
+    until(lambda: f"ssl_config_file {folder / door}.txt: renewed, valid until " in secured.text)

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
 import ssl
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -16,6 +19,7 @@ from errors import UserError
 from serving import tls
 from serving.call import Call
 from serving.http2 import GrpcLimits, GrpcServer, grpc_server
+from serving.rest import RestServer
 from tests.serving.certificates import Authority, Identity
 
 AUTHORITY = Authority()
@@ -181,3 +185,152 @@ async def test_who_ends_the_handshake_while_the_server_drains_is_drained_too(tmp
         writer.close()
         assert await asked is grpc.StatusCode.UNAVAILABLE
         await asyncio.wait_for(stopping, 20)
+
+
+def in_place(file: Path, text: str) -> None:
+    """Of the same size, and the time that it had."""
+    before = file.stat()
+    file.write_text(text)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def by_rename(file: Path, text: str) -> None:
+    new = file.with_name("new")
+    new.write_text(text)
+    new.rename(file)
+
+
+def by_link(file: Path, text: str) -> None:
+    """As Kubernetes renews a secret: the file is a link through a folder that is a link, and that is swapped."""
+    folder = Path(tempfile.mkdtemp(prefix="..", dir=file.parent))
+    (folder / file.name).write_text(text)
+    (file.parent / "..data_tmp").symlink_to(folder.name)
+    (file.parent / "..data_tmp").rename(file.parent / "..data")
+    if not file.is_symlink():
+        file.unlink(missing_ok=True)
+        file.symlink_to(f"..data/{file.name}")
+
+
+@pytest.fixture
+def always_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.followed_file.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("serving.followed_file._SOON_SECONDS", 0.0)
+
+
+@contextlib.asynccontextmanager
+async def rest_over(context: ssl.SSLContext) -> AsyncIterator[int]:
+    """Our REST server, which says nothing; gives the port."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    server = RestServer(app, "127.0.0.1", 0, tls=context)
+    yield await server.start()
+    await server.stop(1)
+
+
+async def shown(port: int, protocol: str, trusted: bytes = AUTHORITY.certificate, client: Path | None = None) -> bytes:
+    """The certificate that a new connection meets, DER."""
+    context = ssl.create_default_context(cadata=trusted.decode())
+    context.set_alpn_protocols([protocol])
+    if client:
+        context.load_cert_chain(client)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    writer.write(
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+        if protocol == "h2"
+        else b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    assert await reader.read(1), "refused"  # TLS 1.3 tells a client only then
+    certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return certificate
+
+
+def der(identity: Identity) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(identity.certificate.decode())
+
+
+@pytest.mark.parametrize("renew", [in_place, by_rename, by_link])
+@pytest.mark.parametrize(("protocol", "serve"), [("h2", echo_over), ("http/1.1", rest_over)])
+async def test_a_renewed_certificate_is_shown_to_new_connections(tmp_path, always_looking, protocol, serve, renew):
+    file = ssl_config(tmp_path / "ssl.pbtxt")
+    renew(file, file.read_text())
+    async with serve(tls.server_context(tls.read_ssl_config(file), protocol)) as port:
+        assert await shown(port, protocol) == der(SERVER)
+        for number in range(2):
+            renewed = AUTHORITY.issue()
+            renew(file, ssl_config(tmp_path / "text", renewed).read_text())
+            assert await shown(port, protocol) == der(renewed), number
+
+
+async def test_one_renewed_between_the_reading_and_the_listening_is_shown(tmp_path, always_looking):
+    certificates = tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt"))
+    renewed = AUTHORITY.issue()
+    ssl_config(tmp_path / "ssl.pbtxt", renewed)
+    async with echo_over(tls.server_context(certificates, "h2")) as port:
+        assert await shown(port, "h2") == der(renewed)
+
+
+async def test_connections_stay_when_the_certificate_is_renewed(tmp_path, always_looking):
+    file = ssl_config(tmp_path / "ssl.pbtxt")
+    async with echo_over(tls.server_context(tls.read_ssl_config(file), "h2")) as port:
+        credentials = grpc.ssl_channel_credentials(AUTHORITY.certificate)
+        async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials) as channel:
+            ask = channel.unary_unary("/tests.Echo/Say")
+            assert await ask(b"before", timeout=10) == b"before"
+            another = Authority("another")
+            ssl_config(file, another.issue())
+            assert await say(port, grpc.ssl_channel_credentials(another.certificate)) == b"hello"
+            assert await ask(b"after", timeout=10) == b"after"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda file: file.write_text(""),
+        lambda file: file.write_text(file.read_text()[:700]),
+        lambda file: ssl_config(file, AUTHORITY.issue(days=(-9, -2))),
+        lambda file: ssl_config(file, server_key=CLIENT.key.decode()),
+        lambda file: file.unlink(),
+        lambda file: (file.unlink(), os.mkfifo(file)),
+    ],
+    ids=["empty", "cut", "expired", "other key", "deleted", "FIFO"],
+)
+async def test_a_broken_renewal_keeps_the_certificate_and_says_so_once(tmp_path, always_looking, caplog, broken):
+    file = ssl_config(tmp_path / "ssl.pbtxt")
+    async with echo_over(tls.server_context(tls.read_ssl_config(file), "h2")) as port:
+        broken(file)
+        for _ in range(3):
+            assert await shown(port, "h2") == der(SERVER)
+        (said,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+        assert said.startswith(f"--ssl_config_file {file}")
+        assert said.endswith(". New connections have the certificate from before.")
+        assert "PRIVATE" not in said
+        file.unlink(missing_ok=True)
+        renewed = AUTHORITY.issue()
+        ssl_config(file, renewed)
+        assert await shown(port, "h2") == der(renewed)
+
+
+async def test_another_authority_of_clients_counts_for_new_connections(tmp_path, always_looking):
+    another = Authority("another")
+    pems = {}
+    for name, identity in (("old", CLIENT), ("new", another.issue("client"))):
+        pems[name] = tmp_path / f"{name}.pem"
+        pems[name].write_bytes(identity.key + identity.certificate)
+    fields = {"custom_ca": AUTHORITY.certificate.decode(), "client_verify": True}
+    file = ssl_config(tmp_path / "ssl.pbtxt", **fields)
+    async with echo_over(tls.server_context(tls.read_ssl_config(file), "h2")) as port:
+        assert await shown(port, "h2", client=pems["old"]) == der(SERVER)
+        for client in (pems["new"], None):
+            with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+                await shown(port, "h2", client=client)
+        ssl_config(file, **(fields | {"custom_ca": another.certificate.decode()}))
+        assert await shown(port, "h2", client=pems["new"]) == der(SERVER)
+        for client in (pems["old"], None):
+            with pytest.raises((ssl.SSLError, ConnectionError, AssertionError)):
+                await shown(port, "h2", client=client)
+        ssl_config(file)
+        assert await shown(port, "h2") == der(SERVER)
