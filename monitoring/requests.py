@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from errors import UserError
-from monitoring import tfrecord
-from serving import protos, tensors
+from serving import protos, tensors, tfrecord
 
 MAX_REQUESTS = 20_000
 MAX_RECORDS = 20_000

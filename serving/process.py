@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving.announcement import Ready
-from serving.quiet import import_tensorflow
 
 _COLLECT = (20_000, 20, 20)  # new objects, and collections of a younger generation, before the next collection
 
@@ -38,8 +37,7 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until `serve` takes it
     from serving.model_config import wanted_models
 
-    models = wanted_models(given, store)  # a mistake there is told before TensorFlow takes its seconds
-    import_tensorflow()
+    models = wanted_models(given, store)  # a mistake there is told before TensorFlow is loaded
     from serving import settings
     from serving.model_server import serve
     from serving.siblings import SiblingPaths

@@ -1,13 +1,23 @@
-"""Imports TensorFlow without the notices that its libraries write while they are loaded."""
+"""Loads TensorFlow without the notices that its libraries write while they are loaded."""
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 
 def import_tensorflow() -> None:
-    """Imports tensorflow with the process's standard error closed for the duration.
+    """Imports tensorflow, quietly."""
+    if "tensorflow" not in sys.modules:
+        with silenced():
+            import tensorflow  # noqa: F401
 
-    Its C++ libraries report missing GPUs and the like before they read any setting. What TensorFlow has
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Closes the process's standard error for the duration.
+
+    TensorFlow's C++ libraries report missing GPUs and the like before they read any setting. What TensorFlow has
     to say later is kept, from errors up, unless `$TF_CPP_MIN_LOG_LEVEL` says otherwise.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,7 +29,7 @@ def import_tensorflow() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        import tensorflow  # noqa: F401
+        yield
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)

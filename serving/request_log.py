@@ -17,11 +17,11 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import quote
 
 from errors import UserError
-from serving import wire
+from serving import tfrecord, wire
 
 _log = logging.getLogger(__name__)
 _METHOD_FIELDS = {"Classify": 2, "Regress": 3, "MultiInference": 4, "Predict": 6}  # of PredictionLog
@@ -252,16 +252,14 @@ class _File:
     """
 
     def __init__(self, directory: Path) -> None:
-        import tensorflow as tf
-
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.unseen = 0
         self._opened = time.monotonic()
         self._bytes = 0
         stem = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{os.getpid()}"
         self.path = directory / f"{stem}.tfrecord"
-        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        self._records: Any = tf.io.TFRecordWriter(str(self.path))
+        records = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        self._records: IO[bytes] = os.fdopen(records, "wb")
         lines_path = directory / f"{stem}.tsv"
         lines = os.open(lines_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         self._lines: IO[str] = os.fdopen(lines, "w", encoding="utf-8")
@@ -282,7 +280,7 @@ class _File:
 
     def write(self, entry: Entry) -> None:
         record = _prediction_log(entry)
-        self._records.write(record)
+        self._records.write(tfrecord.record(record))
         self._lines.write(f"{entry.time_ns}\t{entry.version}\t{entry.request_id}\t{entry.method}\n")
         self._bytes += len(record)
         self.unseen += 1

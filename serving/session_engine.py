@@ -10,14 +10,13 @@ from typing import Any
 
 import grpc
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
-from tensorflow.core.protobuf import config_pb2
-from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from serving import protos, tensors
 from serving.executors import executor_type
+from serving.graph_session import GraphSession, device_types, read_meta_graph
 from serving.status import StatusError
+from serving.tensorflow_runtime import config_pb2, errors
 
 _log = logging.getLogger(__name__)
 _TAGS = ["serve"]
@@ -27,7 +26,6 @@ _UNSPECIFIC = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 _GRAPH_NOISE = re.compile(
     r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[\{\{.*|\s*\[Op:\w+\].*|\s*Stack trace for op definition:.*", re.DOTALL
 )
-_BYTES = re.compile(r"\bb'")  # the loader shows paths as Python does bytes
 _ASSERTION = re.compile(r"assertion failed: \[((?:(?!\] \[).)*)\]\Z", re.DOTALL)  # of one text alone
 
 
@@ -89,22 +87,20 @@ class SessionEngine:
     """
 
     def __init__(self, directory: Path, intra_op: int = 1, inter_op: int = -1) -> None:
-        config = tf.compat.v1.ConfigProto(
+        config = config_pb2.ConfigProto(
             intra_op_parallelism_threads=intra_op,
             inter_op_parallelism_threads=inter_op,
             allow_soft_placement=True,
         )
         config.gpu_options.allow_growth = True
         try:
-            loader = SavedModelLoader(str(directory))
+            meta_graph = read_meta_graph(directory, _TAGS)
             if inter_op == -1:
-                graph_def = loader.get_meta_graph_def_from_tags(_TAGS).graph_def
-                config.experimental.executor_type = executor_type(graph_def)
-            self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+                config.experimental.executor_type = executor_type(meta_graph.graph_def, device_types(config))
+            self._session = GraphSession(directory, meta_graph, config)
         except Exception as error:
             raise _load_error(error) from error
         try:
-            meta_graph = loader.load(self._session, _TAGS)
             self.signature_defs = {
                 name: protos.SignatureDef.FromString(definition.SerializeToString())
                 for name, definition in meta_graph.signature_def.items()
@@ -118,7 +114,7 @@ class SessionEngine:
                     signature = _signature(name, definition)
                     self._calls[name] = self._callable(signature)
                     self.signatures[name] = signature
-                except (LoadError, ValueError, tf.errors.OpError) as error:
+                except (LoadError, ValueError, errors.OpError) as error:
                     _log.warning("%s: signature %r is not served: %s", directory, name, _trimmed(str(error)))
         except Exception as error:
             self._session.close()
@@ -140,7 +136,7 @@ class SessionEngine:
         """
         try:
             outputs = self._calls[signature](*feeds)
-        except tf.errors.OpError as error:
+        except errors.OpError as error:
             code = _CODES[error.error_code]
             raise StatusError(_INVALID if code in _UNSPECIFIC else code, _trimmed(error.message)) from None
         except UnicodeDecodeError as error:  # the op's message quotes bytes that are no text
@@ -152,20 +148,13 @@ class SessionEngine:
         self._session.close()
 
     def _callable(self, signature: Signature) -> Callable[..., list[NDArray[Any]]]:
-        # Session.make_callable rebuilds a feed dictionary for each call, at 100 us or more; this one
-        # hands the arrays straight to the runtime.
-        return self._session._make_callable_from_options(
-            config_pb2.CallableOptions(
-                feed=[spec.tensor for spec in signature.inputs.values()],
-                fetch=[spec.tensor for spec in signature.outputs.values()],
-            )
-        )
+        feeds, fetches = signature.inputs.values(), signature.outputs.values()
+        return self._session.callable([spec.tensor for spec in feeds], [spec.tensor for spec in fetches])
 
 
 def _load_error(error: Exception) -> LoadError:
-    """The loader raises whatever the damage provokes: IOError, ValueError, RuntimeError, ..."""
-    text = _BYTES.sub("'", str(error))
-    return LoadError(_trimmed(text) or type(error).__name__)
+    """Loading raises whatever the damage provokes: OpError, OSError, ValueError, RuntimeError, ..."""
+    return LoadError(_trimmed(str(error)) or type(error).__name__)
 
 
 def _signature(name: str, definition: Any) -> Signature:

@@ -4,14 +4,14 @@ The first run of a graph compiles and allocates; without warmup, the first clien
 https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from serving import examples, protos, tensors
+from serving import examples, protos, tensors, tfrecord
 from serving.inputs import Feeds, predict_feeds
 from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE
 from serving.session_engine import LoadError, SessionEngine, Signature
@@ -36,7 +36,7 @@ def write(
         methods: method names by signature; decides between Predict and Classify.
         requests: signature name and inputs; those of a Classify signature are serialized tf.Examples.
     """
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    with path.open("wb") as file:
         for signature, inputs in requests:
             log = protos.PredictionLog()
             if methods[signature] == CLASSIFY:
@@ -49,7 +49,7 @@ def write(
                     request.inputs[alias].MergeFromString(tensors.encode(tensors.from_python(values)))
             request.model_spec.name = model
             request.model_spec.signature_name = signature
-            writer.write(log.SerializeToString())
+            file.write(tfrecord.record(log.SerializeToString()))
 
 
 def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
@@ -71,13 +71,11 @@ def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
         return 0
     count = 0
     try:
-        for record in tf.data.TFRecordDataset(str(path)).take(LIMIT).as_numpy_iterator():
+        for record in itertools.islice(tfrecord.records(path.read_bytes()), LIMIT):
             for signature, feeds in _runs(engine, protos.PredictionLog.FromString(record)):
                 for _ in range(iterations):
                     engine.run(signature.name, feeds)
             count += 1
-    except tf.errors.DataLossError:
-        pass  # as TensorFlow Serving does: a damaged tail costs speed at first, not the version
     except (StatusError, KeyError) as error:
         raise LoadError(f"warmup record {count}: {error}") from error
     return count

@@ -9,12 +9,16 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pandas as pd
 import pytest
 
 import unroll as front_door
 
 pytest_plugins = ["tests.batching_fixtures", "tests.rest_fixtures", "tests.serving_fixtures"]
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # no test fails for the time that it takes
+hypothesis.settings.load_profile("no deadline")
 
 ROOT = Path(__file__).parent.parent
 SMALL = [
