@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 
 from errors import UserError
+from serving import regular_files
 
 _MOST_BYTES = (1 << 31) - 1  # of a message of protobuf's
 # How gRPC begins what it says of itself. A server may pass on the same of another server, further on in its text.
@@ -98,6 +99,6 @@ def explained(error: Any, address: str, timeout: float, secure: bool) -> str:
 
 def _read(name: str, file: str | Path | None) -> bytes | None:
     try:
-        return Path(file).read_bytes() if file else None
+        return regular_files.read(file) if file else None
     except OSError as error:
         raise UserError(f"{name} {file}: cannot be read ({error.strerror}). Name a PEM file") from None

@@ -10,14 +10,18 @@ import grpc
 import grpc.aio
 
 from errors import UserError
-from serving import connection, model_spec, protos
+from serving import connection, model_spec, protos, regular_files
 from serving.call import REQUEST_ID, Call, Method
+from serving.followed_file import FollowedFile
 from serving.status import StatusError
 
 _log = logging.getLogger(__name__)
 _POLL_TIMEOUT = 5.0
+_LAST_CALLS_SECONDS = 600.0  # for those on a connection that another has taken the place of
 # How gRPC says that it has no connection; other UNAVAILABLE are the remote server's own.
 _NO_CONNECTION = ("connect", "Socket closed", "handshake", "resol", "GOAWAY")
+Pems = tuple[bytes | None, bytes | None, bytes | None]
+"""Authorities, and the front's own key and certificate, as far as there are any."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class RemoteEngine:
     The caller's deadline and request id go along, a call that is cancelled here is cancelled there, and codes and texts
     of refusals come back as they are. No other metadata goes along: tokens are for this server.
 
-    Whether models can be asked is polled (`poll`, `follow`), not found out with requests.
+    Whether models can be asked is polled (`poll`, `follow`), not found out with requests. PEM files that are renewed
+    are followed as well: later calls go over a new connection, and those that there are end on the old one.
 
     Args:
         parameters: see `RemoteParameters`.
@@ -54,7 +59,7 @@ class RemoteEngine:
         on_serving: told a model's name and whether it can be asked, whenever that changes.
 
     Raises:
-        UserError: a PEM file cannot be read.
+        UserError: a PEM file cannot be read, or is none.
 
     Example:
         >>> engine = RemoteEngine(RemoteParameters("10.0.0.7:8500"), ["sentiment"], health.set)
@@ -69,7 +74,11 @@ class RemoteEngine:
         on_serving: Callable[[str, bool], Awaitable[None]],
     ) -> None:
         self._address = parameters.address
-        self._channel = _channel(parameters)
+        self._parameters = parameters
+        self._files = [FollowedFile(file) for file in _pem_files(parameters) if file]
+        self._said = ""
+        self._closing: set[asyncio.Task[None]] = set()
+        self._connect(_read_pems(parameters))
         self._serving: dict[str, bool | None] = dict.fromkeys(models)
         self._on_serving = on_serving
 
@@ -103,17 +112,43 @@ class RemoteEngine:
         """Polls for good, with this pause."""
         while True:
             await asyncio.sleep(seconds)
+            if any(file.changed() for file in self._files):
+                self._renew()
             await self.poll()
 
     async def close(self) -> None:
         """Closes the connection; calls that are still on it are cancelled."""
+        for closing in self._closing:
+            closing.cancel()
         await self._channel.close()
+
+    def _connect(self, pems: Pems) -> None:
+        self._pems = pems
+        self._channel = _channel(self._parameters, pems)
+        self._asks = {path: self._channel.unary_unary(path) for path in (*model_spec.INFERENCE, *_OTHERS)}
+
+    def _renew(self) -> None:
+        try:
+            pems = _read_pems(self._parameters)
+        except UserError as error:
+            if str(error) != self._said:
+                _log.error("%s. The connection to %s has those from before.", str(error).rstrip("."), self._address)
+            for file in self._files:
+                file.retry(soon=False)
+            self._said = str(error)
+            return
+        self._said = ""
+        if pems != self._pems:
+            closing = asyncio.create_task(self._channel.close(_LAST_CALLS_SECONDS))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            self._connect(pems)
+            _log.info("model server at %s: certificates are renewed", self._address)
 
     async def _state(self, name: str) -> bytes:
         request = protos.GetModelStatusRequest()
         request.model_spec.name = name
-        ask = self._channel.unary_unary(model_spec.STATUS)
-        return await ask(request.SerializeToString(), timeout=_POLL_TIMEOUT)
+        return await self._asks[model_spec.STATUS](request.SerializeToString(), timeout=_POLL_TIMEOUT)
 
     async def _look(self, name: str) -> None:
         try:
@@ -136,7 +171,6 @@ class RemoteEngine:
         await self._on_serving(name, serving)
 
     def _forwarding(self, path: str) -> Method:
-        ask = self._channel.unary_unary(path)
         loop = asyncio.get_running_loop()
 
         async def forward(message: bytes, call: Call) -> bytes:
@@ -150,7 +184,7 @@ class RemoteEngine:
                     call.model = specs[0].name
                     call.signature = specs[0].signature_name or model_spec.DEFAULT_SIGNATURE
             try:
-                response = await ask(message, timeout=left, metadata=((REQUEST_ID, call.request_id),))
+                response = await self._asks[path](message, timeout=left, metadata=((REQUEST_ID, call.request_id),))
             except grpc.aio.AioRpcError as error:
                 raise StatusError(error.code(), self._explained(error)) from None
             if path not in _WITHOUT_SPEC:
@@ -177,13 +211,24 @@ _DOWN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.St
 _AVAILABLE = protos.ModelVersionStatus.State.Value("AVAILABLE")
 
 
-def _channel(parameters: RemoteParameters) -> grpc.aio.Channel:
+def _pem_files(parameters: RemoteParameters) -> tuple[Path | None, Path | None, Path | None]:
+    if parameters.root_certificates is None:
+        return None, None, None
+    return parameters.root_certificates, parameters.client_key, parameters.client_certificate
+
+
+def _read_pems(parameters: RemoteParameters) -> Pems:
+    roots, key, certificate = _pem_files(parameters)
+    connection.credentials(roots, certificate, key)  # refuses what gRPC would only not connect with
+    try:
+        read = [regular_files.read(file) if file else None for file in (roots, key, certificate)]
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror}). Name a PEM file") from None
+    return read[0], read[1], read[2]
+
+
+def _channel(parameters: RemoteParameters, pems: Pems) -> grpc.aio.Channel:
     options = connection.options(parameters.max_message_bytes)
     if parameters.root_certificates is None:
         return grpc.aio.insecure_channel(parameters.address, options=options)
-    files = (parameters.root_certificates, parameters.client_key, parameters.client_certificate)
-    try:
-        pems = [file.read_bytes() if file else None for file in files]
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be read ({error.strerror}). Name a PEM file") from None
     return grpc.aio.secure_channel(parameters.address, grpc.ssl_channel_credentials(*pems), options=options)

@@ -243,3 +243,30 @@ async def test_mutual_tls(tmp_path):
             assert told == [("m", False)]
     with pytest.raises(UserError, match="none: cannot be read"):
         RemoteEngine(RemoteParameters("localhost:1", root_certificates=tmp_path / "none"), (), Told())
+
+
+async def test_a_renewed_client_certificate_is_shown_without_a_restart(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("serving.followed_file.LOOK_SECONDS", 0.0)
+    authority, stranger = Authority(), Authority("another")
+    server = authority.issue()
+
+    def write(**pems: bytes) -> dict[str, Any]:
+        for name, pem in pems.items():
+            (tmp_path / "new").write_bytes(pem)
+            (tmp_path / "new").rename(tmp_path / name)
+        return {name: tmp_path / name for name in ("root_certificates", "client_certificate", "client_key")}
+
+    old, new = stranger.issue("client"), authority.issue("client")
+    files = write(root_certificates=authority.certificate, client_certificate=old.certificate, client_key=old.key)
+    credentials = grpc.ssl_server_credentials([(server.key, server.certificate)], authority.certificate, True)
+    with recording(credentials) as (_, address):
+        async with engine(address, ("m",), **files) as (remote, told):
+            following = asyncio.create_task(remote.follow(0.05))
+            await reached(lambda: told == [("m", False)])
+            write(client_certificate=new.certificate)
+            await reached(lambda: "not a certificate in PEM and its key" in caplog.text)
+            assert f"The connection to {address} has those from before." in caplog.text
+            write(client_key=new.key)
+            await reached(lambda: told == [("m", False), ("m", True)])
+            following.cancel()
+    assert len([record for record in caplog.records if "from before" in record.message]) == 1
