@@ -1,14 +1,17 @@
 """One HTTP/2 connection, the server's side: frames in, frames out, flow control both ways."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import cast
 
 from serving.http2 import frames
+from serving.http2.fields import Headers
 from serving.http2.frames import ProtocolError, frame
 from serving.http2.headers import HeaderDecoder
 from serving.http2.stream import Receiver, Stream
 
+_log = logging.getLogger(__name__)
 RECEIVE_WINDOW = 1 << 20
 """Bytes of a request that a client may send before the server has looked at it."""
 _CONNECTION_WINDOW = 1 << 30
@@ -51,7 +54,9 @@ class Connection(asyncio.Protocol):
         self._greeted = False
         self._streams: dict[int, Stream] = {}
         self._waiting: dict[int, Stream] = {}  # for the connection's window, or for the client to read
+        self._unheard: dict[int, None] = {}  # streams that were ended before the client had said all
         self._newest = 0
+        self._skips = False  # whether the client left out numbers of streams
         self._header_block: tuple[int, int, bytearray] | None = None  # stream, flags, what CONTINUATION goes on with
         self._window = frames.FIRST_WINDOW
         self._stream_window = frames.FIRST_WINDOW
@@ -113,9 +118,11 @@ class Connection(asyncio.Protocol):
             if not self._greeted:
                 if not frames.PREFACE.startswith(data[: len(frames.PREFACE)]):
                     raise ProtocolError(frames.PROTOCOL_ERROR, "this port speaks gRPC, that is HTTP/2")
-                if end < len(frames.PREFACE):
+                if end < len(frames.PREFACE) + frames.HEAD_BYTES:
                     self._buffer = data
                     return
+                if data[len(frames.PREFACE) + 3] != frames.SETTINGS:
+                    raise ProtocolError(frames.PROTOCOL_ERROR, "a client begins with SETTINGS")
                 self._greeted = True
                 self._timer.cancel()
                 position = len(frames.PREFACE)
@@ -192,7 +199,7 @@ class Connection(asyncio.Protocol):
 
     def reset(self, stream: Stream, code: int) -> None:
         """Ends a stream of which the client has not taken the whole answer."""
-        self.write(frames.rst_stream(stream.number, code))
+        self._cut(stream.number, code, stream.remote_ended)
         self._forget(stream)
 
     def _send_waiting(self) -> None:
@@ -215,7 +222,9 @@ class Connection(asyncio.Protocol):
             if flags & frames.PADDED:
                 payload = frames.unpadded(payload)
             if flags & frames.HAS_PRIORITY:
-                payload = payload[5:]
+                if frames.read_dependency(payload) == number:
+                    raise ProtocolError(frames.PROTOCOL_ERROR, f"stream {number} depends on itself")
+                payload = payload[frames.DEPENDENCY_BYTES :]
             if flags & frames.END_HEADERS:
                 self._open(number, flags, payload)
             else:
@@ -230,9 +239,14 @@ class Connection(asyncio.Protocol):
             self._settings(flags, number, payload)
         elif kind == frames.PING:
             self._ping(flags, number, payload)
+        elif kind == frames.PRIORITY:
+            self._priority(number, payload)
+        elif kind == frames.GOAWAY:
+            if number or len(payload) < 8:  # it means only that no further request will come
+                raise ProtocolError(frames.FRAME_SIZE_ERROR if not number else frames.PROTOCOL_ERROR, "no GOAWAY")
         elif kind == frames.PUSH_PROMISE:
             raise ProtocolError(frames.PROTOCOL_ERROR, "clients do not push")
-        # PRIORITY means nothing any more; GOAWAY only that no further request will come; others are extensions
+        # others are extensions
 
     def _data(self, number: int, flags: int, payload: bytes) -> None:
         size = len(payload)
@@ -243,40 +257,82 @@ class Connection(asyncio.Protocol):
         if flags & frames.PADDED:
             payload = frames.unpadded(payload)
         stream = self._streams.get(number)
-        if stream is None or stream.remote_ended:
-            self._check_known(number)  # else it is on its way to a stream that is answered already
+        if stream is None:
+            self._ignore_late(number, flags)
+            return
+        if stream.remote_ended:
+            self._break(stream, frames.STREAM_CLOSED)
             return
         if len(payload) < size:
             stream.admit(size - len(payload))  # padding fills the window, but no message
         stream.remote_ended = bool(flags & frames.END_STREAM)
+        if stream.undelivered is not None:
+            stream.undelivered -= len(payload)
+            if stream.undelivered < 0 or (stream.remote_ended and stream.undelivered):
+                self._break(stream, frames.PROTOCOL_ERROR)
+                return
         assert stream.receiver is not None
         stream.receiver.data_received(payload, stream.remote_ended)
 
     def _open(self, number: int, flags: int, block: bytes) -> None:
         headers = self._headers.decode(block)  # of refused ones too: the table must follow
         stream = self._streams.get(number)
-        if stream is not None:  # trailers of a request, of which gRPC has none
-            stream.remote_ended = True
-            assert stream.receiver is not None
-            stream.receiver.data_received(b"", True)
+        ended = bool(flags & frames.END_STREAM)
+        if stream is not None:
+            self._take_trailers(stream, headers, ended)
             return
         if number <= self._newest:
-            self._check_known(number)
-            return
+            if number in self._unheard or not self._skips:
+                self._ignore_late(number, flags)
+                return
+            raise ProtocolError(frames.PROTOCOL_ERROR, f"stream {number} behind stream {self._newest}")
         if number % 2 == 0:
             raise ProtocolError(frames.PROTOCOL_ERROR, f"stream {number} of a client")
+        if number > self._newest + 2:
+            self._skips = True
         self._newest = number
+        if headers.no_request or (ended and headers.content_length):
+            _log.debug("stream %d begins no request: %s", number, headers.no_request or "content-length of no body")
+            self._cut(number, frames.PROTOCOL_ERROR, ended)
+            self._count_reset()
+            return
         if self._drained or len(self._streams) >= self._max_streams:
-            self.write(frames.rst_stream(number, frames.REFUSED_STREAM))
+            self._cut(number, frames.REFUSED_STREAM, ended)
             return
         stream = self._streams[number] = Stream(self, number, self._stream_window)
+        stream.undelivered = headers.content_length
+        stream.remote_ended = ended
         receiver = self._accept(stream, headers)
         if receiver is None:
             return
         stream.receiver = receiver
-        if flags & frames.END_STREAM and not stream.closed:
-            stream.remote_ended = True
+        if ended and not stream.closed:
             receiver.data_received(b"", True)
+
+    def _take_trailers(self, stream: Stream, trailers: Headers, ended: bool) -> None:
+        """Ends a request by trailers, which say nothing in gRPC."""
+        if stream.remote_ended:
+            self._break(stream, frames.STREAM_CLOSED)
+            return
+        stream.remote_ended = ended
+        if not ended or trailers.no_trailers or stream.undelivered:
+            _log.debug("trailers of stream %d: %s", stream.number, trailers.no_trailers or "not where a request ends")
+            self._break(stream, frames.PROTOCOL_ERROR)
+            return
+        assert stream.receiver is not None
+        stream.receiver.data_received(b"", True)
+
+    def _ignore_late(self, number: int, flags: int) -> None:
+        """Leaves out what was on its way when the server ended a stream.
+
+        Raises:
+            ProtocolError: the client had ended the stream, or never begun it.
+        """
+        self._check_known(number)
+        if number not in self._unheard:
+            raise ProtocolError(frames.STREAM_CLOSED, f"a frame of stream {number}, which is closed")
+        if flags & frames.END_STREAM:
+            del self._unheard[number]
 
     def _continue(self, number: int, flags: int, payload: bytes) -> None:
         if self._header_block is None:
@@ -293,14 +349,14 @@ class Connection(asyncio.Protocol):
         if not number:
             self._window += increment
             if not increment or self._window > frames.LARGEST_WINDOW:
-                raise ProtocolError(frames.FLOW_CONTROL_ERROR, f"WINDOW_UPDATE of {increment}")
+                code = frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR
+                raise ProtocolError(code, f"WINDOW_UPDATE of {increment}")
             self._send_waiting()
         elif number in self._streams:
             stream = self._streams[number]
             stream.window += increment
             if not increment or stream.window > frames.LARGEST_WINDOW:
-                self.write(frames.rst_stream(number, frames.FLOW_CONTROL_ERROR))
-                self._give_up(stream)
+                self._break(stream, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
             elif stream.unsent:
                 self.send_unsent(stream)
         else:
@@ -308,21 +364,40 @@ class Connection(asyncio.Protocol):
 
     def _reset(self, number: int, code: int) -> None:
         self._check_known(number)
+        self._unheard.pop(number, None)
         if number in self._streams:
             self._give_up(self._streams[number])
 
-    def _give_up(self, stream: Stream) -> None:
-        """Drops a stream that the client reset, or had reset by what it sent (CVE-2025-8671): the work is the same."""
+    def _break(self, stream: Stream, code: int) -> None:
+        """Ends a stream for what the client sent."""
+        self._cut(stream.number, code, stream.remote_ended)
+        self._give_up(stream)
+
+    def _cut(self, number: int, code: int, remote_ended: bool) -> None:
+        """Sends RST_STREAM, and remembers where more may be on its way."""
+        self.write(frames.rst_stream(number, code))
+        if not remote_ended:
+            self._unheard[number] = None
+            if len(self._unheard) > 2 * self._max_streams:
+                del self._unheard[next(iter(self._unheard))]
+
+    def _count_reset(self) -> None:
         self._resets += 1
         if self._resets > _FREE_RESETS + 2 * self._answered:
             raise ProtocolError(frames.ENHANCE_YOUR_CALM, "too many streams given up")
+
+    def _give_up(self, stream: Stream) -> None:
+        """Drops a stream that the client reset, or had reset by what it sent (CVE-2025-8671): the work is the same."""
+        self._count_reset()
         self._drop(stream)
         if self._drained:
             self._loop.call_soon(self._flush)  # which closes behind the last stream
 
     def _settings(self, flags: int, number: int, payload: bytes) -> None:
-        if number or (flags & frames.ACK and payload):
+        if number:
             raise ProtocolError(frames.PROTOCOL_ERROR, "SETTINGS of a stream")
+        if flags & frames.ACK and payload:
+            raise ProtocolError(frames.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS that says something")
         if flags & frames.ACK:
             return
         values = dict(frames.read_settings(payload))
@@ -337,17 +412,35 @@ class Connection(asyncio.Protocol):
             streams = list(self._streams.values())
             for stream in streams:
                 stream.window += wider
+                if stream.window > frames.LARGEST_WINDOW:
+                    raise ProtocolError(frames.FLOW_CONTROL_ERROR, f"a window of {stream.window} bytes")
             for stream in streams:
                 if stream.unsent:
                     self.send_unsent(stream)
 
     def _ping(self, flags: int, number: int, payload: bytes) -> None:
-        if number or len(payload) != 8:
-            raise ProtocolError(frames.FRAME_SIZE_ERROR, "PING is of 8 bytes and of no stream")
+        if number:
+            raise ProtocolError(frames.PROTOCOL_ERROR, "PING of a stream")
+        if len(payload) != 8:
+            raise ProtocolError(frames.FRAME_SIZE_ERROR, f"PING of {len(payload)} bytes")
         if not flags & frames.ACK:
             self.write(frame(frames.PING, frames.ACK, 0, payload))
         elif payload == _DRAIN_PING and self._draining:
             self._refuse_new()
+
+    def _priority(self, number: int, payload: bytes) -> None:
+        """Says nothing any more (RFC 9113, section 5.3), but has its form."""
+        if not number:
+            raise ProtocolError(frames.PROTOCOL_ERROR, "PRIORITY of no stream")
+        if len(payload) != frames.DEPENDENCY_BYTES:
+            code = frames.FRAME_SIZE_ERROR
+        elif frames.read_dependency(payload) == number:
+            code = frames.PROTOCOL_ERROR
+        else:
+            return
+        if number not in self._streams:
+            raise ProtocolError(code, f"PRIORITY of stream {number} that is none")
+        self._break(self._streams[number], code)
 
     def _check_known(self, number: int) -> None:
         if not number or number > self._newest or number % 2 == 0:
@@ -357,7 +450,7 @@ class Connection(asyncio.Protocol):
         """The answer is sent: the stream is over, whatever the client still wants to send."""
         self._answered += 1
         if not stream.remote_ended:
-            self.write(frames.rst_stream(stream.number, frames.NO_ERROR))
+            self._cut(stream.number, frames.NO_ERROR, False)
         self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:

@@ -4,6 +4,8 @@ import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
+DEPENDENCY_BYTES = 5
+"""What PRIORITY frames hold, and HEADERS with HAS_PRIORITY begin with."""
 MAX_FRAME_BYTES = 16384
 """Payload of a frame, unless the other side says that it takes larger ones."""
 FIRST_WINDOW = 65535
@@ -95,6 +97,17 @@ def read_u32(payload: bytes) -> int:
     if len(payload) != 4:
         raise ProtocolError(FRAME_SIZE_ERROR, f"a frame of {len(payload)} bytes where 4 are due")
     return _U32.unpack(payload)[0]
+
+
+def read_dependency(payload: bytes) -> int:
+    """The stream on which, by a PRIORITY frame's payload or what HEADERS begin with, another one depends.
+
+    Raises:
+        ProtocolError: the payload is too short for that.
+    """
+    if len(payload) < DEPENDENCY_BYTES:
+        raise ProtocolError(FRAME_SIZE_ERROR, f"a priority of {len(payload)} bytes")
+    return _U32.unpack_from(payload)[0] & LARGEST_WINDOW
 
 
 def unpadded(payload: bytes) -> bytes:

@@ -5,12 +5,13 @@ mean is remembered for as long as the dynamic table, on which it depends, stays 
 that a gRPC answer says are literals that fit a constant.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import quote
 
 import hpack
 from hpack.table import HeaderTable
 
+from serving.http2.fields import Headers
 from serving.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ProtocolError
 
 _REMEMBERED_BYTES = 32 << 10
@@ -44,12 +45,12 @@ class HeaderDecoder:
     def __init__(self, max_bytes: int) -> None:
         self._decoder = hpack.Decoder(max_header_list_size=max_bytes)
         self._table = self._decoder.header_table = _Table()
-        self._known: dict[bytes, Mapping[str, str]] = {}
+        self._known: dict[bytes, Headers] = {}
         self._known_bytes = 0
         self._changes = 0
 
-    def decode(self, block: bytes) -> Mapping[str, str]:
-        """Headers by name, pseudo-headers too; values of a repeated one are joined by commas.
+    def decode(self, block: bytes) -> Headers:
+        """What a block says, and what it may be; see `Headers`.
 
         Raises:
             ProtocolError: the block is broken, or too large.
@@ -58,15 +59,12 @@ class HeaderDecoder:
         if known is not None:
             return known
         try:
-            pairs = self._decoder.decode(block, raw=True)
+            pairs = list(self._decoder.decode(block, raw=True))
         except hpack.OversizedHeaderListError:
             raise ProtocolError(ENHANCE_YOUR_CALM, "the header list is too large") from None
         except (hpack.HPACKError, IndexError, ValueError) as error:
             raise ProtocolError(COMPRESSION_ERROR, str(error) or "broken header block") from None
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in pairs:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
+        headers = Headers(pairs)
         resizes = bool(block) and block[0] & 0xE0 == 0x20  # the table's size (RFC 7541, section 6.3), here or again
         if resizes or self._table.changes != self._changes:
             self._changes = self._table.changes

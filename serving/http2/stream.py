@@ -35,7 +35,18 @@ class Receiver(Protocol):
 class Stream:
     """A request and its answer. Sending never blocks: what the client does not take yet waits here; see `sent`."""
 
-    __slots__ = ("_connection", "_sent", "closed", "number", "receiver", "remote_ended", "trailers", "unsent", "window")
+    __slots__ = (
+        "_connection",
+        "_sent",
+        "closed",
+        "number",
+        "receiver",
+        "remote_ended",
+        "trailers",
+        "undelivered",
+        "unsent",
+        "window",
+    )
 
     def __init__(self, connection: "Sender", number: int, window: int) -> None:
         self._connection = connection
@@ -43,6 +54,7 @@ class Stream:
         self.window = window
         self.receiver: Receiver | None = None
         self.remote_ended = False
+        self.undelivered: int | None = None  # bytes that the client has yet to send, where it said how many
         self.closed = False
         self.unsent: deque[memoryview] = deque()
         self.trailers: bytes | None = None

@@ -125,7 +125,7 @@ BROKEN = {
         frame(frames.WINDOW_UPDATE, 0, 0, struct.pack(">L", 2**31 - 1)),
         frames.FLOW_CONTROL_ERROR,
     ),
-    "a window of nothing": (frame(frames.WINDOW_UPDATE, 0, 0, bytes(4)), frames.FLOW_CONTROL_ERROR),
+    "a window of nothing": (frame(frames.WINDOW_UPDATE, 0, 0, bytes(4)), frames.PROTOCOL_ERROR),
     "an initial window too large": (frames.settings({frames.INITIAL_WINDOW_SIZE: 2**31}), frames.FLOW_CONTROL_ERROR),
     "more padding than frame": (
         frame(frames.HEADERS, frames.END_HEADERS | frames.PADDED, 1, b"\xff\x00"),
