@@ -20,7 +20,7 @@ from serving.metrics import Metrics
 from serving.model_config import ModelConfigs
 from serving.model_spec import MODEL_SERVICE, PREDICTION_SERVICE, RELOAD
 from serving.request_log import RequestLog
-from serving.rest import RestServer, samples
+from serving.rest import ConnectionLimits, RestServer, samples
 from serving.rest import app as rest_app
 from serving.server_parameters import Ports, ServerParameters
 from serving.siblings import Siblings
@@ -104,7 +104,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         rest_port = 0
         if ports.rest:
             door = rest_app(front, lambda: backend.serving(), metrics, parameters.rest, exposition)
-            rest = _rest_server(door, ports)
+            rest = _rest_server(door, ports, parameters.rest.connections)
             rest_port = await rest.start()
 
         async with _running(backend):
@@ -176,6 +176,6 @@ async def _listen(server: GrpcServer, ports: Ports) -> int:
     return port
 
 
-def _rest_server(door: object, ports: Ports) -> RestServer:
+def _rest_server(door: object, ports: Ports, limits: ConnectionLimits) -> RestServer:
     tls = server_context(ports.rest_tls, "http/1.1") if ports.rest_tls else None
-    return RestServer(door, ports.host, ports.rest, tls=tls, reuse_port=ports.shared)
+    return RestServer(door, ports.host, ports.rest, tls=tls, reuse_port=ports.shared, limits=limits)

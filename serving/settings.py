@@ -14,7 +14,7 @@ from serving.limits import Limits
 from serving.model import VersionParameters
 from serving.remote_engine import RemoteParameters
 from serving.request_log import RequestLogParameters
-from serving.rest import RestParameters
+from serving.rest import ConnectionLimits, RestParameters
 from serving.rest.monitoring import metrics_path
 from serving.servable import LoadParameters
 from serving.server_parameters import Logging, Ports, ServerParameters, Services
@@ -60,6 +60,7 @@ def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerPar
             max_body_bytes=given.max_message_bytes,
             cors=given.rest_api_enable_cors_support,
             metrics_path=metrics_path(given.monitoring_config_file),
+            connections=_connection_limits(given.rest_api_client_timeout_in_ms / 1000),
         ),
         services=Services(
             limits=Limits(given.max_request_rows, given.max_text_bytes, given.max_image_pixels),
@@ -96,6 +97,12 @@ def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerPar
 
 def _certificates(file: Path | None, option: str) -> Certificates | None:
     return read_ssl_config(file, option) if file else None
+
+
+def _connection_limits(seconds: float) -> ConnectionLimits:
+    return ConnectionLimits(
+        head_seconds=seconds, body_seconds=seconds, answer_seconds=seconds, handshake_seconds=seconds
+    )
 
 
 def _grpc_limits(given: argparse.Namespace) -> GrpcLimits:

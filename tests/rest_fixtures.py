@@ -75,7 +75,7 @@ class Rest:
         methods = {**PredictionService(self.versions).methods(), **ModelService(self.versions).methods()}
         front = Front({path: self._seen(method) for path, method in methods.items()}, metrics=self.metrics)
         door = app(front, lambda: self.versions.serving, self.metrics, self._parameters)
-        self.server = RestServer(door, port=0, tls=self._tls)
+        self.server = RestServer(door, port=0, tls=self._tls, limits=self._parameters.connections)
         self.port = await self.server.start()
 
     def _seen(self, method: Any) -> Any:

@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import METADATA, PREDICTION, STATUS
 from serving.rest import bodies, json_answers, json_requests, json_text, openapi, signatures, urls
+from serving.rest.connections import ConnectionLimits
 from serving.rest.signatures import Signatures
 from serving.rest.urls import Target
 from serving.status import StatusError
@@ -75,12 +76,14 @@ class RestParameters:
         max_body_bytes: size of a request's body, unpacked.
         cors: whether pages of other sites may ask.
         metrics_path: where Prometheus' metrics are, or None for nowhere.
+        connections: what clients may take up before there is a request.
     """
 
     timeout_seconds: float = 30.0
     max_body_bytes: int = 32 << 20
     cors: bool = False
     metrics_path: str | None = "/monitoring/prometheus/metrics"
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ class Door:
         call = Call("", "REST", headers)
         try:
             answer = await self._answer(scope, headers, receive, call)
-        except bodies.Disconnected:
+        except (bodies.Disconnected, asyncio.CancelledError):  # the client is gone, or the server ends
             return
         except Exception:
             _log.exception("%s %s", scope["method"], scope["path"])

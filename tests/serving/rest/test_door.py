@@ -23,9 +23,8 @@ from serving.call import Call
 from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import STATUS
-from serving.rest import RestParameters, RestServer, app
+from serving.rest import ConnectionLimits, RestParameters, RestServer, app
 from serving.rest import door as doors
-from serving.rest import server as listening
 from serving.rest.monitoring import metrics_path
 from serving.status import StatusError
 from serving.store import Store
@@ -211,9 +210,8 @@ def test_the_time_to_answer_begins_when_the_request_is_there(start_rest: Callabl
         assert connection.recv(12) == b"HTTP/1.1 200"
 
 
-def test_who_never_says_what_to_do_is_let_go(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "_HEAD_SECONDS", 0.05)
-    monkeypatch.setattr(listening, "_BODY_PAUSE_SECONDS", 0.05)
+def test_who_never_says_what_to_do_is_let_go(start_rest: Callable[..., Rest]) -> None:
+    rest = start_rest(RestParameters(connections=ConnectionLimits(head_seconds=0.05, body_seconds=0.05)))
     post = b"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\n"
     for begun in (
         b"",
@@ -230,11 +228,8 @@ def test_who_never_says_what_to_do_is_let_go(rest: Rest, monkeypatch: pytest.Mon
                     pass
 
 
-def test_a_slow_answer_is_no_pause(
-    start_rest: Callable[..., Rest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(listening, "_BODY_PAUSE_SECONDS", 0.02)
-    rest = start_rest()
+def test_a_slow_answer_is_no_pause(start_rest: Callable[..., Rest], tmp_path: Path) -> None:
+    rest = start_rest(RestParameters(connections=ConnectionLimits(body_seconds=0.1)))
     body, next_body = json.dumps(held(tmp_path / "go")).encode(), b" " * 200_000 + json.dumps(HALVES).encode()
     head = "POST /v1/models/{}:predict HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as connection:
@@ -251,9 +246,8 @@ def test_a_slow_answer_is_no_pause(
             received += more
 
 
-def test_too_many_connections_are_closed(start_rest: Callable[..., Rest], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "_MOST_CONNECTIONS", 1)
-    rest = start_rest()
+def test_too_many_connections_are_closed(start_rest: Callable[..., Rest]) -> None:
+    rest = start_rest(RestParameters(connections=ConnectionLimits(connections=1)))
     with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as first:
         first.sendall(b"GET ")
         with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as second:
