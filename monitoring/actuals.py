@@ -9,6 +9,7 @@ import numpy as np
 
 from errors import UserError
 from monitoring.series import ACTUAL, SeriesFeature
+from serving import regular_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,15 +75,19 @@ class Actuals:
                     f"--labels: {path} has no column {column!r}. It has: {', '.join(columns)}. Name its columns as the "
                     "training data's."
                 )
+        others = [column for column in columns if column != feature.time_column] if wide else []
+        for column in (*needed, *others):
+            _check_cells(path, table, str(column))
         times = _times(path, table[feature.time_column], feature)
         if wide:
-            others = [column for column in columns if column != feature.time_column]
             values = _numbers(path, table[others])
             found = {name: _sorted(times, values[:, [column]]) for column, name in enumerate(others)}
         else:
             values = _numbers(path, table[targets])
             names = (
-                table[feature.series_column].astype(str).str.strip().to_numpy() if named else np.full(len(times), "")
+                table[feature.series_column].map(str, na_action="ignore").fillna("").str.strip().to_numpy(str)
+                if named
+                else np.full(len(times), "")
             )
             found = {str(name): _sorted(times[names == name], values[names == name]) for name in np.unique(names)}
         return cls(path, feature, found)
@@ -139,10 +144,22 @@ def _table(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        return pd.read_parquet(path) if path.suffix in _PARQUET else pd.read_csv(path, dtype=str, na_filter=False)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        regular_files.check_regular(path)
+        table = pd.read_parquet(path) if path.suffix in _PARQUET else pd.read_csv(path, dtype=str, na_filter=False)
+        table.columns = [str(column) for column in table.columns]
+        return table
+    except Exception as error:  # damage raises whatever the code that meets it raises
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"--labels: {path} cannot be read ({reason}). Give a CSV or Parquet file.") from None
+
+
+def _check_cells(path: Path, table: "pd.DataFrame", column: str) -> None:
+    """Refuses a column that is there twice, or whose cells are bytes, lists or structures."""
+    if list(table.columns).count(column) > 1:
+        raise UserError(f"--labels: {path} has several columns {column!r}. Rename all but one.")
+    cells = table[column]
+    if cells.dtype == object and any(isinstance(cell, bytes | list | tuple | dict | np.ndarray) for cell in cells):
+        raise UserError(f"--labels: {path}, column {column!r}: holds no single texts, times or numbers. Convert it.")
 
 
 def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The reference profile: what the held-back data, and the model's answers on it, look like."""
 
+import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,12 +15,15 @@ from errors import UserError
 from monitoring import features as feature_kinds
 from monitoring.features import Feature, GeneratedTextFeature, TextFeature, Values
 from monitoring.series import SeriesFeature
+from monitoring.tokens import TokenSets
 from monitoring.variables import Categorical, Magnitude, Numeric, Tokens, Variable, fit
+from serving import regular_files
 
 FORMAT = 1
 MAX_RECORDS = 20_000
 JSON_NAME = "reference_profile.json"
 NPZ_NAME = "reference_profile.npz"
+DIGEST = "sha256"  # key of the document
 CLUSTERS = "records/cluster"  # array of the .npz, beside those named after variables
 
 _VARIABLES: dict[str, type[Variable]] = {kind.kind: kind for kind in (Numeric, Magnitude, Categorical, Tokens)}
@@ -167,13 +170,12 @@ class ReferenceProfile:
                 for name, variable in self.variables.items()
             },
         }
-        arrays = io.BytesIO()
+        stream = io.BytesIO()
         clusters = {} if self.clusters is None else {CLUSTERS: self.clusters}
-        np.savez_compressed(arrays, allow_pickle=False, **self.codes, **clusters)  # type: ignore[arg-type]
-        return {
-            JSON_NAME: json.dumps(document, indent=1, ensure_ascii=False).encode(),
-            NPZ_NAME: arrays.getvalue(),
-        }
+        np.savez_compressed(stream, allow_pickle=False, **self.codes, **clusters)  # type: ignore[arg-type]
+        arrays = stream.getvalue()
+        document = {**json.loads(json.dumps(document)), DIGEST: _digest(document, arrays)}
+        return {JSON_NAME: json.dumps(document, indent=1, ensure_ascii=False).encode(), NPZ_NAME: arrays}
 
     @classmethod
     def load(cls, version_dir: Path) -> "ReferenceProfile":
@@ -187,14 +189,14 @@ class ReferenceProfile:
         """
         extra = version_dir / "assets.extra"
         try:
-            document = json.loads((extra / JSON_NAME).read_bytes())
+            document = json.loads(regular_files.read(extra / JSON_NAME))
             found = document["format"]
         except FileNotFoundError:
             raise UserError(
                 f"{version_dir}: no assets.extra/{JSON_NAME}, so there is nothing to compare requests with. "
                 "Train and export the version again with `unroll train`."
             ) from None
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except Exception as error:  # damage raises whatever the code that meets it raises
             raise _damaged(extra / JSON_NAME, error) from None
         if found != FORMAT:
             raise UserError(
@@ -202,16 +204,36 @@ class ReferenceProfile:
                 "Use the version of unroll that trained it, or train and export it again."
             )
         try:
-            features = tuple(feature_kinds.from_json(feature) for feature in document["features"])
-            with np.load(extra / NPZ_NAME, allow_pickle=False) as arrays:
-                codes = {name: arrays[name] for name in document["variables"]}
-                clusters = arrays.get(CLUSTERS)
-            variables = {name: _variable(data) for name, data in document["variables"].items()}
-            summaries = {name: data["reference"] for name, data in document["variables"].items()}
-            vocabulary = _vocabulary(version_dir, features)
-        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            arrays = regular_files.read(extra / NPZ_NAME)
+            digest = document.pop(DIGEST, None)  # those of older versions have none
+            if digest is not None and digest != _digest(document, arrays):
+                raise ValueError(f"it and {NPZ_NAME} are not as they were written")
+            return cls._of(document, arrays, version_dir)
+        except Exception as error:
             raise _damaged(extra / JSON_NAME, error) from None
-        return cls(document["model"], features, variables, codes, summaries, vocabulary, clusters)
+
+    @classmethod
+    def _of(cls, document: Mapping[str, Any], arrays: bytes, version_dir: Path) -> "ReferenceProfile":
+        features = tuple(feature_kinds.from_json(feature) for feature in document["features"])
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as loaded:
+            codes = {name: loaded[name] for name in document["variables"]}
+            clusters = loaded.get(CLUSTERS)
+        profile = cls(
+            document["model"],
+            features,
+            {name: _variable(data) for name, data in document["variables"].items()},
+            codes,
+            {name: data["reference"] for name, data in document["variables"].items()},
+            _vocabulary(version_dir, features),
+            clusters,
+        )
+        lengths = {len(rows) for rows in (*codes.values(), *([] if clusters is None else [clusters]))}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(f"its variables have {sorted(lengths)} records")
+        for name, variable in profile.variables.items():
+            variable.statistic(profile.means[name], profile.means[name])
+            _check_alike(variable.summary(_a_value(variable)), profile.summaries[name])
+        return profile
 
 
 def _series(features: Sequence[Feature]) -> SeriesFeature | None:
@@ -230,14 +252,45 @@ def _variable(data: Mapping[str, Any]) -> Variable:
     return _VARIABLES[data["kind"]](**fields)
 
 
+def _a_value(variable: Variable) -> Any:
+    if isinstance(variable, Tokens):
+        return TokenSets(np.empty(0, np.int32), np.zeros(1, np.int64))
+    return np.array([""]) if isinstance(variable, Categorical) else np.zeros(1, np.float32)
+
+
+def _check_alike(made: Any, read: Any) -> None:
+    """Returns if what was read has the keys, and numbers where there are some, of what would be made."""
+    if isinstance(made, dict):
+        if not isinstance(read, dict) or made.keys() != read.keys():
+            raise ValueError(f"a summary has {', '.join(read)}, not {', '.join(made)}")
+        for key in made:
+            _check_alike(made[key], read[key])
+    elif isinstance(made, list):
+        if not isinstance(read, list) or len(made) != len(read):
+            raise ValueError(f"a summary has {len(read)} values, not {len(made)}")
+        np.asarray(read, np.float64)
+    elif read is not None and not isinstance(read, int | float):
+        raise ValueError(f"a summary has {read!r} for a number")
+
+
 def _vocabulary(version_dir: Path, features: Sequence[Feature]) -> dict[str, int]:
     for feature in features:
         if isinstance(feature, TextFeature):
             # Not splitlines: a token may hold a character that Unicode takes for a line's end.
-            text = (version_dir / feature.tokenizer["vocabulary"]).read_text("utf-8").removesuffix("\n")
+            path = version_dir / feature.tokenizer["vocabulary"]
+            if regular_files.leads_out(path, version_dir):
+                raise ValueError(f"its vocabulary {path} is not the version's")
+            text = regular_files.read(path).decode().removesuffix("\n")
             return {token: i for i, token in enumerate(text.split("\n"))}
     return {}
 
 
+def _digest(document: Mapping[str, Any], arrays: bytes) -> str:
+    """SHA-256 of both files, however the document is laid out."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode() + b"\n" + arrays).hexdigest()
+
+
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: damaged ({error}). Export the version again with `unroll train`.")
+    reason = " ".join((str(error) or type(error).__name__).split())
+    return UserError(f"{path}: damaged ({reason}). Export the version again with `unroll train`.")

@@ -147,7 +147,7 @@ def _measure(
                 inputs, outputs, rows = actuals.match(inputs, outputs)
             if len(rows):
                 parts.append(profile.measure(inputs, outputs))
-        except ValueError:  # shapes that no feature takes
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError):  # dtypes, shapes that none takes
             log.skipped.tensors += batch.requests
             continue
         keys += [batch.keys[row] for row in rows]
@@ -171,7 +171,8 @@ def _nothing(profile: ReferenceProfile, skipped: Skipped, read: int, actuals: Ac
     return (
         f"none of the {read} requests that were read can be compared (not Predict: {skipped.method}, of another "
         f"signature: {skipped.signature}, damaged: {skipped.damaged}, without one of the tensors {needed}: "
-        f"{skipped.tensors}). Send Predict requests to the default signature."
+        f"{skipped.tensors}; lines of the log that cannot be read: {skipped.lines}). "
+        "Send Predict requests to the default signature."
     )
 
 
@@ -184,6 +185,11 @@ def _version(model: str, store: Path, requests: Path, log: RequestLog, version: 
             raise UserError(
                 f"{store}: no model {model!r}. Models there: {', '.join(known) or 'none'}. Name one of them, "
                 "or another --store or --home."
+            )
+        if log.skipped.lines:
+            raise UserError(
+                f"{log.directory}: none of the {log.skipped.lines} lines of the log can be read. They are damaged; "
+                "move the files away, and `unroll serve` begins new ones."
             )
         raise UserError(
             f"{log.directory}: no requests of {model!r} are logged yet. Start `unroll serve`, send it some "

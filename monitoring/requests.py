@@ -1,7 +1,9 @@
 """The request log, read back: contract 3 of docs/architecture.md."""
 
 import heapq
+import io
 import mmap
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -11,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from errors import UserError
-from serving import protos, tensors, tfrecord
+from serving import protos, regular_files, tensors, tfrecord
 
 MAX_REQUESTS = 20_000
 MAX_RECORDS = 20_000
 _BATCH_BYTES = 16 << 20
 DEFAULT_SIGNATURE = "serving_default"
 _Tensors = dict[str, np.ndarray]
+_LARGEST = 2**63 - 1  # of a time in nanoseconds, and of a version
+_MOST_ROWS = 1 << 20  # of a request that is read
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -92,13 +97,15 @@ class Skipped:
         method: not answered by Predict.
         signature: asked of a signature other than the default one.
         tensors: without the tensors that the features need, or of other shapes: an output filter.
-        damaged: the checksum is wrong.
+        damaged: on disk: a checksum is wrong, or what it guards is no request.
+        lines: of the log's `.tsv` files, that tell of no request. Whose they were is not known.
     """
 
     method: int = 0
     signature: int = 0
     tensors: int = 0
     damaged: int = 0
+    lines: int = 0
 
 
 @dataclass
@@ -157,12 +164,14 @@ class RequestLog:
 
     def _read_file(self, path: Path, requests: Sequence[Request], *names: Sequence[str]) -> Iterator[Batch]:
         # A rotated file may be deleted at any moment; one without a record cannot be mapped.
-        with suppress(FileNotFoundError), path.open("rb") as file:
-            if not path.stat().st_size:
+        with suppress(FileNotFoundError), regular_files.open_regular(path) as file:
+            if not os.fstat(file.fileno()).st_size:
                 return
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 spans = tfrecord.spans(data)
                 written = [request for request in requests if request.line < len(spans)]
+                if tfrecord.is_damaged(data, tfrecord.end_of(spans)):
+                    self.skipped.damaged += len(requests) - len(written)
                 for part in _parts(written, [spans[request.line] for request in written]):
                     yield from self._read_part(data, part, *names)
 
@@ -183,7 +192,11 @@ class RequestLog:
             if not good:
                 self.skipped.damaged += 1
                 continue
-            log = protos.PredictionLog.FromString(data[start:end]).predict_log
+            try:
+                log = protos.PredictionLog.FromString(data[start:end]).predict_log
+            except DecodeError:
+                self.skipped.damaged += 1
+                continue
             if log.request.model_spec.signature_name not in ("", DEFAULT_SIGNATURE):
                 self.skipped.signature += 1
                 continue
@@ -192,7 +205,7 @@ class RequestLog:
                 sent = {name: _rows(log.request.inputs, name) for name in [*inputs, *optional]}
                 answered = {name: _rows(log.response.outputs, name) for name in outputs}
                 (n,) = {len(array) for array in [*sent.values(), *answered.values()]}
-            except (KeyError, ValueError):
+            except (KeyError, ValueError, IndexError, OverflowError):
                 self.skipped.tensors += 1
                 continue
             shapes = tuple((name, array.shape[1:], array.dtype) for name, array in [*sent.items(), *answered.items()])
@@ -207,16 +220,28 @@ class RequestLog:
             )
 
     def _requests(self) -> Iterator[Request]:
+        damaged = 0
         for path in sorted(self.directory.glob("*.tsv")):
             # A rotated file may be deleted at any moment.
             with (
                 suppress(FileNotFoundError),
-                path.open(encoding="utf-8", errors="replace", newline="\n") as lines,
+                regular_files.open_regular(path) as file,
+                io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n") as lines,
             ):
                 for number, line in enumerate(lines):
-                    cells = line.rstrip("\n").split("\t")
-                    if line.endswith("\n") and len(cells) == 4 and cells[0].isdigit() and cells[1].isdigit():
-                        yield Request(int(cells[0]), path.with_suffix(".tfrecord"), number, int(cells[1]), *cells[2:])
+                    if not line.endswith("\n"):  # still being written
+                        break
+                    time_ns, version, *rest = [*line.rstrip("\n").split("\t"), ""]
+                    if len(rest) == 3 and _is_number(time_ns) and _is_number(version):
+                        file_of_records = path.with_suffix(".tfrecord")
+                        yield Request(int(time_ns), file_of_records, number, int(version), rest[0], rest[1])
+                    else:
+                        damaged += 1
+        self.skipped.lines = damaged
+
+
+def _is_number(cell: str) -> bool:
+    return cell.isascii() and cell.isdecimal() and len(cell) <= len(str(_LARGEST)) and int(cell) <= _LARGEST
 
 
 def _parts(
@@ -240,6 +265,6 @@ def _rows(messages: Any, name: str) -> np.ndarray:
     if name not in messages:
         raise KeyError(name)
     tensor = tensors.decode(messages[name])
-    if tensor.ndim == 0:
-        raise ValueError(f"{name} has no rows")
+    if tensor.ndim == 0 or not 0 < len(tensor) <= min(tensor.size, _MOST_ROWS):  # rows that hold nothing cost as much
+        raise ValueError(f"{name} has no rows, or empty ones, or too many. Received: shape {tensor.shape}")
     return tensor.reshape(-1) if tensor.ndim == 2 and tensor.shape[1] == 1 else tensor

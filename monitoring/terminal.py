@@ -76,6 +76,7 @@ def notes(report: Report) -> list[str]:
         "that asked another signature than the default one": skipped.signature,
         "that lacked a tensor that the features need": skipped.tensors,
         "damaged on disk": skipped.damaged,
+        "whose line in the log cannot be read": skipped.lines,
     }
     lines += [f"Left out: {_counted(count, 'request')} {reason}." for reason, count in left_out.items() if count]
     if unmatched := report.unmatched:

@@ -28,6 +28,22 @@ def spans(buffer: bytes | mmap) -> list[tuple[int, int]]:
     return found
 
 
+def is_damaged(buffer: bytes | mmap, at: int) -> bool:
+    """Whether what begins there is no record: not one that is still being written, nor the end of the file.
+
+    Args:
+        buffer: the file.
+        at: where the last record that `spans` found ends, its checksum included.
+    """
+    head = buffer[at : at + _HEADER.size]
+    return len(head) == _HEADER.size and _masked_crc(head[: _LENGTH.size]) != _CRC.unpack_from(head, _LENGTH.size)[0]
+
+
+def end_of(found: Sequence[tuple[int, int]]) -> int:
+    """Where the last of the records that `spans` found ends, its checksum included."""
+    return found[-1][1] + _CRC.size if found else 0
+
+
 def intact(buffer: bytes | mmap, records: Sequence[tuple[int, int]]) -> list[bool]:
     """Whether the data of each record agrees with its checksum."""
     return [_masked_crc(buffer[start:end]) == _CRC.unpack_from(buffer, end)[0] for start, end in records]
