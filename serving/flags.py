@@ -111,6 +111,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("max_num_load_retries", _COUNT, 5, "how often a version that does not load is tried again"),
         Flag("load_retry_interval_micros", int, 60_000_000, "how long to wait before each of these tries"),
         Flag("allow_version_labels_for_unavailable_models", _boolean, False, "labels may name what is not loaded yet"),
+        Flag("verify_public_key", Path, None, "PEM public keys: versions without a signature by one are not loaded"),
         Flag("canary_share", _share, 0.0, "share of unlabelled traffic for the version labelled `canary`"),
         Flag("enable_model_warmup", _boolean, True, "whether warmup records are run before a version serves"),
         Flag("num_request_iterations_for_warmup", _COUNT, 0, "how often each of them is run. 0: once"),
@@ -258,6 +259,11 @@ def _check_together(given: argparse.Namespace) -> None:
         return
     if not given.remote_address:
         raise UserError("--engine=remote: --remote_address is missing. Give the host:port of the other server.")
+    if given.verify_public_key:
+        raise UserError(
+            f"--verify_public_key {given.verify_public_key}: with --engine=remote, the server at "
+            f"{given.remote_address} loads the models. Leave the flag out, and trust that server's."
+        )
     for name in ("model_config_file", "model_base_path", "model_name"):
         if getattr(given, name):
             raise UserError(

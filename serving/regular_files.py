@@ -7,8 +7,8 @@ lead to what whoever made it may not read.
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from errors import UserError
 
@@ -20,7 +20,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path) -> BufferedReader:
     """Opens a file to read its bytes, if it is a regular one. Never waits.
 
     Raises:

@@ -1,5 +1,6 @@
 """One version of a model in memory: loaded, warmed, with a queue of its own."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class LoadParameters:
         enable_model_warmup: whether its warmup records are run before it serves.
         warmup_iterations: how often each of them is run.
         per_model_batching: whether the `batching_params.pbtxt` of a version goes before `batching`.
+        verify: raises LoadError for a version's directory that is not to be trusted; called before anything in it is
+            used.
     """
 
     batching: BatchingParameters = field(default_factory=BatchingParameters)
@@ -29,6 +32,7 @@ class LoadParameters:
     enable_model_warmup: bool = True
     warmup_iterations: int = 1
     per_model_batching: bool = False
+    verify: Callable[[Path], None] | None = None
 
 
 class Servable:
@@ -76,10 +80,12 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
     """Loads and warms a version. Takes seconds: for a thread other than the event loop's.
 
     Raises:
-        LoadError: the directory holds no SavedModel that this server can run, or a warmup record that the model does
-            not accept. Other damage raises what the code that meets it raises.
+        LoadError: the directory holds no SavedModel that this server can run, or one that is not to be trusted, or a
+            warmup record that the model does not accept. Other damage raises what the code that meets it raises.
         UserError: its batching parameters cannot be read.
     """
+    if parameters.verify:
+        parameters.verify(directory)
     batching = parameters.batching.for_version(directory) if parameters.per_model_batching else parameters.batching
     engine = SessionEngine(directory, parameters.intra_op, parameters.inter_op)
     try:

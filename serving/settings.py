@@ -19,6 +19,7 @@ from serving.rest.monitoring import metrics_path
 from serving.servable import LoadParameters
 from serving.server_parameters import Logging, Ports, ServerParameters, Services
 from serving.tls import Certificates, read_ssl_config
+from serving.verification import Verifier
 
 _log = logging.getLogger(__name__)
 # Of gRPC's channel arguments: the limit that each of them sets.
@@ -144,6 +145,7 @@ def _loading(given: argparse.Namespace) -> LoadParameters:
         enable_model_warmup=given.enable_model_warmup,
         warmup_iterations=max(given.num_request_iterations_for_warmup, 1),
         per_model_batching=given.enable_per_model_batching_parameters,
+        verify=Verifier(given.verify_public_key) if given.verify_public_key else None,
     )
 
 
