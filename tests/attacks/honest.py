@@ -2,9 +2,9 @@
 
     python -m tests.attacks.honest PROTOCOL PORT PATH BODY_IN_HEX CALLS_A_SECOND
 
-Says `ready` once it was answered, and at the end one line of JSON: see `tests.attacks.trial.Calls`. A call's time counts
-from when it was due, not from when its turn came, so that a server that stands still for a second spoils a second's
-worth of calls and not one. Every 25th call is made on a new connection.
+Says `ready` once it was answered, and at the end one line of JSON: see `tests.attacks.trial.Calls`. A call's time
+counts from when it was due, not from when its turn came, so that a server that stands still for a second spoils a
+second's worth of calls and not one. Every 25th call is made on a new connection.
 """
 
 import json

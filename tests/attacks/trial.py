@@ -7,8 +7,8 @@ each of its connections off. `withstands` runs it beside an honest client and ju
 - their p99 stays under 50 ms, over a few hundred calls at a steady pace;
 - every connection of the attack is closed by the server within two seconds.
 
-Times are those of a machine that others may use, so that an attack is tried up to three times. A server that really stands
-still does so each time; a call that fails is never excused.
+Times are those of a machine that others may use, so that an attack is tried up to three times. A server that really
+stands still does so each time; a call that fails is never excused.
 """
 
 import contextlib
