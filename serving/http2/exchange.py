@@ -22,6 +22,7 @@ WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _HEADERS = OK_STATUS + encode([("content-type", "application/grpc")])
 _OK = encode([("grpc-status", "0")])
 _QUEUED_MESSAGES = 64
+_OUR_FAULT = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE)
 
 
 class Exchange:
@@ -33,9 +34,6 @@ class Exchange:
         call: what its headers said.
     """
 
-    calls = 1
-    """As how many it counts."""
-
     def __init__(self, share: Share, stream: Stream, call: Call) -> None:
         self._share = share
         self._limits = share.usage.limits
@@ -45,14 +43,14 @@ class Exchange:
         self._kept = 0
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._expired = False
+        self._expired = ""
+        self._counted = False
         self._over = True
 
     def begin(self) -> None:
         self._over = False
-        self._share.usage.calls += self.calls
         if self._call.deadline is not None:
-            self._timer = asyncio.get_running_loop().call_at(self._call.deadline, self._expire)
+            self._timer = asyncio.get_running_loop().call_at(self._call.deadline, self.expire, "Deadline Exceeded")
 
     def given_up(self) -> None:
         if self._task is not None:
@@ -61,6 +59,8 @@ class Exchange:
 
     def refuse(self, code: grpc.StatusCode, message: str) -> None:
         """Answers with a status other than OK."""
+        if code not in _OUR_FAULT:
+            self._share.refused(self._stream)
         if self._stream.unsent:  # the client takes no answers, this one neither
             full = code is grpc.StatusCode.RESOURCE_EXHAUSTED
             self._stream.reset(frames.ENHANCE_YOUR_CALM if full else frames.CANCEL)
@@ -72,11 +72,17 @@ class Exchange:
         self._stream.send_headers(_answer_headers(self._call))
         self._stream.finish(refusal)
 
-    def _expire(self) -> None:
+    @property
+    def awaited(self) -> int | None:
+        """How much has come of what the client has yet to finish; None where it is the server's turn."""
+        raise NotImplementedError
+
+    def expire(self, message: str) -> None:
+        """Ends a call that took too long."""
         if self._task is None:
-            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, message)
         else:
-            self._expired = True
+            self._expired = message
             self._task.cancel()
 
     def _start(self) -> None:
@@ -91,7 +97,7 @@ class Exchange:
         except asyncio.CancelledError:
             if not self._expired:
                 raise
-            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, self._expired)
         except Exception:
             _log.exception("%s, request %s", self._call.path, self._call.request_id)
             self.refuse(grpc.StatusCode.INTERNAL, f"the server failed; its log tells of {self._call.request_id}")
@@ -104,10 +110,16 @@ class Exchange:
     def _end(self) -> None:
         if not self._over:
             self._over = True
-            self._share.usage.calls -= self.calls
+            self._leave()
             self._release()
             if self._timer is not None:
                 self._timer.cancel()
+
+    def _leave(self) -> None:
+        """Gives its place among the calls away."""
+        if self._counted:
+            self._counted = False
+            self._share.end_call()
 
     def _keep(self, size: int) -> None:
         """Counts bytes in that are kept for this call; with a negative number, out.
@@ -122,8 +134,7 @@ class Exchange:
         """Keeps nothing any more."""
         self._body = bytearray()
         if self._kept:
-            self._share.usage.buffered -= self._kept
-            self._share.buffered -= self._kept
+            self._share.release(self._kept)
             self._kept = 0
 
     def _buffer(self, data: bytes) -> int | None:
@@ -199,7 +210,13 @@ class Unary(Exchange):
         except StatusError as error:
             self.refuse(error.code, error.message)
 
+    @property
+    def awaited(self) -> int | None:
+        return len(self._body) if self._task is None else None
+
     def _receive(self, data: bytes) -> None:
+        self._share.begin_call()
+        self._counted = True
         self._request = self._message(data)
         if data[0]:  # or else it is small, or counted as it came
             self._keep(len(self._request) - self._kept)
@@ -208,6 +225,7 @@ class Unary(Exchange):
     async def _work(self) -> None:
         answer = await self._method(self._request, self._call)
         prefixed = b"\x00" + len(answer).to_bytes(4, "big") + answer
+        self._leave()  # what is left to do is the client's
         self._stream.answer(_answer_headers(self._call), prefixed, _OK)
         if not self._stream.closed:  # the rest waits for the client to take it
             self._request = b""
@@ -224,15 +242,15 @@ class Streaming(Exchange):
         method: answers the messages.
     """
 
-    calls = 0  # a health check that waits takes no client's place; `max_streams` is their limit
-
     def __init__(self, share: Share, stream: Stream, call: Call, method: StreamMethod) -> None:
         super().__init__(share, stream, call)
         self._method = method
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_MESSAGES)
+        self._asked = False
 
     def begin(self) -> None:
         super().begin()
+        self._share.usage.streams += 1
         self._stream.send_headers(_answer_headers(self._call))
         self._start()
 
@@ -248,15 +266,26 @@ class Streaming(Exchange):
                 message = self._message(bytes(self._body[:size]))
                 self._keep(len(message) - size)
                 self._messages.put_nowait(message)
+                self._asked = True
                 del self._body[:size]
             if ended:
                 self._messages.put_nowait(None)
+                self._asked = True
         except StatusError as error:
             self._task.cancel()
             self.refuse(error.code, error.message)
         except asyncio.QueueFull:
             self._task.cancel()
             self.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {_QUEUED_MESSAGES} messages are waiting")
+
+    @property
+    def awaited(self) -> int | None:
+        return len(self._body) if self._body or not self._asked else None
+
+    def _end(self) -> None:
+        if not self._over:
+            self._share.usage.streams -= 1
+        super()._end()
 
     def _send_refusal(self, refusal: bytes) -> None:
         self._stream.finish(refusal if self._task else _HEADERS + refusal)

@@ -6,6 +6,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD_BYTES = 9
 DEPENDENCY_BYTES = 5
 """What PRIORITY frames hold, and HEADERS with HAS_PRIORITY begin with."""
+SETTING_BYTES = 6
 MAX_FRAME_BYTES = 16384
 """Payload of a frame, unless the other side says that it takes larger ones."""
 FIRST_WINDOW = 65535
@@ -75,7 +76,7 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
     Raises:
         ProtocolError: its size or a value is none that the protocol has.
     """
-    if len(payload) % 6:
+    if len(payload) % SETTING_BYTES:
         raise ProtocolError(FRAME_SIZE_ERROR, "SETTINGS of a size that is no multiple of 6")
     values = list(_SETTING.iter_unpack(payload))
     for identifier, value in values:

@@ -18,12 +18,16 @@ from serving.call import Stream as StreamMethod
 from serving.http2.connection import Connection
 from serving.http2.exchange import WINDOW_BITS, Streaming, Unary
 from serving.http2.headers import encode
+from serving.http2.patience import TICK
 from serving.http2.stream import Receiver, Stream
+from serving.http2.turns import Turns
 from serving.http2.usage import GrpcLimits, Share, Usage
 from serving.status import StatusError
 
 _CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another protocol
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+_STREAMS = 4  # times those that one connection may have
+_CROWDED = 3 / 4
 _HANDSHAKE_SECONDS = 10.0
 _KEEPALIVE = {  # a client that is gone without a word is given up within two minutes
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
@@ -61,8 +65,10 @@ class GrpcServer:
         self._streams = streams
         self._admit = admit
         self._loop = asyncio.get_running_loop()
+        self._turns = Turns()
         self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
         self._end: Callable[[Connection], None] | None = None  # how connections end, once they are to
         self._none_left = asyncio.Event()
         self._none_left.set()
@@ -114,6 +120,8 @@ class GrpcServer:
             await asyncio.wait_for(self._none_left.wait(), drain_seconds)
         self._end_all(Connection.abort)
         await self._none_left.wait()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
 
     def _end_all(self, end: Callable[[Connection], None]) -> None:
         """Ends the connections, and those that are still to come of those who are at the TLS handshake."""
@@ -122,28 +130,47 @@ class GrpcServer:
             end(connection)
 
     def _connect(self) -> asyncio.Protocol:
-        limits = self.usage.limits
-        if len(self._connections) >= limits.max_connections:
-            return _Closed()
-        accept = functools.partial(self._accept, Share(self.usage))
-        return Connection(accept, limits.max_streams, limits.max_header_bytes, self._made, self._lost)
+        share = Share(self.usage)
+        accept = functools.partial(self._accept, share)
+        return Connection(accept, share, self._turns, self._made, self._lost)
 
-    def _made(self, connection: Connection) -> None:
+    def _made(self, connection: Connection, address: str) -> bool:
+        most, peer = self.usage.limits.max_connections, self.usage.peer(address)
+        if len(self._connections) >= most or peer.connections >= most - most // 4:
+            return False
+        connection.share.join(peer)
         self._connections.add(connection)
         self._none_left.clear()
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(TICK, self._sweep)
         if self._end:
-            self._end(connection)
+            self._loop.call_soon(self._end, connection)
+        return True
 
     def _lost(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        connection.share.leave()
         if not self._connections:
             self._none_left.set()
 
+    def _sweep(self) -> None:
+        """Looks at all connections: who does not go on is not waited for for ever."""
+        most = self.usage.limits.max_connections
+        all_crowded = len(self._connections) > _CROWDED * most
+        for connection in list(self._connections):
+            connection.tick(all_crowded or connection.share.peer.connections > _CROWDED * _CROWDED * most)
+        self.usage.pass_time(TICK)
+        self._sweeper = self._loop.call_later(TICK, self._sweep) if self._connections or self.usage.peers else None
+
     def _accept(self, share: Share, stream: Stream, headers: Mapping[str, str]) -> Receiver | None:
         if headers.get(":method") != "POST":
+            share.refused(stream)
             stream.finish(encode([(":status", "405"), ("allow", "POST")]))
             return None
         if not _CONTENT_TYPE.match(headers.get("content-type", "")):
+            share.refused(stream)
             stream.finish(encode([(":status", "415")]))
             return None
         call = Call(headers.get(":path", ""), "GRPC", headers, self._deadline(headers))
@@ -154,8 +181,8 @@ class GrpcServer:
         else:
             exchange = Streaming(share, stream, call, method)
         encoding = headers.get("grpc-encoding", "identity")
-        if exchange.calls and self.usage.calls >= self.usage.limits.max_concurrent_calls:
-            exchange.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at the same time")
+        if method is not None and self.usage.streams >= _STREAMS * self.usage.limits.max_streams:
+            exchange.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams at the same time")
         elif encoding != "identity" and encoding not in WINDOW_BITS:
             exchange.refuse(grpc.StatusCode.UNIMPLEMENTED, f"grpc-encoding {encoding} is not supported")
         else:
@@ -174,8 +201,3 @@ class GrpcServer:
         if timeout is None or (found := _TIMEOUT.fullmatch(timeout)) is None:
             return None
         return self._loop.time() + int(found[1]) * _UNITS[found[2]]
-
-
-class _Closed(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()

@@ -15,16 +15,29 @@ from serving.http2.fields import Headers
 from serving.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ProtocolError
 
 _REMEMBERED_BYTES = 32 << 10
+_BYTES_A_COST = 8
+_RESIZES = 2  # of the table that a block may begin with (RFC 7541, section 4.2)
 OK_STATUS = b"\x88"  # :status 200 of the static table
 _MESSAGE_SAFE = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
 class _Table(HeaderTable):
-    """Counts its changes."""
+    """Counts its changes, and how often one block resizes it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.changes = 0
+        self.changes = self.resizes = 0
+
+    @property
+    def maxsize(self) -> int:
+        return HeaderTable.maxsize.fget(self)  # type: ignore[attr-defined]
+
+    @maxsize.setter
+    def maxsize(self, size: int) -> None:
+        self.resizes += 1
+        if self.resizes > _RESIZES:
+            raise hpack.HPACKDecodingError("the header table is resized again and again")
+        HeaderTable.maxsize.fset(self, size)  # type: ignore[attr-defined]
 
     def add(self, name: bytes, value: bytes) -> None:
         self.changes += 1
@@ -48,6 +61,8 @@ class HeaderDecoder:
         self._known: dict[bytes, Headers] = {}
         self._known_bytes = 0
         self._changes = 0
+        self.cost = 0
+        """Of the newest block, see `serving.http2.budget`: nothing if it was remembered."""
 
     def decode(self, block: bytes) -> Headers:
         """What a block says, and what it may be; see `Headers`.
@@ -57,7 +72,9 @@ class HeaderDecoder:
         """
         known = self._known.get(block)
         if known is not None:
+            self.cost = 0
             return known
+        self._table.resizes = 0
         try:
             pairs = list(self._decoder.decode(block, raw=True))
         except hpack.OversizedHeaderListError:
@@ -65,8 +82,8 @@ class HeaderDecoder:
         except (hpack.HPACKError, IndexError, ValueError) as error:
             raise ProtocolError(COMPRESSION_ERROR, str(error) or "broken header block") from None
         headers = Headers(pairs)
-        resizes = bool(block) and block[0] & 0xE0 == 0x20  # the table's size (RFC 7541, section 6.3), here or again
-        if resizes or self._table.changes != self._changes:
+        self.cost = len(block) // _BYTES_A_COST + self._table.changes - self._changes
+        if self._table.resizes or self._table.changes != self._changes:
             self._changes = self._table.changes
             self._known.clear()
             self._known_bytes = 0

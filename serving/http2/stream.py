@@ -6,6 +6,7 @@ from typing import Protocol
 
 from serving.http2 import frames
 from serving.http2.frames import frame
+from serving.http2.patience import Patience
 
 
 class Sender(Protocol):
@@ -25,6 +26,13 @@ class Sender(Protocol):
 class Receiver(Protocol):
     """Takes what a client sends on one stream."""
 
+    @property
+    def awaited(self) -> int | None:
+        """How many bytes have come of what the client has yet to finish; None where it need not send more."""
+
+    def expire(self, message: str) -> None:
+        """The client does not go on, says `message`."""
+
     def data_received(self, data: bytes, ended: bool) -> None:
         """The next bytes of the body; `ended`: the last ones."""
 
@@ -40,25 +48,35 @@ class Stream:
         "_sent",
         "closed",
         "number",
+        "patience",
         "receiver",
         "remote_ended",
         "trailers",
         "undelivered",
         "unsent",
         "window",
+        "worth",
     )
 
-    def __init__(self, connection: "Sender", number: int, window: int) -> None:
+    def __init__(self, connection: "Sender", number: int, window: int, worth: int) -> None:
         self._connection = connection
         self.number = number
         self.window = window
+        self.worth = worth  # see `serving.http2.budget`; nothing for one that is refused
         self.receiver: Receiver | None = None
+        self.patience: Patience | None = None
         self.remote_ended = False
         self.undelivered: int | None = None  # bytes that the client has yet to send, where it said how many
         self.closed = False
         self.unsent: deque[memoryview] = deque()
         self.trailers: bytes | None = None
         self._sent: asyncio.Future[None] | None = None
+
+    def owed(self) -> int | None:
+        """A measure that grows as the client goes on with what it owes: to take the answer, or to end its request."""
+        if self.unsent:
+            return -sum(map(len, self.unsent))
+        return None if self.receiver is None else self.receiver.awaited
 
     def send_headers(self, block: bytes) -> None:
         """Sends the answer's headers."""

@@ -5,6 +5,7 @@ the same code here as in `serving.server`, and do not wait for TensorFlow.
 """
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ async def _watch(messages: AsyncIterator[bytes], _call: Call) -> AsyncIterator[b
 
 async def main(limits: GrpcLimits) -> None:
     server = GrpcServer(_echo, {WATCH: _watch}, limits)
+    gc.freeze()  # what is imported need not be looked through while clients wait
     print(await server.listen("127.0.0.1", 0), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await server.stop(0)
