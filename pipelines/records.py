@@ -4,7 +4,9 @@ import codecs
 import glob
 import gzip
 import hashlib
+import itertools
 import json
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from errors import UserError
+from serving.regular_files import check_inside, check_named
 
 SUFFIXES = {
     ".csv": "csv",
@@ -39,6 +42,9 @@ Batch = dict[str, list[Any]]
 def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[Path]:
     """The data files that a path names.
 
+    Of a folder or a glob, what lies there: a link out of it, which others may have put there, is refused, and so is
+    what is no regular file. A link that a person names is followed.
+
     Args:
         path: a file, a folder (every data file in it) or a glob.
         suffixes: of the names of data files, in small letters; `.gz` may follow them.
@@ -47,20 +53,37 @@ def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[P
         The files, sorted by name.
 
     Raises:
-        UserError: nothing there, or a file of an unknown kind.
+        UserError: nothing there, a file of an unknown kind, or one that is not read.
     """
     if Path(path).is_dir():
         files = sorted(file for file in Path(path).iterdir() if _suffix(file) in suffixes)
         if not files:
             raise UserError(f"--data {path}: the folder holds no {', '.join(suffixes)} file")
+        for file in files:
+            check_inside(file, Path(path), "--data")
         return files
-    files = [Path(path)] if Path(path).is_file() else [Path(file) for file in sorted(glob.glob(path))]
+    named = os.path.exists(path)
+    files = [Path(path)] if named else [Path(file) for file in sorted(glob.glob(path))]
     if not files:
         raise UserError(f"--data {path}: no such file, folder or pattern")
     for file in files:
         if _suffix(file) not in suffixes:
             raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(suffixes)} (also .gz)")
+        if named:
+            check_named(file, "--data")
+        else:
+            check_inside(file, folder_of(path), "--data")
     return files
+
+
+def folder_of(pattern: str) -> Path:
+    """The folder that a glob looks through.
+
+    Example:
+        >>> folder_of("data/2026-*/part-?.csv")
+        PosixPath('data')
+    """
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
 
 
 def digest(files: Sequence[Path]) -> str:

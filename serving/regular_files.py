@@ -4,6 +4,7 @@ To open a FIFO is to wait for whoever writes to it, a device may do anything, an
 lead to what whoever made it may not read.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -30,11 +31,11 @@ def open_regular(path: str | Path) -> BufferedReader:
         >>> with open_regular("/etc/hostname") as file:
         ...     content = file.read()
     """
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if problem := _problem(os.fstat(file.fileno()).st_mode):
-        file.close()
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if problem := _problem(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise OSError(errno.EINVAL, problem, str(path))
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def read(path: str | Path) -> bytes:
@@ -63,9 +64,15 @@ def check_tree(folder: Path) -> None:
     Raises:
         OSError: it holds something else; `filename` says where and `strerror` what.
     """
-    for parent, _, names in os.walk(folder):
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()  # a link up the tree
+        seen.add((status.st_dev, status.st_ino))
         for name in names:
-            check_regular(os.path.join(parent, name))
+            with contextlib.suppress(FileNotFoundError):  # a link to nowhere makes nobody wait
+                check_regular(os.path.join(parent, name))
 
 
 def leads_out(path: Path, folder: Path) -> bool:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from serving import warmup, wire
+from serving import regular_files, warmup, wire
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
 from serving.metrics import Metrics
-from serving.session_engine import SessionEngine, Signature
+from serving.session_engine import LoadError, SessionEngine, Signature
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,10 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
     """
     if parameters.verify:
         parameters.verify(directory)
+    try:
+        regular_files.check_tree(directory)  # TensorFlow would wait for who writes to a FIFO
+    except OSError as error:
+        raise LoadError(f"{error.filename}: {error.strerror}") from None
     batching = parameters.batching.for_version(directory) if parameters.per_model_batching else parameters.batching
     engine = SessionEngine(directory, parameters.intra_op, parameters.inter_op)
     try:

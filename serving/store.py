@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from errors import UserError
+from serving import regular_files
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")  # no dot: the model registry refuses it
 _HIGHEST = 2**63 - 1  # a version is an int64 in every message
@@ -180,6 +181,10 @@ def _checked(name: str) -> str:
 def _check_saved_model(source: Path) -> None:
     if not (source / "saved_model.pb").is_file():
         raise UserError(f"{source}: not a SavedModel (no saved_model.pb). Nothing was put in the store.")
+    try:
+        regular_files.check_tree(source)
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}. Remove it; nothing was put in the store.") from None
 
 
 def _same_model(one: Path, other: Path) -> bool:

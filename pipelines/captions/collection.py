@@ -17,6 +17,7 @@ from pipelines.captions.table import CaptionRecord, caption_records
 from pipelines.captions.vocabulary import normalise
 from pipelines.progress import Progress, Stage
 from pipelines.splits import SPLITS, digest_split, hash_split, named_split
+from serving.regular_files import leads_out, read
 
 _BATCH = 64
 _MOST_LISTED = 1000
@@ -194,7 +195,11 @@ class _Collector:
             return self._digests[image]
         digest = None
         try:
-            encoded = image.read_bytes() if isinstance(image, Path) else image
+            if isinstance(image, Path) and leads_out(image, record.folder):
+                self.found.skipped.add(record.source, f"leads out of the pictures' folder ({record.folder})")
+                self._digests[image] = None
+                return None
+            encoded = read(image) if isinstance(image, Path) else image
         except (OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError)
             self.found.skipped.add(record.source, "does not exist" if missing else f"cannot be read ({error})")

@@ -7,13 +7,14 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from errors import UserError
 from pipelines.captions.section import CaptionSection
 from pipelines.records import SUFFIXES, file_format, find_files, read_records
+from serving.regular_files import leads_out
 
 _COCO = ".json"
 _LEAST_BASE64 = 64  # characters; no picture is smaller, and few paths hold only letters, digits and slashes
@@ -31,6 +32,7 @@ class CaptionRecord:
         group: the group column's value, or empty.
         cluster: the cluster column's value, or empty: the picture is a cluster of its own.
         source: where a person finds the picture: its path, or data file and row.
+        folder: where paths start from, and what they may not lead out of.
     """
 
     image: bytes | Path | None
@@ -39,6 +41,7 @@ class CaptionRecord:
     group: str
     cluster: str
     source: str
+    folder: Path = field(default=Path(), compare=False)
 
 
 def caption_files(data: str) -> list[Path]:
@@ -51,7 +54,7 @@ def caption_files(data: str) -> list[Path]:
 
 
 def picture_files(section: CaptionSection, data: str) -> list[Path]:
-    """The files of pictures that the records name, each once; those that cannot be read are left out.
+    """The files of pictures that the records name, each once; those that are not read are left out.
 
     Args:
         section, data: see `caption_records`.
@@ -59,8 +62,12 @@ def picture_files(section: CaptionSection, data: str) -> list[Path]:
     Raises:
         UserError: see `caption_records`.
     """
-    paths = dict.fromkeys(record.image for record in caption_records(section, data) if isinstance(record.image, Path))
-    return [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
+    folders = {one.image: one.folder for one in caption_records(section, data) if isinstance(one.image, Path)}
+    return [
+        path
+        for path, folder in folders.items()
+        if os.path.isfile(path) and os.access(path, os.R_OK) and not leads_out(path, folder)
+    ]
 
 
 def caption_records(section: CaptionSection, data: str) -> Iterator[CaptionRecord]:
@@ -95,6 +102,7 @@ def _table(section: CaptionSection, file: Path, folder: Path) -> Iterator[Captio
                 (batch[section.group][index] or "") if section.group else "",
                 (batch[section.cluster][index] or "") if section.cluster else "",
                 str(image) if isinstance(image, Path) else f"{file.name}, row {row}",
+                folder,
             )
 
 
@@ -143,6 +151,7 @@ def _coco(section: CaptionSection, file: Path, folder: Path) -> Iterator[Caption
             _key(image, section.group, file) or "",
             _key(image, section.cluster, file) or "",
             str(path),
+            folder,
         )
 
 

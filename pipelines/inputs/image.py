@@ -12,7 +12,9 @@ from rich.text import Text
 
 from errors import UserError
 from pipelines.inputs import Answer
+from pipelines.records import folder_of
 from serving.client import Client, Prediction, ServingError
+from serving.regular_files import check_inside
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,11 +69,11 @@ def _files(inputs: Sequence[str]) -> list[Path]:
     files: list[Path] = []
     for given in inputs:
         if Path(given).is_dir():
-            files += _pictures(sorted(Path(given).iterdir()), f"--input {given}: the folder")
+            files += _pictures(sorted(Path(given).iterdir()), Path(given), f"--input {given}: the folder")
         elif Path(given).is_file():
             files.append(Path(given))
         elif found := sorted(glob.glob(given, recursive=True)):
-            files += _pictures([Path(one) for one in found], f"--input {given}: the pattern")
+            files += _pictures([Path(one) for one in found], folder_of(given), f"--input {given}: the pattern")
         else:
             raise UserError(f"--input {given}: no such file, folder or pattern. Give JPEG or PNG files")
     if not files:
@@ -85,10 +87,12 @@ def _files(inputs: Sequence[str]) -> list[Path]:
     return files
 
 
-def _pictures(found: Sequence[Path], where: str) -> list[Path]:
+def _pictures(found: Sequence[Path], folder: Path, where: str) -> list[Path]:
     files = [file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file()]
     if not files:
         raise UserError(f"{where} holds no {', '.join(_SUFFIXES)} file. Name another")
+    for file in files:
+        check_inside(file, folder, "--input")
     return files
 
 
