@@ -1,32 +1,19 @@
 import contextlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.attacks.grpc_target import ECHO
-from tests.attacks.trial import ROOT, Target
+from tests.attacks.trial import Target, line, process
 
 
 @contextlib.contextmanager
 def grpc_server(**limits: float) -> Iterator[Target]:
     """A gRPC server in a process of its own, with these limits (`serving.http2.GrpcLimits`)."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.attacks.grpc_target", json.dumps(limits)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        try:
-            yield Target("grpc", int(process.stdout.readline()), ECHO, b"x" * 100)
-        finally:
-            process.stdin.close()
-        assert process.wait(20) == 0
+    with process("tests.attacks.grpc_target", json.dumps(limits)) as running:
+        yield Target("grpc", int(line(running)), ECHO, b"x" * 100)
+    assert running.returncode == 0
 
 
 @pytest.fixture(scope="module")
