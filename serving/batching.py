@@ -121,14 +121,10 @@ class Batcher:
         """
         queue = self._queues[signature.name]
         rows = queue.runner.rows(feeds)
-        if rows == 0:
-            nothing = self._loop.create_future()
-            nothing.set_result(queue.runner.run_none())
-            return nothing
         size = max(size, sum([array.nbytes for array in feeds]))  # a few bytes may stand for a large array
         self._admit(queue, rows or 1, size)
-        if rows is None or rows <= self._run_rows:
-            return self._enqueue(queue, feeds, rows, size)
+        if not rows or rows <= self._run_rows:
+            return self._enqueue(queue, feeds, rows or None, size)
         starts = range(0, rows, self._run_rows)
         slices = [[array[start : start + self._run_rows] for array in feeds] for start in starts]
         # Among themselves, parts take turns with what else waits; and padded beside other requests, each would have

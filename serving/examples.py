@@ -8,6 +8,14 @@ from numpy.typing import NDArray
 from serving.status import invalid
 
 
+_MAX_CONTEXT_BYTES = 1 << 26  # that each example of a request repeats, in all
+
+
+def count(request_input: Any) -> int:
+    """How many examples an Input holds."""
+    return len(request_input.example_list.examples) + len(request_input.example_list_with_context.examples)
+
+
 def serialized(request_input: Any) -> NDArray[Any]:
     """Serializes each example of an Input, with the features that all of them share.
 
@@ -18,10 +26,17 @@ def serialized(request_input: Any) -> NDArray[Any]:
         Bytes, of shape `[examples]`.
 
     Raises:
-        StatusError: INVALID_ARGUMENT where there is no example.
+        StatusError: INVALID_ARGUMENT where there is no example, or so many that their context, which stands in front of
+            each, would fill the memory.
     """
     # Messages that follow one another in one buffer merge, so the context goes in front of each example.
     context = request_input.example_list_with_context.context.SerializeToString()
+    shared = len(context) * len(request_input.example_list_with_context.examples)
+    if shared > _MAX_CONTEXT_BYTES:
+        raise invalid(
+            f"The context of {len(context)} bytes, once an example, makes {shared}; this server takes at most "
+            f"{_MAX_CONTEXT_BYTES}. Send fewer examples a request, or what they share in a smaller context."
+        )
     examples = [
         *(example.SerializeToString() for example in request_input.example_list.examples),
         *(context + example.SerializeToString() for example in request_input.example_list_with_context.examples),

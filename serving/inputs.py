@@ -57,6 +57,8 @@ def predict_feeds(signature: Signature, inputs: Mapping[str, Any], strict_shapes
 def _read(signature: Signature, alias: str, spec: TensorSpec, proto: Any) -> NDArray[Any]:
     try:
         array = tensors.decode(proto)
+    except tensors.UnsentError as error:
+        raise invalid(f"tensor parsing error: {alias}: {error}") from None
     except ValueError:
         raise invalid(f"tensor parsing error: {alias}") from None
     if array.dtype != spec.dtype:
@@ -102,7 +104,8 @@ def _mismatch(signature: Signature, inputs: Mapping[str, Any]) -> str | None:
 
 
 def _repeated(default: NDArray[Any], rows: int) -> NDArray[Any]:
-    return np.repeat(default, rows, axis=0) if len(default) == 1 else default
+    # Rows of no memory: however many are asked for, only what runs at a time is ever written out.
+    return np.broadcast_to(default, (rows, *default.shape[1:])) if len(default) == 1 else default
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:

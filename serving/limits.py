@@ -14,6 +14,10 @@ from serving.status import invalid
 _PIXEL_BYTES, _BESIDE_PIXELS = 8, 1 << 20  # four channels of 16 bits; comments, profiles, thumbnails
 
 
+ROW_BYTES = 64
+"""What a row counts at least, where requests are counted by their bytes: one without an element costs its run too."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Limits of one request; None stands for no limit.
@@ -33,7 +37,12 @@ class Limits:
     @functools.cached_property
     def any(self) -> bool:
         """Whether there is anything to check."""
-        return (self.max_batch_rows, self.max_text_bytes, self.max_image_pixels) != (None, None, None)
+        return self.max_batch_rows is not None or self.of_strings
+
+    @functools.cached_property
+    def of_strings(self) -> bool:
+        """Whether strings are to be checked."""
+        return (self.max_text_bytes, self.max_image_pixels) != (None, None)
 
     def check(self, name: str, array: NDArray[Any]) -> None:
         """Refuses an input that is too large.
@@ -45,24 +54,21 @@ class Limits:
         Raises:
             StatusError: INVALID_ARGUMENT, with the limit, what was received and what to do.
         """
-        rows = len(array) if array.ndim else 1
-        self._check_rows(name, rows)
-        if array.dtype.hasobject:
-            self._check_strings(name, array.ravel().tolist())
+        if array.ndim:
+            self.check_rows(name, len(array))
+        if self.of_strings and array.dtype.hasobject:
+            self.check_strings(name, array.ravel().tolist())
 
-    def check_examples(self, rows: int, strings: Iterable[bytes]) -> None:
-        """As `check`, of tf.Examples: how many, and the strings in them."""
-        self._check_rows("examples", rows)
-        self._check_strings("examples", strings)
-
-    def _check_rows(self, name: str, rows: int) -> None:
+    def check_rows(self, name: str, rows: int) -> None:
+        """As `check`, of the number of rows alone."""
         if self.max_batch_rows is not None and rows > self.max_batch_rows:
             raise invalid(
                 f"Input {name!r} has {rows} rows; this server takes at most {self.max_batch_rows} a request. "
                 "Send the rest in further requests."
             )
 
-    def _check_strings(self, name: str, strings: Iterable[bytes]) -> None:
+    def check_strings(self, name: str, strings: Iterable[bytes]) -> None:
+        """As `check`, of the strings alone."""
         for position, string in enumerate(strings):
             pixels = None
             if (size := image_size(string)) is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from errors import UserError
-from serving import protos, tensors
+from serving import dtypes, protos, tensors
 
 
 class ServingError(Exception):
@@ -221,7 +221,7 @@ def _infos(tensor_infos: Mapping[str, Any], defaults: Container[str] = ()) -> di
 
 def _info(info: Any, optional: bool) -> TensorInfo:
     sizes = tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim)
-    return TensorInfo(tensors.dtype_of(info.dtype), None if info.tensor_shape.unknown_rank else sizes, optional)
+    return TensorInfo(dtypes.dtype_of(info.dtype), None if info.tensor_shape.unknown_rank else sizes, optional)
 
 
 def _readable(name: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -43,7 +43,7 @@ class ModelService:
         if not states:
             raise StatusError(grpc.StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
         response = protos.GetModelStatusResponse()
-        for version, state in states.items():
+        for version, state in sorted(states.items(), reverse=True):  # newest first, as in TensorFlow Serving
             status = response.model_version_status.add()
             status.version = version
             status.state = protos.ModelVersionStatus.State.Value(state.state)

@@ -1,6 +1,7 @@
 """Which requests of one signature may run together, and how their arrays become one."""
 
 import bisect
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -10,8 +11,16 @@ from numpy.typing import NDArray
 from errors import UserError
 from serving.batching_parameters import BatchingParameters
 from serving.session_engine import Signature
+from serving.tensors import STRING_BYTES
 
 Arrays = list[NDArray[Any]]
+
+MAX_ADDED = 1 << 28
+"""Bytes that padding, or filling up, may add to a batch: a few long or wide rows make all rows so."""
+
+
+class UnequalError(Exception):
+    """Requests whose sizes differ so much that running them together would take more than `MAX_ADDED`."""
 
 
 class Padding:
@@ -57,15 +66,17 @@ class Padding:
             filling: rows to add, each like the last request's first.
 
         Returns:
-            Arrays in the signature's order.
+            Arrays in the signature's order. None is filled, nor one request's padded, beyond `MAX_ADDED`.
+
+        Raises:
+            UnequalError: several requests would be.
         """
-        merged = []
-        for position, arrays in enumerate(zip(*requests, strict=True)):
-            alike = self._alike(position, arrays) if self._pads else list(arrays)
-            if filling:
-                alike.append(np.repeat(alike[-1][:1], filling, axis=0))
-            merged.append(np.concatenate(alike) if len(alike) > 1 else alike[0])
-        return merged
+        inputs = list(enumerate(zip(*requests, strict=True)))
+        alike = [self._alike(position, arrays) if self._pads else list(arrays) for position, arrays in inputs]
+        if filling and filling * sum(_bytes(arrays[-1][:1]) for arrays in alike) <= MAX_ADDED:
+            for arrays in alike:
+                arrays.append(np.repeat(arrays[-1][:1], filling, axis=0))
+        return [np.concatenate(arrays) if len(arrays) > 1 else arrays[0] for arrays in alike]
 
     def _group(self, position: int, array: NDArray[Any]) -> Hashable:
         if not self._can_pad(position, array):
@@ -94,7 +105,23 @@ class Padding:
                 size if known is not None else self._edge(size) or size
                 for size, known in zip(longest, fixed, strict=True)
             ]
-        return [_padded(array, tuple(longest), self._values[position]) for array in arrays]
+        value = self._values[position]
+        if sum(_added(array, longest, value) for array in arrays if list(array.shape[1:]) != longest) > MAX_ADDED:
+            if len(arrays) > 1:
+                raise UnequalError
+            return list(arrays)
+        return [_padded(array, tuple(longest), value) for array in arrays]
+
+
+def _bytes(array: NDArray[Any]) -> int:
+    """What TensorFlow spends on an array."""
+    return sum(STRING_BYTES + len(text) for text in array.flat) if array.dtype.hasobject else array.nbytes
+
+
+def _added(array: NDArray[Any], longest: list[int], value: Any) -> int:
+    """Bytes that padding adds to an array."""
+    pad = np.full(1, array.flat[0] if value is None else value, array.dtype)
+    return (len(array) * math.prod(longest) - array.size) * _bytes(pad)
 
 
 def _padded(array: NDArray[Any], longest: tuple[int, ...], value: Any) -> NDArray[Any]:
@@ -112,6 +139,8 @@ def _value(signature: Signature, alias: str, text: str) -> Any:
             return text.encode()
         if dtype.kind == "b":
             return {"true": True, "false": False}[text]
+        if dtype.names:  # quantised: a record of one integer
+            return np.array((int(text),), dtype)[()]
         number = {"i": int, "u": int, "c": complex}.get(dtype.kind, float)(text)
         return dtype.type(number)
     except (KeyError, ValueError, OverflowError):

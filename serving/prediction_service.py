@@ -14,7 +14,7 @@ from serving import answers, examples, protos, wire
 from serving.answers import Arrays, ExampleTask
 from serving.call import Call, Method
 from serving.inputs import predict_feeds
-from serving.limits import Limits
+from serving.limits import ROW_BYTES, Limits
 from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE, METADATA, MULTI_INFERENCE, PREDICT, PREDICTION, REGRESS
 from serving.session_engine import Signature
 from serving.status import StatusError, invalid, parsed
@@ -123,7 +123,7 @@ class PredictionService:
         runs: list[asyncio.Future[Arrays]] = []
         try:
             for _, signature in tasks.values():
-                runs.append(servable.batcher.submit(signature, [rows], len(message)))
+                runs.append(servable.batcher.submit(signature, [rows], _weight(message, [rows])))
             outputs = await asyncio.gather(*runs)
         finally:
             for run in runs:
@@ -172,17 +172,22 @@ class PredictionService:
         return servable.signatures[name]
 
     def _serialized(self, request_input: Any) -> NDArray[Any]:
-        rows = examples.serialized(request_input)
-        if self._limits.any:
-            self._limits.check_examples(len(rows), examples.strings(request_input))
-        return rows
+        self._limits.check_rows("examples", examples.count(request_input))
+        if self._limits.of_strings:
+            self._limits.check_strings("examples", examples.strings(request_input))
+        return examples.serialized(request_input)
 
 
 async def _run(servable: Servable, signature: Signature, feeds: Arrays, message: bytes, call: Call) -> Arrays:
     queued = time.monotonic()
-    arrays = await servable.batcher.submit(signature, feeds, len(message))
+    arrays = await servable.batcher.submit(signature, feeds, _weight(message, feeds))
     call.run_seconds = time.monotonic() - queued
     return arrays
+
+
+def _weight(message: bytes, feeds: Arrays) -> int:
+    """Bytes for which a request counts in the queue."""
+    return max(len(message), ROW_BYTES * len(feeds[0])) if feeds and feeds[0].ndim else len(message)
 
 
 def _spec(request: Any) -> Any:

@@ -67,16 +67,17 @@ class Runner:
         """The rows with which a batch of so many runs."""
         return next((size for size in self._sizes if size >= rows), rows)
 
-    def run_none(self) -> Arrays:
-        """The outputs for no rows, without a run: sizes that only a run can tell are 0."""
-        outputs = self.signature.outputs.values()
-        return [np.empty([size or 0 for size in spec.shape or ()], spec.dtype) for spec in outputs]
-
     def run_alone(self, feeds: Arrays) -> Arrays | Exception:
-        """Runs what has no rows."""
+        """Runs what has no rows: those of no request, or none at all.
+
+        Where a graph cannot run without a row, its outputs are empty, and sizes that only a run can tell are 0.
+        """
         try:
             return self._engine.run(self.signature.name, feeds)
         except Exception as error:
+            if self.rows(feeds) == 0:
+                outputs = self.signature.outputs.values()
+                return [np.empty([size or 0 for size in spec.shape or ()], spec.dtype) for spec in outputs]
             return error
 
     def run_together(self, requests: Sequence[Arrays]) -> list[Arrays | Exception]:
@@ -101,8 +102,9 @@ class Runner:
     def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
         ends = [0, *itertools.accumulate(feeds[0].shape[0] for feeds in requests)]
         rows = ends[-1]
-        filled = self.filled(rows)
-        outputs = self._engine.run(self.signature.name, self.padding.merged(requests, filled - rows))
+        merged = self.padding.merged(requests, self.filled(rows) - rows)
+        filled = len(merged[0])
+        outputs = self._engine.run(self.signature.name, merged)
         if all(output.shape[:1] == (filled,) for output in outputs):
             if len(requests) == 1 and filled == rows:
                 return [outputs]

@@ -12,7 +12,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from serving import protos, tensors
+from serving import dtypes, protos, tensors
 from serving.executors import executor_type
 from serving.graph_session import GraphSession, device_types, read_meta_graph
 from serving.status import StatusError
@@ -149,7 +149,18 @@ class SessionEngine:
 
     def _callable(self, signature: Signature) -> Callable[..., list[NDArray[Any]]]:
         feeds, fetches = signature.inputs.values(), signature.outputs.values()
-        return self._session.callable([spec.tensor for spec in feeds], [spec.tensor for spec in fetches])
+        run = self._session.callable([spec.tensor for spec in feeds], [spec.tensor for spec in fetches])
+        kinds = [spec.dtype for spec in fetches]
+        if not any(dtype.names for dtype in kinds):
+            return run
+
+        def run_quantised(*arrays: NDArray[Any]) -> list[NDArray[Any]]:  # the runtime gives qint8 as int8
+            return [
+                np.asarray(output).view(dtype) if dtype.names else output
+                for dtype, output in zip(kinds, run(*arrays), strict=True)
+            ]
+
+        return run_quantised
 
 
 def _load_error(error: Exception) -> LoadError:
@@ -171,7 +182,7 @@ def _spec(alias: str, info: Any) -> TensorSpec:
     if not info.name:
         raise LoadError(f"{alias!r} is no dense tensor")
     try:
-        dtype = tensors.dtype_of(info.dtype)
+        dtype = dtypes.dtype_of(info.dtype)
     except KeyError:
         raise LoadError(f"{alias!r} has dtype {protos.DataType.Name(info.dtype)}") from None
     if info.tensor_shape.unknown_rank:

@@ -28,14 +28,28 @@ async def test_requests_that_wait_run_as_one_and_each_gets_its_own_rows(engine: 
         assert (await running)[0] == 2
 
 
-async def test_no_rows_are_answered_at_once(engine: Any) -> None:
+async def test_no_rows_run_alone_and_keep_the_graphs_shapes(engine: Any) -> None:
     async with batching(engine, allowed_batch_sizes=(4, 256), batch_timeout_micros=10**9) as (gated, submit):
-        await hold(gated, submit)
         (picked,) = await submit("pick", index())
         assert (picked.shape, picked.dtype) == ((0,), np.float32)
         grid, text = await submit("join", np.empty((0, 2, 5), np.float32), np.empty((0, 3), object))
+        assert (grid.shape, grid.dtype, text.shape, text.dtype) == ((0, 2, 5), np.float32, (0,), object)
+        assert gated.rows == [0, 0]
+
+
+async def test_a_graph_that_needs_a_row_gives_none_for_none(engine: Any) -> None:
+    class Picky(type(engine)):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.signatures = engine.signatures
+
+        def run(self, signature: str, feeds: Any) -> Any:
+            raise StatusError(grpc.StatusCode.INVALID_ARGUMENT, "there is no row")
+
+        def close(self) -> None: ...
+
+    async with batching(Picky()) as (_, submit):
+        grid, text = await submit("join", np.empty((0, 2, 5), np.float32), np.empty((0, 3), object))
         assert (grid.shape, grid.dtype, text.shape, text.dtype) == ((0, 2, 0), np.float32, (0,), object)
-        assert not gated.runs
 
 
 async def test_scalars_run_alone_and_wait_for_nobody(engine: Any) -> None:

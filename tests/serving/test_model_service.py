@@ -54,7 +54,7 @@ async def test_the_status_of_all_versions_of_one_and_of_a_label(light_exports: d
             assert all(one.HasField("status") for one in answer.model_version_status)
             return [(one.version, one.state, one.status.error_message) for one in answer.model_version_status]
 
-        first, second = await status(spec("m"))
+        second, first = await status(spec("m"))  # the newest comes first
         assert first == (1, 30, "")
         assert second[:2] == (2, 50)
         assert second[2]

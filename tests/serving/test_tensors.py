@@ -108,7 +108,6 @@ def _proto(size: int, **fields: Any) -> Any:
         _proto(1 << 40, dtype=1, float_val=[1]),
         _proto(10_000, dtype=7, string_val=[b"x" * 100_000]),
         protos.TensorProto(dtype=1, tensor_shape={"dim": [{"size": 1 << 62}] * 2 + [{"size": 0}]}),
-        protos.TensorProto(dtype=1, tensor_shape={"unknown_rank": True}),
     ],
 )
 def test_a_bad_tensor_is_refused(proto: Any) -> None:
