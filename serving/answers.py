@@ -5,6 +5,7 @@ not: servables/tensorflow/classifier.cc and regressor.cc there.
 """
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from serving.status import StatusError, invalid
 
 Arrays = list[NDArray[Any]]
 
+MAX_BYTES = 2**31 - 1 - (1 << 16)
+"""Of the outputs in one answer: protobuf reads no message of 2 GiB, and their ModelSpec follows them."""
+
 
 def predictions(outputs: Iterable[tuple[int, str]], arrays: Arrays, content: bool) -> bytes:
     """Writes the `outputs` of a PredictResponse.
@@ -28,12 +32,38 @@ def predictions(outputs: Iterable[tuple[int, str]], arrays: Arrays, content: boo
         outputs: position among the arrays, and name, of each output to write.
         arrays: what the signature gave.
         content: whether values go into `tensor_content`.
+
+    Raises:
+        StatusError: RESOURCE_EXHAUSTED: no message can hold them.
     """
     parts: list[bytes] = []
+    size = 0
     for position, name in outputs:
-        head, values = tensors.parts(arrays[position], content)
+        array = arrays[position]
+        if size + array.nbytes > MAX_BYTES:  # then before it is written
+            check_size(size + tensors.least_bytes(array, content))
+        head, values = tensors.parts(array, content)
         parts += (_start(name, head, len(values)), values)
+        size += len(values)
+        check_size(size)
     return b"".join(parts)
+
+
+def check_size(size: int) -> None:
+    """Refuses an answer that no message can hold.
+
+    Args:
+        size: the bytes of its outputs.
+
+    Raises:
+        StatusError: RESOURCE_EXHAUSTED.
+    """
+    if size > MAX_BYTES:
+        raise StatusError(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"The outputs have {size} bytes or more; one message holds at most {MAX_BYTES}. Send fewer rows a request, "
+            "or ask for some of the outputs with output_filter.",
+        )
 
 
 @functools.lru_cache(4096)
@@ -108,14 +138,21 @@ def _classifications(signature: Signature, arrays: Arrays, examples: int) -> byt
     widths = [array.shape[1] for array in columns.values()]
     if len(set(widths)) > 1:
         raise invalid(f"Tensors class and score should match in dim_size(1). Got {widths[0]} vs. {widths[1]}")
-    entries: list[list[bytes]] = [[b""] * widths[0]] * examples
-    if "classes" in columns:
-        entries = [[wire.block(1, _text(label)) for label in row] for row in columns["classes"].tolist()]
-    if "scores" in columns:
-        scores = columns["scores"].astype("<f4").tobytes()
-        every = (b"\x15" + scores[start : start + 4] for start in range(0, len(scores), 4))
-        entries = [[label + score for label, score in zip(row, every, strict=False)] for row in entries]
-    return wire.blocks(1, (wire.blocks(1, row) for row in entries))
+    labels = columns["classes"] if "classes" in columns else itertools.repeat(None, examples)
+    scores = columns["scores"].astype("<f4") if "scores" in columns else itertools.repeat(None, examples)
+    width, size = widths[0], 0
+    rows: list[bytes] = []
+    for label_row, score_row in zip(labels, scores, strict=True):  # one at a time: an entry takes 20 times its bytes
+        entries = [b""] * width
+        if label_row is not None:
+            entries = [wire.block(1, _text(label)) for label in label_row.tolist()]
+        if score_row is not None:
+            data = score_row.tobytes()
+            entries = [entry + b"\x15" + data[4 * place : 4 * place + 4] for place, entry in enumerate(entries)]
+        rows.append(wire.blocks(1, entries))
+        size += len(rows[-1])
+        check_size(size)
+    return wire.blocks(1, rows)
 
 
 def _regressions(signature: Signature, arrays: Arrays, examples: int) -> bytes:

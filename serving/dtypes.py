@@ -13,7 +13,7 @@ from serving import protos
 try:
     import ml_dtypes
 except ImportError:  # TensorFlow brings it; a client does without, unless its model has such numbers
-    ml_dtypes = None
+    ml_dtypes = None  # type: ignore[assignment]
 
 
 class Kind(NamedTuple):

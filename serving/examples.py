@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from serving.status import invalid
 
-
 _MAX_CONTEXT_BYTES = 1 << 26  # that each example of a request repeats, in all
 
 

@@ -114,7 +114,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("verify_public_key", Path, None, "PEM public keys: versions without a signature by one are not loaded"),
         Flag("canary_share", _share, 0.0, "share of unlabelled traffic for the version labelled `canary`"),
         Flag("enable_model_warmup", _boolean, True, "whether warmup records are run before a version serves"),
-        Flag("num_request_iterations_for_warmup", _COUNT, 0, "how often each of them is run. 0: once"),
+        Flag("num_request_iterations_for_warmup", int, 0, "how often each of them is run. 0: once"),
         Flag("engine", _one_of("session", "remote"), "session", "where models run: in process, or in another server"),
         Flag("remote_address", _address, None, "host:port of that tensorflow_model_server"),
         Flag("remote_models", str, "", "comma-separated names whose health is told from the start on"),
@@ -126,6 +126,9 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("tensorflow_intra_op_parallelism", _COUNT, 1, "threads within one op. 0: one a core"),
         Flag("tensorflow_inter_op_parallelism", int, -1, "threads across ops. -1: the batch's own"),
         Flag("tensorflow_session_parallelism", _COUNT, 0, "both of these at once, unless 0"),
+        Flag("tensorflow_session_config_file", Path, None, "ConfigProto in text format, for all but threads"),
+        Flag("per_process_gpu_memory_fraction", _share, 0.0, "share of a GPU's memory at most. 0: as it is needed"),
+        Flag("saved_model_tags", str, "serve", "comma-separated tags of the graph to load"),
         Flag("max_batch_size", _POSITIVE, None, "rows in one batch, and in one request; batches: 256"),
         Flag("num_batch_threads", _POSITIVE, None, "batches that run at the same time; 1 by default"),
         Flag("batching_parameters_file", Path, None, "BatchingParameters in text format"),
@@ -139,7 +142,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("enable_signature_method_name_check", _boolean, False, "answer only the method a signature was made for"),
         Flag("strict_shapes", _boolean, False, "refuse shapes that are not the signature's, and show both"),
         Flag("max_message_bytes", _POSITIVE, 2**31 - 1, "size of one request"),
-        Flag("max_request_rows", _POSITIVE, None, "rows of one request"),
+        Flag("max_request_rows", _COUNT, 100_000, "rows of one request. 0: no limit"),
         Flag("max_text_bytes", _POSITIVE, None, "bytes of one text"),
         Flag("max_image_pixels", _POSITIVE, None, "pixels of one picture"),
         Flag("max_concurrent_calls", _POSITIVE, 8192, "calls at the same time"),
@@ -159,6 +162,7 @@ STORE = (
 UNNEEDED = {
     "enable_batching": "requests are always batched",
     "enable_grpc_healthcheck_service": "health is always told",
+    "enable_profiler": "profile with TensorFlow's own tools",
     "flush_filesystem_caches": "versions are not read ahead",
     "grpc_max_threads": "one event loop answers all",
     "num_tflite_interpreters_per_pool": "TensorFlow Lite is not run",
@@ -167,23 +171,19 @@ UNNEEDED = {
     "remove_unused_fields_from_bundle_metagraph": "none are kept",
     "rest_api_num_threads": "one event loop answers all",
     "skip_initialize_tpu": "there is none to initialise",
+    "xla_cpu_compilation_enabled": "what a model asks to be compiled is",
+    "xla_gpu_compilation_enabled": "what a model asks to be compiled is",
 }
 """Flags of tensorflow_model_server that a script may go on giving, though there is nothing here for them to do."""
 UNSUPPORTED = {
-    "enable_profiler": "profile with TensorFlow's own tools",
     "mixed_precision": "export the model in the precision that it is to run in",
-    "per_process_gpu_memory_fraction": "memory is taken as it is needed; limit it with CUDA's own settings",
     "platform_config_file": "use --batching_parameters_file and the --tensorflow_ flags",
     "prefer_tflite_model": "export a SavedModel",
-    "saved_model_tags": "export under the tag `serve`",
-    "tensorflow_session_config_file": "use the --tensorflow_ flags",
     "thread_pool_factory_config_file": "use the --tensorflow_ flags",
     "use_alts_credentials": "use --ssl_config_file",
-    "xla_cpu_compilation_enabled": "compile functions of the model with jit_compile when it is exported",
-    "xla_gpu_compilation_enabled": "compile functions of the model with jit_compile when it is exported",
 }
 """Flags of tensorflow_model_server that change what is served, and cannot be honoured."""
-_OFF = ("", "false", "0", "0.0", "serve")  # what a flag says that asks for nothing
+_OFF = ("", "false", "0", "0.0")  # what a flag says that asks for nothing
 
 
 class _Parser(argparse.ArgumentParser):

@@ -200,6 +200,8 @@ def _array(name: str, given: ArrayLike) -> NDArray[Any]:
 
 def _as_type(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """The same numbers in the signature's type; only floats may lose digits."""
+    if dtype.names:  # quantised: a record of one integer
+        return _as_type(name, array, dtype[0]).view(dtype)
     if array.size == 0 or np.can_cast(array.dtype, dtype):
         return array.astype(dtype)
     if array.dtype.kind in "iu" and dtype.kind in "iu":
@@ -225,6 +227,8 @@ def _info(info: Any, optional: bool) -> TensorInfo:
 
 
 def _readable(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.names:
+        return array.view(array.dtype[0])
     if array.dtype != object or name.endswith("_bytes"):
         return array
     texts = np.empty(array.size, dtype=object)

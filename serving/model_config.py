@@ -130,18 +130,17 @@ def command_line_models(
     """What the flags of those names ask for.
 
     Args:
-        model_config_file: a ModelServerConfig in text format.
+        model_config_file: a ModelServerConfig in text format; the others do not count beside it.
         model_name: name of the only model; without it, "default".
         model_base_path: absolute path of its directory.
 
     Raises:
-        UserError: neither file nor base path, both, or one that cannot be served or has no version.
+        UserError: neither file nor base path, or one that cannot be served or has no version.
     """
     if model_config_file:
         if model_name or model_base_path:
-            raise UserError(
-                f"{_FLAG} {model_config_file} and --model_name or --model_base_path: each says what to serve. Give "
-                "the file alone, or the model alone."
+            _log.warning(
+                "%s %s says what is served: --model_name and --model_base_path do not", _FLAG, model_config_file
             )
         return read_model_config_file(model_config_file)
     if not model_base_path:

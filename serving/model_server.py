@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import uvloop
 
@@ -99,7 +100,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         grpc = GrpcServer(front.answer, streams, parameters.grpc, front.admit)
         port = await _listen(grpc, ports)
         if ports.unix_socket:
-            open_things.callback(ports.unix_socket.unlink, missing_ok=True)
+            open_things.callback(_unlink, ports.unix_socket, _identity(ports.unix_socket))
         rest = None
         rest_port = 0
         if ports.rest:
@@ -166,6 +167,8 @@ async def _listen(server: GrpcServer, ports: Ports) -> int:
     except OSError as error:
         raise UserError(f"--port {ports.grpc}: cannot listen on {ports.host} ({error.strerror or error}).") from None
     if ports.unix_socket:
+        if ports.unix_socket.is_socket():
+            _log.info("--grpc_socket_path %s: taken over from an older server", ports.unix_socket)
         try:
             await server.listen_unix(str(ports.unix_socket))
         except OSError as error:
@@ -174,6 +177,21 @@ async def _listen(server: GrpcServer, ports: Ports) -> int:
                 "of 100 characters at most in a directory that this user may write."
             ) from None
     return port
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from one that took its place; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
+def _unlink(path: Path, ours: tuple[int, int, int] | None) -> None:
+    """Removes a socket, unless a newer server took the path over."""
+    if _identity(path) == ours:
+        path.unlink(missing_ok=True)
 
 
 def _rest_server(door: object, ports: Ports, limits: ConnectionLimits) -> RestServer:

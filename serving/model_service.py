@@ -9,6 +9,8 @@ from serving.model_spec import RELOAD, STATUS
 from serving.status import StatusError, invalid, parsed
 from serving.versions import Versions
 
+_MOST_CONFIG_BYTES = 1 << 22  # parsed, it may take fifty times that
+
 
 class ModelService:
     """Answers the service's calls.
@@ -54,6 +56,11 @@ class ModelService:
         return response.SerializeToString()
 
     async def _handle_reload_config_request(self, message: bytes, call: Call) -> bytes:
+        if len(message) > _MOST_CONFIG_BYTES:
+            raise StatusError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"The configuration has {len(message)} bytes; this server takes at most {_MOST_CONFIG_BYTES}.",
+            )
         config = parsed(protos.ReloadConfigRequest, message).config
         if not config.HasField("model_config_list"):
             raise invalid(

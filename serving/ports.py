@@ -1,7 +1,6 @@
 """Whether a server can listen where it is told to, found out at once, before TensorFlow and models are loaded."""
 
 import socket
-from pathlib import Path
 
 from errors import UserError
 
@@ -28,20 +27,6 @@ def check_free(host: str, grpc: int, rest: int) -> None:
                     f"{flag} {port}: cannot listen on {host}:{port}; another program uses the port, or the "
                     f"address is not this machine's. Stop it, or choose another port ({free})."
                 ) from None
-
-
-def check_unused(path: Path) -> None:
-    """Returns if nobody answers on a UNIX socket; one that a killed server left there is no obstacle.
-
-    Raises:
-        UserError: somebody does.
-    """
-    with socket.socket(socket.AF_UNIX) as trying:
-        try:
-            trying.connect(str(path))
-        except OSError:
-            return
-    raise UserError(f"--grpc_socket_path {path}: another server answers there. Stop it, or name another path.")
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from numpy.typing import NDArray
 
-from serving import answers, examples, protos, wire
+from serving import answers, examples, outlines, protos, wire
 from serving.answers import Arrays, ExampleTask
 from serving.call import Call, Method
 from serving.inputs import predict_feeds
@@ -60,6 +60,7 @@ class PredictionService:
         }
 
     async def _predict(self, message: bytes, call: Call) -> bytes:
+        outlines.check_predict_request(message)
         request = parsed(protos.PredictRequest, message)
         servable = self._find(_spec(request), call)
         signature = servable.signatures.get(call.signature)
@@ -104,6 +105,7 @@ class PredictionService:
         return wire.block(1, task.write(signature, arrays, len(rows))) + wire.block(2, servable.model_spec(signature))
 
     async def _multi_inference(self, message: bytes, call: Call) -> bytes:
+        outlines.check_request(message)
         request = parsed(protos.MultiInferenceRequest, message)
         servable = self._find(request.tasks[0].model_spec if request.tasks else protos.ModelSpec(), call)
         tasks: dict[str, tuple[ExampleTask, Signature]] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from serving import regular_files, warmup, wire
 from serving.batching import Batcher
@@ -19,6 +20,8 @@ class LoadParameters:
         batching: limits of its queue.
         intra_op: threads within one op.
         inter_op: threads across ops; -1 runs them in the batch's own thread.
+        tags: of the graph to load.
+        session_config: a ConfigProto for all but threads; None for TensorFlow's own.
         enable_model_warmup: whether its warmup records are run before it serves.
         warmup_iterations: how often each of them is run.
         per_model_batching: whether the `batching_params.pbtxt` of a version goes before `batching`.
@@ -29,6 +32,8 @@ class LoadParameters:
     batching: BatchingParameters = field(default_factory=BatchingParameters)
     intra_op: int = 1
     inter_op: int = -1
+    tags: tuple[str, ...] = ("serve",)
+    session_config: Any = None
     enable_model_warmup: bool = True
     warmup_iterations: int = 1
     per_model_batching: bool = False
@@ -91,7 +96,9 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
     except OSError as error:
         raise LoadError(f"{error.filename}: {error.strerror}") from None
     batching = parameters.batching.for_version(directory) if parameters.per_model_batching else parameters.batching
-    engine = SessionEngine(directory, parameters.intra_op, parameters.inter_op)
+    engine = SessionEngine(
+        directory, parameters.intra_op, parameters.inter_op, parameters.tags, parameters.session_config
+    )
     try:
         if parameters.enable_model_warmup:
             warmup.replay(engine, directory, parameters.warmup_iterations)

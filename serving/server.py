@@ -15,7 +15,7 @@ from pathlib import Path
 from errors import told_in_one_line
 from serving import flags
 from serving.announcement import announce
-from serving.ports import check_free, check_unused
+from serving.ports import check_free
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,8 +40,6 @@ def start(given: argparse.Namespace, store: Path | None = None, request_log: Pat
     from serving.workers import serve_together
 
     check_free(given.host, given.port, given.rest_api_port)
-    if given.grpc_socket_path:
-        check_unused(given.grpc_socket_path)
     log = (given.request_log or request_log) if given.request_log_sampling else None
     if log:
         make_root(log)

@@ -19,7 +19,6 @@ from serving.status import StatusError
 from serving.tensorflow_runtime import config_pb2, errors
 
 _log = logging.getLogger(__name__)
-_TAGS = ["serve"]
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _INVALID = grpc.StatusCode.INVALID_ARGUMENT
 _UNSPECIFIC = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
@@ -78,6 +77,8 @@ class SessionEngine:
         directory: the version's directory.
         intra_op: threads within one op. One is fastest for recurrent steps, which are small.
         inter_op: threads across ops; -1 runs them all in the calling thread.
+        tags: of the graph to load.
+        session_config: a ConfigProto for all but threads.
 
     Raises:
         LoadError: the directory holds no SavedModel that this server can run.
@@ -86,16 +87,21 @@ class SessionEngine:
     others are served.
     """
 
-    def __init__(self, directory: Path, intra_op: int = 1, inter_op: int = -1) -> None:
-        config = config_pb2.ConfigProto(
-            intra_op_parallelism_threads=intra_op,
-            inter_op_parallelism_threads=inter_op,
-            allow_soft_placement=True,
-        )
+    def __init__(
+        self,
+        directory: Path,
+        intra_op: int = 1,
+        inter_op: int = -1,
+        tags: Sequence[str] = ("serve",),
+        session_config: Any = None,
+    ) -> None:
+        config = config_pb2.ConfigProto(allow_soft_placement=True)
         config.gpu_options.allow_growth = True
+        config.MergeFrom(session_config or config_pb2.ConfigProto())
+        config.intra_op_parallelism_threads, config.inter_op_parallelism_threads = intra_op, inter_op
         try:
-            meta_graph = read_meta_graph(directory, _TAGS)
-            if inter_op == -1:
+            meta_graph = read_meta_graph(directory, tags)
+            if inter_op == -1 and not config.experimental.executor_type:
                 config.experimental.executor_type = executor_type(meta_graph.graph_def, device_types(config))
             self._session = GraphSession(directory, meta_graph, config)
         except Exception as error:

@@ -5,8 +5,10 @@ import logging
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from errors import UserError
+from serving import text_protos
 from serving.auth import Auth
 from serving.batching_parameters import BatchingParameters
 from serving.http2 import GrpcLimits
@@ -18,6 +20,7 @@ from serving.rest import ConnectionLimits, RestParameters
 from serving.rest.monitoring import metrics_path
 from serving.servable import LoadParameters
 from serving.server_parameters import Logging, Ports, ServerParameters, Services
+from serving.tensorflow_runtime import config_pb2
 from serving.tls import Certificates, read_ssl_config
 from serving.verification import Verifier
 
@@ -29,10 +32,6 @@ _CHANNEL_ARGUMENTS = {
     "grpc.max_metadata_size": "max_header_bytes",
 }
 _NO_LIMIT = 2**31 - 1  # more than a message can have; gRPC writes it as -1
-# Of connections, which are neither probed nor closed for their age here.
-_UNNEEDED_ARGUMENT = re.compile(
-    r"grpc\.(max_connection_(age|age_grace|idle)_ms|keepalive_\w+|http2\.\w+|so_reuseport)=-?\d+"
-)
 
 
 def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerParameters:
@@ -64,7 +63,7 @@ def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerPar
             connections=_connection_limits(given.rest_api_client_timeout_in_ms / 1000),
         ),
         services=Services(
-            limits=Limits(given.max_request_rows, given.max_text_bytes, given.max_image_pixels),
+            limits=Limits(given.max_request_rows or None, given.max_text_bytes, given.max_image_pixels),
             tensor_content=given.enable_serialization_as_tensor_content,
             strict_shapes=given.strict_shapes,
             check_method_names=given.enable_signature_method_name_check,
@@ -111,14 +110,11 @@ def _grpc_limits(given: argparse.Namespace) -> GrpcLimits:
     unneeded = []
     for argument in filter(None, given.grpc_channel_arguments.split(",")):
         key, _, value = argument.partition("=")
-        if _UNNEEDED_ARGUMENT.fullmatch(argument):
+        if key not in _CHANNEL_ARGUMENTS:  # gRPC has hundreds, and ignores others
             unneeded.append(argument)
-        elif key not in _CHANNEL_ARGUMENTS or not re.fullmatch(r"-1|\d+", value):
-            known = ", ".join(_CHANNEL_ARGUMENTS)
+        elif not re.fullmatch(r"-1|\d+", value):
             raise UserError(
-                f"--grpc_channel_arguments: {argument!r} is not supported. Those that are: {known}. Accepted, though "
-                "nothing here depends on them: grpc.keepalive_*, grpc.http2.*, grpc.max_connection_*_ms, "
-                "grpc.so_reuseport."
+                f"--grpc_channel_arguments: {argument!r} is no limit. Write it as {key}=NUMBER; -1 stands for none."
             )
         else:
             limits[_CHANNEL_ARGUMENTS[key]] = _NO_LIMIT if value == "-1" else min(int(value), _NO_LIMIT)
@@ -140,6 +136,8 @@ def _loading(given: argparse.Namespace) -> LoadParameters:
     both = given.tensorflow_session_parallelism
     return LoadParameters(
         batching=batching,
+        tags=tuple(tag for tag in given.saved_model_tags.split(",") if tag),
+        session_config=_session_config(given),
         intra_op=both or given.tensorflow_intra_op_parallelism,
         inter_op=both or given.tensorflow_inter_op_parallelism,
         enable_model_warmup=given.enable_model_warmup,
@@ -147,6 +145,14 @@ def _loading(given: argparse.Namespace) -> LoadParameters:
         per_model_batching=given.enable_per_model_batching_parameters,
         verify=Verifier(given.verify_public_key) if given.verify_public_key else None,
     )
+
+
+def _session_config(given: argparse.Namespace) -> Any:
+    file, option = given.tensorflow_session_config_file, "--tensorflow_session_config_file"
+    config = text_protos.read(file, config_pb2.ConfigProto, option) if file else config_pb2.ConfigProto()
+    if given.per_process_gpu_memory_fraction:
+        config.gpu_options.per_process_gpu_memory_fraction = given.per_process_gpu_memory_fraction
+    return config
 
 
 def _remote(given: argparse.Namespace) -> RemoteParameters | None:

@@ -193,6 +193,14 @@ def parts(array: NDArray[Any], content: bool = False) -> tuple[bytes, bytes]:
     return head, wire.blocks(_STRINGS, values)
 
 
+def least_bytes(array: NDArray[Any], content: bool = False) -> int:
+    """How many bytes `parts` makes of an array at least, without making them."""
+    if array.dtype.hasobject:
+        return int(array.size) + sum(map(len, array.flat))
+    as_in_memory = content or dtypes.BY_DTYPE[array.dtype].number in _AS_IN_MEMORY
+    return array.nbytes if as_in_memory else int(array.size)
+
+
 def _packed(array: NDArray[Any], kind: dtypes.Kind) -> bytes:
     """A typed field of numbers, in runs: all of them at once as Python's would take ten times the memory."""
     flat = array.ravel()

@@ -26,7 +26,7 @@ def _varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def read_varint(data: bytes, position: int) -> tuple[int, int]:
+def read_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
     """Reads a whole number below 2**64.
 
     Returns:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving import protos, tensors
+from serving import dtypes, protos, tensors
 from serving.rest.json_requests import Format
+from serving.rest.json_tensors import SUPPORTED
 from serving.rest.json_text import base64_text
-from serving.status import StatusError, invalid
+from serving.status import invalid
 
 _NAMED = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-_UNWRITABLE = (np.dtype(np.float16), np.dtype(np.uint16))  # by TensorFlow Serving
 
 
 def predictions(message: bytes, form: Format) -> bytes:
@@ -92,17 +92,11 @@ def error(message: str) -> bytes:
 
 def _array(proto: Any) -> NDArray[Any]:
     try:
-        array = tensors.decode(proto)
+        if proto.dtype in SUPPORTED:
+            return tensors.decode(proto)
     except ValueError:
-        raise _unwritable(proto) from None
-    if array.dtype in _UNWRITABLE:
-        raise _unwritable(proto)
-    return array
-
-
-def _unwritable(proto: Any) -> StatusError:
-    name = protos.DataType.Name(proto.dtype).removeprefix("DT_").lower()
-    return invalid(f"Failed to write JSON value for tensor type: {name}")
+        pass
+    raise invalid(f"Failed to write JSON value for tensor type: {dtypes.name_of(proto.dtype)}")
 
 
 def _check_rows(arrays: Mapping[str, NDArray[Any]]) -> None:

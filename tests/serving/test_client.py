@@ -297,7 +297,7 @@ async def test_numbers_take_the_type_of_the_signature_where_they_fit(client_clas
         ("predict", {"x": ["a", 5]}, "Input 'x': expected numbers, or str and bytes alone; received 5"),
         ("predict", {"x": [5, "a"]}, "Input 'x': expected numbers, or str and bytes alone; received 5"),
         ("predict", {"x": [[1, 2], [3]]}, "Input 'x': rows of different lengths"),
-        ("predict", {"x": [1j]}, "Input 'x': no tensor holds complex128"),
+        ("predict", {"x": np.array([1], np.clongdouble)}, "Input 'x': no tensor holds complex256"),
         ("classify", "good", "examples: expected a list, received str: 'good'"),
         ("classify", [5], "examples: expected texts or dicts of features, received int: 5"),
         ("regress", [{"x": [1.0, None]}], r"Feature 'x': expected texts or numbers, received list: \[1.0, None\]"),

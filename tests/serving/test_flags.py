@@ -9,6 +9,7 @@ import pytest
 from errors import UserError
 from serving import flags, settings
 from serving.http2 import GrpcLimits
+from serving.limits import Limits
 from tests.conftest import ROOT
 
 # As of tensorflow_model_server's main.cc, July 2026.
@@ -87,6 +88,8 @@ def test_nothing_is_limited_by_default_that_is_not_in_the_stock_server() -> None
     assert parameters.grpc.max_buffered_bytes >= parameters.grpc.max_message_bytes
     assert parameters.loading.batching.max_batch_size == sys.maxsize
     assert parameters.loading.batching.rows_of_a_run == 256
+    assert parameters.services.limits == Limits(max_batch_rows=100_000)  # a row may cost nothing to send
+    assert settings.parameters(flags.parse(["--max_request_rows=0"], "server"), None).services.limits == Limits()
     bounded = settings.parameters(flags.parse(["--max_batch_size=300"], "server"), None).loading.batching
     assert (bounded.max_batch_size, bounded.rows_of_a_run) == (300, 300)
 
@@ -102,9 +105,29 @@ def test_channel_arguments_limit_lift_or_mean_nothing(caplog: pytest.LogCaptureF
     caplog.set_level("INFO")
     caplog.clear()
     meaningless = "grpc.max_connection_age_ms=5,grpc.keepalive_time_ms=-1,grpc.http2.max_ping_strikes=0"
+    meaningless += ",grpc.enable_retries=1,grpc.lb_policy_name=round_robin"  # gRPC ignores what a server has no use for
     assert limits(f"{meaningless},grpc.so_reuseport=0") == limits("")
     (said,) = caplog.messages
     assert "grpc.keepalive_time_ms=-1" in said
+
+
+def test_what_the_stock_server_has_of_sessions_is_honoured(tmp_path: Path) -> None:
+    file = tmp_path / "session.pbtxt"
+    file.write_text("gpu_options { visible_device_list: '1' } graph_options { place_pruned_graph: true }")
+    given = ["--per_process_gpu_memory_fraction=0.25", "--saved_model_tags=serve,gpu"]
+    loading = settings.parameters(
+        flags.parse([*given, f"--tensorflow_session_config_file={file}"], "server"), None
+    ).loading
+    assert loading.tags == ("serve", "gpu")
+    assert loading.session_config.gpu_options.per_process_gpu_memory_fraction == 0.25
+    assert loading.session_config.gpu_options.visible_device_list == "1"
+    assert loading.session_config.graph_options.place_pruned_graph
+
+
+def test_what_a_script_asks_of_the_stock_server_in_vain_does_not_stop_it() -> None:
+    flags.parse(
+        ["--enable_profiler", "--xla_cpu_compilation_enabled=true", "--num_request_iterations_for_warmup=-1"], "m"
+    )
 
 
 def server(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -120,7 +143,10 @@ def test_help_and_version_come_at_once_and_name_every_flag() -> None:
 
 PROBLEMS = {
     "nothing to serve": ((), r"--model_base_path is missing"),
-    "two ways at once": (("--model_name=m", "--model_config_file=FILE"), "each says what to serve"),
+    "a session's configuration that is none": (
+        ("--model_base_path=MODEL", "--tensorflow_session_config_file=FILE"),
+        "Expected protobuf's text format of ConfigProto",
+    ),
     "one port twice": (("--model_base_path=MODEL", "--port=8500", "--rest_api_port=8500"), "gRPC is answered there"),
     "no such folder": (
         ("--model_base_path=FILE/m",),
@@ -129,9 +155,9 @@ PROBLEMS = {
     "a batching file that is none": (("--model_base_path=MODEL", "--batching_parameters_file=FILE"), "FILE"),
     "a token file that is none": (("--model_base_path=MODEL", "--auth_tokens_file=/nowhere"), "/nowhere"),
     "a TLS file that is none": (("--model_base_path=MODEL", "--ssl_config_file=FILE"), "FILE"),
-    "an unknown channel argument": (
-        ("--model_base_path=MODEL", "--grpc_channel_arguments=grpc.keepalive_time_ms=5,grpc.enable_retries=1"),
-        "Accepted, though nothing here depends on them: grpc.keepalive_*, ",
+    "a channel argument that is no limit": (
+        ("--model_base_path=MODEL", "--grpc_channel_arguments=grpc.max_concurrent_streams=many"),
+        "'grpc.max_concurrent_streams=many' is no limit. Write it as grpc.max_concurrent_streams=NUMBER",
     ),
     "a remote server without address": (("--engine=remote",), "--remote_address is missing"),
     "an address without a remote engine": (

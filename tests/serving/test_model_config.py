@@ -119,7 +119,7 @@ def test_a_file_that_is_no_list_of_models_is_refused(text: str, said: str, tmp_p
         read_model_config_file(tmp_path / "none")
 
 
-def test_the_command_line_names_one_model_or_a_file(tmp_path: Path):
+def test_the_command_line_names_one_model_or_a_file(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     base = tmp_path / "m"
     (base / "1").mkdir(parents=True)
     one = {"m": ModelConfig("m", base)}
@@ -129,8 +129,10 @@ def test_the_command_line_names_one_model_or_a_file(tmp_path: Path):
     path.write_text(f"model_config_list {{ {entry(base_path=str(base))} }}")
     assert command_line_models(path, None, None).models() == one
     for name, base_path in (("m", None), (None, "/models/m")):
-        with pytest.raises(UserError, match=r"--model_config_file .*--model_base_path: each says what to serve"):
-            command_line_models(path, name, base_path)
+        caplog.clear()
+        assert command_line_models(path, name, base_path).models() == one  # as in TensorFlow Serving, without a word
+        (said,) = caplog.messages
+        assert said == f"--model_config_file {path} says what is served: --model_name and --model_base_path do not"
     with pytest.raises(UserError, match=r"--model_base_path: .*base_path\(\)=models/m\. Give an absolute path"):
         command_line_models(None, "m", "models/m")
     with pytest.raises(UserError, match="--model_base_path is missing"):

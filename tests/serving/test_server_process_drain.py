@@ -1,8 +1,6 @@
-"""SIGTERM while requests are on their way; a second server where one listens; the request log's files."""
+"""SIGTERM while requests are on their way; a newer server where one listens; the request log's files."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving import protos
 from serving.client import Client, ServingError
 from serving.store import Store
-from tests.serving_fixtures import ROOT, Server, start_model_server, until
+from tests.serving_fixtures import Server, start_model_server, until
 
 FILE_BYTES = 2000
 
@@ -80,17 +78,21 @@ def test_requests_of_both_doors_are_logged_alike_in_files_of_the_size_asked_for(
     assert all(FILE_BYTES <= size < FILE_BYTES + 1500 for size in sizes[1:])
 
 
-def test_a_second_server_where_one_listens_ends_in_one_line(draining: Server, folder: Path) -> None:
-    socket = folder / "grpc.sock"
-    flags = ("--model_name=sample", f"--model_base_path={folder / 'sample'}", f"--grpc_socket_path={socket}")
-    command = [sys.executable, "-m", "serving.server", "--port=0", *flags]
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert second.returncode == 2
-    assert second.stderr == (
-        f"error: --grpc_socket_path {socket}: another server answers there. Stop it, or name another path.\n"
-    )
-    with Client(f"unix:{socket}", model="sample") as client:
-        assert client.status() == {1: "AVAILABLE"}
+def test_a_newer_server_takes_a_unix_socket_over(folder: Path, start: Callable[..., Server]) -> None:
+    socket = folder / "taken.sock"
+    flags = (f"--model_base_path={folder / 'sample'}", f"--grpc_socket_path={socket}")
+    old = start("-m", "serving.server", "--port=0", "--model_name=old", *flags)
+    new = start("-m", "serving.server", "--port=0", "--model_name=new", *flags)
+    assert f"--grpc_socket_path {socket}: taken over from an older server" in new.text
+    for ended in (False, True):  # the older server's end leaves the newer one its socket
+        with Client(f"unix:{socket}", model="new") as client:
+            assert client.status() == {1: "AVAILABLE"}, ended
+        if not ended:
+            with Client(old.address, model="old") as client:
+                assert client.status() == {1: "AVAILABLE"}
+            assert old.stop() == 0
+    assert new.stop() == 0
+    assert not socket.exists()
 
 
 def test_sigterm_lets_requests_of_both_doors_finish(draining: Server, folder: Path) -> None:

@@ -1,10 +1,12 @@
+import tracemalloc
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving import protos, tensors
+from serving import dtypes, protos, tensors
 
 DTYPES = [
     *("float16", "float32", "float64", "bool"),
@@ -34,6 +36,67 @@ def _official(array: Any) -> Any:
     proto = tf.make_tensor_proto(0)
     proto.ParseFromString(tensors.encode(array))
     return proto
+
+
+OTHERS = [kind for kind in dtypes.BY_NUMBER.values() if kind.dtype.name not in (*DTYPES, "object")]
+
+
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: dtypes.name_of(kind.data_type))
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 100)])
+def test_types_that_numpy_lacks_agree_with_tensorflow(kind: dtypes.Kind, shape: tuple[int, ...]) -> None:
+    tf_dtype = tf.dtypes.as_dtype(kind.data_type)
+    assert kind.dtype == np.dtype(tf_dtype.as_numpy_dtype)
+    data = np.random.default_rng(0).integers(0, 3, shape).astype(np.int8)
+    array = (data - 1j if kind.dtype.kind == "c" else data).astype(kind.dtype)
+    for content in (False, True):
+        written = tensors.encode(array, content)
+        proto = protos.TensorProto.FromString(written)
+        assert bool(proto.tensor_content) == (content and array.size > 0)
+        parsed = tf.io.parse_tensor(written, tf_dtype).numpy()  # TensorFlow's reading, of C++
+        read = tensors.decode(proto)
+        assert read.dtype == array.dtype
+        assert parsed.shape == read.shape == shape
+        assert _same(parsed, array)
+        assert _same(read, array)
+    if tf_dtype.name not in ("float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2fnuz"):  # which it cannot make
+        assert _same(tensors.decode(tf.make_tensor_proto(array, tf_dtype)), array)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether all values are the same, to the bit; of a byte that holds an int4, half do not count."""
+    if one.dtype.name in ("int2", "int4", "uint2", "uint4"):
+        one, other = one.astype(np.int32), other.astype(np.int32)
+    return (one.shape, one.tobytes()) == (other.shape, other.tobytes())
+
+
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: dtypes.name_of(kind.data_type))
+@pytest.mark.parametrize("values", [[], [3, 1, 2], [-1, 70000, 300, 5, 1, 1, 1, 1, 1]])
+def test_types_that_numpy_lacks_are_filled_and_cut_as_in_tensorflow(kind: dtypes.Kind, values: list[int]) -> None:
+    proto = _proto(4, dtype=kind.data_type)
+    if kind.field == "float8_val":
+        proto.float8_val = bytes(value & 0xFF for value in values)
+    else:
+        getattr(proto, kind.field).extend(values)
+    theirs = tf.io.parse_tensor(proto.SerializeToString(), tf.dtypes.as_dtype(kind.data_type)).numpy()
+    assert _same(tensors.decode(proto), theirs)
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_without_a_shape_or_rank_a_tensor_is_read_as_in_tensorflow(unknown: bool) -> None:
+    for values in ([5], [5, 6], []):
+        proto = protos.TensorProto(dtype=1, float_val=values)
+        if unknown:
+            proto.tensor_shape.unknown_rank = True
+        read, theirs = tensors.decode(proto), tf.io.parse_tensor(proto.SerializeToString(), tf.float32).numpy()
+        assert (read.shape, read.tolist()) == (theirs.shape, theirs.tolist())
+        proto.tensor_shape.dim.add().size = 3
+        theirs = tf.io.parse_tensor(proto.SerializeToString(), tf.float32).numpy()
+        assert tensors.decode(proto).tolist() == theirs.tolist()
+
+
+def test_numbers_are_written_in_runs_that_read_as_one() -> None:
+    array = np.arange(-5, 200_000)
+    np.testing.assert_array_equal(tf.make_ndarray(_official(array)), array)
 
 
 def test_strings_agree_with_tensorflow() -> None:
@@ -95,6 +158,10 @@ def _proto(size: int, **fields: Any) -> Any:
     return proto
 
 
+def _shaped(*sizes: int, values: Sequence[float] = ()) -> Any:
+    return protos.TensorProto(dtype=1, float_val=values, tensor_shape={"dim": [{"size": size} for size in sizes]})
+
+
 @pytest.mark.parametrize(
     "proto",
     [
@@ -108,8 +175,30 @@ def _proto(size: int, **fields: Any) -> Any:
         _proto(1 << 40, dtype=1, float_val=[1]),
         _proto(10_000, dtype=7, string_val=[b"x" * 100_000]),
         protos.TensorProto(dtype=1, tensor_shape={"dim": [{"size": 1 << 62}] * 2 + [{"size": 0}]}),
+        _shaped(1 << 40, 0),
+        _shaped(0, 1 << 62),
+        _shaped(0, 1 << 20, 1 << 20),
+        _shaped(1 << 23, values=[1]),
+        _shaped(1 << 62, 4, values=[1]),  # a product of 2**64
+        _proto(1, dtype=101, float_val=[1]),
     ],
 )
 def test_a_bad_tensor_is_refused(proto: Any) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - any reason, before memory is spent
-        tensors.decode(proto)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError):  # noqa: PT011 - any reason, before memory is spent
+            tensors.decode(proto)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_unsent_tensor_is_refused_with_a_remedy() -> None:
+    with pytest.raises(tensors.UnsentError) as refused:
+        tensors.decode(_shaped(1 << 40, 0))
+    assert str(refused.value) == (
+        "the shape [1099511627776,0] stands for 4398046511104 bytes, and 0 values were sent. Send all values of what "
+        "has more than 16777216 bytes"
+    )
+    assert tensors.decode(_shaped(1 << 22, values=[1, 2])).shape == (1 << 22,)
+    assert tensors.decode(_shaped(64, 0, 300)).shape == (64, 0, 300)
