@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import tensorflow  # noqa: F401  # its stubs below cannot be the first that is imported of it
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,

@@ -1,6 +1,7 @@
 """What is to be served: read from a file, a command line, a store; refused where it cannot be."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import grpc
@@ -184,6 +185,14 @@ async def test_a_file_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert caplog.text.count(f"{path}:1:") == 1
     path.write_text(f"model_config_list {{ {entry('n')} }}")
     await eventually(lambda: served[2:] == [["n"]])
+
+    for vanish, said in ((path.unlink, "No such file"), (lambda: os.mkfifo(path), "it is a FIFO")):
+        vanish()
+        await eventually(lambda said=said: f"{path}: cannot be read ({said}" in caplog.text)
+    assert len(served) == 3
+    path.unlink()
+    path.write_text(f"model_config_list {{ {entry()} }}")
+    await eventually(lambda: served[3:] == [["m"]])
     following.cancel()
 
 

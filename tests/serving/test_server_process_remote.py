@@ -1,5 +1,6 @@
 """`--engine=remote`: the front of one process before the models of another."""
 
+import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,35 @@ def test_the_front_alone_knows_the_tokens(front: Server) -> None:
     with Client(front.address, model="sample") as client, pytest.raises(ServingError) as refused:
         client.status()
     assert refused.value.code is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_deleted_log_is_begun_anew_and_told(front: Server, folder: Path) -> None:
+    shutil.rmtree(folder / "log")
+
+    def ask() -> bool:
+        front.rest("POST", PREDICT, {"instances": ["a"]}, authorization=BEARER, x_request_id="afterwards")
+        return any("afterwards" in log.read_text() for log in folder.glob("log/sample/*.tsv"))
+
+    until(ask)
+    metrics = front.rest("GET", "/monitoring/prometheus/metrics").body.decode()
+    assert "unroll_request_log_vanished_files_total{} 1\n" in metrics
+    assert "unroll_request_log_dropped_total{} " in metrics
+    assert front.text.count("is gone or replaced, and what it held with it") == 1
+
+
+def test_an_emptied_file_of_tokens_turns_everybody_away_until_it_has_some(front: Server, folder: Path) -> None:
+    def statuses() -> list[int]:
+        return [front.rest("POST", PREDICT, {"instances": ["a"]}, authorization=BEARER).status for _ in range(2)]
+
+    content = (folder / "tokens").read_text()
+    (folder / "tokens").write_text("")
+    until(lambda: statuses() == [401, 401])
+    with Client(front.address, model="sample", token=TOKEN) as client, pytest.raises(ServingError) as refused:
+        client.status()
+    assert refused.value.code is grpc.StatusCode.UNAUTHENTICATED
+    assert "holds no token, so that nobody may ask" in front.text
+    (folder / "tokens").write_text(content)
+    until(lambda: statuses() == [200, 200])
 
 
 def test_health_follows_the_server_behind_as_it_goes_and_returns(
