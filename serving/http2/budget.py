@@ -15,7 +15,7 @@ REFUSED = 8
 """What a call costs that is refused for what its client sent. It takes more, but clients err in good faith."""
 TAKEN_IN_CRUMBS = 8
 """What a frame of an answer costs that is as small as the client made it (CVE-2019-9511)."""
-STALLED = 8
+STALLED = 12
 """What a stream costs at each look (`serving.http2.patience`) whose client stands still."""
 _ADVANCE = 20_000
 _SECONDLY = 8_000

@@ -1,6 +1,7 @@
 """One HTTP/2 connection, the server's side: frames in, frames out, flow control both ways."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -27,6 +28,7 @@ _LINGER = 1.0  # seconds for a client to read what was sent before a close, as l
 _LINGER_BYTES = 1024
 _TURN_COST = 128  # frames, or as much, before others have their turn
 _CALL_COST = 3  # beyond its frame's own
+_DATA_BYTES_A_COST = 2048
 _HELD_BYTES = 1 << 16  # that wait for the next turn before no more is read
 _SMALL_BYTES = 16  # of a message, for which a frame of its own is no progress
 _TAKEN_BYTES_A_COST = 32  # of an answer: what pays for the frames that ask for more
@@ -119,8 +121,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
         self._stop_timer()
-        for stream in list(self._streams.values()):
-            self._drop(stream)
+        self._drop_all()
         self._on_lost(self)
 
     def pause_writing(self) -> None:
@@ -229,6 +230,11 @@ class Connection(asyncio.Protocol):
         self.write(frames.goaway(frames.LARGEST_WINDOW, frames.NO_ERROR) + frame(frames.PING, 0, 0, _DRAIN_PING))
         self._stop_timer()
         self._timer = self._loop.call_later(1.0, self._refuse_new)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a look at it takes long enough for others to notice."""
+        return len(self._streams) > _TURN_COST
 
     def tick(self, crowded: bool) -> None:
         """Looks after what the client owes; called each `serving.http2.patience.TICK` seconds.
@@ -380,6 +386,7 @@ class Connection(asyncio.Protocol):
 
     def _data(self, number: int, flags: int, payload: bytes) -> None:
         size = len(payload)
+        self._turn += size // _DATA_BYTES_A_COST
         self._received += size
         if self._received > _CONNECTION_WINDOW // 2:
             self.write(frames.window_update(0, self._received))
@@ -602,6 +609,13 @@ class Connection(asyncio.Protocol):
         if stream.receiver is not None:
             stream.receiver.given_up()
 
+    def _drop_all(self) -> None:
+        """Drops the streams: where they are many, some at a time, since others wait."""
+        for stream in list(itertools.islice(self._streams.values(), _TURN_COST)):
+            self._drop(stream)
+        if self._streams:
+            self._turns.wait(self._drop_all)
+
     def _refuse_new(self) -> None:
         if not self._drained:
             self._drained = True
@@ -619,8 +633,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._read(True)  # and thrown away: a close with bytes unread would cut off what the client has yet to read
         self.write(frames.goaway(self._newest, error.code, str(error)))
-        for stream in list(self._streams.values()):
-            self._drop(stream)
+        self._drop_all()
         self._loop.call_soon(self._close)  # behind the flush
 
     def _close(self) -> None:
@@ -639,7 +652,7 @@ class Connection(asyncio.Protocol):
 
     def _let_go(self, unread: int) -> None:
         left = self._transport.get_write_buffer_size()
-        if left <= unread - _LINGER_BYTES:
+        if left <= unread - _LINGER_BYTES and not self._budget.is_exhausted:
             self._linger(left)
         else:
             self.abort()

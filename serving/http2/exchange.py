@@ -53,9 +53,12 @@ class Exchange:
             self._timer = asyncio.get_running_loop().call_at(self._call.deadline, self.expire, "Deadline Exceeded")
 
     def given_up(self) -> None:
+        self._stop()
+        self._end()
+
+    def _stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        self._end()
 
     def refuse(self, code: grpc.StatusCode, message: str) -> None:
         """Answers with a status other than OK."""
@@ -79,7 +82,7 @@ class Exchange:
 
     def expire(self, message: str) -> None:
         """Ends a call that took too long."""
-        if self._task is None:
+        if self._task is None or self._task.done():
             self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, message)
         else:
             self._expired = message
@@ -102,7 +105,10 @@ class Exchange:
             _log.exception("%s, request %s", self._call.path, self._call.request_id)
             self.refuse(grpc.StatusCode.INTERNAL, f"the server failed; its log tells of {self._call.request_id}")
         else:
-            self._end()
+            if self._stream.closed:
+                self._end()
+            else:  # the rest is for the client to take, and nothing here need wait for it
+                self._stream.when_sent = self._end
 
     async def _work(self) -> None:
         raise NotImplementedError
@@ -227,11 +233,10 @@ class Unary(Exchange):
         prefixed = b"\x00" + len(answer).to_bytes(4, "big") + answer
         self._leave()  # what is left to do is the client's
         self._stream.answer(_answer_headers(self._call), prefixed, _OK)
-        if not self._stream.closed:  # the rest waits for the client to take it
+        if not self._stream.closed:
             self._request = b""
             self._release()
             self._keep(len(prefixed))
-            await self._stream.sent()
 
 
 class Streaming(Exchange):
@@ -247,17 +252,17 @@ class Streaming(Exchange):
         self._method = method
         self._messages: asyncio.Queue[bytes | None] = asyncio.Queue(_QUEUED_MESSAGES)
         self._asked = False
+        self._begun = False
 
     def begin(self) -> None:
         super().begin()
+        self._begun = True
         self._share.usage.streams += 1
         self._stream.send_headers(_answer_headers(self._call))
-        self._start()
 
     def data_received(self, data: bytes, ended: bool) -> None:
         if self._over:
             return
-        assert self._task is not None
         try:
             self._buffer(data)
             if data:
@@ -271,11 +276,13 @@ class Streaming(Exchange):
             if ended:
                 self._messages.put_nowait(None)
                 self._asked = True
+            if self._asked and self._task is None:
+                self._start()
         except StatusError as error:
-            self._task.cancel()
+            self._stop()
             self.refuse(error.code, error.message)
         except asyncio.QueueFull:
-            self._task.cancel()
+            self._stop()
             self.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, f"more than {_QUEUED_MESSAGES} messages are waiting")
 
     @property
@@ -288,7 +295,7 @@ class Streaming(Exchange):
         super()._end()
 
     def _send_refusal(self, refusal: bytes) -> None:
-        self._stream.finish(refusal if self._task else _HEADERS + refusal)
+        self._stream.finish(refusal if self._begun else _HEADERS + refusal)
 
     async def _work(self) -> None:
         async for answer in self._method(self._received(), self._call):

@@ -160,7 +160,11 @@ class GrpcServer:
         most = self.usage.limits.max_connections
         all_crowded = len(self._connections) > _CROWDED * most
         for connection in list(self._connections):
-            connection.tick(all_crowded or connection.share.peer.connections > _CROWDED * _CROWDED * most)
+            crowded = all_crowded or connection.share.peer.connections > _CROWDED * _CROWDED * most
+            if connection.is_busy:
+                self._turns.wait(functools.partial(connection.tick, crowded))
+            else:
+                connection.tick(crowded)
         self.usage.pass_time(TICK)
         self._sweeper = self._loop.call_later(TICK, self._sweep) if self._connections or self.usage.peers else None
 

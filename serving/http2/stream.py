@@ -1,7 +1,9 @@
 """One request and its answer on an HTTP/2 connection."""
 
 import asyncio
+import functools
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from serving.http2 import frames
@@ -45,7 +47,6 @@ class Stream:
 
     __slots__ = (
         "_connection",
-        "_sent",
         "closed",
         "number",
         "patience",
@@ -54,6 +55,7 @@ class Stream:
         "trailers",
         "undelivered",
         "unsent",
+        "when_sent",
         "window",
         "worth",
     )
@@ -70,7 +72,8 @@ class Stream:
         self.closed = False
         self.unsent: deque[memoryview] = deque()
         self.trailers: bytes | None = None
-        self._sent: asyncio.Future[None] | None = None
+        self.when_sent: Callable[[], None] | None = None
+        """Called once the client has taken all that was sent to it, should it have to wait for that."""
 
     def owed(self) -> int | None:
         """A measure that grows as the client goes on with what it owes: to take the answer, or to end its request."""
@@ -115,13 +118,15 @@ class Stream:
     async def sent(self) -> None:
         """Waits until the client has taken all that was sent to it. One caller at a time."""
         if self.unsent:
-            self._sent = asyncio.get_running_loop().create_future()
-            await self._sent
+            sent = asyncio.get_running_loop().create_future()
+            self.when_sent = functools.partial(_settle, sent)
+            await sent
 
     def note_sent(self) -> None:
         """Says that nothing waits any more."""
-        if self._sent is not None and not self._sent.done():
-            self._sent.set_result(None)
+        if self.when_sent is not None:
+            told, self.when_sent = self.when_sent, None
+            told()
 
     def reset(self, code: int) -> None:
         """Ends the answer where it is, with an error code of RFC 9113, section 7."""
@@ -132,3 +137,8 @@ class Stream:
         """Lets the client send that many bytes more."""
         if not self.closed:
             self._connection.write(frames.window_update(self.number, size))
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -31,7 +31,8 @@ async def _watch(messages: AsyncIterator[bytes], _call: Call) -> AsyncIterator[b
 
 async def main(limits: GrpcLimits) -> None:
     server = GrpcServer(_echo, {WATCH: _watch}, limits)
-    gc.freeze()  # what is imported need not be looked through while clients wait
+    gc.set_threshold(20_000, 20, 20)  # as in serving.process
+    gc.freeze()
     print(await server.listen("127.0.0.1", 0), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await server.stop(0)

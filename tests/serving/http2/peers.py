@@ -53,7 +53,7 @@ async def running(
     yield server, await server.listen("127.0.0.1", 0)
     await server.stop(0)
     assert server.usage.calls == server.usage.buffered == 0
-    assert not unheard
+    assert not unheard, unheard
 
 
 class Peer:
