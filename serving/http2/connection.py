@@ -1,6 +1,7 @@
 """One HTTP/2 connection, the server's side: frames in, frames out, flow control both ways."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Mapping
@@ -643,7 +644,8 @@ class Connection(asyncio.Protocol):
         self._stop_timer()
         self._linger(self._transport.get_write_buffer_size())
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # the client is gone already, and the loop has yet to say so
+                self._transport.write_eof()
         else:
             self._transport.close()
 
