@@ -36,13 +36,13 @@ def predictions(outputs: Iterable[tuple[int, str]], arrays: Arrays, content: boo
     Raises:
         StatusError: RESOURCE_EXHAUSTED: no message can hold them.
     """
+    outputs = list(outputs)
+    if sum([arrays[position].nbytes for position, _ in outputs]) > MAX_BYTES:  # then before they are written
+        check_size(sum([tensors.least_bytes(arrays[position], content) for position, _ in outputs]))
     parts: list[bytes] = []
     size = 0
     for position, name in outputs:
-        array = arrays[position]
-        if size + array.nbytes > MAX_BYTES:  # then before it is written
-            check_size(size + tensors.least_bytes(array, content))
-        head, values = tensors.parts(array, content)
+        head, values = tensors.parts(arrays[position], content)
         parts += (_start(name, head, len(values)), values)
         size += len(values)
         check_size(size)

@@ -206,7 +206,7 @@ def _packed(array: NDArray[Any], kind: dtypes.Kind) -> bytes:
     flat = array.ravel()
     # An int4 is a byte of which not all bits count; a half's bits are its number.
     flat = flat.view(kind.stored) if kind.field == "half_val" else flat.astype(kind.stored, copy=False)
-    runs = [flat[start : start + _RUN].tolist() for start in range(0, len(flat), _RUN)]
+    runs = (flat[start : start + _RUN].tolist() for start in range(0, len(flat), _RUN))
     return b"".join([protos.TensorProto(**{kind.field: run}).SerializeToString() for run in runs])
 
 

@@ -36,22 +36,30 @@ def export_dtypes(directory: Path) -> Path:
 
 
 def export_counter(directory: Path) -> Path:
-    """TensorFlow Serving's `saved_model_counter`: a reference variable, counted up, by an input, read and reset."""
+    """TensorFlow Serving's `saved_model_counter`: a reference variable, counted up, by an input, read and reset.
+
+    Beside it, `zeros` gives as many as it is asked for. A second graph, tagged `serve` and `other`, gives zeros alone.
+    """
     import tensorflow as tf
 
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         counter = v1.Variable(0.0, name="counter", use_resource=False)
+        count = v1.placeholder(tf.int64, [], "count")
         delta = v1.placeholder(tf.float32, [], "delta")
         signatures = {
             "get_counter": _signature({}, {"output": counter}),
             "incr_counter": _signature({}, {"output": v1.assign_add(counter, 1.0)}),
             "incr_counter_by": _signature({"delta": delta}, {"output": v1.assign_add(counter, delta)}),
             "reset_counter": _signature({}, {"output": v1.assign(counter, 0.0)}),
+            "zeros": _signature({"count": count}, {"output": tf.fill([count], 0.0)}),
             "fed": _signature({"counter": counter}, {"output": tf.identity(counter)}),
         }
         session.run(v1.global_variables_initializer())
-        _save(session, directory, signatures)
+        builder = v1.saved_model.Builder(str(directory))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.add_meta_graph(["serve", "other"], {"zeros": signatures["zeros"]})
+        builder.save()
     return directory
 
 

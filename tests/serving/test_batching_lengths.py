@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,44 @@ async def test_sizes_that_the_signature_fixes_are_not_padded(engine: Any) -> Non
         assert (await right)[0].shape == (1, 2, 1)
         with contextlib.suppress(StatusError):
             assert (await wrong)[0].shape == (1, 1, 1)
+
+
+async def test_sizes_that_differ_too_much_are_not_padded_to_each_other(engine: Any) -> None:
+    """A long row and a row of long text would make every row, or every element, so: gigabytes of a few kilobytes."""
+    async with batching(engine, pad_variable_length_inputs=True) as (gated, submit):
+        await hold(gated, submit)
+        grid = np.ones((1, 2, 1), np.float32)
+        answers = [
+            submit("sums", *sums(*[[1]] * 127, [0])),
+            submit("sums", *sums([1] * (1 << 20))),
+            submit("join", grid, np.array([[b"a"] * 1000], object)),
+            submit("join", grid, np.array([[b"b" * (1 << 20)]], object)),
+        ]
+        tracemalloc.start()
+        gated.open.set()
+        short, long, joined, text = await asyncio.gather(*answers)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert [total.tolist()[0] for _, total in (short, long)] == [1, 1 << 20]
+        assert [len(one[1][0]) for one in (joined, text)] == [1999, 1 << 20]
+        assert sorted(gated.rows) == [1, 1, 1, 128], "each by itself"
+        assert peak < 100 << 20
+
+
+async def test_a_batch_is_filled_up_only_while_that_costs_little(engine: Any) -> None:
+    async with batching(engine, allowed_batch_sizes=(64,), max_batch_size=64) as (gated, submit):
+        ids, _ = await submit("sums", *sums([1, 2]))
+        assert (ids.tolist(), gated.rows) == ([[1, 2]], [64])
+        tracemalloc.start()
+        ids, _ = await submit("sums", *sums([1] * (1 << 20)))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (ids.shape, gated.rows) == ((1, 1 << 20), [64, 1]), "64 such rows are half a gigabyte"
+        assert peak < 100 << 20
+
+
+async def test_a_rare_shape_is_not_padded_to_edges_that_make_it_huge(engine: Any) -> None:
+    edges = {"pad_variable_length_inputs": True, "length_buckets": (2, 1 << 26), "pad_to_bucket": True}
+    async with batching(engine, **edges) as (_, submit):
+        ids, _ = await submit("sums", *sums([3, 1, 2]))
+        assert ids.tolist() == [[3, 1, 2]]

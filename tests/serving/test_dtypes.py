@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,6 +13,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction
 
 from serving import Client, dtypes
+from serving.session_engine import LoadError, SessionEngine
+from serving.tensorflow_runtime import config_pb2
 from tests.serving.dtype_models import NUMBERS, QUANTISED, export_counter, export_dtypes
 from tests.serving_fixtures import Server, start_model_server
 
@@ -161,6 +164,22 @@ def test_a_reference_variable_is_counted_up_and_read_as_saved_model_counter_is(s
     assert refused.value.details() == "tensor parsing error: delta"
 
 
+@pytest.mark.slow
+def test_an_answer_of_more_than_two_gibibytes_is_refused_and_takes_no_more_than_its_outputs(
+    stub: Any, typed: Server
+) -> None:
+    def peak() -> int:
+        status = Path(f"/proc/{typed.process.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) << 10
+
+    before, count = peak(), 600_000_000
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.Predict(request("counter", "zeros", count=tf.make_tensor_proto(count, tf.int64)), timeout=60)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert refused.value.details().startswith(f"The outputs have {4 * count} bytes or more; one message holds at most ")
+    assert peak() - before < 4 * count + (300 << 20)
+
+
 @pytest.mark.parametrize("shape", ["absent", "unknown rank"])
 def test_a_scalar_may_leave_its_shape_out(stub: Any, shape: str) -> None:
     delta = tf.make_tensor_proto(0.0)
@@ -169,3 +188,20 @@ def test_a_scalar_may_leave_its_shape_out(stub: Any, shape: str) -> None:
     if shape == "absent":
         delta.ClearField("tensor_shape")
     stub.Predict(request("counter", "incr_counter_by", delta=delta), timeout=20)
+
+
+def test_the_graph_of_the_tags_that_are_asked_for_is_loaded(tmp_path: Path) -> None:
+    directory = export_counter(tmp_path / "1")
+    engine = SessionEngine(directory, tags=("serve", "other"))
+    assert engine.signatures.keys() == {"zeros"}
+    engine.close()
+    with pytest.raises(LoadError, match=r"no MetaGraphDef has the tags \['other'\]"):
+        SessionEngine(directory, tags=("other",))
+
+
+def test_a_sessions_configuration_reaches_tensorflow(tmp_path: Path) -> None:
+    directory = export_counter(tmp_path / "1")
+    nonsense = config_pb2.ConfigProto()
+    nonsense.experimental.executor_type = "NO_SUCH_EXECUTOR"
+    with pytest.raises(LoadError, match="NO_SUCH_EXECUTOR"):
+        SessionEngine(directory, session_config=nonsense)

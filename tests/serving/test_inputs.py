@@ -1,5 +1,6 @@
 """What `strict_shapes` refuses, before an op sees it."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,14 @@ def test_another_shape(shapes: Any, arrays: Any, message: str) -> None:
 def test_a_shape_that_fits(shapes: Any) -> None:
     (read,) = predict_feeds(signature(**shapes), sent(a=[[1, 2], [3, 4]]), strict_shapes=True)
     np.testing.assert_array_equal(read, [[1, 2], [3, 4]])
+
+
+def test_a_default_stands_for_any_number_of_rows_without_taking_their_memory() -> None:
+    asked = signature(a=(None, 1), b=(None, 1 << 20))
+    asked.defaults["b"] = np.ones((1, 1 << 20), FLOAT)
+    tracemalloc.start()
+    _, default = predict_feeds(asked, sent(a=np.zeros((5000, 1))))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert default.shape == (5000, 1 << 20)
+    assert peak < 1 << 20
