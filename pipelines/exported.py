@@ -13,6 +13,7 @@ import numpy as np
 
 from errors import UserError
 from pipelines.tracking import git_revision
+from serving.parallelism import Parallelism
 from serving.session_engine import LoadError, SessionEngine
 from workspace import write_atomically
 
@@ -121,7 +122,7 @@ class Exported:
     @cached_property
     def _engine(self) -> SessionEngine:
         try:
-            return SessionEngine(self.directory, intra_op=0, inter_op=0)
+            return SessionEngine(self.directory, Parallelism(intra_op=0, inter_op=0))
         except LoadError as error:
             raise UserError(f"{self.directory}: cannot be loaded ({error}). Train or promote it again") from None
 

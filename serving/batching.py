@@ -8,6 +8,7 @@ themselves.
 import asyncio
 import functools
 import logging
+import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Hashable, Sequence
@@ -17,16 +18,19 @@ from typing import Any
 import grpc
 
 from serving.batching_parameters import BatchingParameters
+from serving.cores import cores
 from serving.metrics import Metrics
 from serving.padding import Arrays
 from serving.runner import Engine, Runner, joined
 from serving.session_engine import Signature
+from serving.shares import WORTH, Shares
 from serving.status import StatusError, invalid
 from serving.threads import Threads
 
 _log = logging.getLogger(__name__)
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
 _QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
+_PATIENCE = 5e-3  # seconds that little work waits for what runs, rather than to run beside it
 _PROVEN = 8  # quick runs of lone requests, one after another, before the next is thought to be one too
 _FULL = "The batch scheduling queue to which this task was submitted is full"
 
@@ -36,6 +40,7 @@ class _Queue:
     """What waits for one signature; and how many of its latest runs were quick ones of a lone request, how large."""
 
     runner: Runner
+    shares: Shares = field(default_factory=Shares)
     rows: int = 0
     quick_runs: int = 0
     quick_bytes: int = 0
@@ -102,7 +107,9 @@ class Batcher:
         self._watching = False
         self._timer: asyncio.TimerHandle | None = None
         self._closing: asyncio.Future[None] | None = None
-        self._threads = Threads(self._pool, parameters.num_batch_threads)
+        self._divides = parameters.num_batch_threads is None
+        self._threads = Threads(self._pool, parameters.num_batch_threads or cores())
+        self._ends: dict[int, float] = {}  # of the batches that run, when each is expected to, by `time.monotonic`
 
     def submit(self, signature: Signature, feeds: Arrays, size: int) -> "asyncio.Future[Arrays]":
         """Queues one request.
@@ -191,7 +198,7 @@ class Batcher:
         self._quiet = 0
         if self._timeout:
             request.due = self._loop.time() + (0 if rows is None or kin else self._timeout)
-        if self._threads.idle and not self._watching:
+        if self._threads.idle and not self._watching and self._is_worth_a_thread(group):
             self._dispatch_when_quiet()
         return request
 
@@ -241,7 +248,7 @@ class Batcher:
         return len(group.requests) == 1 and group.queue.quick_runs >= _PROVEN
 
     def _dispatch(self) -> None:
-        while self._threads.idle and (group := self._ready()):
+        while self._threads.idle and (group := self._ready()) and self._is_worth_a_thread(group):
             batch = self._next_batch(group)
             try:
                 self._start(group, batch)
@@ -250,11 +257,27 @@ class Batcher:
                 _settle(batch, [error] * len(batch))
         self._note_drained()
 
+    def _is_worth_a_thread(self, group: _Group) -> bool:
+        """Whether a group is to run beside what runs, or better waits for it, and for company."""
+        if not self._divides or self._threads.all_idle:
+            return True
+        if group.queue.shares.expected(group.rows) >= WORTH:
+            return True
+        return abs(min(self._ends.values()) - time.monotonic()) > _PATIENCE  # far off, or overdue
+
+    def _expected(self, group: _Group, batch: list[_Request]) -> float:
+        """Seconds that a batch takes; without end where nothing is known of its like."""
+        if group.key is batch[0]:  # of a scalar, such as a number of steps, the time may depend
+            return math.inf
+        return group.queue.shares.expected(sum([request.rows for request in batch])) or math.inf
+
     def _start(self, group: _Group, batch: list[_Request]) -> None:
-        run, deliver = functools.partial(_run, group, batch), functools.partial(self._deliver, group, batch)
+        alone = self._threads.all_idle and not self._groups
+        run, deliver = functools.partial(_run, group, batch, alone), functools.partial(self._deliver, group, batch)
         here = self._may_run_here(group, batch)
         if not here:
             self._threads.submit(run, deliver)
+            self._ends[id(batch)] = time.monotonic() + self._expected(group, batch)
         if self._metrics:
             self._note_batch(self._metrics, group, batch)
         if here:
@@ -289,9 +312,12 @@ class Batcher:
     def _next_batch(self, group: _Group) -> list[_Request]:
         """Takes the group's oldest requests; what remains waits for its next turn, after the other groups."""
         waiting = group.requests
+        limit = self._run_rows
+        if self._divides:
+            limit = min(limit, group.queue.shares.divided(group.rows, self._threads.idle))
         batch: list[_Request] = []
         rows = size = 0
-        while waiting and rows + waiting[0].rows <= self._run_rows:
+        while waiting and (not batch or rows + waiting[0].rows <= limit):
             request = waiting.popleft()
             batch.append(request)
             rows += request.rows
@@ -315,9 +341,12 @@ class Batcher:
     def _deliver(
         self, group: _Group, batch: list[_Request], ran: tuple[list[Arrays | Exception], float] | BaseException
     ) -> None:
+        self._ends.pop(id(batch), None)
         outcomes, seconds = ([ran] * len(batch), _QUICK) if isinstance(ran, BaseException) else ran
         try:
             queue = group.queue
+            if group.key is not batch[0] and not isinstance(outcomes[0], Exception):
+                queue.shares.note(sum([request.rows for request in batch]), seconds)
             if len(batch) == 1 and seconds < _QUICK and not self._groups:
                 queue.quick_runs += 1
                 queue.quick_bytes = max(queue.quick_bytes, batch[0].size)
@@ -340,14 +369,14 @@ def _settle(batch: list[_Request], outcomes: Sequence[Arrays | BaseException]) -
             request.set_result(outcome)
 
 
-def _run(group: _Group, batch: list[_Request]) -> tuple[list[Arrays | Exception], float]:
+def _run(group: _Group, batch: list[_Request], alone: bool) -> tuple[list[Arrays | Exception], float]:
     """Each request's outputs, or why it has none; and the seconds that it took."""
     started = time.perf_counter()
     runner = group.queue.runner
     if group.key is batch[0]:
-        outcomes = [runner.run_alone(batch[0].feeds)]
+        outcomes = [runner.run_alone(batch[0].feeds, alone)]
     else:
-        outcomes = runner.run_together([request.feeds for request in batch])
+        outcomes = runner.run_together([request.feeds for request in batch], alone)
     return outcomes, time.perf_counter() - started
 
 

@@ -52,8 +52,8 @@ class BatchingParameters:
             0: not at all. The event loop's clock counts whole milliseconds, so it may be one longer.
         max_enqueued_batches: full batches' worth of rows that wait per signature, beyond which requests are
             turned away. None: as many as the two limits below admit.
-        num_batch_threads: batches that run at the same time. On two cores, one leaves the other core to
-            the protocol.
+        num_batch_threads: batches that run at the same time. None: as many as there are cores, each where it has
+            work that is worth a change of threads; see `serving.shares`.
         thread_pool_name: what the threads are called.
         allowed_batch_sizes: rows that a run may have, ascending; smaller batches are filled up. Empty: any.
         pad_variable_length_inputs: whether requests of different lengths are padded to run together.
@@ -72,7 +72,7 @@ class BatchingParameters:
     max_batch_size: int = sys.maxsize
     batch_timeout_micros: int = 0
     max_enqueued_batches: int | None = None
-    num_batch_threads: int = 1
+    num_batch_threads: int | None = None
     thread_pool_name: str = "batch_threads"
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False

@@ -19,4 +19,5 @@ def serve(context: typer.Context) -> None:
     defaults = {"home": home, "rest_api_port": 8501, "max_message_bytes": 32 << 20}
     given = flags.parse(context.args, "unroll serve", flags.STORE, **defaults)
     workspace = Workspace(given.home)
+    given.model_tuning_cache = given.model_tuning_cache or workspace.cache / "tuning"
     start(given, given.store or workspace.store, workspace.requests)

@@ -3,6 +3,7 @@
 What is run in which order is that of tensorflow/cc/saved_model/loader.cc.
 """
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -118,10 +119,13 @@ class GraphSession:
             restore(_text(str(variables)), *assets.values())
 
 
-def device_types(config: Any) -> set[str]:
+@functools.cache
+def device_types() -> frozenset[str]:
     """The types of the devices on which graphs can run, such as `CPU` and `GPU`."""
+    config = config_pb2.ConfigProto()
+    config.gpu_options.allow_growth = True
     devices = device_lib.list_devices(config.SerializeToString())
-    return {device_attributes_pb2.DeviceAttributes.FromString(device).device_type for device in devices}
+    return frozenset(device_attributes_pb2.DeviceAttributes.FromString(device).device_type for device in devices)
 
 
 def _new_session(graph: Any, config: Any) -> Any:

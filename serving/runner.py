@@ -19,7 +19,7 @@ class Engine(Protocol):
     @property
     def signatures(self) -> Mapping[str, Signature]: ...
 
-    def run(self, signature: str, feeds: Arrays) -> Arrays: ...
+    def run(self, signature: str, feeds: Arrays, alone: bool = False) -> Arrays: ...
 
     def close(self) -> None: ...
 
@@ -67,51 +67,56 @@ class Runner:
         """The rows with which a batch of so many runs."""
         return next((size for size in self._sizes if size >= rows), rows)
 
-    def run_alone(self, feeds: Arrays) -> Arrays | Exception:
+    def run_alone(self, feeds: Arrays, alone: bool = False) -> Arrays | Exception:
         """Runs what has no rows: those of no request, or none at all.
 
         Where a graph cannot run without a row, its outputs are empty, and sizes that only a run can tell are 0.
+
+        Args:
+            feeds: the request's arrays.
+            alone: whether the engine runs nothing else meanwhile.
         """
         try:
-            return self._engine.run(self.signature.name, feeds)
+            return self._engine.run(self.signature.name, feeds, alone)
         except Exception as error:
             if self.rows(feeds) == 0:
                 outputs = self.signature.outputs.values()
                 return [np.empty([size or 0 for size in spec.shape or ()], spec.dtype) for spec in outputs]
             return error
 
-    def run_together(self, requests: Sequence[Arrays]) -> list[Arrays | Exception]:
+    def run_together(self, requests: Sequence[Arrays], alone: bool = False) -> list[Arrays | Exception]:
         """Runs requests as one.
 
         If that fails, each half runs by itself, and so on, until only who is at fault is refused.
 
         Args:
             requests: each request's arrays, with a row or more; all have the same `key`.
+            alone: whether the engine runs nothing else meanwhile.
 
         Returns:
             Each request's outputs, or why it has none.
         """
         try:
-            return [*self._run(requests)]
+            return [*self._run(requests, alone)]
         except Exception as error:
             if len(requests) == 1:
                 return [error]
         half = len(requests) // 2
-        return self.run_together(requests[:half]) + self.run_together(requests[half:])
+        return self.run_together(requests[:half], alone) + self.run_together(requests[half:], alone)
 
-    def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
+    def _run(self, requests: Sequence[Arrays], alone: bool) -> list[Arrays]:
         ends = [0, *itertools.accumulate(feeds[0].shape[0] for feeds in requests)]
         rows = ends[-1]
         merged = self.padding.merged(requests, self.filled(rows) - rows)
         filled = len(merged[0])
-        outputs = self._engine.run(self.signature.name, merged)
+        outputs = self._engine.run(self.signature.name, merged, alone)
         if all(output.shape[:1] == (filled,) for output in outputs):
             if len(requests) == 1 and filled == rows:
                 return [outputs]
             return [[output[start:end] for output in outputs] for start, end in itertools.pairwise(ends)]
         if len(requests) > 1:
             raise not_by_row()  # whom each output belongs to shows only when they run alone
-        return [outputs if filled == rows else self._engine.run(self.signature.name, requests[0])]
+        return [outputs if filled == rows else self._engine.run(self.signature.name, requests[0], alone)]
 
 
 def joined(parts: Sequence[Arrays], rows: Sequence[int]) -> Arrays:

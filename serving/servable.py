@@ -9,7 +9,9 @@ from serving import regular_files, warmup, wire
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
 from serving.metrics import Metrics
+from serving.parallelism import Parallelism
 from serving.session_engine import LoadError, SessionEngine, Signature
+from serving.tuning import tuned
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class LoadParameters:
 
     Args:
         batching: limits of its queue.
-        intra_op: threads within one op.
-        inter_op: threads across ops; -1 runs them in the batch's own thread.
+        parallelism: how ops are spread over threads; None: as is fastest for each version, see `serving.tuning`.
+        tuning_cache: folder where that is remembered; None: nowhere.
         tags: of the graph to load.
         session_config: a ConfigProto for all but threads; None for TensorFlow's own.
         enable_model_warmup: whether its warmup records are run before it serves.
@@ -30,8 +32,8 @@ class LoadParameters:
     """
 
     batching: BatchingParameters = field(default_factory=BatchingParameters)
-    intra_op: int = 1
-    inter_op: int = -1
+    parallelism: Parallelism | None = field(default_factory=Parallelism)
+    tuning_cache: Path | None = None
     tags: tuple[str, ...] = ("serve",)
     session_config: Any = None
     enable_model_warmup: bool = True
@@ -96,10 +98,13 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
     except OSError as error:
         raise LoadError(f"{error.filename}: {error.strerror}") from None
     batching = parameters.batching.for_version(directory) if parameters.per_model_batching else parameters.batching
-    engine = SessionEngine(
-        directory, parameters.intra_op, parameters.inter_op, parameters.tags, parameters.session_config
-    )
+    tags, config = parameters.tags, parameters.session_config
+    if parameters.parallelism is None:
+        engine = tuned(directory, parameters.tuning_cache, tags, config)
+    else:
+        engine = SessionEngine(directory, parameters.parallelism, tags, config)
     try:
+        engine.prepare()
         if parameters.enable_model_warmup:
             warmup.replay(engine, directory, parameters.warmup_iterations)
     except BaseException:

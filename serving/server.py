@@ -21,7 +21,10 @@ from serving.ports import check_free
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serves what the flags name, by default those of the process's own command line; then exits."""
     with told_in_one_line():
-        start(flags.parse(sys.argv[1:] if arguments is None else arguments, "python -m serving.server"))
+        given = flags.parse(sys.argv[1:] if arguments is None else arguments, "python -m serving.server")
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        given.model_tuning_cache = given.model_tuning_cache or caches / "unroll" / "tuning"
+        start(given)
 
 
 def start(given: argparse.Namespace, store: Path | None = None, request_log: Path | None = None) -> None:

@@ -3,7 +3,7 @@
 import functools
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from serving import dtypes, protos, tensors
 from serving.executors import executor_type
-from serving.graph_session import GraphSession, device_types, read_meta_graph
+from serving.graph_session import GraphSession, Run, device_types, read_meta_graph
+from serving.parallelism import Parallelism
 from serving.status import StatusError
-from serving.tensorflow_runtime import config_pb2, errors
+from serving.tensorflow_runtime import errors
 
 _log = logging.getLogger(__name__)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -75,34 +76,30 @@ class SessionEngine:
 
     Args:
         directory: the version's directory.
-        intra_op: threads within one op. One is fastest for recurrent steps, which are small.
-        inter_op: threads across ops; -1 runs them all in the calling thread.
+        parallelism: how ops are spread over threads.
         tags: of the graph to load.
         session_config: a ConfigProto for all but threads.
 
     Raises:
         LoadError: the directory holds no SavedModel that this server can run.
 
-    A signature of tensors that requests cannot hold (sparse, variant, ...) is left out, with a line in the log: the
-    others are served.
+    Each signature is prepared at its first run, or all by `prepare`.
     """
 
     def __init__(
         self,
         directory: Path,
-        intra_op: int = 1,
-        inter_op: int = -1,
+        parallelism: Parallelism = Parallelism(),  # noqa: B008 - frozen
         tags: Sequence[str] = ("serve",),
         session_config: Any = None,
     ) -> None:
-        config = config_pb2.ConfigProto(allow_soft_placement=True)
-        config.gpu_options.allow_growth = True
-        config.MergeFrom(session_config or config_pb2.ConfigProto())
-        config.intra_op_parallelism_threads, config.inter_op_parallelism_threads = intra_op, inter_op
+        self._directory = directory
+        self.parallelism = parallelism
         try:
             meta_graph = read_meta_graph(directory, tags)
-            if inter_op == -1 and not config.experimental.executor_type:
-                config.experimental.executor_type = executor_type(meta_graph.graph_def, device_types(config))
+            config = parallelism.config(session_config)
+            if parallelism.executor is None and parallelism.inter_op == -1 and not config.experimental.executor_type:
+                config.experimental.executor_type = executor_type(meta_graph.graph_def, device_types())
             self._session = GraphSession(directory, meta_graph, config)
         except Exception as error:
             raise _load_error(error) from error
@@ -111,27 +108,43 @@ class SessionEngine:
                 name: protos.SignatureDef.FromString(definition.SerializeToString())
                 for name, definition in meta_graph.signature_def.items()
             }
-            self.signatures: dict[str, Signature] = {}
-            self._calls: dict[str, Callable[..., list[NDArray[Any]]]] = {}
-            for name, definition in self.signature_defs.items():
-                if name.startswith("__saved_model"):
-                    continue
-                try:
-                    signature = _signature(name, definition)
-                    self._calls[name] = self._callable(signature)
-                    self.signatures[name] = signature
-                except (LoadError, ValueError, errors.OpError) as error:
-                    _log.warning("%s: signature %r is not served: %s", directory, name, _trimmed(str(error)))
         except Exception as error:
             self._session.close()
             raise _load_error(error) from error
+        self.signatures: dict[str, Signature] = {}
+        self._calls: dict[tuple[str, bool], Run] = {}
+        for name, definition in self.signature_defs.items():
+            if not name.startswith("__saved_model"):
+                try:
+                    self.signatures[name] = _signature(name, definition)
+                except (LoadError, ValueError) as error:
+                    self._leave_out(name, error)
 
-    def run(self, signature: str, feeds: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    def prepare(self) -> None:
+        """Has every signature ready to run.
+
+        One of tensors that requests cannot hold (sparse, variant, ...), or that the graph does not have, is left out,
+        with a line in the log: the others are served.
+        """
+        for name in list(self.signatures):
+            try:
+                self._call(name, False)
+            except (ValueError, errors.OpError) as error:
+                del self.signatures[name]
+                self._leave_out(name, error)
+
+    @property
+    def modes(self) -> tuple[bool, ...]:
+        """What `run`'s `alone` may be, as far as that makes a difference."""
+        return (False, True) if self.parallelism.only_alone else (False,)
+
+    def run(self, signature: str, feeds: Sequence[NDArray[Any]], alone: bool = False) -> list[NDArray[Any]]:
         """Runs one signature.
 
         Args:
             signature: its name.
             feeds: one array an input, in the order of `Signature.inputs`, of its dtype.
+            alone: whether nothing else runs meanwhile, so that it may have the other cores.
 
         Returns:
             One array an output, in the order of `Signature.outputs`; strings as `object` arrays of bytes.
@@ -141,7 +154,7 @@ class SessionEngine:
                 UNKNOWN, since of all that an op meets only the data changes between requests.
         """
         try:
-            outputs = self._calls[signature](*feeds)
+            outputs = self._call(signature, alone)(*feeds)
         except errors.OpError as error:
             code = _CODES[error.error_code]
             raise StatusError(_INVALID if code in _UNSPECIFIC else code, _trimmed(error.message)) from None
@@ -153,25 +166,34 @@ class SessionEngine:
     def close(self) -> None:
         self._session.close()
 
-    def _callable(self, signature: Signature) -> Callable[..., list[NDArray[Any]]]:
-        feeds, fetches = signature.inputs.values(), signature.outputs.values()
-        run = self._session.callable([spec.tensor for spec in feeds], [spec.tensor for spec in fetches])
-        kinds = [spec.dtype for spec in fetches]
-        if not any(dtype.names for dtype in kinds):
-            return run
+    def _call(self, name: str, alone: bool) -> Run:
+        """What runs a signature. TensorFlow takes tenths of a second to make it."""
+        alone = alone or not self.parallelism.only_alone
+        call = self._calls.get((name, alone))
+        if call is None:
+            signature = self.signatures[name]
+            feeds = [spec.tensor for spec in signature.inputs.values()]
+            fetches = [spec.tensor for spec in signature.outputs.values()]
+            call = self._session.callable(feeds, fetches, inter_op_pool=0 if alone else -1)
+            outputs = [spec.dtype for spec in signature.outputs.values()]
+            if any(dtype.names for dtype in outputs):
+                call = functools.partial(_run_quantised, call, outputs)
+            call = self._calls.setdefault((name, alone), call)
+        return call
 
-        def run_quantised(*arrays: NDArray[Any]) -> list[NDArray[Any]]:  # the runtime gives qint8 as int8
-            return [
-                np.asarray(output).view(dtype) if dtype.names else output
-                for dtype, output in zip(kinds, run(*arrays), strict=True)
-            ]
-
-        return run_quantised
+    def _leave_out(self, name: str, error: Exception) -> None:
+        _log.warning("%s: signature %r is not served: %s", self._directory, name, _trimmed(str(error)))
 
 
 def _load_error(error: Exception) -> LoadError:
     """Loading raises whatever the damage provokes: OpError, OSError, ValueError, RuntimeError, ..."""
     return LoadError(_trimmed(str(error)) or type(error).__name__)
+
+
+def _run_quantised(run: Run, outputs: Sequence[np.dtype[Any]], *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+    """What the runtime gives as int8 and the like, as the quantised types that the signature has."""
+    given = zip(outputs, run(*arrays), strict=True)
+    return [np.asarray(output).view(dtype) if dtype.names else output for dtype, output in given]
 
 
 def _signature(name: str, definition: Any) -> Signature:

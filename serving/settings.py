@@ -14,6 +14,7 @@ from serving.batching_parameters import BatchingParameters
 from serving.http2 import GrpcLimits
 from serving.limits import Limits
 from serving.model import VersionParameters
+from serving.parallelism import Parallelism
 from serving.remote_engine import RemoteParameters
 from serving.request_log import RequestLogParameters
 from serving.rest import ConnectionLimits, RestParameters
@@ -133,13 +134,12 @@ def _loading(given: argparse.Namespace) -> LoadParameters:
     sizes = {name: getattr(given, name) for name in ("max_batch_size", "num_batch_threads")}
     batching = replace(batching, **{name: size for name, size in sizes.items() if size is not None})
     batching = batching.with_lengths(given.padding_values, given.length_buckets, given.pad_to_bucket)
-    both = given.tensorflow_session_parallelism
     return LoadParameters(
         batching=batching,
+        parallelism=_parallelism(given),
+        tuning_cache=given.model_tuning_cache,
         tags=tuple(tag for tag in given.saved_model_tags.split(",") if tag),
         session_config=_session_config(given),
-        intra_op=both or given.tensorflow_intra_op_parallelism,
-        inter_op=both or given.tensorflow_inter_op_parallelism,
         enable_model_warmup=given.enable_model_warmup,
         warmup_iterations=max(given.num_request_iterations_for_warmup, 1),
         per_model_batching=given.enable_per_model_batching_parameters,
@@ -153,6 +153,20 @@ def _session_config(given: argparse.Namespace) -> Any:
     if given.per_process_gpu_memory_fraction:
         config.gpu_options.per_process_gpu_memory_fraction = given.per_process_gpu_memory_fraction
     return config
+
+
+def _parallelism(given: argparse.Namespace) -> Parallelism | None:
+    """None where no flag says anything."""
+    if both := given.tensorflow_session_parallelism:
+        return Parallelism(intra_op=both, inter_op=both)
+    intra_op, inter_op = given.tensorflow_intra_op_parallelism, given.tensorflow_inter_op_parallelism
+    if intra_op is None and inter_op is None and given.enable_model_tuning:
+        return None
+    simplest = Parallelism()
+    return Parallelism(
+        intra_op=simplest.intra_op if intra_op is None else intra_op,
+        inter_op=simplest.inter_op if inter_op is None else inter_op,
+    )
 
 
 def _remote(given: argparse.Namespace) -> RemoteParameters | None:

@@ -4,6 +4,7 @@ The first run of a graph compiles and allocates; without warmup, the first clien
 https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
     Args:
         engine: the loaded version.
         directory: the version's directory.
-        iterations: how often each record is run.
+        iterations: how often each record is run, in each way that the engine has.
 
     Returns:
         How many records were run.
@@ -66,19 +67,35 @@ def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
     Raises:
         LoadError: a record that the model does not accept.
     """
-    path = directory / "assets.extra" / FILE
-    if not path.is_file():
-        return 0
     count = 0
     try:
-        for record in itertools.islice(tfrecord.records(path.read_bytes()), LIMIT):
-            for signature, feeds in _runs(engine, protos.PredictionLog.FromString(record)):
-                for _ in range(iterations):
-                    engine.run(signature.name, feeds)
+        for record in _records(directory):
+            for signature, feeds in _runs(engine, record):
+                for alone in itertools.islice(itertools.cycle(engine.modes), iterations * len(engine.modes)):
+                    engine.run(signature.name, feeds, alone)
             count += 1
     except (StatusError, KeyError) as error:
         raise LoadError(f"warmup record {count}: {error}") from error
     return count
+
+
+def runs(engine: SessionEngine, directory: Path) -> Iterator[tuple[Signature, Feeds]]:
+    """What the warmup records of a version ask to be run, as far as the model has it.
+
+    Args:
+        engine: the loaded version.
+        directory: the version's directory.
+    """
+    with contextlib.suppress(StatusError, KeyError):
+        for record in _records(directory):
+            yield from _runs(engine, record)
+
+
+def _records(directory: Path) -> Iterator[Any]:
+    path = directory / "assets.extra" / FILE
+    if path.is_file():
+        for record in itertools.islice(tfrecord.records(path.read_bytes()), LIMIT):
+            yield protos.PredictionLog.FromString(record)
 
 
 def _runs(engine: SessionEngine, log: Any) -> Iterator[tuple[Signature, Feeds]]:

@@ -33,12 +33,12 @@ class Gated:
     def rows(self) -> list[int]:
         return [len(feeds[0]) for _, feeds in self.runs]
 
-    def run(self, signature: str, feeds: Arrays) -> Arrays:
+    def run(self, signature: str, feeds: Arrays, alone: bool = False) -> Arrays:
         self.runs.append((signature, feeds))
         self.threads.append(threading.current_thread().name)
         assert self.open.wait(60)
         time.sleep(self.seconds)
-        return self._engine.run(signature, feeds)
+        return self._engine.run(signature, feeds, alone)
 
     def close(self) -> None:
         self.closed = True
@@ -94,9 +94,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 async def batching(
     engine: Any, metrics: Metrics | None = None, **parameters: Any
 ) -> AsyncIterator[tuple[Gated, Callable[..., Any]]]:
-    """A batcher; gives its engine, and what submits a request."""
+    """A batcher, of one thread unless the parameters say otherwise; gives its engine, and what submits a request."""
     gated = Gated(engine)
-    batcher = Batcher(gated, BatchingParameters(**parameters), metrics)
+    batcher = Batcher(gated, BatchingParameters(**{"num_batch_threads": 1, **parameters}), metrics)
 
     def submit(signature: str, *feeds: Any, size: int = 8) -> "asyncio.Future[Arrays]":
         return batcher.submit(engine.signatures[signature], [np.asarray(array) for array in feeds], size)

@@ -39,7 +39,7 @@ def test_what_a_file_leaves_out_is_as_in_tensorflow_serving_and_no_file_is_as_he
     assert (file.allowed_batch_sizes, file.pad_variable_length_inputs, file.rows_of_a_run) == ((), False, 1000)
     assert file.max_queued_requests >= 10 * 1000, "its own limit turns none away that the file's admits"
     none = BatchingParameters()
-    assert (none.max_enqueued_batches, none.num_batch_threads, none.rows_of_a_run) == (None, 1, 256)
+    assert (none.max_enqueued_batches, none.num_batch_threads, none.rows_of_a_run) == (None, None, 256)
     assert none.enable_large_batch_splitting, "and so a request may have any number of rows"
 
 
