@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def start(given: argparse.Namespace, store: Path | None = None, request_log: Path | None = None) -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serves until SIGTERM or SIGINT, and ends the process.
 
     Args:
         given: see `serving.flags`.
@@ -38,7 +38,7 @@ def start(given: argparse.Namespace, store: Path | None = None, request_log: Pat
     Raises:
         UserError: what is asked for cannot be.
     """
-    from serving.process import run
+    from serving.process import leave, run
     from serving.request_log import make_root
     from serving.workers import serve_together
 
@@ -49,6 +49,7 @@ def start(given: argparse.Namespace, store: Path | None = None, request_log: Pat
     log_to_stderr()
     serve = serve_together if given.workers > 1 else run
     serve(given, store, request_log, lambda ready: announce(ready, given.host, log, given.request_log_sampling))
+    leave()
 
 
 def log_to_stderr(process: str = "") -> None:

@@ -24,7 +24,7 @@ from typing import cast
 from errors import UserError
 from serving.announcement import Ready
 from serving.ports import free_port
-from serving.process import run
+from serving.process import leave, run
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
@@ -138,3 +138,4 @@ def _work(told: Connection, serve: _Serve) -> None:
         serve(told.send)
     except UserError as error:
         told.send(str(error))
+    leave()
