@@ -1,12 +1,13 @@
 """From raw recent values to a forecast in the series' own units: the graph that is served."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from models.calendar import calendar_features
+from models.calendar import UNKNOWN_TIME, calendar_features
+from models.checks import checked, first_of, listed, quoted
 from models.forecaster import Forecaster, ensemble
 from models.quantiles import calibrated
 
@@ -86,14 +87,19 @@ class RawForecaster(tf.Module):
         features: as in training.
         offsets: float `[C, Q]`, added to the quantiles in units of the window's scale; see
             `pipelines.forecast.calibration`.
-        categories: the values of each static category, numbered from 1; any other is 0, unknown.
+        categories: by name the values of each static category, numbered from 1; an empty one is 0, unknown.
+        times: the first and the last timestamp that is believed, Unix seconds.
 
     Call arguments:
         history: float32 `[B, T, C + P + F]`, raw, NaN where missing; any T from 1 up. Of more than L steps the
             newest count; fewer are padded in front with missing ones.
         timestamp: int64 `[B]` or `[1]`.
         future: float32 `[B, H, F]` or `[1, H, F]`.
-        static: string `[B, S]` or `[1, S]`.
+        static: string `[B, S]` or `[1, S]`, empty where unknown.
+
+    Raises:
+        tf.errors.InvalidArgumentError: a timestamp that is not believed, or a category that was not in training: the
+            model would read either as something else.
 
     Returns:
         `forecast` `[B, H, C]` and `quantiles` `[B, H, C, Q]`, in the units of the history; NaN for a target
@@ -105,7 +111,8 @@ class RawForecaster(tf.Module):
         model: Forecaster,
         features: WindowFeatures,
         offsets: np.ndarray,
-        categories: Sequence[Sequence[str]],
+        categories: Mapping[str, Sequence[str]],
+        times: tuple[int, int],
     ):
         super().__init__(name="forecaster")
         self._forward = model.call
@@ -116,8 +123,10 @@ class RawForecaster(tf.Module):
             tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(list(names), tf.range(1, len(names) + 1, dtype=tf.int64)), 0
             )
-            for names in categories
+            for names in categories.values()
         ]
+        self.known = tuple((name, listed(names)) for name, names in categories.items())
+        self.times = times
 
     def newest(self, history: tf.Tensor) -> tf.Tensor:
         """The newest L steps of float32 `[B, T, D]`: `[B, L, D]`, with NaN in front of shorter histories."""
@@ -133,9 +142,34 @@ class RawForecaster(tf.Module):
         rows = tf.shape(history)[0]
         timestamp = tf.broadcast_to(timestamp, [rows])
         future = tf.broadcast_to(future, [rows, self.features.horizon, self.features.future])
+        future = tf.where(tf.math.is_finite(future), future, math.nan)
         static = tf.broadcast_to(static, [rows, len(self.tables)])
-        numbers = [tf.cast(table.lookup(static[:, column]), tf.int32) for column, table in enumerate(self.tables)]
-        static = tf.stack(numbers, axis=1) if numbers else tf.zeros([rows, 0], tf.int32)  # [B, S]
-        inputs = self.features(self.newest(history), timestamp, future, static)
+        found = [tf.cast(table.lookup(static[:, column]), tf.int32) for column, table in enumerate(self.tables)]
+        numbers = tf.stack(found, axis=1) if found else tf.zeros([rows, 0], tf.int32)
+        timestamp, numbers = self._understood(timestamp, static, numbers)
+        inputs = self.features(self.newest(history), timestamp, future, numbers)
         forecast, quantiles = ensemble(self._forward(inputs))
         return {"forecast": forecast, "quantiles": calibrated(quantiles, inputs["history"], self.offsets)}
+
+    def _understood(self, timestamp: tf.Tensor, static: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Timestamps `[B]`, and numbers `[B, S]` of categories, of which none was taken for something else."""
+        first, last = self.times
+        strange = ((timestamp < first) | (timestamp > last)) & (timestamp != UNKNOWN_TIME)
+        unknown = (numbers == 0) & (static != "")
+        wrong = tf.reduce_any(strange)
+        if self.tables:
+            wrong |= tf.reduce_any(unknown)
+
+        def problem() -> tf.Tensor:
+            dates = " to ".join(str(np.datetime64(time, "s").astype("datetime64[D]")) for time in self.times)
+            said = f"Input 'timestamp': expected Unix seconds, from {dates} for this model, received "
+            advice = ". Divide milliseconds by 1000; leave the timestamp out where it is unknown."
+            problem = tf.strings.join([said, first_of(tf.strings.as_string(timestamp), strange), advice])
+            for column, (name, known) in enumerate(self.known):
+                chosen = unknown[:, column]
+                said, received = f"Input 'static': {name} ", quoted(first_of(static[:, column], chosen))
+                advice = f" was not in training. The model knows {known}; '' stands for any other."
+                problem = tf.where(tf.reduce_any(chosen), tf.strings.join([said, received, advice]), problem)
+            return problem
+
+        return checked((timestamp, numbers), ~wrong, problem)

@@ -15,6 +15,7 @@ from errors import UserError
 from pipelines.tracking import git_revision
 from serving.parallelism import Parallelism
 from serving.session_engine import LoadError, SessionEngine
+from serving.status import StatusError
 from workspace import write_atomically
 
 _FORMAT = 1
@@ -127,9 +128,16 @@ class Exported:
             raise UserError(f"{self.directory}: cannot be loaded ({error}). Train or promote it again") from None
 
     def predict(self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default") -> dict[str, np.ndarray]:
-        """Outputs of a signature by name, from all its inputs; others are ignored."""
+        """Outputs of a signature by name, from all its inputs; others are ignored.
+
+        Raises:
+            UserError: the model refuses the inputs.
+        """
         definition = self._engine.signatures[signature]
-        answers = self._engine.run(signature, [inputs[name] for name in definition.inputs])
+        try:
+            answers = self._engine.run(signature, [inputs[name] for name in definition.inputs])
+        except StatusError as error:
+            raise UserError(f"{self.directory}: the model refuses the data. {error.message}") from None
         return dict(zip(definition.outputs, answers, strict=True))
 
     def add(self, files: Mapping[str, bytes]) -> None:

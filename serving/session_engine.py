@@ -27,6 +27,7 @@ _GRAPH_NOISE = re.compile(
     r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[\[\{\{.*|\s*\[Op:\w+\].*|\s*Stack trace for op definition:.*", re.DOTALL
 )
 _ASSERTION = re.compile(r"assertion failed: \[((?:(?!\] \[).)*)\]\Z", re.DOTALL)  # of one text alone
+_ESCAPED = re.compile(r"\\([\\'\"])")  # as an assertion shows its text
 
 
 class LoadError(Exception):
@@ -221,4 +222,4 @@ def _spec(alias: str, info: Any) -> TensorSpec:
 
 def _trimmed(message: str) -> str:
     """An op's error without the names of graph nodes, which mean nothing to who sent the data."""
-    return _ASSERTION.sub(r"\1", _GRAPH_NOISE.sub("", message).strip())
+    return _ASSERTION.sub(lambda found: _ESCAPED.sub(r"\1", found[1]), _GRAPH_NOISE.sub("", message).strip())

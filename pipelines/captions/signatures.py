@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.captioner import Captioner
+from models.checks import checked
 from models.decoding import beam_search, sample
 from models.image import read_pictures
 from models.pieces import END, PADDING, START, Detokenizer
@@ -92,6 +93,12 @@ def caption_signatures(
         return {"caption": text(ids), "tokens": tf.where(said, text.words(ids), ""), "maps": maps}
 
     def draw(image: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor, seed: tf.Tensor) -> Tensors:
+        temperature, top_k, top_p, seed = (
+            tf.broadcast_to(one, tf.shape(image)) for one in (temperature, top_k, top_p, seed)
+        )
+        wrong = tf.math.is_nan(temperature) | tf.math.is_nan(top_p)
+        said = "Inputs 'temperature' and 'top_p': expected numbers, received NaN."
+        image = checked(image, ~tf.reduce_any(wrong), lambda: tf.constant(said))
         memory, state = decoder.start(encode(image))
         ids, log_probability = sample(
             lambda ids, state: decoder.step(ids, state, memory),

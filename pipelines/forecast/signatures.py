@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from models.baselines import RidgeMap, last_value, seasonal_naive
 from models.calendar import UNKNOWN_TIME
+from models.checks import checked, first_of
 from models.raw_forecaster import RawForecaster
 from pipelines.signature import signature
 from pipelines.task import Arrays, Servable
@@ -55,6 +56,13 @@ def forecast_signatures(
 
     def step(values: tf.Tensor, state: tf.Tensor, state_length: tf.Tensor, **given: tf.Tensor) -> Tensors:
         lookback = features.lookback
+        wrong = (state_length < 0) | (state_length > lookback)
+        said = f"Input 'state_length': expected 0 to {lookback}, received "
+        state_length = checked(
+            state_length,
+            ~tf.reduce_any(wrong),
+            lambda: tf.strings.join([said, first_of(tf.strings.as_string(state_length), wrong), "."]),
+        )
         held = tf.range(lookback) >= lookback - state_length[:, None]  # [B, L]
         known = tf.concat([tf.where(held[..., None], state, math.nan), values], axis=1)  # [B, L + T, D]
         newest = forecaster.newest(known)
@@ -69,17 +77,24 @@ def forecast_signatures(
             "ridge": ridge(targets),
         }
 
+    named = {"history": _names(description, "targets", "past_covariates", "future_covariates")}
+    named |= {"values": named["history"], "state": named["history"]}
+    named |= {"future": _names(description, "future_covariates"), "static": _names(description, "categories")}
     values = tf.TensorSpec([None, None, columns], tf.float32, name="values")
     state = tf.TensorSpec([None, features.lookback, columns], tf.float32, name="state")
     length = tf.TensorSpec([None], tf.int32, name="state_length")
     forecaster.ridge = ridge
     signatures = {
-        "serving_default": signature(forecast, [history], optional),
-        "step": signature(step, [values, state, length], optional),
-        "baselines": signature(baselines, [history]),
+        "serving_default": signature(forecast, [history], optional, named),
+        "step": signature(step, [values, state, length], optional, named),
+        "baselines": signature(baselines, [history], columns=named),
         "describe": signature(lambda: {"json": tf.constant(json.dumps(description))}),
     }
     return Servable(forecaster, signatures, _warmup(forecaster, columns, optional))
+
+
+def _names(description: Mapping[str, Any], *kinds: str) -> list[str]:
+    return [name for kind in kinds for name in description[kind]]
 
 
 def _warmup(forecaster: RawForecaster, columns: int, optional: Tensors) -> list[tuple[str, Arrays]]:

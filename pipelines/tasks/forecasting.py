@@ -41,7 +41,9 @@ _MOST_VALIDATED = 50_000  # windows, after every epoch
 _MOST_CALIBRATED = 20_000
 _GRADIENT_BATCHES = 2
 _FEWEST_STEPS = 128  # of an epoch
-_HIDDEN = 0.1  # of the training windows, of which neither the time nor the future's covariates are told
+_YEAR = 31_556_952  # seconds
+_YEARS_BEFORE, _YEARS_AFTER = 25, 100  # of the data, in which a timestamp is believed
+_HIDDEN = 0.1  # of the training windows, of which time and future covariates, or categories, are not told
 
 
 class ForecastModelSection(Section):
@@ -120,7 +122,7 @@ class Forecasting(Task):
             cycles=calendar_cycles(**step, span=end - begin) if section.calendar else [],
             step=step,
         )
-        self._categories: list[list[str]] = list(facts["categories"].values())
+        self._categories: dict[str, list[str]] = facts["categories"]
 
     def facts(self) -> dict[str, Any]:
         section = self.config.model
@@ -135,7 +137,7 @@ class Forecasting(Task):
         batches = self._cut(
             "train", config.batch_size, stride=config.stride, shuffle=(config.seed, epoch), passes=self._passes
         )
-        if self._features.covariates:
+        if self._features.covariates or self._categories:
             batches = batches.enumerate().map(lambda number, batch: _hide(batch, (config.seed, epoch), number))
         return batches.map(self._pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
@@ -165,7 +167,7 @@ class Forecasting(Task):
         model = Forecaster(
             channels=self._data.targets,
             covariates=self._features.covariates,
-            categories=[len(names) + 1 for names in self._categories],
+            categories=[len(names) + 1 for names in self._categories.values()],
             use_cudnn=False if portable else "auto",
             **section.model_dump(exclude={"calendar"}),
         )
@@ -179,7 +181,7 @@ class Forecasting(Task):
         model.compile(optimizer)  # loss and metrics are the model's own
 
     def servable(self, model: keras.Model) -> Servable:
-        served = RawForecaster(model, self._features, self._offsets(model), self._categories)
+        served = RawForecaster(model, self._features, self._offsets(model), self._categories, self._times())
         columns = self._data.values.shape[1]
         return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
 
@@ -292,6 +294,13 @@ class Forecasting(Task):
         )
         return fit_ridge(train, validation, section.lookback, section.horizon).kernel
 
+    def _times(self) -> tuple[int, int]:
+        """What is not far from the data counts as a time: hardly any count of milliseconds, days or hours does."""
+        first, last = (
+            self._data.frequency.floor(self._data.bounds[part][end]) for part, end in (("train", 0), ("test", 1))
+        )
+        return first - _YEARS_BEFORE * _YEAR, last + _YEARS_AFTER * _YEAR
+
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
         facts = self.facts()
@@ -321,13 +330,15 @@ def _context(facts: Mapping[str, Any]) -> int:
 
 
 def _hide(window: dict[str, tf.Tensor], seed: tuple[int, int], number: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Takes time and future covariates from a few windows, so that a client may leave them out."""
+    """Takes time and future covariates from a few windows, categories from others: a client may leave them out."""
     rows = tf.shape(window["timestamp"])[0]
     key = tf.stack([tf.constant(seed[0] * 100_003 + seed[1], tf.int64), number])
     hidden = tf.random.stateless_uniform([rows], key) < _HIDDEN
+    nameless = tf.random.stateless_uniform([rows], key[::-1]) < _HIDDEN
     return {
         **window,
         "timestamp": tf.where(hidden, UNKNOWN_TIME, window["timestamp"]),
+        "static": tf.where(nameless[:, None], 0, window["static"]),
         "future": tf.where(hidden[:, None, None], float("nan"), window["future"]),
     }
 

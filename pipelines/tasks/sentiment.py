@@ -22,6 +22,7 @@ from pipelines.calibration import fit_temperatures
 from pipelines.config import Section, TaskConfig, TrainSection
 from pipelines.metrics import classification_metrics, metric_name
 from pipelines.progress import Progress
+from pipelines.signature import signature
 from pipelines.splits import RecordIndex
 from pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
 from pipelines.text import labelled_text
@@ -165,7 +166,6 @@ class Sentiment(Task):
         def probabilities(texts: tf.Tensor) -> tf.Tensor:
             return tf.nn.softmax(total(model(tokenizer(texts)), weights))  # [B, C]
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
         def serving_default(text):
             distribution = probabilities(text)
             return {
@@ -174,7 +174,6 @@ class Sentiment(Task):
                 "probabilities": distribution,
             }
 
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
         def classify(inputs):
             features = tf.io.parse_example(inputs, {"text": tf.io.FixedLenFeature([], tf.string)})
             distribution = probabilities(features["text"])
@@ -186,7 +185,10 @@ class Sentiment(Task):
         module = tf.Module(name="sentiment")
         module.tokenizer = tokenizer
         module.weights = [weight.value for weight in model.weights]
-        signatures = {"serving_default": serving_default, "classify": classify}
+        signatures = {
+            "serving_default": signature(serving_default, [tf.TensorSpec([None], tf.string, name="text")]),
+            "classify": signature(classify, [tf.TensorSpec([None], tf.string, name="inputs")]),
+        }
         texts = np.array([b"a short text", b"a longer text, " * 100], object)
         examples = [
             tf.train.Example(

@@ -19,7 +19,9 @@ from models.pieces import END, PADDING, RESERVED, START, UNKNOWN
 from pipelines.captions.vocabulary import words
 from pipelines.exported import Card, Exported
 from pipelines.task import task_named
+from serving.session_engine import SessionEngine
 from tests.conftest import ROOT, unroll
+from tests.pipelines.test_input_checks import check_every_input
 from tests.serving_fixtures import SERVE, Server, start_server
 
 COLOURS = {"red": (220, 30, 30), "green": (20, 160, 40), "blue": (30, 60, 220), "yellow": (240, 200, 0)}
@@ -215,6 +217,28 @@ def test_a_bad_picture_is_refused_alone_and_says_why(captioner, server):
             client.predict({"image": [good[: len(good) // 2]]})
         assert refused.value.code.name == "INVALID_ARGUMENT"
         assert client.predict({"image": [good]})["caption"][0].startswith("a ")
+
+
+def test_a_request_of_another_shape_is_refused(captioner, exported, server):
+    engine = SessionEngine(exported.directory)
+    check_every_input(engine)
+    good = test_part(captioner).image.iloc[0]
+    with serving.Client(server.address, model="shapes") as client:
+        for signature in ("serving_default", "attention", "sample"):
+            with pytest.raises(serving.ServingError) as refused:
+                client.predict({"image": [[good]]}, signature)
+            assert refused.value.message == "Input 'image': expected shape [n], received [n, 1]."
+        with pytest.raises(serving.ServingError) as refused:
+            client.predict({"image": [good] * 2, "temperature": [0.5]}, "sample")
+        assert refused.value.message == "Input 'temperature': expected as many rows as 'image' has, 2, received 1."
+        assert len(client.predict({"image": [good] * 2}, "sample")["caption"]) == 2, "one default for all"
+        with pytest.raises(serving.ServingError, match="'temperature' and 'top_p': expected numbers, received NaN"):
+            client.predict({"image": [good], "temperature": [float("nan")]}, "sample")
+    sample = engine.signatures["sample"]
+    defaults = [encoded(good, good).get(name, sample.defaults.get(name)) for name in sample.inputs]
+    assert [len(output) for output in engine.run("sample", defaults)] == [2, 2], (
+        "as stock TensorFlow Serving feeds them"
+    )
 
 
 def test_predict_captions_files(captioner, server, tmp_path):

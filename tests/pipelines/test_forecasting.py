@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import serving
-from pipelines.exported import Exported
+from pipelines.exported import Card, Exported
 from pipelines.progress import Progress
 from pipelines.series.section import SeriesSection
 from pipelines.task import task_named
@@ -344,6 +344,18 @@ def test_a_few_missing_values_are_not_said_to_be_none(tmp_path):
 def test_every_key_of_the_data_is_documented():
     page = (ROOT / "docs" / "forecasting.md").read_text()
     assert [key for key in SeriesSection.model_fields if f"| `data.{key}` |" not in page] == []
+
+
+def test_a_few_training_windows_tell_no_category(forecaster):
+    (prepared,) = (forecaster["home"] / "cache" / "data").iterdir()
+    kind = task_named("forecasting")
+    task = kind(kind.Config.model_validate(Card.load(Path(forecaster["path"])).config), prepared)
+    told = {
+        part: np.concatenate([inputs["static"] for inputs, _ in batches.as_numpy_iterator()])
+        for part, batches in {"train": task.train_batches(0), "validation": task.validation_batches()}.items()
+    }
+    assert 0.07 < (told["train"] == 0).mean() < 0.13
+    assert (told["validation"] > 0).all()
 
 
 def test_the_sample_that_stands_in_for_data_is_named(tmp_path):
