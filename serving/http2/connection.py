@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._headers = HeaderDecoder(limits.max_header_bytes)
         self._buffer = b""
         self._position = 0  # in the buffer, of what was not looked at yet
-        self._held = False  # the rest of the buffer is for the next turn
+        self._held = True  # the rest of the buffer is for the next turn, or for when the connection stands
         self._scheduled = False
         self._reading = True
         self._turn = 0
@@ -118,6 +118,9 @@ class Connection(asyncio.Protocol):
             )
             + frames.window_update(0, _CONNECTION_WINDOW - frames.FIRST_WINDOW)
         )
+        self._held = bool(self._buffer)  # of a TLS client that asked as soon as it could
+        if self._held:
+            self._schedule()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True

@@ -6,6 +6,7 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 import asyncio
 import contextlib
 import functools
+import operator
 import re
 import socket
 import ssl
@@ -17,6 +18,7 @@ from serving.call import Call, Method
 from serving.call import Stream as StreamMethod
 from serving.http2.connection import Connection
 from serving.http2.exchange import WINDOW_BITS, Streaming, Unary
+from serving.http2.handshake import Handshake
 from serving.http2.headers import encode
 from serving.http2.patience import TICK
 from serving.http2.stream import Receiver, Stream
@@ -67,9 +69,9 @@ class GrpcServer:
         self._loop = asyncio.get_running_loop()
         self._turns = Turns()
         self._servers: list[asyncio.Server] = []
-        self._connections: set[Connection] = set()
+        self._connections: set[Connection | Handshake] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._end: Callable[[Connection], None] | None = None  # how connections end, once they are to
+        self._end: Callable[[Connection | Handshake], None] | None = None  # how connections end, once they are to
         self._none_left = asyncio.Event()
         self._none_left.set()
 
@@ -88,15 +90,8 @@ class GrpcServer:
         Raises:
             OSError: the address can't be listened on.
         """
-        server = await self._loop.create_server(
-            self._connect,
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=_HANDSHAKE_SECONDS if tls else None,
-            backlog=1024,
-            reuse_port=shared or None,
-        )
+        connect = self._connect if tls is None else functools.partial(self._shake_hands, tls)
+        server = await self._loop.create_server(connect, host, port, backlog=1024, reuse_port=shared or None)
         self._servers.append(server)
         for listening in server.sockets:
             for (level, option), value in _KEEPALIVE.items():
@@ -115,26 +110,29 @@ class GrpcServer:
         """Takes no new calls, lets those in flight finish for so long, then cuts them off."""
         for server in self._servers:
             server.close()
-        self._end_all(Connection.drain)
+        self._end_all(operator.methodcaller("drain"))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none_left.wait(), drain_seconds)
-        self._end_all(Connection.abort)
+        self._end_all(operator.methodcaller("abort"))
         await self._none_left.wait()
         if self._sweeper is not None:
             self._sweeper.cancel()
 
-    def _end_all(self, end: Callable[[Connection], None]) -> None:
-        """Ends the connections, and those that are still to come of those who are at the TLS handshake."""
+    def _end_all(self, end: Callable[[Connection | Handshake], None]) -> None:
+        """Ends the connections, and those that come of a TLS handshake yet."""
         self._end = end
         for connection in list(self._connections):
             end(connection)
 
-    def _connect(self) -> asyncio.Protocol:
+    def _shake_hands(self, tls: ssl.SSLContext) -> Handshake:
+        return Handshake(tls, _HANDSHAKE_SECONDS, self._connect(), self._made, self._lost)
+
+    def _connect(self) -> Connection:
         share = Share(self.usage)
         accept = functools.partial(self._accept, share)
         return Connection(accept, share, self._turns, self._made, self._lost)
 
-    def _made(self, connection: Connection, address: str) -> bool:
+    def _made(self, connection: Connection | Handshake, address: str) -> bool:
         most, peer = self.usage.limits.max_connections, self.usage.peer(address)
         if len(self._connections) >= most or peer.connections >= most - most // 4:
             return False
@@ -147,7 +145,7 @@ class GrpcServer:
             self._loop.call_soon(self._end, connection)
         return True
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: Connection | Handshake) -> None:
         if connection not in self._connections:
             return
         self._connections.remove(connection)

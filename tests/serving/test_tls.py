@@ -334,3 +334,35 @@ async def test_another_authority_of_clients_counts_for_new_connections(tmp_path,
                 await shown(port, "h2", client=client)
         ssl_config(file)
         assert await shown(port, "h2") == der(SERVER)
+
+
+async def test_who_is_at_the_handshake_has_a_place_among_the_connections_of_its_address(tmp_path):
+    async def echo(message: bytes, _call: Call) -> bytes:
+        return message
+
+    server = GrpcServer(echo, {}, GrpcLimits(max_connections=8))
+    context = tls.server_context(tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt")), "h2")
+    port = await server.listen("127.0.0.1", 0, context)
+    silent = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)) for _ in range(7)]
+    closed = [asyncio.ensure_future(reader.read()) for reader, _ in silent]
+    async with asyncio.timeout(5):
+        await asyncio.wait(closed, return_when=asyncio.FIRST_COMPLETED)
+    assert await say(port, grpc.ssl_channel_credentials(AUTHORITY.certificate)) == b"hello"
+    async with asyncio.timeout(5):
+        await asyncio.wait(closed)  # connections are running short, and these are those that say nothing
+    for _, writer in silent:
+        writer.close()
+    await server.stop(0)
+
+
+async def test_a_drain_does_not_wait_for_who_says_nothing_at_the_handshake(tmp_path):
+    async def echo(message: bytes, _call: Call) -> bytes:
+        return message
+
+    server = GrpcServer(echo, {})
+    context = tls.server_context(tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt")), "h2")
+    port = await server.listen("127.0.0.1", 0, context)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    assert await say(port, grpc.ssl_channel_credentials(AUTHORITY.certificate)) == b"hello"
+    await asyncio.wait_for(server.stop(60), 5)
+    writer.close()
