@@ -14,6 +14,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 import serving
+from errors import UserError
+from pipelines.exported import Exported
 from pipelines.progress import Progress
 from pipelines.task import task_named
 from serving.batching_parameters import BatchingParameters
@@ -315,6 +317,12 @@ def test_the_typed_client_says_which_input(server):
         with pytest.raises(serving.ServingError, match=re.escape(f"Input 'history': expected shape {HISTORY}")):
             client.forecast([[1.0, 2.0]])
         assert client.forecast(histories, [NOON] * 2, static=[["food", "Köln"]] * 2).forecast.shape == (2, H, 1)
+
+
+def test_an_evaluation_is_told_in_a_line(store):
+    exported = Exported(store.root / "forecasting" / "1")
+    with pytest.raises(UserError, match=r"the model refuses the data\. Input 'timestamp': expected Unix seconds"):
+        exported.predict(_complete("serving_default", forecast(1)) | {"timestamp": np.zeros(1, np.int64)})
 
 
 def test_what_is_infinite_of_the_future_counts_as_missing(loaded):
