@@ -27,13 +27,15 @@ _Tensor = text_protos.message(
 
 
 def check_request(message: bytes) -> None:
-    """Refuses a large request that is made of very many parts. Others are for the parser to judge.
+    """Refuses a request that is made of very many parts. What is no message is for the parser to judge.
+
+    Args:
+        message: of `LARGE` bytes or more, else it is not worth its time.
 
     Raises:
         StatusError: INVALID_ARGUMENT.
     """
-    if len(message) >= LARGE:
-        _fields(message)
+    _fields(message)
 
 
 def check_predict_request(message: bytes) -> None:
@@ -42,8 +44,6 @@ def check_predict_request(message: bytes) -> None:
     Raises:
         StatusError: INVALID_ARGUMENT.
     """
-    if len(message) < LARGE:
-        return
     for number, entry in _fields(message):
         if number != _INPUTS or len(entry) < LARGE:
             continue

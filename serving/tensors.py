@@ -4,6 +4,7 @@ Strings are numpy arrays of dtype `object` that hold `bytes`; for numbers, see `
 """
 
 import functools
+import itertools
 import math
 import reprlib
 from typing import Any
@@ -156,10 +157,9 @@ def _strings_from(content: bytes, size: int) -> NDArray[Any]:
             lengths.append(length)
     if position + sum(lengths) != len(content):
         raise ValueError("the strings' lengths do not add up")
+    ends = itertools.accumulate(lengths, initial=position)
     array = np.empty(size, object)
-    for index, length in enumerate(lengths):
-        array[index] = content[position : position + length]
-        position += length
+    array[:] = [content[start:end] for start, end in itertools.pairwise(ends)]
     return array
 
 

@@ -117,6 +117,21 @@ def test_few_bytes_take_little_memory_and_a_clean_refusal(target: Server, call: 
     call(PREDICT, ordinary)
 
 
+def test_large_honest_requests_are_answered(call: Callable[..., bytes]) -> None:
+    texts = tensors.from_python(["x" * MANY, "y", "z" * MANY])
+    unknown = wire.integer(99, 1) + b"\xa1\x06" + bytes(8) + b"\xa5\x06" + bytes(4)
+    for message in (
+        predict("", text=tensors.encode(texts)),
+        predict("", text=tensors.encode(texts, content=True)) + unknown,
+    ):
+        outputs = protos.PredictResponse.FromString(call(PREDICT, message)).outputs
+        assert list(outputs["score"].float_val) == [MANY, 1, MANY]
+    rows = np.ones((99_999, 2), np.float32)
+    message = predict("sums", a=tensors.encode(rows, content=True), b=tensors.encode(rows[:, 0]))
+    outputs = protos.PredictResponse.FromString(call(PREDICT, message)).outputs
+    np.testing.assert_array_equal(tensors.decode(outputs["sum"]), np.full(99_999, 3, np.float32))
+
+
 def test_as_many_rows_as_are_taken_by_default(target: Server, call: Callable[..., bytes]) -> None:
     before = peak(target)
     answer = call(PREDICT, predict("pick", index=tensor(INDICES, 100_000, int64_val=[1])))
