@@ -58,7 +58,7 @@ def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerPar
         grpc=_grpc_limits(given),
         rest=RestParameters(
             timeout_seconds=given.rest_api_timeout_in_ms / 1000,
-            max_body_bytes=given.max_message_bytes,
+            max_body_bytes=min(given.rest_api_max_body_bytes, given.max_message_bytes),
             cors=given.rest_api_enable_cors_support,
             metrics_path=metrics_path(given.monitoring_config_file),
             connections=_connection_limits(given.rest_api_client_timeout_in_ms / 1000),

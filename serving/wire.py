@@ -8,6 +8,9 @@ https://protobuf.dev/programming-guides/encoding/
 
 from collections.abc import Iterable
 
+Part = bytes | memoryview
+"""Of a message whose parts are joined at once: what is large is copied once."""
+
 
 def varint(value: int) -> bytes:
     """Encodes a whole number; a negative one takes ten bytes, as int32 and int64 fields do."""
@@ -69,6 +72,11 @@ def blocks(number: int, payloads: Iterable[bytes]) -> bytes:
     for payload in payloads:
         parts += (tag, varint(len(payload)), payload)
     return b"".join(parts)
+
+
+def nested(number: int, parts: list[Part]) -> list[Part]:
+    """As `block`, of what comes in parts, and in parts."""
+    return [prefix(number, sum(map(len, parts))), *parts]
 
 
 _SMALL = [_varint(value) for value in range(0x4000)]

@@ -4,6 +4,7 @@ An ASGI application. URLs under /v1/ are answered as tensorflow_model_server ans
 """
 
 import asyncio
+import functools
 import logging
 import re
 import time
@@ -20,7 +21,8 @@ from serving.call import REQUEST_ID, Call
 from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import METADATA, PREDICTION, STATUS
-from serving.rest import bodies, json_answers, json_requests, json_text, openapi, signatures, urls
+from serving.rest import bodies, json_answers, json_pieces, json_requests, json_text, openapi, signatures, urls
+from serving.rest.aside import LARGE, Aside, Pace
 from serving.rest.connections import ConnectionLimits
 from serving.rest.signatures import Signatures
 from serving.rest.urls import Target
@@ -54,7 +56,6 @@ _PATHS = {
 # What a refusal may owe to signatures that were remembered of another version.
 _STALE = (_CODE.INVALID_ARGUMENT, _CODE.FAILED_PRECONDITION)
 _SLACK_SECONDS = 0.1  # for the front to notice the deadline itself
-_MOST_BODIES_BYTES = 1 << 30  # of all that are being read
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PAGE = Path(__file__).with_name("page.html")
 _CORS = {
@@ -64,6 +65,7 @@ _CORS = {
 }
 
 Scope = Mapping[str, Any]
+Run = Callable[..., Awaitable[Any]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
@@ -74,13 +76,15 @@ class RestParameters:
     Args:
         timeout_seconds: how long a request may take once it is read.
         max_body_bytes: size of a request's body, unpacked.
+        max_held_bytes: size of the bodies of all requests that are not answered yet; of one peer's, half of that.
         cors: whether pages of other sites may ask.
         metrics_path: where Prometheus' metrics are, or None for nowhere.
         connections: what clients may take up before there is a request.
     """
 
     timeout_seconds: float = 30.0
-    max_body_bytes: int = 32 << 20
+    max_body_bytes: int = 16 << 20
+    max_held_bytes: int = 256 << 20
     cors: bool = False
     metrics_path: str | None = "/monitoring/prometheus/metrics"
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
@@ -133,7 +137,8 @@ class Door:
         self._parameters = parameters
         self._exposition = exposition
         self._signatures = Signatures(front)
-        self._bodies = bodies.Bodies(parameters.max_body_bytes, max(parameters.max_body_bytes, _MOST_BODIES_BYTES))
+        self._aside = Aside()
+        self._bodies = bodies.Bodies(parameters.max_body_bytes, parameters.max_held_bytes, self._aside)
 
     async def __call__(self, scope: Scope, receive: bodies.Receive, send: Send) -> None:
         if scope["type"] != "http":  # a WebSocket is refused by closing it
@@ -167,7 +172,8 @@ class Door:
         if path[:4].lower() == "/v1/":
             if scope["query_string"]:
                 path += "?" + scope["query_string"].decode("latin-1")
-            return await self._api(verb, path, headers, receive, call)
+            peer = scope["client"][0] if scope.get("client") else ""
+            return await self._api(verb, path, headers, receive, call, peer)
         if verb in ("GET", "HEAD"):
             if path == self._parameters.metrics_path:
                 text = await self._exposition() if self._exposition else self._metrics.exposition()
@@ -179,21 +185,22 @@ class Door:
         return _Answer(404, json_answers.error(f"Not found: {verb} {path}"))
 
     async def _api(
-        self, verb: str, path: str, headers: Mapping[str, str], receive: bodies.Receive, call: Call
+        self, verb: str, path: str, headers: Mapping[str, str], receive: bodies.Receive, call: Call, peer: str
     ) -> _Answer:
         if verb == "OPTIONS":
             if re.search("https?://", headers.get("origin", "")):
                 return _Answer(200, b"")
             return _Answer(400, json_answers.error("Origin header is missing in CORS preflight"))
         start = time.monotonic()
+        body = self._bodies.of(peer)
         try:
             target = urls.target(verb, path)
             call.path, call.model = _PATHS[target.what], target.model
             self._front.admit(call)
-            body = await self._body(receive, headers, call) if verb == "POST" else b""
+            document = await self._counted(call, body.read(receive, headers)) if verb == "POST" else b""
             call.deadline = asyncio.get_running_loop().time() + self._parameters.timeout_seconds
             async with asyncio.timeout_at(call.deadline + _SLACK_SECONDS):
-                return _Answer(200, await self._ask(target, body, call))
+                return _Answer(200, await self._ask(target, document, call))
         except TimeoutError:
             refusal = StatusError(_CODE.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         except bodies.UnknownEncoding:
@@ -202,20 +209,14 @@ class Door:
             return _Answer(
                 415, json_answers.error(f"Content-Encoding {encoding} is not read. Send gzip, or plain JSON.")
             )
-        except bodies.TooLarge:
-            limit = self._parameters.max_body_bytes
+        except bodies.TooLarge as error:
             self._metrics.answered(call, _CODE.RESOURCE_EXHAUSTED, time.monotonic() - start)
-            return _Answer(413, json_answers.error(f"The request is larger than {limit} bytes, the most allowed."))
+            return _Answer(413, json_answers.error(str(error)))
         except StatusError as error:
             refusal = error
+        finally:
+            body.release()
         return _refused(refusal)
-
-    async def _body(self, receive: bodies.Receive, headers: Mapping[str, str], call: Call) -> bytes:
-        try:
-            return await self._bodies.read(receive, headers)
-        except StatusError as error:
-            self._metrics.answered(call, error.code, 0.0)
-            raise
 
     async def _ask(self, target: Target, body: bytes, call: Call) -> bytes:
         if target.what == "status":
@@ -229,17 +230,22 @@ class Door:
                 f'{{\n"model_spec":{_printed(answer.model_spec)},\n'
                 f'"metadata": {{"signature_def": {_printed(definitions)}}}\n}}\n'
             ).encode()
-        document = self._counted(call, json_text.parse, body)
-        signature = self._counted(call, json_requests.signature_name, document)
+        if len(body) < LARGE:
+            run, parse = _at_once, json_text.parse
+        else:
+            pace = Pace(self._parameters.timeout_seconds)
+            run, parse = self._aside.run, functools.partial(json_pieces.parse, pace=pace)
+        document = await self._counted(call, run(parse, body))
+        signature = await self._counted(call, _at_once(json_requests.signature_name, document))
         spec = target.spec(signature)
         if target.what != "predict":
-            message = self._counted(call, json_requests.examples_request, document, spec)
-            response = await self._front.answer(message, call)
-            return (json_answers.classifications if target.what == "classify" else json_answers.regressions)(response)
+            message = await self._counted(call, run(json_requests.examples_request, document, spec))
+            write = json_answers.classifications if target.what == "classify" else json_answers.regressions
+            return await self._written(write, await self._front.answer(message, call))
         known = self._signatures.remembered(target, signature)
-        inputs = known or await self._learned(target, signature, call)
+        inputs = known or await self._counted(call, self._signatures.ask(target, signature, call))
         try:
-            return await self._predict(document, spec, inputs, call)
+            return await self._predict(document, spec, inputs, call, run)
         except StatusError as error:
             if known is None or error.code not in _STALE:
                 raise
@@ -247,24 +253,26 @@ class Door:
             inputs = await self._signatures.ask(target, signature, call)
             if inputs == known:
                 raise error from None
-            return await self._predict(document, spec, inputs, call)
+            return await self._predict(document, spec, inputs, call, run)
 
-    async def _predict(self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call) -> bytes:
-        message, form = self._counted(call, json_requests.predict_request, document, spec, inputs)
-        return json_answers.predictions(await self._front.answer(message, call), form)
-
-    async def _learned(self, target: Target, signature: str, call: Call) -> json_requests.Inputs:
-        """Asks for a signature's inputs, and counts a refusal as that of the request that needs them."""
+    async def _predict(self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call, run: Run) -> bytes:
         try:
-            return await self._signatures.ask(target, signature, call)
-        except StatusError as error:
+            message, form = await self._counted(call, run(json_requests.predict_request, document, spec, inputs))
+        except json_requests.Refused as refused:
+            error = await self._aside.run(refused.words)
             self._metrics.answered(call, error.code, 0.0)
-            raise
+            raise error from None
+        return await self._written(json_answers.predictions, await self._front.answer(message, call), form)
 
-    def _counted(self, call: Call, convert: Callable[..., Any], *arguments: Any) -> Any:
-        """Converts, and counts a refusal, which the front never sees."""
+    async def _written(self, write: Callable[..., bytes], response: bytes, *arguments: Any) -> bytes:
+        """An answer as JSON."""
+        run = self._aside.run if len(response) >= LARGE else _at_once
+        return await run(write, response, *arguments)
+
+    async def _counted(self, call: Call, converting: Awaitable[Any]) -> Any:
+        """Returns what is converted, and counts a refusal, which the front never sees."""
         try:
-            return convert(*arguments)
+            return await converting
         except StatusError as error:
             self._metrics.answered(call, error.code, 0.0)
             raise
@@ -286,6 +294,10 @@ class Door:
             return _Answer(200, await answering)
         except StatusError as error:
             return _refused(error)
+
+
+async def _at_once(work: Callable[..., Any], *arguments: Any) -> Any:
+    return work(*arguments)
 
 
 def _refused(error: StatusError) -> _Answer:

@@ -6,7 +6,8 @@ that a client sees which are no whole numbers: 0.1, 2.0, 9e+06. NaN and infiniti
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from serving.rest.json_tensors import SUPPORTED
 from serving.rest.json_text import base64_text
 from serving.status import invalid
 
+_PART = 2048
 _NAMED = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
@@ -45,11 +47,12 @@ def predictions(message: bytes, form: Format) -> bytes:
     _check_rows(arrays)
     lists = {alias: _nested(_texts(array, alias), array.shape[1:], len(array)) for alias, array in arrays.items()}
     if len(lists) == 1:
-        return _object("predictions", f"[{', '.join(*lists.values())}\n    ]")
+        (rows,) = lists.values()
+        return _object("predictions", f"[{_listed(rows, 0, len(rows))}\n    ]")
     names = [_quoted(alias) for alias in lists]
-    rows = (",\n            ".join(map("{}: {}".format, names, row)) for row in zip(*lists.values(), strict=True))
+    objects = (",\n            ".join(map("{}: {}".format, names, row)) for row in zip(*lists.values(), strict=True))
     return _object(
-        "predictions", "[" + ",".join(f"\n        {{\n            {row}\n        }}" for row in rows) + "\n    ]"
+        "predictions", "[" + ",".join(f"\n        {{\n            {one}\n        }}" for one in objects) + "\n    ]"
     )
 
 
@@ -117,19 +120,34 @@ def _texts(array: NDArray[Any], alias: str) -> list[str]:
         write = _base64 if alias.endswith("_bytes") else _text
     elif array.dtype.kind == "b":
         write = _boolean
-    return list(map(write, array.ravel().tolist()))
+    return list(chain.from_iterable(map(write, part.tolist()) for part in _parts(array)))
 
 
 def _nested(texts: list[str], shape: tuple[int, ...], rows: int = 1) -> list[str]:
     """Puts the elements of `rows` equal shapes into lists of lists."""
     for axis in reversed(range(len(shape))):
         size, count = shape[axis], rows * math.prod(shape[:axis])
-        texts = [f"[{', '.join(texts[start * size : (start + 1) * size])}]" for start in range(count)]
+        texts = [f"[{_listed(texts, start * size, (start + 1) * size)}]" for start in range(count)]
     return texts
 
 
-def _decimals(array: NDArray[Any]) -> list[str]:
+def _listed(texts: list[str], start: int, end: int) -> str:
+    if end - start <= _PART:
+        return ", ".join(texts[start:end])
+    return ", ".join([", ".join(texts[at : min(at + _PART, end)]) for at in range(start, end, _PART)])
+
+
+def _parts(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The elements, so many at a time that nobody else waits for the interpreter for long."""
     flat = array.ravel()
+    return (flat[start : start + _PART] for start in range(0, len(flat), _PART))
+
+
+def _decimals(array: NDArray[Any]) -> list[str]:
+    return list(chain.from_iterable(map(_decimals_of_part, _parts(array))))
+
+
+def _decimals_of_part(flat: NDArray[Any]) -> list[str]:
     values = flat.tolist()
     digits = 9 if flat.dtype == np.float32 else 17
     texts = (f"%.{digits}g," * len(values) % tuple(values)).split(",")

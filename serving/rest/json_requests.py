@@ -3,20 +3,61 @@
 The conditions and the words are those of tensorflow_serving/util/json_tensor.cc.
 """
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from serving import protos, wire
 from serving.rest import json_tensors, json_text
-from serving.rest.json_tensors import Mismatch
+from serving.rest.json_tensors import Column, Mismatch
+from serving.rest.numbers import LISTS, Items, Numbers
 from serving.status import StatusError, invalid
 
 Format = Literal["row", "column"]
-Inputs = Mapping[str, int]
-"""DataType's number of each input of a signature."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a signature takes.
+
+    Args:
+        types: DataType's number of each input.
+        optional: those that have a default.
+    """
+
+    types: Mapping[str, int]
+    optional: frozenset[str] = frozenset()
+
+    @property
+    def required(self) -> frozenset[str]:
+        return frozenset(self.types) - self.optional
+
+    @property
+    def only(self) -> str | None:
+        """The input that values without a name are for."""
+        candidates = self.required or self.types
+        return next(iter(candidates)) if len(candidates) == 1 else None
+
+    def take(self, names: Collection[str]) -> bool:
+        """Whether these inputs make a request."""
+        return self.required <= set(names) <= self.types.keys()
+
 
 Example = dict[str, Any]
+Rows = list[Any] | Numbers | Items
+
+
+class Refused(Exception):  # noqa: N818 - no error yet: `words` makes one
+    """A request does not fit its signature.
+
+    Args:
+        words: goes through the request, value by value, for what to say.
+    """
+
+    def __init__(self, words: Callable[[], StatusError]) -> None:
+        self.words = words
 
 
 def signature_name(document: Example) -> str:
@@ -37,13 +78,14 @@ def predict_request(document: Example, spec: bytes, inputs: Inputs) -> tuple[byt
     Args:
         document: with `instances` (row format) or `inputs` (column format).
         spec: the serialized ModelSpec, signature name included.
-        inputs: what the signature takes; at least one.
+        inputs: what the signature takes. One that takes nothing, or nothing that has no default, needs no values.
 
     Returns:
         The serialized message, and the format to answer in.
 
     Raises:
-        StatusError: INVALID_ARGUMENT or UNIMPLEMENTED, in TensorFlow Serving's words.
+        Refused: INVALID_ARGUMENT or UNIMPLEMENTED, in TensorFlow Serving's words, which are yet to be found.
+        StatusError: what can be told at once.
     """
     if "instances" in document:
         if "inputs" in document:
@@ -51,19 +93,23 @@ def predict_request(document: Example, spec: bytes, inputs: Inputs) -> tuple[byt
                 document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
             )
         rows = document["instances"]
-        if not isinstance(rows, list):
+        if not isinstance(rows, LISTS):
             raise json_text.malformed(document, "Expecting 'instances' to be an list/array")
-        if not rows:
+        if not len(rows):
             raise json_text.malformed(document, "No values in 'instances' array")
         form: Format = "row"
         tensors = _from_rows(rows, inputs)
     elif "inputs" in document:
         form = "column"
         tensors = _from_columns(document["inputs"], inputs)
+    elif not inputs.required:
+        form, tensors = "column", {}
     else:
         raise invalid("Missing 'inputs' or 'instances' key")
-    entries = (wire.block(1, alias.encode()) + wire.block(2, tensor) for alias, tensor in tensors.items())
-    return wire.block(1, spec) + wire.blocks(2, entries), form
+    parts: list[wire.Part] = [wire.block(1, spec)]
+    for alias, tensor in tensors.items():
+        parts += wire.nested(2, [wire.block(1, alias.encode()), *wire.nested(2, tensor)])
+    return b"".join(parts), form
 
 
 def examples_request(document: Example, spec: bytes) -> bytes:
@@ -76,9 +122,9 @@ def examples_request(document: Example, spec: bytes) -> bytes:
     if "examples" not in document:
         raise json_text.malformed(document, "When method is classify, key 'examples' is expected and was not found")
     examples = document["examples"]
-    if not isinstance(examples, list):
+    if not isinstance(examples, LISTS):
         raise json_text.malformed(document, "Expecting 'examples' value to be an list/array")
-    if not examples:
+    if not len(examples):
         raise json_text.malformed(document, "'examples' value is an empty array")
     message = wire.blocks(1, [_example(example) for example in examples])
     with_context = b"" if context is None else wire.block(2, context)
@@ -86,30 +132,38 @@ def examples_request(document: Example, spec: bytes) -> bytes:
     return wire.block(1, spec) + wire.block(2, wire.block(1 if context is None else 2, message + with_context))
 
 
-def _from_rows(rows: list[Any], inputs: Inputs) -> dict[str, bytes]:
-    if not isinstance(rows[0], dict) and len(inputs) > 1:
+def _from_rows(rows: Rows, inputs: Inputs) -> dict[str, list[wire.Part]]:
+    first = rows[0]
+    only = inputs.only
+    if not _is_object(first) and only is None:
         raise invalid(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
         )
+    names: Collection[str] = first.keys() if _is_object(first) else (str(only),)
+    if not names and not inputs.required:
+        raise invalid("'instances' holds objects without inputs. Send \"inputs\": {} instead")
     try:
-        if not _is_object(rows[0]):
-            alias, data_type = min(inputs.items())
-            return {alias: json_tensors.tensor(rows, data_type, alias)}
-        names = inputs.keys()
-        if not all(isinstance(row, dict) and row.keys() == names for row in rows):
+        if not inputs.take(names):
             raise Mismatch
-        return {
-            alias: json_tensors.tensor([row[alias] for row in rows], data_type, alias)
-            for alias, data_type in inputs.items()
-        }
+        columns = {alias: Column(data_type, alias) for alias, data_type in inputs.types.items() if alias in names}
+        for batch in rows.batches() if isinstance(rows, Items) else (rows,):
+            if not _is_object(first):
+                columns[str(only)].add(batch)
+                continue
+            if not all(isinstance(row, dict) and row.keys() == names for row in batch):
+                raise Mismatch
+            for alias, column in columns.items():
+                column.add([row[alias] for row in batch])
     except Mismatch:
-        raise _row_refusal(rows, inputs) from None
+        raise Refused(functools.partial(_row_refusal, rows, inputs)) from None
+    return {alias: column.tensor() for alias, column in columns.items()}
 
 
-def _row_refusal(rows: list[Any], inputs: Inputs) -> StatusError:
+def _row_refusal(rows: Rows, inputs: Inputs) -> StatusError:
     """What TensorFlow Serving says of the first row that does not fit."""
     objects = _is_object(rows[0])
+    names = rows[0].keys() if objects and inputs.take(rows[0]) else inputs.types.keys()
     shapes: dict[str, list[int]] = {}
     for number, row in enumerate(rows):
         where = f"Failed to process element: {number}"
@@ -118,24 +172,24 @@ def _row_refusal(rows: list[Any], inputs: Inputs) -> StatusError:
                 return invalid(f"Expecting object but got list at item {number} of input list")
             return invalid(f"Expecting value/list but got object at item {number} of input list")
         if not objects:
-            if error := _item_refusal(row, min(inputs), inputs, shapes):
+            if error := _item_refusal(row, str(inputs.only), inputs, shapes):
                 return invalid(f"{where} of 'instances' list. Error: {error.code.name}: {error.message}")
             continue
         for alias, value in row.items():
             if error := _item_refusal(value, alias, inputs, shapes):
                 return invalid(f"{where} key: {alias} of 'instances' list. Error: {error.code.name}: {error.message}")
-        if row.keys() != inputs.keys():
+        if row.keys() != names:
             return invalid(
                 f"{where} of 'instances' list. JSON object: {json_text.debug(row)} keys must be equal to: "
-                + ",".join(sorted(inputs))
+                + ",".join(sorted(names))
             )
     raise AssertionError("a request that does not fit has a row that does not fit")
 
 
 def _item_refusal(value: Any, alias: str, inputs: Inputs, shapes: dict[str, list[int]]) -> StatusError | None:
-    if alias not in inputs:
+    if alias not in inputs.types:
         return invalid(f"JSON object: does not have named input: {alias}")
-    if error := json_tensors.refusal(value, inputs[alias]):
+    if error := json_tensors.refusal(value, inputs.types[alias]):
         return error
     shape = json_tensors.dense_shape(value)
     expected = shapes.setdefault(alias, shape)
@@ -146,25 +200,31 @@ def _item_refusal(value: Any, alias: str, inputs: Inputs, shapes: dict[str, list
     return None
 
 
-def _from_columns(value: Any, inputs: Inputs) -> dict[str, bytes]:
+def _from_columns(value: Any, inputs: Inputs) -> dict[str, list[wire.Part]]:
     if not _is_object(value):
-        if len(inputs) > 1:
+        if inputs.only is None:
             raise invalid(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
                 "tensorinfo_map"
             )
-        value = {min(inputs): value}
+        value = {inputs.only: value}
     tensors = {}
-    for alias, data_type in inputs.items():
+    for alias, data_type in inputs.types.items():
         if alias not in value:
+            if alias in inputs.optional:
+                continue
             raise invalid(f"Missing named input: {alias} in 'inputs' object.")
         try:
             tensors[alias] = json_tensors.tensor(value[alias], data_type, alias)
         except Mismatch:
-            error = json_tensors.refusal(value[alias], data_type)
-            assert error is not None
-            raise error from None
+            raise Refused(functools.partial(_value_refusal, value[alias], data_type)) from None
     return tensors
+
+
+def _value_refusal(value: Any, data_type: int) -> StatusError:
+    error = json_tensors.refusal(value, data_type)
+    assert error is not None
+    return error
 
 
 def _is_object(value: Any) -> bool:
@@ -181,7 +241,7 @@ def _example(value: Any) -> bytes:
     example = protos.Example()
     for name, content in value.items():
         feature = example.features.feature[name.encode(errors="replace").decode()]
-        for item in content if isinstance(content, list) else [content]:
+        for item in content if isinstance(content, LISTS) else [content]:
             _add(item, name, feature)
     return example.SerializeToString()
 

@@ -4,15 +4,18 @@ Lists are flattened level by level, with no recursion and without a Python call 
 gone through once more, element by element, for the words in which TensorFlow Serving refuses it.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
 import grpc
 import numpy as np
+from numpy.typing import NDArray
 
 from serving import protos, wire
 from serving.rest import json_text
+from serving.rest.numbers import LISTS, Items, Numbers, joined, narrowed
 from serving.status import StatusError, invalid
 
 _MAX_RANK = 254  # TensorShape's
@@ -28,6 +31,7 @@ _INTEGERS: dict[int, tuple[type, int, int]] = {
     23: (np.uint64, 0, 2**64 - 1),
 }
 _STRING, _BOOL = 7, 10
+_NUMBERS = {int, float, json_text.Infinite}
 SUPPORTED = frozenset((*_FLOATS, *_INTEGERS, _STRING, _BOOL))
 
 
@@ -35,7 +39,7 @@ class Mismatch(Exception):  # noqa: N818 - no error yet: `refusal` words it
     """A value is no tensor of the asked type; `refusal` says why."""
 
 
-def tensor(value: Any, data_type: int, alias: str) -> bytes:
+def tensor(value: Any, data_type: int, alias: str) -> list[wire.Part]:
     """Writes a value as a TensorProto.
 
     Args:
@@ -44,26 +48,88 @@ def tensor(value: Any, data_type: int, alias: str) -> bytes:
         alias: the input's name, for errors.
 
     Returns:
-        A serialized TensorProto; numbers as `tensor_content`.
+        The parts of a serialized TensorProto; numbers as `tensor_content`.
 
     Raises:
         Mismatch: ragged lists, or a value that is none of the type.
         StatusError: a number does not fit TensorFlow's type.
     """
-    shape, flat = _flattened(value)
-    dims = wire.blocks(2, [wire.integer(1, size) for size in shape])
-    return wire.integer(1, data_type) + wire.block(2, dims) + (_payload(flat, data_type, alias) if flat else b"")
+    if isinstance(value, Items):
+        column = Column(data_type, alias)
+        for batch in value.batches():
+            column.add(batch)
+        return column.tensor()
+    shape, parts = _parts(value)
+    return _proto(shape, data_type, [_content(part, data_type, alias) for part in parts])
+
+
+class Column:
+    """A tensor of rows that come some at a time.
+
+    Args:
+        data_type: DataType's number.
+        alias: the input's name, for errors.
+    """
+
+    def __init__(self, data_type: int, alias: str) -> None:
+        self._data_type = data_type
+        self._alias = alias
+        self._shape: list[int] | None = None
+        self._contents: list[wire.Part] = []
+
+    def add(self, rows: list[Any] | Numbers) -> None:
+        """Appends rows.
+
+        Raises:
+            Mismatch, StatusError: as `tensor`.
+        """
+        shape, parts = _parts(rows)
+        if self._shape is None:
+            self._shape = list(shape)
+        elif self._shape[1:] != shape[1:]:
+            raise Mismatch
+        else:
+            self._shape[0] += shape[0]
+        self._contents += [_content(part, self._data_type, self._alias) for part in parts]
+
+    def tensor(self) -> list[wire.Part]:
+        """As `tensor`."""
+        assert self._shape is not None, "rows come first"
+        return _proto(self._shape, self._data_type, self._contents)
+
+
+def array(flat: list[Any]) -> NDArray[Any]:
+    """Numbers as an array.
+
+    Args:
+        flat: whole numbers and others.
+
+    Returns:
+        Whole numbers if all are and 64 bits hold them, or else float64.
+
+    Raises:
+        Mismatch: there are other values among them.
+        StatusError: INVALID_ARGUMENT: a number is too big for a double.
+    """
+    types = set(map(type, flat))
+    if types - _NUMBERS:
+        raise Mismatch
+    if types == {int}:
+        for dtype in (np.int64, np.uint64):
+            with contextlib.suppress(OverflowError):
+                return narrowed(np.array(flat, dtype))
+    return _doubles(flat, types)
 
 
 def dense_shape(value: Any) -> list[int]:
     """The shape that a value has if it is no ragged list: read off the first element of each level."""
     shape: list[int] = []
-    while isinstance(value, list):
+    while isinstance(value, list | Items):
         shape.append(len(value))
-        if not value:
+        if not len(value):
             break
         value = value[0]
-    return shape
+    return shape + value.shape if isinstance(value, Numbers) else shape
 
 
 def refusal(value: Any, data_type: int) -> StatusError | None:
@@ -74,11 +140,25 @@ def refusal(value: Any, data_type: int) -> StatusError | None:
     return _refusal(value, 0, shape, data_type)
 
 
-def _flattened(value: Any) -> tuple[list[int], list[Any]]:
+def _parts(value: Any) -> tuple[list[int], Sequence[list[Any] | NDArray[Any]]]:
+    """The shape of a value, and its elements in one part or several, none of which is empty."""
+    if isinstance(value, Numbers):
+        return value.shape, value.parts
+    shape, flat = _flattened(value)
+    return shape, [flat] if len(flat) else []
+
+
+def _flattened(value: Any) -> tuple[list[int], list[Any] | NDArray[Any]]:
     shape: list[int] = []
     level = [value]
-    while level and isinstance(level[0], list):
-        if set(map(type, level)) != {list} or len(shape) > _MAX_RANK:  # rows add one dimension
+    while level and isinstance(level[0], LISTS):
+        types = set(map(type, level))
+        if Numbers in types:
+            parts = [_dense(item) for item in level]
+            if any(part.shape != parts[0].shape for part in parts) or len(shape + parts[0].shape) > _MAX_RANK + 1:
+                raise Mismatch
+            return shape + parts[0].shape, joined([part.flat for part in parts])
+        if types - {list, Items} or len(shape) > _MAX_RANK:  # rows add one dimension
             raise Mismatch
         sizes = set(map(len, level))
         if len(sizes) > 1:
@@ -88,31 +168,65 @@ def _flattened(value: Any) -> tuple[list[int], list[Any]]:
     return shape, level
 
 
-def _payload(flat: list[Any], data_type: int, alias: str) -> bytes:
+def _dense(value: Any) -> Numbers:
+    if isinstance(value, Numbers):
+        return value
+    shape, flat = _flattened(value)
+    return Numbers([flat if isinstance(flat, np.ndarray) else array(flat)], shape)
+
+
+def _proto(shape: list[int], data_type: int, contents: list[wire.Part]) -> list[wire.Part]:
+    dims = wire.blocks(2, [wire.integer(1, size) for size in shape])
+    if contents and data_type != _STRING:
+        contents = wire.nested(4, contents)
+    return [wire.integer(1, data_type) + wire.block(2, dims), *contents]
+
+
+def _content(flat: list[Any] | NDArray[Any], data_type: int, alias: str) -> wire.Part:
+    """What `tensor_content` holds, or the fields with the strings."""
+    if isinstance(flat, np.ndarray):
+        return _numbers(flat, data_type, alias).data.cast("B")
     types = set(map(type, flat))
     if data_type == _STRING and not types - {str, dict}:
         try:
             return wire.blocks(8, list(map(_bytes if dict in types else json_text.utf8, flat)))
         except StatusError:
             raise Mismatch from None
-    if data_type in _FLOATS and not types - {int, float, json_text.Infinite}:
-        return wire.block(4, _floats(flat, types, data_type))
+    if data_type in _FLOATS and not types - _NUMBERS:
+        with np.errstate(over="ignore"):  # as in TensorFlow Serving, beyond float is infinity
+            return _doubles(flat, types).astype(_FLOATS[data_type]).tobytes()
     if data_type in _INTEGERS and not types - {int}:
-        return wire.block(4, _integers(flat, data_type, alias))
+        return _integers(flat, data_type, alias)
     if data_type == _BOOL and not types - {bool}:
-        return wire.block(4, bytes(flat))
+        return bytes(flat)
     raise Mismatch
 
 
-def _floats(flat: list[Any], types: set[type], data_type: int) -> bytes:
+def _numbers(flat: NDArray[Any], data_type: int, alias: str) -> NDArray[Any]:
+    if data_type in _FLOATS:
+        if flat.dtype.itemsize == 8:  # rounded to a double first, as RapidJSON reads numbers
+            flat = flat.astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):
+            return flat.astype(_FLOATS[data_type], copy=False)
+    if data_type not in _INTEGERS or flat.dtype.kind == "f":
+        raise Mismatch
+    dtype, low, high = _INTEGERS[data_type]
+    least, most = int(flat.min()), int(flat.max())
+    if not low <= least <= most <= high:
+        raise Mismatch
+    if least < np.iinfo(dtype).min or most > np.iinfo(dtype).max:
+        raise _unfit(alias)
+    return flat.astype(dtype, copy=False)
+
+
+def _doubles(flat: list[Any], types: set[type]) -> NDArray[np.float64]:
     try:
-        array = np.array(flat, np.float64)
+        doubles = np.array(flat, np.float64)
     except OverflowError:
         raise invalid(json_text.TOO_BIG) from None
-    if json_text.Infinite not in types and np.isinf(array).any():
+    if json_text.Infinite not in types and np.isinf(doubles).any():
         raise invalid(json_text.TOO_BIG)
-    with np.errstate(over="ignore"):  # as in TensorFlow Serving, beyond float is infinity
-        return array.astype(_FLOATS[data_type]).tobytes()
+    return doubles
 
 
 def _integers(flat: list[int], data_type: int, alias: str) -> bytes:
@@ -121,8 +235,13 @@ def _integers(flat: list[int], data_type: int, alias: str) -> bytes:
         raise Mismatch
     try:
         return np.array(flat, dtype).tobytes()
-    except OverflowError:  # RapidJSON knows no number of less than 32 bits: TensorFlow is left to find out
-        raise invalid(f"tensor parsing error: {alias}") from None
+    except OverflowError:
+        raise _unfit(alias) from None
+
+
+def _unfit(alias: str) -> StatusError:
+    """RapidJSON knows no number of less than 32 bits: TensorFlow is left to find out."""
+    return invalid(f"tensor parsing error: {alias}")
 
 
 def _bytes(value: Any) -> bytes:
@@ -130,7 +249,10 @@ def _bytes(value: Any) -> bytes:
 
 
 def _refusal(value: Any, level: int, shape: list[int], data_type: int) -> StatusError | None:
-    if not isinstance(value, list):
+    if isinstance(value, Numbers):
+        if value.shape == shape[level:]:
+            return _scalar_refusal(_suspect(value, data_type), data_type)
+    elif not isinstance(value, list | Items):
         if level != len(shape):
             return invalid(
                 f"JSON Value: {json_text.debug(value)} found at incorrect level: {level + 1} in the JSON DOM. "
@@ -143,7 +265,20 @@ def _refusal(value: Any, level: int, shape: list[int], data_type: int) -> Status
         return invalid(
             f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
         )
+    if level == len(shape) - 1 and (accepts := _ACCEPTS.get(data_type)):
+        value = (item for item in value if not accepts(item))
     return next(filter(None, (_refusal(item, level + 1, shape, data_type) for item in value)), None)
+
+
+def _suspect(numbers: Numbers, data_type: int) -> Any:
+    """The first number that is none of a type, or else the first."""
+    flat = numbers.flat
+    wrong: Any = np.zeros(1, bool)
+    if data_type in _INTEGERS:
+        _, low, high = _INTEGERS[data_type]
+        with np.errstate(invalid="ignore"):
+            wrong = flat % 1 != 0 if flat.dtype.kind == "f" else (flat < low) | (flat > high)
+    return flat[int(np.argmax(wrong))].item()
 
 
 def _scalar_refusal(value: Any, data_type: int) -> StatusError | None:

@@ -10,8 +10,10 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
+from serving.rest.numbers import LISTS
 from serving.status import StatusError, invalid
 
 _DEBUG_BYTES = 256
@@ -22,8 +24,19 @@ class Infinite(float):
     """NaN or an infinity that a document names, unlike a number too big for a double, which Python reads as one."""
 
 
-_DECODER = json.JSONDecoder(parse_constant=Infinite)
-_START = re.compile(r"[ \t\n\r]*")
+def _first_wins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of members of one name, RapidJSON finds the first."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        members.update(reversed(pairs))
+    return members
+
+
+_DECODER = json.JSONDecoder(parse_constant=Infinite, object_pairs_hook=_first_wins)
+SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
+"""Reads the value at a position of a text, which may be the begin of a longer one."""
+
+SPACE = re.compile(r"[ \t\n\r]*")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 _ERRORS = {
     "Expecting value": "Invalid value.",
@@ -37,6 +50,7 @@ _ERRORS = {
     "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
 }
 TOO_BIG = "JSON Parse error: Number too big to be stored in double."
+TOO_DEEP = "JSON Parse error: Lists and objects are nested too deeply."
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -48,7 +62,7 @@ def parse(body: bytes) -> dict[str, Any]:
         StatusError: INVALID_ARGUMENT, in TensorFlow Serving's words.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    start = _START.match(text).end()  # type: ignore[union-attr]
+    start = SPACE.match(text).end()  # type: ignore[union-attr]
     if start == len(text):
         raise invalid("JSON Parse error: The document is empty" + ("" if not text else f". at offset: {len(body)}"))
     try:
@@ -58,11 +72,34 @@ def parse(body: bytes) -> dict[str, Any]:
     except ValueError:  # a whole number of more digits than Python converts
         raise invalid(TOO_BIG) from None
     except RecursionError:
-        raise invalid("JSON Parse error: Lists and objects are nested too deeply.") from None
+        raise invalid(TOO_DEEP) from None
     if "\\u" in text:
-        _check_surrogates(text)
+        check_surrogates(text)
     if not isinstance(value, dict):
         raise malformed(value, "Is not object")
+    return value
+
+
+def scalar(token: bytes, position: int) -> Any:
+    """Reads a value that is known to end where the token does, if it is one.
+
+    Args:
+        token: the value.
+        position: where it stands, for the error.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT.
+    """
+    text = token.decode("utf-8", "surrogateescape")
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        reason = _ERRORS.get(error.msg, "Invalid value.")
+        raise invalid(f"JSON Parse error: {reason} at offset: {position + error.pos}") from None
+    except ValueError:  # a whole number of more digits than Python converts
+        raise invalid(TOO_BIG) from None
+    if "\\u" in text:
+        check_surrogates(text)
     return value
 
 
@@ -109,7 +146,7 @@ def kind(value: Any) -> str:
         return "Null"
     if isinstance(value, bool):
         return str(value)
-    kinds: dict[type, str] = {dict: "Object", list: "Array", str: "String"}
+    kinds: dict[type, str] = {dict: "Object", str: "String", **dict.fromkeys(LISTS, "Array")}
     return kinds.get(type(value), "Number")
 
 
@@ -126,7 +163,7 @@ def debug(value: Any) -> str:
 
     def show(value: Any, before: str, depth: int) -> bool:
         """Appends a value after what separates it from the one before; False once the limit is reached."""
-        if isinstance(value, list):
+        if isinstance(value, LISTS):
             if not put(before + "["):
                 return False
             return all(show(item, ", " if turn else "", depth + 1) for turn, item in enumerate(value)) and put("]")
@@ -179,7 +216,7 @@ def _innermost(text: str, end: int) -> str:
     return open_ones[-1] if open_ones else ""
 
 
-def _check_surrogates(text: str) -> None:
+def check_surrogates(text: str) -> None:
     """Refuses half of a character that takes two escapes: it cannot be written as UTF-8."""
     high_end = -1  # where a first half ended that still lacks its second
     for escape in _ESCAPE.finditer(text):

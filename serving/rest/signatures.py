@@ -50,18 +50,21 @@ class Signatures:
         self._known: dict[tuple[str, int | None, str | None], dict[str, Inputs]] = {}
 
     def remembered(self, target: Target, signature: str) -> Inputs | None:
-        """DataType's number of each input of a signature, if it was asked for before."""
-        return self._known.get(_key(target), {}).get(signature or DEFAULT_SIGNATURE) or None
+        """The inputs of a signature, if they were asked for before."""
+        return self._known.get(_key(target), {}).get(signature or DEFAULT_SIGNATURE)
 
     async def ask(self, target: Target, signature: str, call: Call) -> Inputs:
-        """DataType's number of each input of a signature, as it is now.
+        """The inputs of a signature, as they are now.
 
         Raises:
             StatusError: in TensorFlow Serving's words, or the front's.
         """
         definitions = signature_defs(await metadata(self._front, target, call))
         known: dict[str, Inputs] = {
-            name: {alias: definition.inputs[alias].dtype for alias in sorted(definition.inputs)}
+            name: Inputs(
+                {alias: definition.inputs[alias].dtype for alias in sorted(definition.inputs)},
+                frozenset(definition.defaults),
+            )
             for name, definition in definitions.items()
         }
         if len(self._known) >= _MOST:
@@ -70,8 +73,6 @@ class Signatures:
         name = signature or DEFAULT_SIGNATURE
         if name not in known:
             raise invalid(f'Serving signature name: "{name}" not found in signature def')
-        if not known[name]:
-            raise invalid(f"Failed to get input map for signature: {signature or 'DEFAULT'}")
         return known[name]
 
 

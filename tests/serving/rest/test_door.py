@@ -24,7 +24,6 @@ from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import STATUS
 from serving.rest import ConnectionLimits, RestParameters, RestServer, app
-from serving.rest import door as doors
 from serving.rest.monitoring import metrics_path
 from serving.status import StatusError
 from serving.store import Store
@@ -261,10 +260,9 @@ def test_too_many_connections_are_closed(start_rest: Callable[..., Rest]) -> Non
 
 
 def test_bodies_that_are_being_read_are_bounded_together(
-    start_rest: Callable[..., Rest], monkeypatch: pytest.MonkeyPatch
+    start_rest: Callable[..., Rest],
 ) -> None:
-    monkeypatch.setattr(doors, "_MOST_BODIES_BYTES", 1000)
-    rest = start_rest(RestParameters(max_body_bytes=1000))
+    rest = start_rest(RestParameters(max_body_bytes=1000, max_held_bytes=2000))
     body = b" " * 300 + json.dumps(HALVES).encode()
     assert rest.predict(body).status == 200
     with socket.create_connection(("127.0.0.1", rest.port), timeout=30) as slow:
