@@ -58,9 +58,10 @@ def _packages_left_empty() -> Iterator[None]:
         sys.modules[name] = package
     try:
         yield
-    finally:
-        for name in _PACKAGES:
-            del sys.modules[name]
+    finally:  # later imports find the true packages, and in them the modules that are loaded already
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] == "tensorflow" and hasattr(module, "__path__"):
+                del sys.modules[name]
 
 
 def _import() -> list[Any]:

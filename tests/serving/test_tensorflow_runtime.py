@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.serving_fixtures import ROOT
 
 ALONE = """
@@ -55,5 +57,8 @@ def test_a_model_runs_without_tensorflows_python(exports: dict[int, Path]) -> No
     run(ALONE, exports[1])
 
 
-def test_tensorflow_can_be_imported_afterwards(exports: dict[int, Path]) -> None:
-    run(ALONE + AFTERWARDS, exports[1])
+@pytest.mark.parametrize(
+    "first", ["", "from tensorflow_serving.apis import predict_pb2", "import tensorflow.core.example.example_pb2"]
+)
+def test_tensorflow_can_be_imported_afterwards(exports: dict[int, Path], first: str) -> None:
+    run(f"{ALONE}\n{first}\n{AFTERWARDS}", exports[1])
