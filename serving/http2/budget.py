@@ -17,31 +17,27 @@ TAKEN_IN_CRUMBS = 8
 """What a frame of an answer costs that is as small as the client made it (CVE-2019-9511)."""
 STALLED = 12
 """What a stream costs at each look (`serving.http2.patience`) whose client stands still."""
+STRAINED = 1_000
+"""What a connection is struck with that should wait for its turn even if it asks for little."""
 _ADVANCE = 20_000
 _SECONDLY = 8_000
-_STRAINED = 1_000
 _DEAREST_HEADERS = 128  # that a call pays for
 
 
 class Budget:
     """One connection's. Frames that make no progress are struck; answers, and time, pay for them."""
 
-    __slots__ = ("_struck", "advance", "earned", "is_exhausted")
+    __slots__ = ("advance", "earned", "is_exhausted", "struck")
 
     def __init__(self) -> None:
         self.advance = _ADVANCE
         self.earned = 0
         self.is_exhausted = False
-        self._struck = 0
-
-    @property
-    def is_strained(self) -> bool:
-        """Whether the connection should wait for its turn even if it asks for little."""
-        return self._struck > _STRAINED
+        self.struck = 0
 
     def add(self, cost: int) -> None:
         """Strikes without a look at the budget; `strike` looks later."""
-        self._struck += cost
+        self.struck += cost
 
     def strike(self, cost: int, what: str) -> None:
         """Strikes.
@@ -49,10 +45,10 @@ class Budget:
         Raises:
             ProtocolError: it is too much.
         """
-        self._struck += cost
-        if self._struck > self.advance:
+        self.struck += cost
+        if self.struck > self.advance:
             self._settle(0)
-            if self._struck > self.advance:
+            if self.struck > self.advance:
                 self.is_exhausted = True
                 raise ProtocolError(ENHANCE_YOUR_CALM, f"too much that gets nowhere, of late {what}")
 
@@ -61,7 +57,7 @@ class Budget:
         self._settle(int(seconds * _SECONDLY))
 
     def _settle(self, more: int) -> None:
-        self._struck = max(0, self._struck - self.earned - more)
+        self.struck = max(0, self.struck - self.earned - more)
         self.earned = 0
 
 

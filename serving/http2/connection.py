@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from serving.http2 import frames
-from serving.http2.budget import GIVEN_UP, REFUSED, STALLED, TAKEN_IN_CRUMBS, worth
+from serving.http2.budget import CALL_WORTH, GIVEN_UP, REFUSED, STALLED, STRAINED, TAKEN_IN_CRUMBS, worth
 from serving.http2.fields import Headers
 from serving.http2.frames import ProtocolError, frame
 from serving.http2.headers import HeaderDecoder
@@ -147,7 +147,7 @@ class Connection(asyncio.Protocol):
             self._buffer = self._buffer[self._position :] + data
             self._position = 0
             self._read(len(self._buffer) < _HELD_BYTES)
-        elif self._budget.is_strained:
+        elif self._budget.struck > STRAINED:
             self._hold(self._buffer + data, 0)
         else:
             self._take(self._buffer + data if self._buffer else data, 0)
@@ -175,6 +175,8 @@ class Connection(asyncio.Protocol):
         end = len(data)
         self._turn = 0
         try:
+            if self._budget.struck > STRAINED:
+                self._budget.strike(0, "calls that are refused")
             if not self._greeted:
                 if not frames.PREFACE.startswith(data[: len(frames.PREFACE)]):
                     raise ProtocolError(frames.PROTOCOL_ERROR, "this port speaks gRPC, that is HTTP/2")
@@ -421,7 +423,8 @@ class Connection(asyncio.Protocol):
         headers = self._headers.decode(block)  # of refused ones too: the table must follow
         cost = self._headers.cost
         self._turn += cost + _CALL_COST
-        self._budget.strike(cost, "headers")
+        if cost:
+            self._budget.strike(cost, "headers")
         stream = self._streams.get(number)
         ended = bool(flags & frames.END_STREAM)
         if stream is not None:
@@ -447,7 +450,7 @@ class Connection(asyncio.Protocol):
             self._cut(number, frames.REFUSED_STREAM, ended)
             self._budget.strike(REFUSED, "more streams than the limit")
             return
-        stream = self._streams[number] = Stream(self, number, self._stream_window, worth(cost))
+        stream = self._streams[number] = Stream(self, number, self._stream_window, worth(cost) if cost else CALL_WORTH)
         stream.undelivered = headers.content_length
         stream.remote_ended = ended
         receiver = self._accept(stream, headers)

@@ -116,16 +116,16 @@ class Exchange:
     def _end(self) -> None:
         if not self._over:
             self._over = True
-            self._leave()
+            if self._counted:
+                self._leave()
             self._release()
             if self._timer is not None:
                 self._timer.cancel()
 
     def _leave(self) -> None:
         """Gives its place among the calls away."""
-        if self._counted:
-            self._counted = False
-            self._share.end_call()
+        self._counted = False
+        self._share.end_call()
 
     def _keep(self, size: int) -> None:
         """Counts bytes in that are kept for this call; with a negative number, out.
@@ -231,7 +231,8 @@ class Unary(Exchange):
     async def _work(self) -> None:
         answer = await self._method(self._request, self._call)
         prefixed = b"\x00" + len(answer).to_bytes(4, "big") + answer
-        self._leave()  # what is left to do is the client's
+        if self._counted:
+            self._leave()  # what is left to do is the client's
         self._stream.answer(_answer_headers(self._call), prefixed, _OK)
         if not self._stream.closed:
             self._request = b""

@@ -119,7 +119,8 @@ def withstands(target: Target, attack: Attack, within: float | None = CUT_OFF_SE
         late = [] if within is None else [cut for cut in cuts if cut is None or cut > within]
         verdict = (
             f"attempt {attempt + 1}: p99 {calls.p99_ms:.1f} ms over {calls.answered} calls, "
-            f"{machine.p99_ms:.1f} ms of a server that is not attacked; cut off after {cuts} s"
+            f"{machine.p99_ms:.1f} ms of a server that is not attacked; of {len(cuts)} connections {cuts.count(None)} "
+            f"were never cut off, the last after {max(filter(None, cuts), default=0.0):.1f} s"
         )
         if calls.p99_ms < max(P99_MS, _MACHINES_PART * machine.p99_ms) and not late:
             return
