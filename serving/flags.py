@@ -96,6 +96,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("rest_api_timeout_in_ms", _POSITIVE, 30000, "how long a REST request may take"),
         Flag("rest_api_max_body_bytes", _POSITIVE, 16 << 20, "size of one request by REST, unpacked"),
         Flag("rest_api_client_timeout_in_ms", _POSITIVE, 10000, "how long its client may pause"),
+        Flag("rest_allowed_hosts", str, "", "comma-separated names by which REST may be asked. *: any"),
         Flag("rest_api_enable_cors_support", _boolean, False, "whether pages of other sites may ask"),
         Flag("monitoring_config_file", Path, None, "MonitoringConfig in text format: where Prometheus' metrics are"),
         Flag("grpc_channel_arguments", str, "", "comma-separated key=value, of those that apply. -1: no limit"),

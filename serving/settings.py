@@ -17,7 +17,7 @@ from serving.model import VersionParameters
 from serving.parallelism import Parallelism
 from serving.remote_engine import RemoteParameters
 from serving.request_log import RequestLogParameters
-from serving.rest import ConnectionLimits, RestParameters
+from serving.rest import ConnectionLimits, RestParameters, hosts
 from serving.rest.monitoring import metrics_path
 from serving.servable import LoadParameters
 from serving.server_parameters import Logging, Ports, ServerParameters, Services
@@ -61,6 +61,7 @@ def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerPar
             max_body_bytes=min(given.rest_api_max_body_bytes, given.max_message_bytes),
             cors=given.rest_api_enable_cors_support,
             metrics_path=metrics_path(given.monitoring_config_file),
+            hosts=hosts.for_address(given.host, [name for name in given.rest_allowed_hosts.split(",") if name]),
             connections=_connection_limits(given.rest_api_client_timeout_in_ms / 1000),
         ),
         services=Services(

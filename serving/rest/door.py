@@ -24,6 +24,7 @@ from serving.model_spec import METADATA, PREDICTION, STATUS
 from serving.rest import bodies, json_answers, json_pieces, json_requests, json_text, openapi, signatures, urls
 from serving.rest.aside import LARGE, Aside, Pace
 from serving.rest.connections import ConnectionLimits
+from serving.rest.hosts import Hosts
 from serving.rest.signatures import Signatures
 from serving.rest.urls import Target
 from serving.status import StatusError
@@ -79,6 +80,7 @@ class RestParameters:
         max_held_bytes: size of the bodies of all requests that are not answered yet; of one peer's, half of that.
         cors: whether pages of other sites may ask.
         metrics_path: where Prometheus' metrics are, or None for nowhere.
+        hosts: names by which the server may be asked; None: any.
         connections: what clients may take up before there is a request.
     """
 
@@ -87,6 +89,7 @@ class RestParameters:
     max_held_bytes: int = 256 << 20
     cors: bool = False
     metrics_path: str | None = "/monitoring/prometheus/metrics"
+    hosts: Hosts | None = None
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
@@ -169,6 +172,15 @@ class Door:
     async def _answer(self, scope: Scope, headers: Mapping[str, str], receive: bodies.Receive, call: Call) -> _Answer:
         path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         verb = scope["method"]
+        hosts = self._parameters.hosts
+        if hosts is not None and not hosts.accept(host := headers.get("host", "")):
+            return _Answer(
+                403,
+                json_answers.error(
+                    f"This server is not asked by the name {host!r}. Ask 127.0.0.1 or localhost, or allow the "
+                    "name with --rest_allowed_hosts."
+                ),
+            )
         if path[:4].lower() == "/v1/":
             if scope["query_string"]:
                 path += "?" + scope["query_string"].decode("latin-1")

@@ -102,7 +102,7 @@ def _schemas(signature: str, definition: Any, form: Format) -> tuple[Schema, Sch
             inputs[alias]["description"] = f"Serialized tf.Examples, as base64. {_FEATURES}"
     outputs = {alias: _schema(definition.outputs[alias], alias, row, out=True) for alias in sorted(definition.outputs)}
     answer = next(iter(outputs.values())) if len(outputs) == 1 else _object(outputs)
-    request = _object(inputs)
+    request = {**_object(inputs), "required": samples.required(definition)}
     if row:
         request = {"type": "array", "items": request, "minItems": 1}
         answer = {"type": "array", "items": answer}

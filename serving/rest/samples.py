@@ -16,23 +16,28 @@ _SIZE = 2  # of a dimension that is free
 
 
 def formats(definition: Any) -> list[Format]:
-    """The formats in which `:predict` takes a signature; none if JSON cannot hold its tensors, or it has no inputs.
+    """The formats in which `:predict` takes a signature; none if JSON cannot hold its tensors.
 
     What takes serialized tf.Examples for Classify or Regress is asked by the methods made for it.
     """
     tensors = [*definition.inputs.values(), *definition.outputs.values()]
-    by_json = definition.inputs and definition.outputs and all(one.dtype in SUPPORTED for one in tensors)
+    by_json = definition.outputs and all(one.dtype in SUPPORTED for one in tensors)
     if not by_json or definition.method_name in (CLASSIFY, REGRESS):
         return []
-    return ["row", "column"] if all(_rows_first(info) for info in tensors) else ["column"]
+    return ["row", "column"] if required(definition) and all(_rows_first(info) for info in tensors) else ["column"]
+
+
+def required(definition: Any) -> list[str]:
+    """The inputs that have no default."""
+    return sorted(set(definition.inputs) - set(definition.defaults))
 
 
 def request(signature: str, definition: Any, form: Format) -> dict[str, Any] | None:
     """What to send, or None where an input holds tf.Examples: no signature tells the names of their features."""
-    if any(holds_examples(definition, alias) for alias in definition.inputs):
+    if any(holds_examples(definition, alias) for alias in required(definition)):
         return None
     row = form == "row"
-    values = {alias: _value(definition.inputs[alias], alias, row) for alias in sorted(definition.inputs)}
+    values = {alias: _value(definition.inputs[alias], alias, row) for alias in required(definition)}
     return {"signature_name": signature, KEYS[form]: [values] if row else values}
 
 
