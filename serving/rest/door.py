@@ -140,6 +140,8 @@ class Door:
         self._parameters = parameters
         self._exposition = exposition
         self._signatures = Signatures(front)
+        # The latest OpenAPI document: to write one takes milliseconds of the loop, whoever asks.
+        self._described: tuple[dict[str, bytes], bytes] = {}, openapi.document({})
         self._aside = Aside()
         self._bodies = bodies.Bodies(parameters.max_body_bytes, parameters.max_held_bytes, self._aside)
 
@@ -290,16 +292,20 @@ class Door:
             raise
 
     async def _openapi(self, call: Call) -> bytes:
-        described = {}
+        answers = {}
         for name in sorted(self._models()):
             try:
-                answer = await signatures.metadata(self._front, Target("metadata", name), call)
+                answers[name] = await signatures.serialized_metadata(self._front, Target("metadata", name), call)
             except StatusError as error:
-                if error.code in (_CODE.PERMISSION_DENIED, _CODE.NOT_FOUND):  # others', or withdrawn just now
-                    continue
-                raise
-            described[name] = (answer.model_spec.version.value, signatures.signature_defs(answer))
-        return openapi.document(described)
+                if error.code not in (_CODE.PERMISSION_DENIED, _CODE.NOT_FOUND):  # others', or withdrawn just now
+                    raise
+        if answers != self._described[0]:
+            described = {}
+            for name, answer in answers.items():
+                read = protos.GetModelMetadataResponse.FromString(answer)
+                described[name] = (read.model_spec.version.value, signatures.signature_defs(read))
+            self._described = answers, openapi.document(described)
+        return self._described[1]
 
     async def _refusable(self, answering: Awaitable[bytes]) -> _Answer:
         try:

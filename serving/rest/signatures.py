@@ -15,6 +15,11 @@ _MOST = 256  # models, versions and labels that are remembered
 
 
 async def metadata(front: Front, target: Target, call: Call) -> Any:
+    """Asks for a model's GetModelMetadataResponse: see `serialized_metadata`."""
+    return protos.GetModelMetadataResponse.FromString(await serialized_metadata(front, target, call))
+
+
+async def serialized_metadata(front: Front, target: Target, call: Call) -> bytes:
     """Asks for a model's GetModelMetadataResponse, as the caller of `call`.
 
     Counts as a request only if it is all that the caller asks for.
@@ -26,7 +31,7 @@ async def metadata(front: Front, target: Target, call: Call) -> Any:
     asking.counted = call.path == METADATA
     asking.request_id = call.request_id  # which decides the version where two share the traffic
     message = wire.block(1, target.spec()) + wire.block(2, b"signature_def")
-    return protos.GetModelMetadataResponse.FromString(await front.answer(message, asking))
+    return await front.answer(message, asking)
 
 
 def signature_defs(response: Any) -> Mapping[str, Any]:
