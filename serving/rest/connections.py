@@ -52,7 +52,7 @@ class ConnectionLimits:
     bytes_per_second: float = 4096.0
     handshake_seconds: float = 10.0
     connections: int = 4096
-    connections_per_peer: int = 1024
+    connections_per_peer: int = 3072
 
     @property
     def sweep_seconds(self) -> float:
