@@ -280,8 +280,11 @@ class Door:
 
     async def _written(self, write: Callable[..., bytes], response: bytes, *arguments: Any) -> bytes:
         """An answer as JSON."""
-        run = self._aside.run if len(response) >= LARGE else _at_once
-        return await run(write, response, *arguments)
+        if len(response) < LARGE:
+            return write(response, *arguments)
+        if write is json_answers.predictions:
+            arguments = (*arguments, Pace(self._parameters.timeout_seconds))
+        return await self._aside.run(write, response, *arguments)
 
     async def _counted(self, call: Call, converting: Awaitable[Any]) -> Any:
         """Returns what is converted, and counts a refusal, which the front never sees."""

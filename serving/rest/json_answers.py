@@ -23,12 +23,13 @@ _PART = 2048
 _NAMED = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def predictions(message: bytes, form: Format) -> bytes:
+def predictions(message: bytes, form: Format, pace: Callable[[], None] | None = None) -> bytes:
     """A PredictResponse as JSON.
 
     Args:
         message: the serialized response.
         form: `row`: a list of rows, each an object if there are several outputs. `column`: the outputs.
+        pace: called now and then, where there is much to write.
 
     Raises:
         StatusError: INVALID_ARGUMENT, in TensorFlow Serving's words: there is no output, a type that JSON has no
@@ -39,18 +40,22 @@ def predictions(message: bytes, form: Format) -> bytes:
         raise invalid("Cannot convert empty tensor map to JSON")
     arrays = {alias: _array(outputs[alias]) for alias in sorted(outputs)}
     if form == "column":
-        columns = {alias: _nested(_texts(array, alias), array.shape)[0] for alias, array in arrays.items()}
+        columns = {alias: _column(array, alias, pace) for alias, array in arrays.items()}
         if len(columns) == 1:
             return _object("outputs", *columns.values())
         members = ",\n        ".join(f"{_quoted(alias)}: {column}" for alias, column in columns.items())
         return _object("outputs", f"{{\n        {members}\n    }}")
     _check_rows(arrays)
-    lists = {alias: _nested(_texts(array, alias), array.shape[1:], len(array)) for alias, array in arrays.items()}
-    if len(lists) == 1:
-        (rows,) = lists.values()
-        return _object("predictions", f"[{_listed(rows, 0, len(rows))}\n    ]")
-    names = [_quoted(alias) for alias in lists]
-    objects = (",\n            ".join(map("{}: {}".format, names, row)) for row in zip(*lists.values(), strict=True))
+    if len(arrays) == 1:
+        ((alias, array),) = arrays.items()
+        return _object("predictions", f"[{', '.join(map(', '.join, _blocks(array, alias, pace)))}\n    ]")
+    names = [_quoted(alias) for alias in arrays]
+    size = max(_row_size(array) for array in arrays.values())
+    objects = (
+        ",\n            ".join(map("{}: {}".format, names, row))
+        for blocks in zip(*(_blocks(array, alias, pace, size) for alias, array in arrays.items()), strict=True)
+        for row in zip(*blocks, strict=True)
+    )
     return _object(
         "predictions", "[" + ",".join(f"\n        {{\n            {one}\n        }}" for one in objects) + "\n    ]"
     )
@@ -112,6 +117,26 @@ def _check_rows(arrays: Mapping[str, NDArray[Any]]) -> None:
         rows = len(array)
 
 
+def _column(array: NDArray[Any], alias: str, pace: Callable[[], None] | None) -> str:
+    if not array.ndim:
+        return _texts(array, alias)[0]
+    return f"[{', '.join(map(', '.join, _blocks(array, alias, pace)))}]"
+
+
+def _row_size(array: NDArray[Any]) -> int:
+    return max(1, math.prod(array.shape[1:]))
+
+
+def _blocks(array: NDArray[Any], alias: str, pace: Callable[[], None] | None, row_size: int = 0) -> Iterator[list[str]]:
+    """The rows' texts, so many at a time that nobody else waits for the interpreter for long."""
+    rows = max(1, _PART // (row_size or _row_size(array)))
+    for start in range(0, len(array), rows):
+        if pace:
+            pace()
+        block = array[start : start + rows]
+        yield _nested(_texts(block, alias), array.shape[1:], len(block))
+
+
 def _texts(array: NDArray[Any], alias: str) -> list[str]:
     if array.dtype.kind == "f":
         return _decimals(array)
@@ -127,14 +152,8 @@ def _nested(texts: list[str], shape: tuple[int, ...], rows: int = 1) -> list[str
     """Puts the elements of `rows` equal shapes into lists of lists."""
     for axis in reversed(range(len(shape))):
         size, count = shape[axis], rows * math.prod(shape[:axis])
-        texts = [f"[{_listed(texts, start * size, (start + 1) * size)}]" for start in range(count)]
+        texts = [f"[{', '.join(texts[start * size : (start + 1) * size])}]" for start in range(count)]
     return texts
-
-
-def _listed(texts: list[str], start: int, end: int) -> str:
-    if end - start <= _PART:
-        return ", ".join(texts[start:end])
-    return ", ".join([", ".join(texts[at : min(at + _PART, end)]) for at in range(start, end, _PART)])
 
 
 def _parts(array: NDArray[Any]) -> Iterator[NDArray[Any]]:

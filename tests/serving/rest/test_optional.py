@@ -98,3 +98,15 @@ def test_the_document_tells_what_may_be_left_out(rest: Rest) -> None:
 def test_of_members_of_one_name_the_first_counts(rest: Rest, blank: int) -> None:
     body = b'{"inputs": {"x": [[1, 2]], "x": [[5, 5]]}, "inputs": {"x": [[7, 7]]}}' + b" " * blank
     assert rest.predict(body, "optional").json["outputs"]["sum"] == [3.0]
+
+
+def test_large_requests_have_large_answers(rest: Rest) -> None:
+    rows = [{"x": [index, 0.5], "when": index} for index in range(5000)]
+    answer = [{"sum": index + 0.5, "when": index} for index in range(5000)]
+    assert rest.predict({"instances": rows}, "optional").json == {"predictions": answer}
+    columns = {"x": [row["x"] for row in rows], "when": [row["when"] for row in rows]}
+    assert rest.predict({"inputs": columns}, "optional").json == {
+        "outputs": {"sum": [row["sum"] for row in answer], "when": columns["when"]}
+    }
+    counted = rest.predict({"signature_name": "count", "instances": columns["when"]}, "optional").json
+    assert counted == {"predictions": [number + 1 for number in range(5000)]}
