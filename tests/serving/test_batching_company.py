@@ -31,7 +31,7 @@ PARAMETERS = st.fixed_dictionaries(
         "pad_variable_length_inputs": st.booleans(),
         "length_buckets": st.sampled_from([(), (2, 4)]),
     },
-    optional={"enable_large_batch_splitting": st.just(True), "max_execution_batch_size": st.sampled_from([3, 8])},
+    optional={"max_execution_batch_size": st.sampled_from([3, 8])},
 )
 
 
@@ -47,7 +47,7 @@ def feeds_of(signature: str, rows: int, length: int, fault: bool) -> Arrays:
 @settings(max_examples=100, deadline=None)
 @given(requests=REQUESTS, parameters=PARAMETERS)
 def test_the_answer_in_company_is_the_answer_alone(engine: Any, requests: list[Any], parameters: Any) -> None:
-    longest = parameters.get("max_execution_batch_size", 8) if "enable_large_batch_splitting" in parameters else 8
+    longest = parameters.get("max_execution_batch_size", 8)  # a longer request runs in parts
 
     def alone(signature: str, feeds: Arrays) -> Any:
         try:
