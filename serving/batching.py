@@ -30,6 +30,9 @@ from serving.threads import Threads
 _log = logging.getLogger(__name__)
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
 _QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
+_ALONE = (
+    8e-4  # seconds of a run from which on it may gain from all cores: their changes of threads cost a third of that
+)
 _PATIENCE = 5e-3  # seconds that little work waits for what runs, rather than to run beside it
 _PROVEN = 8  # quick runs of lone requests, one after another, before the next is thought to be one too
 _FULL = "The batch scheduling queue to which this task was submitted is full"
@@ -272,12 +275,13 @@ class Batcher:
         return group.queue.shares.expected(sum([request.rows for request in batch])) or math.inf
 
     def _start(self, group: _Group, batch: list[_Request]) -> None:
-        alone = self._threads.all_idle and not self._groups
+        expected = self._expected(group, batch)
+        alone = self._threads.all_idle and not self._groups and expected >= _ALONE
         run, deliver = functools.partial(_run, group, batch, alone), functools.partial(self._deliver, group, batch)
         here = self._may_run_here(group, batch)
         if not here:
             self._threads.submit(run, deliver)
-            self._ends[id(batch)] = time.monotonic() + self._expected(group, batch)
+            self._ends[id(batch)] = time.monotonic() + expected
         if self._metrics:
             self._note_batch(self._metrics, group, batch)
         if here:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -110,6 +111,8 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
 
         async with _running(backend):
             starting = None
+            gc.collect()
+            gc.freeze()  # what is there stays: to look through it anew at each full collection would take tens of ms
             doors = _door(port, ports.grpc_tls), _door(rest_port, ports.rest_tls)
             on_ready(_ready(backend, doors, parameters.auth is not None))
             await stop.wait()

@@ -28,7 +28,7 @@ class Way:
     Args:
         parallelism: the settings that it stands for.
         engine: what tries them.
-        alone: what its `run` is told of runs that have the engine to themselves.
+        alone: whether its `run` may be told of runs that have the engine to themselves.
     """
 
     parallelism: Parallelism
@@ -40,7 +40,7 @@ class Way:
 class Figures:
     """Seconds of a row alone, and of a batch of so many rows beside one on each other core."""
 
-    rows: int = 1
+    rows: int
     row_seconds: float = float("inf")
     batch_seconds: float = float("inf")
 
@@ -66,30 +66,36 @@ def compared(ways: Sequence[Way], signature: Signature, feeds: Feeds) -> dict[Pa
         signature: what is run.
         feeds: its inputs, of a row or more.
     """
-    figures = {way.parallelism: Figures() for way in ways}
     for way in ways:
-        row_seconds(way, signature, feeds)  # the first runs of a graph prepare it
+        _row_times(way, signature, feeds)  # the first runs of a graph prepare it
+    mean = statistics.mean(_row_times(ways[0], signature, feeds))
+    rows = max(1, min(MOST_ROWS, int(_BATCH_SECONDS / mean)))
+    batch = [np.resize(array, (rows, *array.shape[1:])) for array in feeds]
+    figures = {way.parallelism: Figures(rows) for way in ways}
     enough = time.monotonic() + _SECONDS
     turn = 0
     while turn < 3 or time.monotonic() < enough:
         for way in ways:
             found = figures[way.parallelism]
             found.row_seconds = min(found.row_seconds, row_seconds(way, signature, feeds))
-        rows = max(1, min(MOST_ROWS, int(_BATCH_SECONDS / figures[ways[0].parallelism].row_seconds)))
-        batch = [np.resize(array, (rows, *array.shape[1:])) for array in feeds]
         for way in ways:
             found = figures[way.parallelism]
-            found.rows = rows
             found.batch_seconds = min(found.batch_seconds, _on_all_cores(way.engine, signature, batch))
         turn += 1
     return figures
 
 
 def row_seconds(way: Way, signature: Signature, feeds: Feeds) -> float:
-    """The mean of the least times that some rows take, each alone."""
+    """The geometric mean of the times that some rows take, each alone: a short one counts as much as a long one."""
+    return statistics.geometric_mean(_row_times(way, signature, feeds))
+
+
+def _row_times(way: Way, signature: Signature, feeds: Feeds) -> list[float]:
+    """Of some rows, each alone: the least of several seconds."""
     singles = [[array[row : row + 1] for array in feeds] for row in range(min(_SINGLES, len(feeds[0])))]
-    runs = [functools.partial(way.engine.run, signature.name, single, way.alone) for single in singles]
-    return statistics.mean(min(_seconds(run) for _ in range(5)) for run in runs)
+    modes = (False, True) if way.alone else (False,)
+    runs = [[functools.partial(way.engine.run, signature.name, single, alone) for alone in modes] for single in singles]
+    return [min(_seconds(run) for run in either for _ in range(5)) for either in runs]
 
 
 def _on_all_cores(engine: SessionEngine, signature: Signature, feeds: Feeds) -> float:
