@@ -120,7 +120,8 @@ class GrpcConnection:
         _send(self.socket, self._HELLO)
 
     @staticmethod
-    def encode(path: str, message: bytes) -> bytes:
+    def encode(path: str, message: bytes, timeout_us: int | None = None) -> bytes:
+        deadline = ((b"grpc-timeout", b"%du" % timeout_us),) if timeout_us else ()
         headers = b"".join(
             _header(*pair)
             for pair in (
@@ -130,6 +131,7 @@ class GrpcConnection:
                 (b":authority", b"localhost"),
                 (b"te", b"trailers"),
                 (b"content-type", b"application/grpc"),
+                *deadline,
             )
         )
         return _frame(_HEADERS, _END_HEADERS, 0, headers) + b"\x00" + struct.pack(">I", len(message)) + message
@@ -137,6 +139,7 @@ class GrpcConnection:
     def call(self, request: bytes) -> None:
         self._stream += 2
         self._message = False
+        self._waiting = b""
         self._stream_window = self._initial_window
         stream = struct.pack(">I", self._stream)
         head = 9 + (request[1] << 8 | request[2])
@@ -184,7 +187,7 @@ class GrpcConnection:
                         outcome = self._outcome(self._block)
                         self._block = b""
             elif kind == _RST_STREAM:
-                if self._is_current(data, at):
+                if self._is_current(data, at) and outcome is None:  # else it asks for no more of the request
                     outcome = f"reset {int.from_bytes(data[at + 9 : end], 'big')}"
             else:
                 self._control(kind, flags, data[at + 5 : at + 9], data[at + 9 : end])

@@ -1,6 +1,6 @@
-"""The in-process limit: one thread that runs a SavedModel's v1 Session, as TensorFlow Serving would, in a loop.
+"""The in-process limit: threads that run a SavedModel's v1 Session, as TensorFlow Serving would, in a loop.
 
-It answers a line of standard input, rows a call and seconds, by one of JSON, and rests between.
+It answers a line of standard input, rows a call, seconds and threads, by one of JSON, and rests between.
 
     python -m benchmarks.limit SAVED_MODEL INPUTS.npz                            # as TensorFlow Serving runs it
     python -m benchmarks.limit SAVED_MODEL INPUTS.npz SINGLE_THREADED_EXECUTOR   # as Unroll's engine does
@@ -10,6 +10,7 @@ import itertools
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -35,22 +36,27 @@ def main(saved_model: str, file: str, executor_type: str = "") -> None:
         )
     )
     for line in sys.stdin:
-        rows, duration = line.split()
-        print(json.dumps(_measure(call, list(inputs.values()), int(rows), float(duration))), flush=True)
+        rows, duration, threads = line.split()
+        print(json.dumps(_measure(call, list(inputs.values()), int(rows), float(duration), int(threads))), flush=True)
 
 
-def _measure(call, arrays, rows, duration):  # type: ignore[no-untyped-def]
+def _measure(call, arrays, rows, duration, threads):  # type: ignore[no-untyped-def]
     parts = [[array[at : at + rows] for array in arrays] for at in range(0, len(arrays[0]) - rows + 1, rows)]
-    seconds: list[float] = []
     begin, cpu = time.perf_counter(), time.process_time()
-    for part in itertools.cycle(parts):
-        start = time.perf_counter()
-        if start > begin + duration:
-            break
-        call(*part)
-        seconds.append(time.perf_counter() - start)
+
+    def loop(number: int) -> list[float]:
+        seconds = []
+        for part in itertools.islice(itertools.cycle(parts), number * len(parts) // threads, None):
+            start = time.perf_counter()
+            if start > begin + duration:
+                return seconds
+            call(*part)  # other threads run meanwhile
+            seconds.append(time.perf_counter() - start)
+        return seconds
+
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = sorted(itertools.chain.from_iterable(pool.map(loop, range(threads))))
     elapsed, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    seconds.sort()
     return {
         "requests_per_second": len(seconds) / elapsed,
         "p50_ms": 1e3 * seconds[len(seconds) // 2],

@@ -1,6 +1,7 @@
 """What a process and its descendants use, from /proc."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,17 @@ def memory_bytes(root: int) -> int:
     """Resident memory of a process and its descendants; shared pages count once a process."""
     lines = (line for pid in tree(root) for line in _lines(Path(f"/proc/{pid}/status")))
     return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS:"))
+
+
+def memory_parts(root: int) -> dict[str, int]:
+    """Bytes by what the kernel calls them (`Rss`, `Pss`, `Anonymous`, ...), of a process and its descendants."""
+    parts: Counter[str] = Counter()
+    for pid in tree(root):
+        for line in _lines(Path(f"/proc/{pid}/smaps_rollup")):
+            name, _, size = line.partition(":")
+            if size.endswith("kB"):
+                parts[name] += int(size.split()[0]) << 10
+    return parts
 
 
 def threads(root: int) -> int:

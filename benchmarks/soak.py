@@ -4,10 +4,11 @@
     python benchmarks/soak.py --minutes 3 --every 15    # to try it: a version every quarter of a minute
 
 Traffic: Predict of 1, 8 and 16 rows on an LSTM, Predict and Classify on texts, REST with --rest; some clients cancel,
-some hang up. Every minute (`--every`) a new version of a model, every second minute another configuration of models by
-HandleReloadConfigRequest, every fifth a version that is damaged. Exit code 1 if a request failed, a version did not
-come up, resident memory grew by more than 5 % after the first ten minutes (in short runs: the first third), or threads
-or file descriptors were left.
+some hang up. One request in a hundred has 1 to 2000 rows and is given up at any moment: by a reset, by hanging up, or
+by a deadline of 0.3 to 6 ms. Every minute (`--every`) a new version of a model, every second minute another
+configuration of models by HandleReloadConfigRequest, every fifth a version that is damaged. Exit code 1 if a request
+failed, a version did not come up, threads or file descriptors were left, or resident memory grew by more than 5 %: its
+median over the last ten minutes beside that over ten minutes after the first ten, which warm up (in short runs: thirds).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -32,11 +34,12 @@ from benchmarks import processes, saved_models, systems  # noqa: E402
 from benchmarks.operations import Operator  # noqa: E402
 from benchmarks.traffic import Kind, Seen, Traffic  # noqa: E402
 from serving import Store  # noqa: E402
-from serving.ports import free_port  # noqa: E402
 
 _SHARE = 0.7
 _CLIENTS = 32
 _GROWTH = 0.05
+_LSTM = "/v1/models/lstm:predict"
+_MOST_ROWS = 2000
 _LEFT = 8  # threads and files by which pools may yet grow: far fewer than a run loads versions
 
 
@@ -109,8 +112,12 @@ def main() -> None:
         print(json.dumps(report))
     else:
         _show(report)
+    grew = "resident memory {:.0f} -> {:.0f} MB ({:+.1%})".format(*report["memory_mb"], report["memory_growth"])
+    left = ", ".join("{} {} -> {}".format(name, *report[name]) for name in ("threads", "files"))
+    verdict = f"{report['failed']} failed, {grew}, {left}"
     if report["missed"]:
-        sys.exit("\n".join(report["missed"]))
+        sys.exit("\n".join((f"MISSED: {verdict}", *report["missed"])))
+    print(f"PASSED: {verdict}", file=sys.stderr)
 
 
 def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.ExitStack) -> dict[str, Any]:
@@ -121,21 +128,21 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
     store = Store(scratch / "home" / "store")
     for model, saved_model in exports.items():
         store.put(model, 1, saved_model)
-    rest = free_port() if arguments.rest else None
-    flags = (*arguments.serve.split(), *(("--rest_api_port", str(rest)) if rest else ()))
-    server = systems.start("unroll", exports["lstm"], scratch, flags=flags)
+    server = systems.start(systems.UNROLL, exports["lstm"], scratch, flags=tuple(arguments.serve.split()))
     running.callback(server.stop)
-    kinds = list(_kinds(rest))
-    server.wait(kinds[0].bodies[0])
-    ports = {"grpc": server.port} | ({"http": rest} if rest else {})
-    channel = running.enter_context(grpc.insecure_channel(f"127.0.0.1:{server.port}"))
+    doors = {protocol: door for protocol, door in server.doors.items() if protocol == "grpc" or arguments.rest}
+    kinds = [kind for kind in _kinds() if kind.protocol in doors]
+    given_up = [kind for kind in _given_up() if kind.protocol in doors]
+    server.doors = {"grpc": doors["grpc"]}  # the other asks for a model of another name
+    server.wait({"grpc": kinds[0].bodies[0]})
+    channel = running.enter_context(grpc.insecure_channel(f"127.0.0.1:{doors['grpc'].port}"))
     operator = Operator(store, exports, channel, arguments.every, not arguments.no_reload)
     for model in exports:  # what is loaded lazily is loaded now
         operator.put_version(model)
     if not arguments.no_reload:
         operator.reload(extra=True)
         operator.reload(extra=False)
-    traffic = Traffic(ports, kinds)
+    traffic = Traffic({protocol: door.port for protocol, door in doors.items()}, kinds, given_up)
     traffic.capacity(_CLIENTS, min(5.0, arguments.capacity_seconds))
     capacity = traffic.capacity(_CLIENTS, arguments.capacity_seconds)
     traffic.close()
@@ -155,13 +162,12 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
     if not alive:
         print(server.log.read_text(), file=sys.stderr)
 
-    settled = min(int(600 / arguments.every), len(watch.minutes) // 3)
-    memory = [figures["memory_mb"] for figures in watch.minutes[settled:]]
-    growth = max(memory) / memory[0] - 1 if memory else 0.0
+    first, last = _settled([figures["memory_mb"] for figures in watch.minutes], arguments.every)
+    growth = last / first - 1
     problems = {
         f"failed requests while capacity was measured: {before}": bool(before),
         f"failed requests: {watch.total.failures}": bool(watch.total.failures),
-        f"resident memory grew by {growth:.1%}": growth > _GROWTH,
+        f"resident memory grew by {growth:.1%}, from {first:.0f} to {last:.0f} MB": growth > _GROWTH,
         f"threads {begin[0]} -> {end[0]}": end[0] > begin[0] + _LEFT,
         f"files {begin[1]} -> {end[1]}": end[1] > begin[1] + _LEFT,
         "the server ended": not alive,
@@ -171,7 +177,9 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
         "system": "unroll",
         "capacity": capacity,
         "outcomes": dict(watch.total.outcomes),
+        "failed": sum(watch.total.failures.values()),
         **operator.done,
+        "memory_mb": [first, last],
         "memory_growth": growth,
         "threads": [begin[0], end[0]],
         "files": [begin[1], end[1]],
@@ -180,7 +188,16 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
     }
 
 
-def _kinds(rest: int | None) -> Iterator[Kind]:
+def _settled(memory: list[float], every: float) -> tuple[float, float]:
+    """Medians of what counts as the beginning, once the server is warm, and as the end."""
+    if not memory:
+        return 1.0, 1.0
+    part = max(1, min(int(600 / every), len(memory) // 3))
+    warm = memory[part:] or memory
+    return statistics.median(warm[:part]), statistics.median(warm[-part:])
+
+
+def _kinds() -> Iterator[Kind]:
     for rows in (1, 8, 16):
         inputs = saved_models.token_inputs(rows)
         yield Kind("grpc", systems.PREDICT, [saved_models.predict_body(one, "lstm") for one in inputs])
@@ -191,9 +208,17 @@ def _kinds(rest: int | None) -> Iterator[Kind]:
         "/tensorflow.serving.PredictionService/Classify",
         [saved_models.classify_body(one, "texts") for one in texts],
     )
-    if rest:
-        tokens = saved_models.token_inputs(1)
-        yield Kind("http", "/v1/models/lstm:predict", [saved_models.json_body(one) for one in tokens])
+    tokens = saved_models.token_inputs(1)
+    yield Kind("http", _LSTM, [saved_models.json_body(one) for one in tokens])
+
+
+def _given_up() -> Iterator[Kind]:
+    """Of all sizes: beyond 256 rows, a request runs in parts."""
+    inputs = [saved_models.token_inputs(int(rows), 1)[0] for rows in np.geomspace(1, _MOST_ROWS, 64)]
+    messages = [saved_models.predict_body(one, "lstm") for one in inputs]
+    for ending in ("reset", "hang up", "deadline"):
+        yield Kind("grpc", systems.PREDICT, messages, ending)
+    yield Kind("http", _LSTM, [saved_models.json_body(one) for one in inputs], "hang up")
 
 
 def _resting(pid: int, threads: int, files: int) -> tuple[int, int]:

@@ -1,10 +1,15 @@
-"""Seconds until the first answer: of a server that starts, and of a version that is new in the store.
+"""Seconds until the first answer, and the memory of an idle server.
 
     python benchmarks/start_up.py
     python benchmarks/start_up.py --saved_model workspace/store/sentiment/1 --systems unroll
+    python benchmarks/start_up.py --systems unroll --tensorflow_model_server /usr/bin/tensorflow_model_server
 
-Peers know no new versions: they are started anew. "first request" is the first one that a version answers after it was
-loaded, on an open connection, as a multiple of the median of those that follow.
+"first start" is that of a server that remembers nothing of the model: ours tries, then, what is fastest for it. "start"
+is a later one. "new version" is the time from a new version in the store to its first answer; peers know none and are
+started anew. "first / median" is the first request that a version answers after it was loaded, on an open connection,
+beside the median of those that follow. Memory is that of a server with this one model that nobody asks any more, after
+its later start: RSS, what of it is anonymous (not of files), and PSS (shared pages in equal parts), of all its
+processes. Nothing else should run meanwhile: a start takes both cores.
 """
 
 import argparse
@@ -24,25 +29,40 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
-from benchmarks import saved_models, systems  # noqa: E402
+from benchmarks import processes, saved_models, systems  # noqa: E402
 from benchmarks.connections import GrpcConnection  # noqa: E402
 from benchmarks.peers import environment  # noqa: E402
 from benchmarks.trailers import OK  # noqa: E402
 from serving import Store  # noqa: E402
 
 _FOLLOWING = 200
+_SECONDS, _MEGABYTES = 2.5, 500  # what ours is to need at most
+_IDLE = 3.0  # seconds without a request, after which memory counts
+_COLUMNS = {
+    "first start s": ("first_start_s", 2),
+    "start s": ("start_s", 2),
+    "new version s": ("new_version_s", 2),
+    "first request ms": ("first_ms", 2),
+    "median ms": ("median_ms", 2),
+    "first / median": ("first_to_median", 2),
+    "RSS MB": ("rss_mb", 0),
+    "anonymous MB": ("anonymous_mb", 0),
+    "PSS MB": ("pss_mb", 0),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--saved_model", type=Path, nargs="*", default=[], help="with input `text`; beside the LSTM")
-    parser.add_argument("--systems", nargs="+", choices=list(systems.DOORS), default=list(systems.DOORS))
+    parser.add_argument("--systems", nargs="*", choices=systems.INSTALLED, default=list(systems.INSTALLED))
+    parser.add_argument("--tensorflow_model_server", type=Path, help="its binary, which is measured too")
+    parser.add_argument("--other_checkout", type=Path, help="of this project, which is measured too")
     parser.add_argument("--serve", default="", help="further flags of ours: --serve='--flag 1'")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=Path, default=environment.CACHE, help="where the peers are installed")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    if set(arguments.systems) != {"unroll"}:
+    if not {systems.UNROLL}.issuperset(arguments.systems):
         environment.python(arguments.peers)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # else the servers would be left
     with tempfile.TemporaryDirectory() as scratch:
@@ -50,12 +70,22 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(rows))
         return
-    table = Table("model", "system", "start s", "new version s", "first request ms", "median ms", "first / median")
+    table = Table("model", "system", *_COLUMNS)
     for row in rows:
-        first, median = row.get("first_ms"), row.get("median_ms")
-        figures = (row["start_s"], row.get("new_version_s"), first, median, first / median if median else None)
-        table.add_row(row["model"], row["system"], *(f"{figure:.2f}" if figure else "" for figure in figures))
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+        row["first_to_median"] = row["first_ms"] / row["median_ms"] if "first_ms" in row else None
+        table.add_row(
+            row["model"],
+            row["system"],
+            *("" if row.get(name) is None else f"{row[name]:.{digits}f}" for name, digits in _COLUMNS.values()),
+        )
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    for row in rows:
+        if row["system"] == systems.UNROLL:
+            first, later, memory = (row[name] for name in ("first_start_s", "start_s", "rss_mb"))
+            print(
+                f"unroll, {row['model']}: first answer after {later:.2f} s, the first time {first:.2f} s "
+                f"(at most {_SECONDS}); idle {memory:.0f} MB (at most {_MEGABYTES})"
+            )
 
 
 def _measure(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any]]:
@@ -63,20 +93,27 @@ def _measure(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any
     for path in arguments.saved_model:
         models[path.resolve().parent.name] = (path, saved_models.text_inputs("rt", 1, 64))
     taken: dict[tuple[str, str], list[dict[str, float]]] = {}
-    schedule = [(model, name) for _ in range(arguments.rounds) for model in models for name in arguments.systems]
+    installed = systems.Installed(arguments.peers, arguments.tensorflow_model_server, arguments.other_checkout)
+    names = (*arguments.systems, *installed.names)
+    schedule = [(model, name) for _ in range(arguments.rounds) for model in models for name in names]
     for number, (model, name) in enumerate(track(schedule, "start", console=Console(stderr=True))):
         saved_model, inputs = models[model]
         folder = scratch / str(number)
         folder.mkdir()
-        encode = {"grpc": saved_models.predict_body, "http": saved_models.json_body}[systems.DOORS[name][0]]
-        flags = tuple(arguments.serve.split()) if name == "unroll" else ()
-        server = systems.start(name, saved_model, folder, arguments.peers, flags)
-        try:
-            sample = {"start_s": server.wait(encode(inputs[0]))}
-            if name == "unroll":
-                sample |= _new_version(server, saved_model, inputs, folder / "home" / "store")
-        finally:
-            server.stop()
+        bodies = {protocol: body(inputs[0]) for protocol, body in systems.BODIES.items()}
+        flags = tuple(arguments.serve.split())
+        sample: dict[str, float] = {}
+        for which in ("first_start_s", "start_s"):
+            server = systems.start(name, saved_model, folder, installed, flags)
+            try:
+                sample[which] = server.wait(bodies)
+                if which == "start_s":
+                    time.sleep(_IDLE)
+                    sample |= _memory(server.process.pid)
+                    if name in (systems.UNROLL, systems.OTHER):
+                        sample |= _new_version(server, saved_model, inputs, folder / "home" / "store")
+            finally:
+                server.stop()
         shutil.rmtree(folder)
         taken.setdefault((model, name), []).append(sample)
     return [
@@ -89,11 +126,17 @@ def _measure(arguments: argparse.Namespace, scratch: Path) -> list[dict[str, Any
     ]
 
 
+def _memory(pid: int) -> dict[str, float]:
+    names = {"Rss": "rss_mb", "Anonymous": "anonymous_mb", "Pss": "pss_mb"}
+    return {names[name]: size / 1e6 for name, size in processes.memory_parts(pid).items() if name in names}
+
+
 def _new_version(
     server: systems.System, saved_model: Path, inputs: list[dict[str, Any]], store: Path
 ) -> dict[str, float]:
-    asked = [GrpcConnection.encode(server.path, saved_models.predict_body(some, version=2)) for some in inputs]
-    connection = GrpcConnection(server.port)
+    door = server.doors["grpc"]
+    asked = [GrpcConnection.encode(door.path, saved_models.predict_body(some, version=2)) for some in inputs]
+    connection = GrpcConnection(door.port)
     poll = select.epoll()
     poll.register(connection.socket, select.EPOLLIN)
 

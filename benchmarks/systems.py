@@ -9,46 +9,58 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import processes
 from benchmarks.connections import CONNECTIONS
 from benchmarks.peers import environment
-from benchmarks.saved_models import NAME
+from benchmarks.saved_models import NAME, json_body, predict_body
 from benchmarks.trailers import OK
+from serving.cores import cores
 from serving.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE", "MLFLOW_TRACKING_URI": "", "NO_COLOR": "1"}
-DOORS = {
-    "unroll": ("grpc", PREDICT),
-    "mlflow": ("http", "/invocations"),
-    "LitServe": ("http", "/predict"),
-    "naive": ("grpc", PREDICT),
+UNROLL, OTHER, REAL = "unroll", "other checkout", "TensorFlow Serving"
+_BOTH = {"grpc": PREDICT, "http": f"/v1/models/{NAME}:predict"}
+PATHS: dict[str, dict[str, str]] = {
+    UNROLL: _BOTH,
+    OTHER: _BOTH,
+    REAL: _BOTH,
+    "mlflow": {"http": "/invocations"},
+    "LitServe": {"http": "/predict"},
+    "naive": {"grpc": PREDICT},
 }
-"""Protocol and path by system."""
+"""By system and protocol, the method or URL that predicts."""
+INSTALLED = (UNROLL, "mlflow", "LitServe", "naive")
+"""Systems that need no path."""
+BODIES: dict[str, Callable[[dict[str, Any]], bytes]] = {"grpc": predict_body, "http": json_body}
+# As one tunes it for small recurrent models: batches of whatever waits, ops in one thread each, a batch a core.
+_BATCHING = """max_batch_size {{ value: 1024 }}
+batch_timeout_micros {{ value: 0 }}
+max_enqueued_batches {{ value: 1000000 }}
+num_batch_threads {{ value: {cores} }}
+"""
 
 
-@dataclass
-class System:
-    """A running server.
+@dataclass(frozen=True)
+class Door:
+    """Where a server is asked.
 
     Args:
         protocol: `grpc` or `http`.
-        path: of the method or URL that predicts.
         port: on this machine.
-        process: heads the server's processes.
-        log: what they print.
+        path: of the method or URL that predicts.
     """
 
     protocol: str
-    path: str
     port: int
-    process: subprocess.Popen[bytes]
-    log: Path
+    path: str
 
     def answers(self, body: bytes, timeout: float = 60.0) -> bool:
         """Whether a request is answered without failure."""
@@ -67,20 +79,41 @@ class System:
                 outcome = connection.receive()
         return outcome == OK
 
-    def wait(self, body: bytes, seconds: float = 300.0) -> float:
-        """Waits for the first answer.
+
+@dataclass
+class System:
+    """A running server.
+
+    Args:
+        doors: by protocol.
+        process: heads the server's processes.
+        log: what they print.
+    """
+
+    doors: dict[str, Door]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait(self, bodies: Mapping[str, bytes], seconds: float = 300.0) -> float:
+        """Waits until every door has answered.
+
+        Args:
+            bodies: a request, by protocol.
+            seconds: after which the benchmark ends.
 
         Returns:
-            Seconds since this call.
+            Seconds from this call to the first answer of the first door.
         """
-        start = time.perf_counter()
-        while not self.answers(body):
-            if self.process.poll() is not None or time.perf_counter() > start + seconds:
-                arguments = self.process.args
-                assert isinstance(arguments, list)
-                sys.exit(f"{shlex.join(map(str, arguments))}\n{self.log.read_text()}")
-            time.sleep(0.005)
-        return time.perf_counter() - start
+        start, first = time.perf_counter(), 0.0
+        for door in self.doors.values():
+            while not door.answers(bodies[door.protocol]):
+                if self.process.poll() is not None or time.perf_counter() > start + seconds:
+                    arguments = self.process.args
+                    assert isinstance(arguments, list)
+                    sys.exit(f"{shlex.join(map(str, arguments))}\n{self.log.read_text()}")
+                time.sleep(0.005)
+            first = first or time.perf_counter() - start
+        return first
 
     def pause(self) -> None:
         """Suspends the server and its descendants."""
@@ -106,32 +139,66 @@ class System:
                 continue
 
 
+@dataclass(frozen=True)
+class Installed:
+    """Where systems are that a machine may or may not have.
+
+    Args:
+        peers: where the peers' environments are kept.
+        tensorflow_model_server: its binary.
+        other_checkout: another state of this project.
+    """
+
+    peers: Path = environment.CACHE
+    tensorflow_model_server: Path | None = None
+    other_checkout: Path | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of those among them that were named."""
+        given = {OTHER: self.other_checkout, REAL: self.tensorflow_model_server}
+        return tuple(name for name, path in given.items() if path)
+
+
 def start(
-    name: str, saved_model: Path, scratch: Path, peers: Path = environment.CACHE, flags: tuple[str, ...] = ()
+    name: str, saved_model: Path, scratch: Path, installed: Installed = Installed(), flags: tuple[str, ...] = ()
 ) -> System:
     """Starts a server and returns at once.
 
     Args:
-        name: one of `DOORS`.
+        name: one of `PATHS`.
         saved_model: what it serves, as `NAME`.
         scratch: an existing directory for its files; may be used for it again.
-        peers: where the peers' environments are kept.
-        flags: for `unroll serve`.
+        installed: where the systems are.
+        flags: for `unroll serve`, of this checkout and the other.
     """
-    port = free_port()
-    python = sys.executable if name == "unroll" else str(environment.python(peers))
-    command = {
-        "unroll": lambda: _unroll(saved_model, scratch, port, flags),
-        "mlflow": lambda: _mlflow(python, saved_model, scratch, port),
-        "LitServe": lambda: [str(PEERS / "litserve_server.py"), str(saved_model.resolve()), str(port)],
-        "naive": lambda: [str(PEERS / "naive_server.py"), str(saved_model.resolve()), str(port)],
-    }[name]()
+    ports = {protocol: free_port() for protocol in PATHS[name]}
+    root = installed.other_checkout.resolve() if name == OTHER and installed.other_checkout else ROOT
+    if name in (UNROLL, OTHER):
+        command = _unroll(saved_model, scratch, ports, flags)
+    elif name == REAL:
+        command = _tensorflow_model_server(installed.tensorflow_model_server, saved_model, scratch, ports)
+    else:
+        python = str(environment.python(installed.peers))
+        served = str(saved_model.resolve())
+        command = {
+            "mlflow": lambda: _mlflow(python, saved_model, scratch, ports["http"]),
+            "LitServe": lambda: [python, str(PEERS / "litserve_server.py"), served, str(ports["http"])],
+            "naive": lambda: [python, str(PEERS / "naive_server.py"), served, str(ports["grpc"])],
+        }[name]()
     log = scratch / f"{name}.log"
-    return System(*DOORS[name], port, launch([python, *command], log), log)
+    doors = {protocol: Door(protocol, port, PATHS[name][protocol]) for protocol, port in ports.items()}
+    return System(doors, launch(command, log, root), log)
 
 
-def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """Runs a command in the background, at the head of a process group."""
+def launch(command: list[str], log: Path, root: Path = ROOT) -> subprocess.Popen[bytes]:
+    """Runs a command in the background, at the head of a process group.
+
+    Args:
+        command: program and arguments.
+        log: what it prints.
+        root: the checkout in which it runs, and whose modules it finds first.
+    """
     path = f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}"  # mlflow looks for uvicorn there
     with log.open("w") as output:
         return subprocess.Popen(
@@ -139,16 +206,36 @@ def launch(command: list[str], log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **QUIET, "PATH": path},
-            cwd=ROOT,
+            cwd=root,
             start_new_session=True,
         )
 
 
-def _unroll(saved_model: Path, scratch: Path, port: int, flags: tuple[str, ...]) -> list[str]:
+def _unroll(saved_model: Path, scratch: Path, ports: dict[str, int], flags: tuple[str, ...]) -> list[str]:
     home = scratch / "home"
     if not (home / "store").exists():
         shutil.copytree(saved_model, home / "store" / NAME / "1")
-    return ["-m", "unroll", "serve", "--home", str(home), "--port", str(port), "--rest_api_port", "0", *flags]
+    served = [sys.executable, "-m", "unroll", "serve", "--home", str(home)]
+    return [*served, "--port", str(ports["grpc"]), "--rest_api_port", str(ports["http"]), *flags]
+
+
+def _tensorflow_model_server(binary: Path | None, saved_model: Path, scratch: Path, ports: dict[str, int]) -> list[str]:
+    assert binary
+    versions, batching = scratch / NAME, scratch / "batching_parameters.txt"
+    if not versions.exists():
+        shutil.copytree(saved_model, versions / "1")
+        batching.write_text(_BATCHING.format(cores=cores()))
+    return [
+        str(binary.resolve()),
+        f"--port={ports['grpc']}",
+        f"--rest_api_port={ports['http']}",
+        f"--model_name={NAME}",
+        f"--model_base_path={versions.resolve()}",
+        "--enable_batching=true",
+        f"--batching_parameters_file={batching.resolve()}",
+        "--tensorflow_intra_op_parallelism=1",
+        "--grpc_max_threads=256",
+    ]
 
 
 def _mlflow(python: str, saved_model: Path, scratch: Path, port: int) -> list[str]:
@@ -156,5 +243,5 @@ def _mlflow(python: str, saved_model: Path, scratch: Path, port: int) -> list[st
     if not packed.exists():
         pack = [python, str(PEERS / "mlflow_model.py"), str(saved_model.resolve()), str(packed)]
         subprocess.run(pack, check=True, cwd=scratch, env={**os.environ, **QUIET}, capture_output=True)
-    served = ["-m", "mlflow", "models", "serve", "-m", str(packed), "-p", str(port)]
+    served = [python, "-m", "mlflow", "models", "serve", "-m", str(packed), "-p", str(port)]
     return [*served, "--env-manager", "local", "--host", "127.0.0.1"]

@@ -1,5 +1,7 @@
 """Mixed traffic on a server: closed loop to find its capacity, then open loop at a given rate."""
 
+import heapq
+import math
 import random
 import select
 import time
@@ -7,20 +9,43 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.connections import CONNECTIONS, LOST, TIMEOUT, Connection
+from benchmarks.connections import CONNECTIONS, LOST, TIMEOUT, Connection, GrpcConnection
 from benchmarks.trailers import OK
 
 _MOST = 256  # connections a door; what comes while all are busy waits, and its wait counts
-_CANCELLED, _HUNG_UP = 0.005, 0.002  # shares of the requests that their clients give up
+_CANCELLED, _HUNG_UP = 0.005, 0.002  # shares of the requests that their clients give up at once
+_GIVEN_UP = 0.01  # share of the requests that are of the kinds to be given up
+_AT_ONCE = 0.2  # share of those that are given up before anything can have come of them
+_MOMENTS = 5e-5, 0.2  # seconds after which the others are, in equal shares by magnitude
+_TIMEOUTS_US = 300, 6000
+_CANCELS, _DEADLINE, _EXCEEDED = "cancelled", "deadline exceeded", "code 4"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Requests of one kind: `bodies` for the method or URL `path`, by `grpc` or `http`."""
+    """Requests of one kind.
+
+    Args:
+        protocol: `grpc` or `http`.
+        path: of the method or URL.
+        bodies: messages or JSON documents.
+        ending: how the requests end that are to be given up: by `reset` or `hang up` at some moment, or by a `deadline`
+            that they carry (gRPC).
+    """
 
     protocol: str
     path: str
     bodies: Sequence[bytes]
+    ending: str = ""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One that waits for a connection, `due` when it would have been sent were there no end of them."""
+
+    due: float
+    data: bytes
+    ending: str = ""
 
 
 @dataclass
@@ -32,7 +57,7 @@ class Seen:
 
     @property
     def failures(self) -> dict[str, int]:
-        return {name: count for name, count in self.outcomes.items() if name not in (OK, "cancelled")}
+        return {name: count for name, count in self.outcomes.items() if name not in (OK, _CANCELS, _DEADLINE)}
 
 
 class Traffic:
@@ -41,20 +66,20 @@ class Traffic:
     Args:
         ports: by protocol.
         kinds: what is sent.
+        given_up: what is sent besides, one request in a hundred, and given up at any moment.
     """
 
-    def __init__(self, ports: dict[str, int], kinds: Sequence[Kind]) -> None:
+    def __init__(self, ports: dict[str, int], kinds: Sequence[Kind], given_up: Sequence[Kind] = ()) -> None:
         self._ports = ports
-        self._requests = [
-            (kind.protocol, [CONNECTIONS[kind.protocol].encode(kind.path, body) for body in kind.bodies])
-            for kind in kinds
-        ]
         self._random = random.Random(0)
+        self._requests = [(kind, self._encoded(kind)) for kind in kinds]
+        self._given_up = [(kind, self._encoded(kind)) for kind in given_up]
         self._poll = select.epoll()
         self._open: dict[int, tuple[str, Connection]] = {}
         self._idle: dict[str, list[int]] = {protocol: [] for protocol in ports}
-        self._due: dict[int, float] = {}  # of the call in flight
-        self._waiting: dict[str, deque[tuple[float, bytes]]] = {protocol: deque() for protocol in ports}
+        self._flying: dict[int, _Request] = {}
+        self._ends: list[tuple[float, int, float]] = []  # when to give up which connection's call, due at
+        self._waiting: dict[str, deque[_Request]] = {protocol: deque() for protocol in ports}
         self.seen = Seen()
 
     def take(self) -> Seen:
@@ -72,7 +97,7 @@ class Traffic:
         until = time.perf_counter() + seconds
         self.take()
         while (now := time.perf_counter()) < until:
-            while len(self._due) + sum(map(len, self._waiting.values())) < clients:  # some are given up at once
+            while len(self._flying) + sum(map(len, self._waiting.values())) < clients:  # some are given up at once
                 self._arrive(now)
             self._receive(0.1)
         rate = self.seen.outcomes[OK] / seconds
@@ -92,16 +117,23 @@ class Traffic:
 
     def _finish(self) -> None:
         give_up = time.perf_counter() + TIMEOUT
-        while self._due and time.perf_counter() < give_up:
+        while self._flying and time.perf_counter() < give_up:
             self._receive(0.1)
-        for file in list(self._due):
+        for file in list(self._flying):
             self.seen.outcomes["timeout"] += 1
             self._hang_up(file)
 
+    def _encoded(self, kind: Kind) -> list[bytes]:
+        if kind.ending == "deadline":
+            timeout = self._random.randint
+            return [GrpcConnection.encode(kind.path, body, timeout(*_TIMEOUTS_US)) for body in kind.bodies]
+        return [CONNECTIONS[kind.protocol].encode(kind.path, body) for body in kind.bodies]
+
     def _arrive(self, due: float) -> None:
-        protocol, requests = self._random.choice(self._requests)
-        self._waiting[protocol].append((due, self._random.choice(requests)))
-        self._send(protocol)
+        gives_up = self._given_up and self._random.random() < _GIVEN_UP
+        kind, requests = self._random.choice(self._given_up if gives_up else self._requests)
+        self._waiting[kind.protocol].append(_Request(due, self._random.choice(requests), kind.ending))
+        self._send(kind.protocol)
 
     def _send(self, protocol: str) -> None:
         waiting, idle = self._waiting[protocol], self._idle[protocol]
@@ -111,18 +143,36 @@ class Traffic:
             if connection.closing:
                 self._hang_up(file)
                 continue
-            due, request = waiting.popleft()
-            connection.call(request)
+            request = waiting.popleft()
+            connection.call(request.data)
+            self._flying[file] = request
+            if request.ending:
+                self._plan_end(file, request)
+                continue
             chance = self._random.random()
             if chance < _HUNG_UP:
-                self.seen.outcomes["cancelled"] += 1
-                self._hang_up(file)
+                self._give_up(file, "hang up")
             elif chance < _HUNG_UP + _CANCELLED and protocol == "grpc":
-                self.seen.outcomes["cancelled"] += 1
-                connection.cancel()
-                idle.append(file)
-            else:
-                self._due[file] = due
+                self._give_up(file, "reset")
+
+    def _plan_end(self, file: int, request: _Request) -> None:
+        if request.ending == "deadline":
+            return
+        if self._random.random() < _AT_ONCE:
+            self._give_up(file, request.ending)
+            return
+        seconds = math.exp(self._random.uniform(*map(math.log, _MOMENTS)))
+        heapq.heappush(self._ends, (time.perf_counter() + seconds, file, request.due))
+
+    def _give_up(self, file: int, ending: str) -> None:
+        self.seen.outcomes[_CANCELS] += 1
+        if ending == "hang up":
+            self._hang_up(file)
+            return
+        protocol, connection = self._open[file]
+        del self._flying[file]
+        connection.cancel()
+        self._idle[protocol].append(file)
 
     def _connect(self, protocol: str) -> int:
         connection = CONNECTIONS[protocol](self._ports[protocol])
@@ -133,15 +183,16 @@ class Traffic:
 
     def _hang_up(self, file: int) -> None:
         protocol, connection = self._open.pop(file)
-        self._due.pop(file, None)
+        self._flying.pop(file, None)
         if file in self._idle[protocol]:
             self._idle[protocol].remove(file)
         self._poll.unregister(file)
         connection.socket.close()
 
-    def _receive(self, timeout: float) -> int:
-        """Reads what came. Returns how many calls ended."""
-        ended = 0
+    def _receive(self, timeout: float) -> None:
+        """Reads what comes, and gives up what is to be given up by now."""
+        if self._ends:
+            timeout = min(timeout, max(0.0, self._ends[0][0] - time.perf_counter()))
         for file, _ in self._poll.poll(timeout):
             if file not in self._open:  # hung up since `poll` returned
                 continue
@@ -149,14 +200,26 @@ class Traffic:
             outcome = connection.receive()
             if outcome is None:
                 continue
-            due = self._due.pop(file, None)
-            if due is not None:
-                ended += 1
-                self.seen.outcomes[outcome] += 1
-                self.seen.seconds.append(time.perf_counter() - due)
+            request = self._flying.pop(file, None)
+            if request is not None:
+                self._note(request, outcome)
             if outcome == LOST:
                 self._hang_up(file)
-            elif due is not None:
+            elif request is not None:
                 self._idle[protocol].append(file)
                 self._send(protocol)
-        return ended
+        now = time.perf_counter()
+        while self._ends and self._ends[0][0] <= now:
+            _, file, due = heapq.heappop(self._ends)
+            request = self._flying.get(file)
+            if request is not None and request.due == due:  # else it was answered before
+                protocol = self._open[file][0]
+                self._give_up(file, request.ending)
+                self._send(protocol)
+
+    def _note(self, request: _Request, outcome: str) -> None:
+        if request.ending == "deadline" and outcome == _EXCEEDED:
+            outcome = _DEADLINE
+        self.seen.outcomes[outcome] += 1
+        if not request.ending:
+            self.seen.seconds.append(time.perf_counter() - request.due)
