@@ -8,7 +8,7 @@ some hang up. One request in a hundred has 1 to 2000 rows and is given up at any
 by a deadline of 0.3 to 6 ms. Every minute (`--every`) a new version of a model, every second minute another
 configuration of models by HandleReloadConfigRequest, every fifth a version that is damaged. Exit code 1 if a request
 failed, a version did not come up, threads or file descriptors were left, or resident memory grew by more than 5 %: its
-median over the last ten minutes beside that over ten minutes after the first ten, which warm up (in short runs: thirds).
+median over the last ten minutes beside that over ten minutes after the first ten, to warm up (in short runs: thirds).
 """
 
 import argparse

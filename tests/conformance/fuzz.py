@@ -1,16 +1,11 @@
 """Requests that no client means, for a real server: structured ones, and valid ones with bytes changed.
 
-Nothing may crash or hang it, and nothing may come back as INTERNAL or UNKNOWN. The big run, which counts the codes:
-
-    python -m tests.conformance.fuzz --requests 50000
+Nothing may crash or hang it, and nothing may come back as INTERNAL or UNKNOWN. `benchmarks/fuzz.py` sends a million.
 """
 
-import argparse
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -75,7 +70,7 @@ class Requests:
         ]  # fmt: skip
         path, request = self._rng.choice(kinds)()
         data = request.SerializeToString()
-        return path, self._mutated(data) if self._rng.random() < 0.4 else data
+        return path, self.mutated(data) if self._rng.random() < 0.4 else data
 
     def predict(self) -> tuple[str, Any]:
         request = predict_pb2.PredictRequest()
@@ -198,7 +193,8 @@ class Requests:
             ["", "s", "__saved_model_init_op", "../etc", "\0", "%d%n", "\N{SNOWMAN}" * 3, "x" * 3000]
         )
 
-    def _mutated(self, data: bytes) -> bytes:
+    def mutated(self, data: bytes) -> bytes:
+        """With a few bytes inserted, left out, changed or doubled."""
         rng = self._rng
         changed = bytearray(data)
         for _ in range(rng.choice([1, 1, 1, 2, 5])):
@@ -217,7 +213,9 @@ class Requests:
         return bytes(changed)
 
 
-def run(channel: grpc.Channel, requests: int, seed: int = 0, together: int = 16) -> tuple[Counter[str], list[str]]:
+def run(
+    channel: grpc.Channel, requests: int, seed: int = 0, together: int = 16, timeout: float = 60
+) -> tuple[Counter[str], list[str]]:
     """Sends requests.
 
     Args:
@@ -225,6 +223,7 @@ def run(channel: grpc.Channel, requests: int, seed: int = 0, together: int = 16)
         requests: how many.
         seed: of the first; each further request has the next.
         together: how many are under way at once.
+        timeout: seconds for each answer.
 
     Returns:
         How many came back with each code, and a line for each that came back with one of `BAD`.
@@ -234,36 +233,9 @@ def run(channel: grpc.Channel, requests: int, seed: int = 0, together: int = 16)
     for start in range(0, requests, together):
         seeds = range(seed + start, seed + min(start + together, requests))
         drawn = [(one, *Requests(random.Random(one)).draw()) for one in seeds]
-        calls = [channel.unary_unary(path).future(message, timeout=60) for _, path, message in drawn]
+        calls = [channel.unary_unary(path).future(message, timeout=timeout) for _, path, message in drawn]
         for (one, path, message), call in zip(drawn, calls, strict=True):
             codes[call.code().name] += 1
             if call.code() in BAD:
                 offenders.append(f"seed {one}: {path} {message!r}: {call.code().name} {call.details()}")
     return codes, offenders
-
-
-def main() -> None:
-    from serving.store import Store
-    from tests.conformance.conftest import export_half_plus_two
-    from tests.serving_fixtures import SERVE, export_sample, start_server
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=50_000)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "store")
-        store.put("sample", 1, export_sample(Path(folder) / "sample"))
-        store.put("half_plus_two", 1, export_half_plus_two(Path(folder) / "half"))
-        server = start_server(*SERVE, "--store", str(store.root), "--request_log_sampling", "0")
-        with grpc.insecure_channel(server.address) as channel:
-            codes, offenders = run(channel, arguments.requests, arguments.seed)
-        for code, count in codes.most_common():
-            print(f"{code:24}{count:8}")
-        print(f"{len(offenders)} offenders", *offenders[:1], sep="\n")
-        if server.process.poll() is not None or server.stop() or offenders:
-            raise SystemExit("".join(server.output[-40:]) or 1)
-
-
-if __name__ == "__main__":
-    main()

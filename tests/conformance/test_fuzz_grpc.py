@@ -1,4 +1,4 @@
-"""Requests that no client means: never a crash, a hang, INTERNAL or UNKNOWN. `tests.conformance.fuzz` sends more."""
+"""Requests that no client means: never a crash, a hang, INTERNAL or UNKNOWN. `benchmarks/fuzz.py` sends more."""
 
 from pathlib import Path
 from typing import Any

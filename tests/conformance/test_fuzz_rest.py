@@ -82,10 +82,15 @@ encodings = st.sampled_from([{}] * 8 + [{"Content-Encoding": "gzip"}])
 
 
 class Asking:
-    """One connection, opened again when the server has closed it."""
+    """One connection, opened again when the server has closed it.
 
-    def __init__(self, rest: Rest) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", rest.port, timeout=60)
+    Args:
+        port: the server's.
+        timeout: seconds for an answer.
+    """
+
+    def __init__(self, port: int, timeout: float = 60) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
 
     def ask(self, verb: str, path: str, body: bytes, headers: Any) -> tuple[int, bytes]:
         for last in (False, True):
@@ -100,7 +105,7 @@ class Asking:
 
 
 def test_any_request_is_answered(rest: Rest) -> None:
-    asking = Asking(rest)
+    asking = Asking(rest.port)
 
     @fuzz
     @given(verbs, paths, bodies, encodings)
@@ -115,7 +120,7 @@ def test_any_request_is_answered(rest: Rest) -> None:
 
 
 def test_any_prediction_is_answered(rest: Rest) -> None:
-    asking = Asking(rest)
+    asking = Asking(rest.port)
 
     @fuzz
     @given(st.sampled_from(["sample", "types"]), methods, bodies)
