@@ -197,7 +197,7 @@ def _rest(port: int, requests: int, number: int) -> Seen:
 
 
 def _drawn(requests: int, number: int) -> list[tuple[Any, ...]]:
-    """Requests of the REST tests, any at all or predictions with any body; and those, recombined and with bytes changed."""
+    """Requests of the REST tests, any at all or predictions; and those, recombined and with bytes changed."""
     from hypothesis import HealthCheck, Phase, given, seed, settings
     from hypothesis import strategies as st
 

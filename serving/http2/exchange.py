@@ -43,7 +43,6 @@ class Exchange:
         self._kept = 0
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._expired = ""
         self._counted = False
         self._over = True
 
@@ -82,11 +81,8 @@ class Exchange:
 
     def expire(self, message: str) -> None:
         """Ends a call that took too long."""
-        if self._task is None or self._task.done():
-            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, message)
-        else:
-            self._expired = message
-            self._task.cancel()
+        self._stop()  # which cannot answer by itself: a task that has yet to begin runs none of its code then
+        self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, message)
 
     def _start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -97,10 +93,6 @@ class Exchange:
             await self._work()
         except StatusError as error:
             self.refuse(error.code, error.message)
-        except asyncio.CancelledError:
-            if not self._expired:
-                raise
-            self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, self._expired)
         except Exception:
             _log.exception("%s, request %s", self._call.path, self._call.request_id)
             self.refuse(grpc.StatusCode.INTERNAL, f"the server failed; its log tells of {self._call.request_id}")

@@ -2,18 +2,20 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import uvloop
 
 from serving.call import Call
 from serving.http2 import GrpcLimits, GrpcServer, frames
 from serving.http2.frames import PREFACE, frame
 from serving.status import StatusError
-from tests.serving.http2.peers import HEADERS, Peer, prefixed
+from tests.serving.http2.peers import HEADERS, Peer, prefixed, running
 
 ECHO, HOLD, FAIL, BREAK, COUNT = (f"/test.Service/{name}" for name in ("Echo", "Hold", "Fail", "Break", "Count"))
 
@@ -190,6 +192,28 @@ async def test_a_deadline_ends_the_call_on_both_sides() -> None:
         assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         await when(lambda: service.cancelled)
         assert await channel.unary_unary(ECHO)(b"on", timeout=30) == b"on"
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("timeout", ["1n", "10u", "50m"])
+def test_a_deadline_that_is_over_before_the_method_begins_is_told(
+    loop: Callable[[], asyncio.AbstractEventLoop], timeout: str
+) -> None:
+    async def ask() -> None:
+        async with running() as (_, port):  # which checks that nothing of the call is left
+            peer = await Peer.connect(port)
+            peer.http.send_headers(1, [*HEADERS, ("grpc-timeout", timeout)])
+            if timeout == "50m":
+                await peer.ask()  # so that the server has read the headers
+            peer.http.send_data(1, prefixed(b"hello"), end_stream=True)
+            await peer.send()
+            time.sleep(0.06)  # the message is there and the deadline over when the server looks
+            await peer.hear(lambda: 1 in peer.ended)
+            assert peer.headers[1]["grpc-status"] in ("0", "4")  # asyncio's own loop begins the method first
+            peer.writer.close()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(ask())
 
 
 async def test_a_client_that_gives_up_frees_what_it_held() -> None:
