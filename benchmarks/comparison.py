@@ -55,11 +55,12 @@ def show(rows: list[Row], cells: list[Cell]) -> None:
 
 
 def _served(rows: list[Row], cell: Cell) -> dict[str, Row]:
-    return {
+    found = {
         row["system"]: row
         for row in rows
         if (row["clients"], row["rows"]) == (cell.clients, cell.rows) and row["protocol"] == cell.door(row["system"])
     }
+    return dict(sorted(found.items(), key=lambda item: list(PATHS).index(kind(item[0]))))
 
 
 def _table(served: dict[Cell, dict[str, Row]], loops: list[Row]) -> Table:

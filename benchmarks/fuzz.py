@@ -12,6 +12,7 @@ import argparse
 import http.client
 import itertools
 import json
+import logging
 import multiprocessing
 import random
 import sys
@@ -84,6 +85,7 @@ def _fuzz(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
     from tests.serving_fixtures import start_server
 
     import_tensorflow()
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # what it thinks of the tests' models
     _export(home)
     rest_port = free_port()
     ports = ("--port", "0", "--rest_api_port", str(rest_port))
