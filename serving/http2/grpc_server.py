@@ -18,7 +18,7 @@ from serving.call import Call, Method
 from serving.call import Stream as StreamMethod
 from serving.http2.connection import Connection
 from serving.http2.exchange import WINDOW_BITS, Streaming, Unary
-from serving.http2.handshake import Handshake
+from serving.http2.handshake import Handshake, accept
 from serving.http2.headers import encode
 from serving.http2.patience import TICK
 from serving.http2.stream import Receiver, Stream
@@ -30,6 +30,7 @@ _CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _STREAMS = 4  # times those that one connection may have
 _CROWDED = 3 / 4
+_BACKLOG = 1024  # clients that are not accepted yet
 _HANDSHAKE_SECONDS = 10.0
 _KEEPALIVE = {  # a client that is gone without a word is given up within two minutes
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
@@ -68,7 +69,7 @@ class GrpcServer:
         self._admit = admit
         self._loop = asyncio.get_running_loop()
         self._turns = Turns()
-        self._servers: list[asyncio.Server] = []
+        self._closers: list[Callable[[], object]] = []  # of what listens
         self._connections: set[Connection | Handshake] = set()
         self._sweeper: asyncio.TimerHandle | None = None
         self._end: Callable[[Connection | Handshake], None] | None = None  # how connections end, once they are to
@@ -90,13 +91,18 @@ class GrpcServer:
         Raises:
             OSError: the address can't be listened on.
         """
-        connect = self._connect if tls is None else functools.partial(self._shake_hands, tls)
-        server = await self._loop.create_server(connect, host, port, backlog=1024, reuse_port=shared or None)
-        self._servers.append(server)
-        for listening in server.sockets:
-            for (level, option), value in _KEEPALIVE.items():
-                listening.setsockopt(level, option, value)  # those that it accepts have it too
-        return server.sockets[0].getsockname()[1]
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=_BACKLOG, reuse_port=shared)
+        listening.setblocking(False)
+        for (level, option), value in _KEEPALIVE.items():
+            listening.setsockopt(level, option, value)  # those that it accepts have it too
+        if tls is None:
+            server = await self._loop.create_server(self._connect, sock=listening, backlog=_BACKLOG)
+            self._closers.append(server.close)
+        else:
+            accepting = self._loop.create_task(accept(listening, functools.partial(self._shake_hands, tls)))
+            self._closers.append(accepting.cancel)
+        return listening.getsockname()[1]
 
     async def listen_unix(self, path: str) -> None:
         """Answers on a UNIX socket.
@@ -104,12 +110,13 @@ class GrpcServer:
         Raises:
             OSError: there can be no socket at that path.
         """
-        self._servers.append(await self._loop.create_unix_server(self._connect, path, backlog=1024))
+        server = await self._loop.create_unix_server(self._connect, path, backlog=_BACKLOG)
+        self._closers.append(server.close)
 
     async def stop(self, drain_seconds: float) -> None:
         """Takes no new calls, lets those in flight finish for so long, then cuts them off."""
-        for server in self._servers:
-            server.close()
+        for close in self._closers:
+            close()
         self._end_all(operator.methodcaller("drain"))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none_left.wait(), drain_seconds)
@@ -124,13 +131,18 @@ class GrpcServer:
         for connection in list(self._connections):
             end(connection)
 
-    def _shake_hands(self, tls: ssl.SSLContext) -> Handshake:
-        return Handshake(tls, _HANDSHAKE_SECONDS, self._connect(), self._made, self._lost)
+    def _shake_hands(self, tls: ssl.SSLContext, client: socket.socket) -> None:
+        def made(connection: Connection, address: str) -> bool:
+            self._lost(handshake)  # whose place it takes
+            return self._made(connection, address)
 
-    def _connect(self) -> Connection:
+        handshake = Handshake(tls, _HANDSHAKE_SECONDS, Share(self.usage), self._made, self._lost)
+        handshake.begin(client, functools.partial(self._connect, made))
+
+    def _connect(self, made: Callable[[Connection, str], bool] | None = None) -> Connection:
         share = Share(self.usage)
         accept = functools.partial(self._accept, share)
-        return Connection(accept, share, self._turns, self._made, self._lost)
+        return Connection(accept, share, self._turns, made or self._made, self._lost)
 
     def _made(self, connection: Connection | Handshake, address: str) -> bool:
         most, peer = self.usage.limits.max_connections, self.usage.peer(address)

@@ -1,9 +1,10 @@
-"""A client that is at the TLS handshake: it has its place among the connections already."""
+"""Clients that are at the TLS handshake: each has its place among the connections from the moment it is accepted."""
 
 import asyncio
+import contextlib
+import socket
 import ssl
 from collections.abc import Callable
-from typing import cast
 
 from serving.http2.connection import Connection
 from serving.http2.patience import TICK
@@ -11,15 +12,31 @@ from serving.http2.usage import Share
 
 _CROWDED_SECONDS = 1.0
 _DRAIN_SECONDS = 1.0
+_PAUSE = 0.1  # seconds until the next try where the system has no descriptor left
 
 
-class Handshake(asyncio.Protocol):
-    """Takes a client through the handshake, and hands it to its connection.
+async def accept(listening: socket.socket, accepted: Callable[[socket.socket], None]) -> None:
+    """Hands over whoever connects, until cancelled; then closes the listening socket."""
+    loop = asyncio.get_running_loop()
+    with listening:
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listening)
+            except ConnectionError:  # gone already
+                continue
+            except OSError:
+                await asyncio.sleep(_PAUSE)
+                continue
+            accepted(client)
+
+
+class Handshake:
+    """Takes a client through the handshake, after which its connection speaks with it.
 
     Args:
         context: of the server.
         seconds: what it may take.
-        connection: what speaks with the client then.
+        share: what it uses up.
         on_made: see `Connection`.
         on_lost: called when it is over, one way or the other.
     """
@@ -30,44 +47,38 @@ class Handshake(asyncio.Protocol):
         self,
         context: ssl.SSLContext,
         seconds: float,
-        connection: Connection,
+        share: Share,
         on_made: "Callable[[Handshake, str], bool]",
         on_lost: "Callable[[Handshake], None]",
     ) -> None:
         self._context = context
         self._seconds = seconds
-        self._connection = connection
         self._on_made = on_made
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._quiet = 0.0
-        self.share = Share(connection.share.usage)
-        self._transport = cast(asyncio.Transport, None)
+        self.share = share
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.pause_reading()  # what comes is for the handshake
-        peer = transport.get_extra_info("peername")
-        if self._on_made(self, peer[0] if isinstance(peer, tuple) else ""):
-            self._task = self._loop.create_task(self._shake())
-        else:
-            self._transport.abort()
-
-    async def _shake(self) -> None:
+    def begin(self, client: socket.socket, connect: Callable[[], Connection]) -> None:
+        """Takes an accepted client, with whom speaks what `connect` makes once the handshake is over."""
         try:
-            encrypted = await self._loop.start_tls(
-                self._transport,
-                self._connection,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=self._seconds,
-            )
-        except (OSError, ssl.SSLError, asyncio.CancelledError):
-            encrypted = None
-            self._transport.abort()
-        self._on_lost(self)
-        if encrypted is not None:
-            self._connection.connection_made(encrypted)
+            address = client.getpeername()[0]
+        except OSError:  # gone already
+            client.close()
+            return
+        if self._on_made(self, address):
+            self._task = self._loop.create_task(self._shake(client, connect))
+        else:
+            client.close()
+
+    async def _shake(self, client: socket.socket, connect: Callable[[], Connection]) -> None:
+        try:
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await self._loop.connect_accepted_socket(
+                    connect, client, ssl=self._context, ssl_handshake_timeout=self._seconds
+                )
+        finally:
+            self._on_lost(self)
 
     def tick(self, crowded: bool) -> None:
         """See `Connection.tick`."""

@@ -3,6 +3,13 @@
 from pathlib import Path
 
 import pytest
+import uvloop
+
+
+@pytest.fixture(scope="session")
+def event_loop_policy() -> uvloop.EventLoopPolicy:
+    """The server's own event loop: on another, its tests would miss what this one does differently."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture(scope="session")

@@ -366,3 +366,16 @@ async def test_a_drain_does_not_wait_for_who_says_nothing_at_the_handshake(tmp_p
     assert await say(port, grpc.ssl_channel_credentials(AUTHORITY.certificate)) == b"hello"
     await asyncio.wait_for(server.stop(60), 5)
     writer.close()
+
+
+async def test_every_one_of_many_who_come_at_once_is_answered(tmp_path):
+    async def echo(message: bytes, _call: Call) -> bytes:
+        return message
+
+    server = GrpcServer(echo, {})
+    context = tls.server_context(tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt")), "h2")
+    port = await server.listen("127.0.0.1", 0, context)
+    for _ in range(4):
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*(shown(port, "h2") for _ in range(25))) == [der(SERVER)] * 25
+    await server.stop(1)
