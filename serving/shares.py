@@ -1,6 +1,6 @@
 """Into how many runs a signature's waiting rows are divided, by how long its runs take."""
 
-WORTH = 2e-3
+WORTH = 4e-3
 """Seconds of work for which another thread is worth its while: half of it would go to changes of threads, to the
 interpreter's lock and to what a batch costs however small it is."""
 _NEWEST = 0.25  # weight of the latest run in what is expected of the next
