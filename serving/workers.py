@@ -28,9 +28,11 @@ from serving.process import leave, run
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
-_PAUSE = 1.0  # seconds before a process that ended by itself is started anew
+PAUSE = 1.0
+"""Seconds before a process that ended by itself is started anew."""
 _PARENT_DEATH_SIGNAL = 1  # of prctl
-_Serve = Callable[[Callable[[Ready], None]], None]  # takes what is told when clients are answered
+Serve = Callable[[Callable[[Ready], None]], None]
+"""What a process runs; takes what is told when clients are answered."""
 
 
 def serve_together(
@@ -50,7 +52,7 @@ def serve_together(
     given.port = given.port or free_port(given.host)
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
         paths = [Path(folder) / str(number) for number in range(given.workers)]
-        workers: list[_Worker] = []
+        workers: list[Worker] = []
         stopping = False
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -65,7 +67,7 @@ def serve_together(
             for path in paths:
                 others = tuple(other for other in paths if other != path)
                 serve = functools.partial(run, given, store, request_log, own=path, others=others)
-                workers.append(_Worker(serve, path))
+                workers.append(Worker(serve, path))
             heard = [worker.outcome() for worker in workers]
             if stopping:
                 return
@@ -78,7 +80,7 @@ def serve_together(
                 for worker in workers:
                     if not stopping and not worker.process.is_alive():
                         _log.error("process %s ended (%s); it is started anew", worker.process.pid, worker.reason())
-                        time.sleep(_PAUSE)
+                        time.sleep(PAUSE)
                         if not stopping:
                             worker.start()
         finally:
@@ -88,17 +90,26 @@ def serve_together(
                 worker.process.join()
 
 
-class _Worker:
-    """One process, which may be started again and again."""
+class Worker:
+    """One process, which may be started again and again.
+
+    Args:
+        serve: what it runs.
+        own: its UNIX socket, see `serving.siblings`.
+
+    Attributes:
+        process: the latest.
+    """
 
     process: BaseProcess
 
-    def __init__(self, serve: _Serve, own: Path) -> None:
+    def __init__(self, serve: Serve, own: Path) -> None:
         self._serve = serve
         self._own = own
         self.start()
 
     def start(self) -> None:
+        """Starts it anew. It is told to stop when the thread that did so ends."""
         self._own.unlink(missing_ok=True)
         self._outcome, told = _spawn.Pipe(duplex=False)
         self.process = _spawn.Process(target=_work, args=(told, self._serve))
@@ -114,6 +125,7 @@ class _Worker:
             return f"A process of the server ended before it could serve (code {self.process.exitcode}). See its log."
 
     def stop(self) -> None:
+        """Has it let requests in flight finish, and end."""
         if self.process.is_alive():
             self.process.terminate()
 
@@ -125,7 +137,7 @@ class _Worker:
         return f"code {self.process.exitcode}"
 
 
-def _work(told: Connection, serve: _Serve) -> None:
+def _work(told: Connection, serve: Serve) -> None:
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # a killed parent leaves nobody on its ports
     parent = multiprocessing.parent_process()
     if not parent or not parent.is_alive():
