@@ -200,7 +200,7 @@ def test_strange_labels_end_in_values_or_one_line(tmp_path, content):
         {"load": pa.array(["x", "1"])},
         {"meter": pa.array([b"\xff\0", b""])},
     ],
-    ids=repr,
+    ids=lambda columns: " ".join(f"{name} {array.type} {array.to_pylist()}" for name, array in columns.items()),
 )
 def test_columns_of_other_types_end_in_values_or_one_line(tmp_path, columns):
     plain = {"date": pa.array([0, 3600]), "meter": pa.array(["a", "b"]), "load": pa.array([1.0, 2.0])}
