@@ -83,6 +83,27 @@ REFUSED = {
         predict("pick", index=wire.block(2, b"\x12\0" * (1 << 21))),
         "the shape has too many dimensions",
     ),
+    "two million sizes behind a group": (
+        PREDICT,
+        b"\xa3\x06\xa4\x06" + predict("pick", index=wire.block(2, b"\x12\0" * (1 << 21))),
+        "the shape has too many dimensions",
+    ),
+    "two million sizes before what is no field": (
+        PREDICT,
+        predict("pick", index=wire.block(2, b"\x12\0" * (1 << 21))) + b"\xff",
+        "the shape has too many dimensions",
+    ),
+    "two million sizes in several inputs": (
+        PREDICT,
+        predict("pick", **{f"input{number}": wire.block(2, b"\x12\0" * (1 << 18)) for number in range(8)}),
+        "the shape has too many dimensions",
+    ),
+    "two million sizes of one input, given again and again": (
+        PREDICT,
+        spec("pick") + wire.block(2, wire.blocks(2, [wire.block(2, b"\x12\0" * 8000)] * 256)),
+        "the shape has too many dimensions",
+    ),
+    "a large tensor that is none": (PREDICT, predict("pick", index=b"\xff" * MANY), "not a PredictRequest message"),
     "two million tasks": (MULTI_INFERENCE, b"\x0a\0" * (1 << 21), "more than 4096 parts"),
     "empty examples": (CLASSIFY, spec("classify") + wire.block(2, wire.block(1, b"\x0a\0" * MANY)), ROWS),
     "a context for each": (
@@ -119,7 +140,7 @@ def test_few_bytes_take_little_memory_and_a_clean_refusal(target: Server, call: 
 
 def test_large_honest_requests_are_answered(call: Callable[..., bytes]) -> None:
     texts = tensors.from_python(["x" * MANY, "y", "z" * MANY])
-    unknown = wire.integer(99, 1) + b"\xa1\x06" + bytes(8) + b"\xa5\x06" + bytes(4)
+    unknown = wire.integer(99, 1) + b"\xa1\x06" + bytes(8) + b"\xa5\x06" + bytes(4) + b"\xa3\x06\xa4\x06"
     for message in (
         predict("", text=tensors.encode(texts)),
         predict("", text=tensors.encode(texts, content=True)) + unknown,
