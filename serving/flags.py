@@ -101,9 +101,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("monitoring_config_file", Path, None, "MonitoringConfig in text format: where Prometheus' metrics are"),
         Flag("grpc_channel_arguments", str, "", "comma-separated key=value, of those that apply. -1: no limit"),
         Flag("drain_seconds", _SECONDS, 30.0, "how long requests in flight may take after SIGTERM"),
-        Flag(
-            "workers", _COUNT, 0, "processes, each with the models in memory. 0: one, more once its event loop is full"
-        ),
+        Flag("workers", _POSITIVE, 1, "processes that share the ports, each with the models in memory"),
     ),
     "what to serve": (
         Flag("model_config_file", Path, None, "ModelServerConfig in text format"),

@@ -6,9 +6,8 @@ import gc
 import json
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -17,18 +16,14 @@ from serving import health, reflection
 from serving.announcement import Door, Ready
 from serving.backends import Backend, RemoteBackend, SessionBackend
 from serving.front import Front
-from serving.graph_session import device_types
-from serving.growth import Growth
 from serving.health import Health
 from serving.http2 import GrpcServer
 from serving.metrics import Metrics
 from serving.model_config import ModelConfigs
 from serving.model_spec import MODEL_SERVICE, PREDICTION_SERVICE, RELOAD
-from serving.relief import EventLoopLoad, Relief
 from serving.request_log import RequestLog
 from serving.rest import ConnectionLimits, RestServer, samples
 from serving.rest import app as rest_app
-from serving.saturation import Thresholds
 from serving.server_parameters import Ports, ServerParameters
 from serving.siblings import Siblings
 from serving.tls import Certificates, server_context
@@ -74,13 +69,12 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         open_things.push_async_callback(_close, backend)
         await backend.start()
         methods = {**backend.methods(), **states.methods()}
-        exposition, siblings = None, None
+        exposition = None
         if parameters.siblings:
             reload = methods[RELOAD] if configs is not None else None  # another server is told once
             siblings = Siblings(parameters.siblings, reload, metrics)
             open_things.push_async_callback(siblings.close)
-            if ports.shared:
-                await siblings.start()
+            await siblings.start()
             exposition = siblings.exposition
             if reload:
                 methods[RELOAD] = siblings.reload
@@ -114,37 +108,19 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             door = rest_app(front, lambda: backend.serving(), metrics, parameters.rest, exposition)
             rest = _rest_server(door, ports, parameters.rest.connections)
             rest_port = await rest.start()
-        relief = _relief(parameters, siblings, [grpc, *([rest] if rest else [])], port) if siblings else None
-        watching = parameters.growth.thresholds if parameters.growth else Thresholds()
-        load = EventLoopLoad(metrics)
-        looking = load.watch(watching.look_seconds, relief.look if relief and parameters.growth else lambda _: None)
 
-        async with _running(backend, looking):
+        async with _running(backend):
             starting = None
             gc.collect()
             gc.freeze()  # what is there stays: to look through it anew at each full collection would take tens of ms
             doors = _door(port, ports.grpc_tls), _door(rest_port, ports.rest_tls)
             on_ready(_ready(backend, doors, parameters.auth is not None))
-            if siblings and ports.shared:
-                joining = asyncio.create_task(siblings.join())
-                open_things.callback(joining.cancel)
             await stop.wait()
             _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
         await states.stop()
         await asyncio.gather(
-            grpc.stop(parameters.drain_seconds),
-            *([rest.stop(parameters.drain_seconds)] if rest else []),
-            *([relief.stop(parameters.drain_seconds + 2 * _CLOSE_SECONDS)] if isinstance(relief, Growth) else []),
+            grpc.stop(parameters.drain_seconds), *([rest.stop(parameters.drain_seconds)] if rest else [])
         )
-
-
-def _relief(
-    parameters: ServerParameters, siblings: Siblings, doors: Sequence[RestServer | GrpcServer], port: int
-) -> Relief:
-    growth = parameters.growth
-    if growth and growth.beside:
-        return Growth(growth, siblings, doors, port, lambda: not parameters.remote and "GPU" in device_types())
-    return Relief(growth.thresholds if growth else Thresholds(), siblings, doors)
 
 
 async def _close(backend: Backend) -> None:
@@ -157,9 +133,9 @@ async def _close(backend: Backend) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(backend: Backend, *further: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Has the backend follow what it serves for the duration, and further work go on."""
-    tasks = [asyncio.create_task(work) for work in (*backend.following(), *further)]
+async def _running(backend: Backend) -> AsyncIterator[None]:
+    """Has the backend follow what it serves for the duration."""
+    tasks = [asyncio.create_task(work) for work in backend.following()]
     for task in tasks:
         task.add_done_callback(_tell_of_end)
     try:
@@ -172,8 +148,7 @@ async def _running(backend: Backend, *further: Coroutine[Any, Any, None]) -> Asy
 
 def _tell_of_end(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():  # it runs for good, so that something broke
-        work = getattr(task.get_coro(), "__qualname__", "it")
-        _log.error("%s broke: what it looks at is followed no more", work, exc_info=task.exception())
+        _log.error("changes of what is served are followed no more", exc_info=task.exception())
 
 
 def _door(port: int, tls: Certificates | None) -> Door:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from serving.auth import Auth
-from serving.growth import GrowthParameters
 from serving.http2 import GrpcLimits
 from serving.limits import Limits
 from serving.model import VersionParameters
@@ -77,8 +76,7 @@ class ServerParameters:
         model_config_seconds: how often; 0: never.
         poll_seconds: how often directories are looked at; 0: once.
         drain_seconds: how long requests in flight may take after SIGTERM.
-        siblings: where the other processes of this server are, or would be; None: there are none.
-        growth: when there are to be more; None: never.
+        siblings: where the other processes of this server are; None: there are none.
     """
 
     ports: Ports = field(default_factory=Ports)
@@ -96,4 +94,3 @@ class ServerParameters:
     poll_seconds: float = 1.0
     drain_seconds: float = 30.0
     siblings: SiblingPaths | None = None
-    growth: GrowthParameters | None = None

@@ -28,11 +28,9 @@ from serving.process import leave, run
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
-PAUSE = 1.0
-"""Seconds before a process that ended by itself is started anew."""
+_PAUSE = 1.0  # seconds before a process that ended by itself is started anew
 _PARENT_DEATH_SIGNAL = 1  # of prctl
-Serve = Callable[[Callable[[Ready], None]], None]
-"""What a process runs; takes what is told when clients are answered."""
+_Serve = Callable[[Callable[[Ready], None]], None]  # takes what is told when clients are answered
 
 
 def serve_together(
@@ -52,7 +50,7 @@ def serve_together(
     given.port = given.port or free_port(given.host)
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
         paths = [Path(folder) / str(number) for number in range(given.workers)]
-        workers: list[Worker] = []
+        workers: list[_Worker] = []
         stopping = False
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -67,7 +65,7 @@ def serve_together(
             for path in paths:
                 others = tuple(other for other in paths if other != path)
                 serve = functools.partial(run, given, store, request_log, own=path, others=others)
-                workers.append(Worker(serve, path))
+                workers.append(_Worker(serve, path))
             heard = [worker.outcome() for worker in workers]
             if stopping:
                 return
@@ -80,7 +78,7 @@ def serve_together(
                 for worker in workers:
                     if not stopping and not worker.process.is_alive():
                         _log.error("process %s ended (%s); it is started anew", worker.process.pid, worker.reason())
-                        time.sleep(PAUSE)
+                        time.sleep(_PAUSE)
                         if not stopping:
                             worker.start()
         finally:
@@ -90,26 +88,17 @@ def serve_together(
                 worker.process.join()
 
 
-class Worker:
-    """One process, which may be started again and again.
-
-    Args:
-        serve: what it runs.
-        own: its UNIX socket, see `serving.siblings`.
-
-    Attributes:
-        process: the latest.
-    """
+class _Worker:
+    """One process, which may be started again and again."""
 
     process: BaseProcess
 
-    def __init__(self, serve: Serve, own: Path) -> None:
+    def __init__(self, serve: _Serve, own: Path) -> None:
         self._serve = serve
         self._own = own
         self.start()
 
     def start(self) -> None:
-        """Starts it anew. It is told to stop when the thread that did so ends."""
         self._own.unlink(missing_ok=True)
         self._outcome, told = _spawn.Pipe(duplex=False)
         self.process = _spawn.Process(target=_work, args=(told, self._serve))
@@ -125,7 +114,6 @@ class Worker:
             return f"A process of the server ended before it could serve (code {self.process.exitcode}). See its log."
 
     def stop(self) -> None:
-        """Has it let requests in flight finish, and end."""
         if self.process.is_alive():
             self.process.terminate()
 
@@ -137,7 +125,7 @@ class Worker:
         return f"code {self.process.exitcode}"
 
 
-def _work(told: Connection, serve: Serve) -> None:
+def _work(told: Connection, serve: _Serve) -> None:
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # a killed parent leaves nobody on its ports
     parent = multiprocessing.parent_process()
     if not parent or not parent.is_alive():

@@ -88,7 +88,6 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._out: list[bytes] = []
         self._draining = False
-        self._hurried = False
         self._drained = False
         self._closing = False  # nothing more is read
         self._sealed = False  # nothing more is written
@@ -228,30 +227,15 @@ class Connection(asyncio.Protocol):
             self._loop.call_soon(self._flush)
         self._out.append(data)
 
-    def drain(self, hurried: bool = False) -> None:
-        """Takes no new requests, and closes when the last one is answered.
-
-        Args:
-            hurried: whether the server waits for it: clients who stand still have less time than usual then, and
-                streams of messages, which may stay open for ever, have an end.
-        """
-        if self._closing:
-            return
-        self._hurried |= hurried
-        if self._drained:
-            self._end_streams()
-        if self._draining:
+    def drain(self) -> None:
+        """Takes no new requests, and closes when the last one is answered."""
+        if self._draining or self._closing:
             return
         self._draining = True
         # Requests that are on their way are still welcome: the ping's answer comes behind them (RFC 9113, 6.8).
         self.write(frames.goaway(frames.LARGEST_WINDOW, frames.NO_ERROR) + frame(frames.PING, 0, 0, _DRAIN_PING))
         self._stop_timer()
         self._timer = self._loop.call_later(1.0, self._refuse_new)
-
-    @property
-    def is_greeted(self) -> bool:
-        """Whether the client has said that it speaks HTTP/2."""
-        return self._greeted
 
     @property
     def is_busy(self) -> bool:
@@ -274,7 +258,7 @@ class Connection(asyncio.Protocol):
             return
         if self._quiet >= self._limits.idle_seconds * (_CROWDED_IDLE if crowded else 1):
             self.drain()
-        stall = _DRAIN_STALL_SECONDS if self._hurried else self._limits.stall_seconds
+        stall = _DRAIN_STALL_SECONDS if self._draining else self._limits.stall_seconds
         self._patience = looked(self._patience, stall, self._owed())
         if self._patience is not None and self._patience.is_over:
             self.abort()
@@ -645,15 +629,11 @@ class Connection(asyncio.Protocol):
             self._stop_timer()
             if self._greeted:
                 self.write(frames.goaway(self._newest, frames.NO_ERROR))
-                self._end_streams()
+                for stream in list(self._streams.values()):  # of messages, which may stay open for ever, have an end
+                    if stream.receiver is not None and stream.receiver.awaited is None and not stream.remote_ended:
+                        stream.receiver.data_received(b"", True)
             else:
                 self.abort()
-
-    def _end_streams(self) -> None:
-        """Ends streams of messages that wait for another one, if the server waits for them."""
-        for stream in list(self._streams.values()) if self._hurried else ():
-            if stream.receiver is not None and stream.receiver.awaited is None and not stream.remote_ended:
-                stream.receiver.data_received(b"", True)
 
     def _fail(self, error: ProtocolError) -> None:
         self._closing = True

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import functools
 import operator
-import random
 import re
 import socket
 import ssl
@@ -70,7 +69,6 @@ class GrpcServer:
         self._admit = admit
         self._loop = asyncio.get_running_loop()
         self._turns = Turns()
-        self._listening: list[socket.socket] = []  # of TCP
         self._closers: list[Callable[[], object]] = []  # of what listens
         self._connections: set[Connection | Handshake] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -104,7 +102,6 @@ class GrpcServer:
         else:
             accepting = self._loop.create_task(accept(listening, functools.partial(self._shake_hands, tls)))
             self._closers.append(accepting.cancel)
-        self._listening.append(listening)
         return listening.getsockname()[1]
 
     async def listen_unix(self, path: str) -> None:
@@ -116,33 +113,11 @@ class GrpcServer:
         server = await self._loop.create_unix_server(self._connect, path, backlog=_BACKLOG)
         self._closers.append(server.close)
 
-    @property
-    def connections(self) -> int:
-        """How many there are."""
-        return len(self._connections)
-
-    def share_port(self) -> None:
-        """Lets other processes of this user listen on its TCP ports from now on; the system shares out."""
-        for listening in self._listening:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-
-    def shed(self, share: float, seconds: float) -> None:
-        """Has a share of the clients come back on new connections, at no cost to them.
-
-        Args:
-            share: of the connections, which take no new calls and close when the last one is answered.
-            seconds: over which they are told.
-        """
-        able = [one for one in self._connections if isinstance(one, Connection) and one.is_greeted]
-        chosen = random.sample(able, round(share * len(able)))
-        for number, connection in enumerate(chosen):
-            self._loop.call_later(seconds * number / len(chosen), connection.drain)
-
     async def stop(self, drain_seconds: float) -> None:
         """Takes no new calls, lets those in flight finish for so long, then cuts them off."""
         for close in self._closers:
             close()
-        self._end_all(operator.methodcaller("drain", hurried=True))
+        self._end_all(operator.methodcaller("drain"))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none_left.wait(), drain_seconds)
         self._end_all(operator.methodcaller("abort"))

@@ -86,7 +86,7 @@ class Handshake:
         if crowded and self._quiet >= _CROWDED_SECONDS:
             self.abort()
 
-    def drain(self, hurried: bool = False) -> None:
+    def drain(self) -> None:
         """Who is about to end the handshake may."""
         self._loop.call_later(_DRAIN_SECONDS, self.abort)
 

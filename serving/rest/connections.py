@@ -139,7 +139,6 @@ class Connection(HttpToolsProtocol):
         self._untaken: tuple[float, int] | None = None  # since when an answer waits, and its most bytes
         self._bytes = 0  # since the last that had a meaning
         self._beginning = b""
-        self._last = False  # whether the next request is to be the last
 
     @property
     def answering(self) -> bool:
@@ -183,10 +182,6 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
         else:
             self.transport.close()
-
-    def retire(self) -> None:
-        """Says to the client, with the next answer, that it is the last one on this connection."""
-        self._last = True
 
     def give_way(self) -> bool:
         """Closes an idle connection, whose place another one needs, unless it may be about to ask."""
@@ -236,8 +231,6 @@ class Connection(HttpToolsProtocol):
             return
         self._reading, self._since, self._received = "body", self.loop.time(), 0
         super().on_headers_complete()
-        if self._last:
-            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._bytes = 0

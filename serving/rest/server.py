@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import socket
 import ssl
 from typing import Any
@@ -82,29 +81,6 @@ class RestServer:
             backlog=_BACKLOG,
         )
         return int(listening.getsockname()[1])
-
-    @property
-    def connections(self) -> int:
-        """How many there are."""
-        return len(self._connections)
-
-    def share_port(self) -> None:
-        """Lets other processes of this user listen on the port from now on; the system shares out."""
-        assert self._server is not None, "start comes first"
-        for listening in self._server.sockets:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-
-    def shed(self, share: float, seconds: float) -> None:
-        """Has a share of the clients come back on new connections, at no cost to them.
-
-        Args:
-            share: of the connections, each of which is told so with the answer to its next request.
-            seconds: over which that begins.
-        """
-        loop = asyncio.get_running_loop()
-        chosen = random.sample(list(self._connections), round(share * len(self._connections)))
-        for number, connection in enumerate(chosen):
-            loop.call_later(seconds * number / len(chosen), connection.retire)
 
     async def stop(self, drain_seconds: float) -> None:
         """Takes no more connections, and returns when requests in flight are answered or the time is up.

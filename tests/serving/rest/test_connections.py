@@ -118,23 +118,6 @@ def test_a_silent_tls_handshake_is_cut_off(start_rest: Callable[..., Rest]) -> N
         assert received(connection) == b""
 
 
-def test_a_client_that_is_to_come_back_is_told_so_with_an_answer(rest: Rest) -> None:
-    with connected(rest, WHOLE + b"\r\n" + BODY) as connection:
-        assert b"connection: close" not in received(connection)
-
-        async def shed() -> None:
-            assert rest.server.connections >= 1
-            rest.server.shed(1.0, 0.0)
-
-        rest.run(shed())
-        with connected(rest, WHOLE + b"\r\n" + BODY) as newer:
-            assert b"connection: close" not in received(newer)
-        connection.sendall(WHOLE + b"\r\n" + BODY)
-        answer = received(connection, answers=2)  # to the end
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert b"connection: close" in answer
-
-
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_stopping_waits_for_no_client(rest_store: Store, encrypted: bool) -> None:
     authority = Authority()
