@@ -109,6 +109,7 @@ class Batcher:
         self._quiet = 0  # turns of the loop since the last request came or the last batch ended
         self._watching = False
         self._timer: asyncio.TimerHandle | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._closing: asyncio.Future[None] | None = None
         self._divides = parameters.num_batch_threads is None
         self._threads = Threads(self._pool, parameters.num_batch_threads or cores())
@@ -152,10 +153,11 @@ class Batcher:
 
         It is only on its way to the thread, unless it is still the same one when the loop has turned many times.
         """
-        if not self._threads.idle:
+        group = next(iter(self._groups.values()), None)
+        if group is None or not self._threads.idle or not self._is_worth_a_thread(group):
             return None
-        head = next((group.requests[0] for group in self._groups.values()), None)
-        return None if head is None or (self._timeout and head.due > self._loop.time()) else head
+        head = group.requests[0]
+        return None if self._timeout and head.due > self._loop.time() else head
 
     async def close(self) -> None:
         """Runs what is queued, then closes the engine."""
@@ -201,8 +203,11 @@ class Batcher:
         self._quiet = 0
         if self._timeout:
             request.due = self._loop.time() + (0 if rows is None or kin else self._timeout)
-        if self._threads.idle and not self._watching and self._is_worth_a_thread(group):
-            self._dispatch_when_quiet()
+        if self._threads.idle and not self._watching:
+            if self._is_worth_a_thread(group):
+                self._dispatch_when_quiet()
+            else:
+                self._look_again()
         return request
 
     def _count(self, group: _Group, requests: int, rows: int, size: int) -> None:
@@ -251,7 +256,10 @@ class Batcher:
         return len(group.requests) == 1 and group.queue.quick_runs >= _PROVEN
 
     def _dispatch(self) -> None:
-        while self._threads.idle and (group := self._ready()) and self._is_worth_a_thread(group):
+        while self._threads.idle and (group := self._ready()):
+            if not self._is_worth_a_thread(group):
+                self._look_again()
+                break
             batch = self._next_batch(group)
             try:
                 self._start(group, batch)
@@ -267,6 +275,16 @@ class Batcher:
         if group.queue.shares.expected(group.rows) >= WORTH:
             return True
         return abs(min(self._ends.values()) - time.monotonic()) > _PATIENCE  # far off, or overdue
+
+    def _look_again(self) -> None:
+        """Has what waits for a run looked at when the run is overdue, should it take longer than is expected."""
+        if self._looking is None:
+            patience = min(self._ends.values()) + _PATIENCE - time.monotonic()
+            self._looking = self._loop.call_later(max(patience, 0.0) + _PATIENCE / 10, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        self._dispatch()
 
     def _expected(self, group: _Group, batch: list[_Request]) -> float:
         """Seconds that a batch takes; without end where nothing is known of its like."""

@@ -6,6 +6,7 @@ from typing import Any
 
 _EFFECTS = re.compile(
     r"Assign|^(Resource|Sparse)?Apply|Scatter(?!Nd$)|Queue|Stack(Push|Pop)|Barrier|Write(File|Summary)|Summary|^Save|MergeV2"
+    r"|CountUpTo|Accumulator|Stage|RngSkip|RngRead|^Stateful(Uniform|StandardNormal|TruncatedNormal|RandomBinomial)"
     r"|^Print|PyFunc|Lookup\w*(Insert|Import|Remove)|InitializeTable|Iterator|^_?(Send|Recv)"
 )
 
@@ -36,6 +37,8 @@ def _ops_behind(graph_def: Any, outputs: Iterable[str]) -> set[str]:
 
     def note(node: Any) -> None:
         ops.add(node.op)
+        if node.op in functions:  # a call as TensorFlow 1 wrote it
+            bodies.append(node.op)
         for value in node.attr.values():
             names = [value.func.name, *(function.name for function in value.list.func)]
             bodies.extend(name for name in names if name in functions)

@@ -38,6 +38,6 @@ class Parallelism:
         config.inter_op_parallelism_threads = min(self.inter_op, 0)
         if self.inter_op >= 0:
             config.session_inter_op_thread_pool.add(num_threads=self.inter_op)
-        if self.executor is not None:
+        if self.executor is not None and not config.experimental.executor_type:
             config.experimental.executor_type = self.executor
         return config

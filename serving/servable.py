@@ -20,7 +20,8 @@ class LoadParameters:
 
     Args:
         batching: limits of its queue.
-        parallelism: how ops are spread over threads; None: as is fastest for each version, see `serving.tuning`.
+        parallelism: how ops are spread over threads; None: as is fastest for each version, see `serving.tuning`, which
+            needs warmup records.
         tuning_cache: folder where that is remembered; None: nowhere.
         tags: of the graph to load.
         session_config: a ConfigProto for all but threads; None for TensorFlow's own.
@@ -99,10 +100,10 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
         raise LoadError(f"{error.filename}: {error.strerror}") from None
     batching = parameters.batching.for_version(directory) if parameters.per_model_batching else parameters.batching
     tags, config = parameters.tags, parameters.session_config
-    if parameters.parallelism is None:
+    if parameters.parallelism is None and parameters.enable_model_warmup:
         engine = tuned(directory, parameters.tuning_cache, tags, config)
     else:
-        engine = SessionEngine(directory, parameters.parallelism, tags, config)
+        engine = SessionEngine(directory, parameters.parallelism or Parallelism(), tags, config)
     try:
         engine.prepare()
         if parameters.enable_model_warmup:

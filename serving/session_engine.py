@@ -129,7 +129,8 @@ class SessionEngine:
         """
         for name in list(self.signatures):
             try:
-                self._call(name, False)
+                for alone in self.modes:
+                    self._call(name, alone)
             except (ValueError, errors.OpError) as error:
                 del self.signatures[name]
                 self._leave_out(name, error)

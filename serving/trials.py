@@ -13,6 +13,7 @@ from serving.cores import cores
 from serving.inputs import Feeds
 from serving.parallelism import Parallelism
 from serving.session_engine import SessionEngine, Signature
+from serving.status import StatusError
 
 MOST_ROWS = 64
 """Of a batch that is tried."""
@@ -65,6 +66,9 @@ def compared(ways: Sequence[Way], signature: Signature, feeds: Feeds) -> dict[Pa
         ways: the first decides how many rows a batch has.
         signature: what is run.
         feeds: its inputs, of a row or more.
+
+    Raises:
+        StatusError: the graph refuses them.
     """
     for way in ways:
         _row_times(way, signature, feeds)  # the first runs of a graph prepare it
@@ -99,7 +103,15 @@ def _row_times(way: Way, signature: Signature, feeds: Feeds) -> list[float]:
 
 
 def _on_all_cores(engine: SessionEngine, signature: Signature, feeds: Feeds) -> float:
-    threads = [threading.Thread(target=engine.run, args=(signature.name, feeds)) for _ in range(cores())]
+    problems: list[Exception] = []
+
+    def work() -> None:
+        try:
+            engine.run(signature.name, feeds)
+        except StatusError as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(cores())]
 
     def run() -> None:
         for thread in threads:
@@ -107,7 +119,10 @@ def _on_all_cores(engine: SessionEngine, signature: Signature, feeds: Feeds) -> 
         for thread in threads:
             thread.join()
 
-    return _seconds(run)
+    seconds = _seconds(run)
+    if problems:
+        raise problems[0]
+    return seconds
 
 
 def _seconds(run: Callable[[], object]) -> float:

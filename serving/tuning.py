@@ -56,11 +56,15 @@ def tuned(
     def load(parallelism: Parallelism) -> SessionEngine:
         return SessionEngine(directory, parallelism, tags, session_config)
 
-    known = _Known(cache, directory)
+    known = _Known(cache, _digest(directory, tags, session_config))
     if (parallelism := known.read()) is not None:
         return load(parallelism)
     engine = load(_SIMPLEST)
-    request = _request(engine, directory, tags)
+    try:
+        request = _request(engine, directory, tags)
+    except BaseException:
+        engine.close()
+        raise
     if request is None:
         return engine
     started = time.monotonic()
@@ -136,11 +140,11 @@ class _Known:
 
     Args:
         cache: see `tuned`.
-        directory: the version's directory.
+        digest: of all that decides how fast it runs.
     """
 
-    def __init__(self, cache: Path | None, directory: Path) -> None:
-        self._file = cache / f"{_digest(directory)}.json" if cache else None
+    def __init__(self, cache: Path | None, digest: str) -> None:
+        self._file = cache / f"{digest}.json" if cache else None
 
     def read(self) -> Parallelism | None:
         if self._file is None:
@@ -161,10 +165,11 @@ class _Known:
             _log.info("%s: cannot be written (%s): it will be tried anew", self._file, error.strerror)
 
 
-def _digest(directory: Path) -> str:
+def _digest(directory: Path, tags: Sequence[str], session_config: Any) -> str:
     """Of the graph, and of what else decides how fast it runs."""
-    machine = f"{version('tensorflow')} {platform.machine()} {platform.processor()} {cores()}"
-    digest = hashlib.sha256(machine.encode())
+    machine = (version("tensorflow"), platform.machine(), platform.processor(), cores())
+    config = b"" if session_config is None else session_config.SerializeToString(deterministic=True)
+    digest = hashlib.sha256(repr((machine, sorted(tags), config)).encode())
     for name in ("saved_model.pb", "saved_model.pbtxt"):
         if (file := directory / name).exists():
             digest.update(file.read_bytes())

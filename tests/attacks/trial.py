@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ _MACHINES_PART = 3  # times what the server takes that nobody attacks
 _ATTEMPTS = 3
 _RATE = 200  # honest calls a second
 _LEAST_CALLS = 300  # for a p99
+_BUSY_MS = 20.0  # of the p99 of a server that does nothing, in a few ms otherwise: there is no core to be had
 _LOOK_SECONDS = 0.005
 
 
@@ -110,6 +112,7 @@ def withstands(target: Target, attack: Attack, within: float | None = CUT_OFF_SE
         attack: what to withstand. At each attempt it begins anew.
         within: seconds until the last of its connections must be cut off; None: they need not be.
     """
+    judged = []
     for attempt in range(_ATTEMPTS):
         with control() as idle, honest_client(idle) as machine, honest_client(target) as calls:
             begun = time.monotonic()
@@ -125,7 +128,10 @@ def withstands(target: Target, attack: Attack, within: float | None = CUT_OFF_SE
         if calls.p99_ms < max(P99_MS, _MACHINES_PART * machine.p99_ms) and not late:
             return
         print(verdict)
-    raise AssertionError(verdict)
+        if machine.p99_ms < _BUSY_MS:
+            judged.append(verdict)
+    assert not judged, judged[-1]
+    warnings.warn(f"the machine was too busy for times to tell anything: {verdict}", stacklevel=2)
 
 
 def flood(

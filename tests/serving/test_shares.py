@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serving.batching import Batcher
+from serving.batching_parameters import BatchingParameters
 from serving.cores import cores
 from serving.shares import WORTH, Shares
-from tests.batching_fixtures import batching, eventually, index, sums
+from tests.batching_fixtures import Gated, batching, eventually, index, sums
 
 needs_two_cores = pytest.mark.skipif(cores() < 2, reason="there is one core")
 
@@ -84,3 +86,21 @@ async def test_nobody_waits_for_a_run_that_may_take_long(engine: Any) -> None:
         await eventually(lambda: gated.runs[-1][0] == "sums")
         gated.open.set()
         await asyncio.gather(scalar, other)
+
+
+@needs_two_cores
+async def test_who_waits_for_a_run_is_not_forgotten_when_it_takes_longer_than_expected(engine: Any) -> None:
+    batcher = Batcher(gated := Gated(engine), BatchingParameters())
+    signature, feeds = engine.signatures["pick"], [index(1)]
+    for _ in range(4):  # fewer than prove that it may run on the loop's own thread
+        await batcher.submit(signature, feeds, 8)
+    gated.runs.clear()
+    gated.open.clear()
+    first = batcher.submit(signature, feeds, 8)
+    await eventually(lambda: gated.runs)
+    second = batcher.submit(signature, feeds, 8)
+    assert batcher.overdue is None  # it is held back on purpose
+    await eventually(lambda: len(gated.runs) == 2)
+    gated.open.set()
+    await asyncio.gather(first, second)
+    await batcher.close()

@@ -2,17 +2,22 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from serving import tfrecord, warmup
 from serving.cores import cores
-from serving.executors import DEFAULT
+from serving.executors import DEFAULT, SINGLE_THREADED
 from serving.export import export_saved_model
+from serving.graph_effects import has_effects
 from serving.parallelism import Parallelism
+from serving.servable import LoadParameters, load
 from serving.session_engine import SessionEngine
+from serving.tensorflow_runtime import config_pb2
 from serving.tuning import tuned
 
 TRIED = "settings for"
@@ -91,4 +96,51 @@ def test_what_a_run_changes_is_not_changed_by_trials(tmp_path: Path) -> None:
     )
     engine = tuned(directory, None)
     assert engine.run("serving_default", [np.zeros(1, np.float32)])[0].tolist() == [1.0]
+    engine.close()
+
+
+def effects(function: Any) -> bool:
+    """Whether a function of a float vector is seen to change something."""
+    import tensorflow as tf
+
+    graph = tf.function(function, input_signature=[tf.TensorSpec([None], tf.float32)]).get_concrete_function().graph
+    return has_effects(graph.as_graph_def(), [output.name for output in graph.outputs])
+
+
+def test_what_changes_something_is_told_from_what_computes() -> None:
+    import tensorflow as tf
+
+    generator = tf.random.Generator.from_seed(1)
+    variable = tf.Variable([1.0])
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["1"], [2.0]), 0.0)
+
+    def prints(x: Any) -> Any:
+        with tf.control_dependencies([tf.print(x)]):
+            return x + 1.0
+
+    assert effects(lambda x: x + generator.uniform([1]))
+    assert effects(lambda x: x + variable.assign_add([1.0]))
+    assert effects(lambda x: tf.map_fn(lambda y: y + variable.assign_add([1.0])[0], x))
+    assert effects(prints)
+    assert not effects(lambda x: tf.map_fn(lambda y: y * variable[0], x) + tf.random.stateless_uniform([1], (0, 0)))
+    assert not effects(lambda x: table.lookup(tf.strings.as_string(x)))
+
+
+def test_a_session_configuration_decides_on_the_executor_and_on_what_is_remembered(
+    exports: dict[int, Path], tmp_path: Path
+) -> None:
+    config = config_pb2.ConfigProto()
+    config.experimental.executor_type = SINGLE_THREADED
+    assert Parallelism(DEFAULT).config(config).experimental.executor_type == SINGLE_THREADED
+    for settings in (None, config):
+        tuned(exports[1], tmp_path, session_config=settings).close()
+    assert len(list(tmp_path.iterdir())) == (2 if cores() > 1 else 0)
+
+
+def test_warmup_records_that_are_not_to_be_run_are_not_read(exports: dict[int, Path], tmp_path: Path) -> None:
+    version = tmp_path / "1"
+    shutil.copytree(exports[1], version)
+    (version / "assets.extra" / warmup.FILE).write_bytes(tfrecord.record(b"\xff no message"))
+    engine, _ = load(version, LoadParameters(parallelism=None, enable_model_warmup=False))
+    assert answers(engine) == [30.0, 10.0]
     engine.close()
