@@ -58,7 +58,7 @@ def decode(proto: Any) -> NDArray[Any]:
     # What comes before the values is the same for all tensors of a shape: looked up as bytes, it costs a quarter of
     # what asking the message for each dimension does; and for most types, the values are the bytes that are left.
     data = proto.SerializeToString()
-    if len(data) > 4 and data[0] == 0x08 and data[2] == 0x12 and data[3] < 0x80:
+    if len(data) > 4 and data[0] == 0x08 and data[1] < 0x80 and data[2] == 0x12 and data[3] < 0x80:
         head = 4 + data[3]
         kind, shape, size, starts = _layout(data[:head])
         dtype = kind.dtype

@@ -1,3 +1,4 @@
+import contextlib
 import tracemalloc
 from collections.abc import Sequence
 from typing import Any
@@ -202,3 +203,12 @@ def test_an_unsent_tensor_is_refused_with_a_remedy() -> None:
     )
     assert tensors.decode(_shaped(1 << 22, values=[1, 2])).shape == (1 << 22,)
     assert tensors.decode(_shaped(64, 0, 300)).shape == (64, 0, 300)
+
+
+def test_any_type_there_is_or_not_is_read_or_refused() -> None:
+    """A number of two bytes, too, of which the second looks like the tag of the shape that follows."""
+    for number in range(1 << 14):
+        proto = protos.TensorProto(dtype=number, tensor_content=b"\0" * 64)
+        proto.tensor_shape.dim.extend([proto.tensor_shape.Dim(size=1)])
+        with contextlib.suppress(ValueError):
+            tensors.decode(proto)
