@@ -22,6 +22,8 @@ WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _HEADERS = OK_STATUS + encode([("content-type", "application/grpc")])
 _OK = encode([("grpc-status", "0")])
 _QUEUED_MESSAGES = 64
+_MOST_RATIO = 100  # of what is unpacked to what came
+_SMALL_BYTES = 1 << 20  # that may be unpacked from any size
 _OUR_FAULT = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE)
 
 
@@ -155,14 +157,17 @@ class Exchange:
         if not data[0]:
             return data[5:]
         bits = WINDOW_BITS.get(self._call.metadata.get("grpc-encoding", ""))
-        limit = self._limits.max_message_bytes
+        most = self._limits.max_message_bytes
+        limit = min(most, max(_SMALL_BYTES, _MOST_RATIO * len(data)))
         if data[0] != 1 or bits is None:
             raise invalid("a message is flagged as compressed, but grpc-encoding names no way to read it")
         try:
             reader = zlib.decompressobj(bits)
             message = reader.decompress(data[5:], limit)
             if reader.unconsumed_tail:
-                raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"Received message larger than max ({limit})")
+                larger = f"Received message larger than max ({most})"
+                packed = f"The message unpacks to more than {_MOST_RATIO} times its size. Send it uncompressed"
+                raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, larger if limit == most else packed)
             if not reader.eof:
                 raise invalid("a compressed message is cut short")
         except zlib.error as error:

@@ -173,6 +173,19 @@ async def test_compressed_messages_count_as_what_they_unpack_to() -> None:
         peer.writer.close()
 
 
+async def test_a_message_unpacks_to_a_hundred_times_its_size_at_most() -> None:
+    async with serving(GrpcLimits(max_message_bytes=1 << 30)) as port:
+        peer = await Peer.connect(port)
+        for number, size, status in ((1, 1 << 20, "0"), (3, (1 << 20) + 1, "8")):
+            peer.http.send_headers(number, [*HEADERS, ("grpc-encoding", "gzip")])
+            peer.http.send_data(number, b"\x01" + prefixed(gzip.compress(bytes(size)))[1:], end_stream=True)
+            await peer.send()
+            await peer.hear(lambda number=number: number in peer.ended or number in peer.headers)  # type: ignore[misc]
+            assert peer.headers[number].get("grpc-status", "0") == status
+        assert "100 times its size" in peer.headers[3]["grpc-message"]
+        peer.writer.close()
+
+
 async def test_health_checks_that_wait_take_no_place_of_calls() -> None:
     counter = Counter()
     async with running(GrpcLimits(max_concurrent_calls=1), {COUNT: counter.count}) as (_, port):
