@@ -4,6 +4,7 @@ import asyncio
 import logging
 import zlib
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
@@ -24,6 +25,9 @@ _OK = encode([("grpc-status", "0")])
 _QUEUED_MESSAGES = 64
 _MOST_RATIO = 100  # of what is unpacked to what came
 _SMALL_BYTES = 1 << 20  # that may be unpacked from any size
+_LARGE_BYTES = 64 << 10  # of a packed message: to unpack more of them holds the event loop up
+# One at a time: how much a message takes is counted once it is unpacked.
+_unpacking = ThreadPoolExecutor(1, "grpc-unpack")
 _OUR_FAULT = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE)
 
 
@@ -184,6 +188,7 @@ class Unary(Exchange):
     """
 
     _request = b""
+    _packed = b""  # what it is yet to be unpacked from
 
     def __init__(self, share: Share, stream: Stream, call: Call, method: Method) -> None:
         super().__init__(share, stream, call)
@@ -220,12 +225,19 @@ class Unary(Exchange):
     def _receive(self, data: bytes) -> None:
         self._share.begin_call()
         self._counted = True
-        self._request = self._message(data)
-        if data[0]:  # or else it is small, or counted as it came
-            self._keep(len(self._request) - self._kept)
+        if data[0] and len(data) > _LARGE_BYTES:
+            self._packed = data
+        else:
+            self._request = self._message(data)
+            if data[0]:  # or else it is small, or counted as it came
+                self._keep(len(self._request) - self._kept)
         self._start()
 
     async def _work(self) -> None:
+        if self._packed:
+            self._request = await asyncio.get_running_loop().run_in_executor(_unpacking, self._message, self._packed)
+            self._packed = b""
+            self._keep(len(self._request) - self._kept)
         answer = await self._method(self._request, self._call)
         prefixed = b"\x00" + len(answer).to_bytes(4, "big") + answer
         if self._counted:

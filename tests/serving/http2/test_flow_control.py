@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import random
 from collections.abc import AsyncIterator
 
 import h2.events
@@ -183,6 +184,25 @@ async def test_a_message_unpacks_to_a_hundred_times_its_size_at_most() -> None:
             await peer.hear(lambda number=number: number in peer.ended or number in peer.headers)  # type: ignore[misc]
             assert peer.headers[number].get("grpc-status", "0") == status
         assert "100 times its size" in peer.headers[3]["grpc-message"]
+        peer.writer.close()
+
+
+async def test_a_large_message_is_unpacked_while_others_are_answered() -> None:
+    message = random.Random(0).randbytes(100 << 10) + bytes(4 << 20)
+    packed = b"\x01" + prefixed(gzip.compress(message))[1:]
+    async with serving() as port:
+        peer = await Peer.connect(port)
+        await peer.ask()  # by then, the server's windows are known
+        peer.headers.clear()
+        peer.http.send_headers(3, [*HEADERS, ("grpc-encoding", "gzip")])
+        for start in range(0, len(packed), 1 << 14):
+            peer.http.send_data(3, packed[start : start + (1 << 14)], end_stream=start + (1 << 14) >= len(packed))
+        peer.http.send_headers(5, HEADERS)
+        peer.http.send_data(5, prefixed(b"hello"), end_stream=True)
+        await peer.send()
+        await peer.hear(lambda: peer.ended >= {3, 5})
+        assert list(peer.headers) == [5, 3]
+        assert (peer.body[3], peer.body[5]) == (prefixed(message), prefixed(b"hello"))
         peer.writer.close()
 
 
