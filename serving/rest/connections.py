@@ -211,10 +211,10 @@ class Connection(HttpToolsProtocol):
             return
         self._bytes += len(data)
         self._beginning = data[:_BEGINNING]
+        unread = memoryview(data)
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            self._decline(data[offer.args[0] :])
+            while unread and not self.transport.is_closing():
+                unread = self._read(unread)
         except httptools.HttpParserError:
             self._refuse_unread("Invalid HTTP request received.")
         if self._bytes > _HEAD_BYTES and not self.transport.is_closing():
@@ -263,7 +263,16 @@ class Connection(HttpToolsProtocol):
         if self._peer is not None:
             self._peer.idle.pop(self, None)
 
-    def _decline(self, rest: bytes) -> None:
+    def _read(self, data: memoryview) -> memoryview:
+        """Reads up to an offer of another protocol; returns what follows it."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline()
+            return data[offer.args[0] :]
+        return data[len(data) :]
+
+    def _decline(self) -> None:
         """Reads a head once more without its offer of another protocol, which a server may pass over.
 
         The parser takes what follows an offer for the other protocol: it would lose the body.
@@ -280,7 +289,7 @@ class Connection(HttpToolsProtocol):
                 lines.append(b"%s: %s" % (name, value))
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-        self.data_received(b"\r\n".join([*lines, b"", rest]))
+        self.parser.feed_data(b"\r\n".join([*lines, b"", b""]))
 
     def _refuse(self, status: int, message: str) -> None:
         if self._reading == "body" and not self.answering:  # the answer went ahead of the body

@@ -157,6 +157,13 @@ def test_offers_of_other_protocols_are_passed_over(rest: Rest, offer: bytes) -> 
         assert answers.count(b'"predictions": [[0.5, 1.0]') == wanted
 
 
+def test_many_offers_at_once_are_passed_over(rest: Rest, caplog: pytest.LogCaptureFixture) -> None:
+    offer = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"
+    with connected(rest, offer * 900 + WHOLE + b"\r\n" + BODY) as connection:
+        assert received(connection).count(b"HTTP/1.1 200") == 901
+    assert not caplog.records
+
+
 def test_connect_is_refused(rest: Rest) -> None:
     with connected(rest, b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
         assert received(connection).startswith(b"HTTP/1.1 400")
