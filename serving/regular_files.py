@@ -10,6 +10,7 @@ import os
 import stat
 from io import BufferedReader
 from pathlib import Path
+from typing import NoReturn
 
 from errors import UserError
 
@@ -62,10 +63,10 @@ def check_tree(folder: Path) -> None:
     """Returns if a folder holds, at any depth, nothing but folders and regular files, or links to them.
 
     Raises:
-        OSError: it holds something else; `filename` says where and `strerror` what.
+        OSError: it holds something else, or a folder that cannot be listed; `filename` says where and `strerror` what.
     """
     seen = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, onerror=_fail, followlinks=True):
         status = os.stat(parent)
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()  # a link up the tree
@@ -73,6 +74,15 @@ def check_tree(folder: Path) -> None:
         for name in names:
             with contextlib.suppress(FileNotFoundError):  # a link to nowhere makes nobody wait
                 check_regular(os.path.join(parent, name))
+
+
+def _fail(error: OSError) -> NoReturn:
+    """For `os.walk`, which passes over folders that cannot be listed: files in them can be opened by name all the same.
+
+    Raises:
+        OSError: the error.
+    """
+    raise error
 
 
 def leads_out(path: Path, folder: Path) -> bool:

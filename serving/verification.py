@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -156,7 +156,11 @@ def _files(statement: Any) -> Mapping[str, str]:
 def _digests(directory: Path) -> Mapping[str, str]:
     """SHA-256 of each file of a version but the signature, by name. Links have no place there: they can be turned."""
     digests = {}
-    for parent, folders, names in os.walk(directory):
+
+    def refuse(error: OSError) -> NoReturn:  # files in it can be opened by name all the same
+        raise LoadError(f"{os.path.relpath(error.filename, directory)}: cannot be listed: {error.strerror}") from None
+
+    for parent, folders, names in os.walk(directory, onerror=refuse):
         for name in (*folders, *names):
             path = Path(parent, name)
             if path.is_symlink():

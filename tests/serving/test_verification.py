@@ -4,6 +4,8 @@ import base64
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -80,6 +82,41 @@ def refusal(keys: Path, directory: Path) -> str:
 
 def test_what_the_tool_signed_passes(signed: Path, keys: Path) -> None:
     Verifier(keys)(signed)
+
+
+UNLISTED = """
+import os
+from pathlib import Path
+from serving import regular_files
+from serving.verification import Verifier
+if not os.getuid():
+    os.setuid(65534)  # root lists everything
+for check in (Verifier(Path("keys.pem")), regular_files.check_tree):
+    try:
+        check(Path("1"))
+    except Exception as error:
+        print(error)
+"""
+
+
+def test_a_folder_that_cannot_be_listed_is_refused(signed: Path, keys: Path) -> None:
+    (signed / "more").mkdir()
+    (signed / "more" / "file").write_text("that can be opened by name")
+    (signed / "more").chmod(0o111)
+    signed.parent.chmod(0o755)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", UNLISTED],
+        cwd=signed.parent,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "more: cannot be listed: Permission denied",
+        "[Errno 13] Permission denied: '1/more'",
+    ]
 
 
 def _turn(file: str) -> Callable[[Path], None]:
