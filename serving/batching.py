@@ -30,9 +30,7 @@ from serving.threads import Threads
 _log = logging.getLogger(__name__)
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
 _QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
-_ALONE = (
-    8e-4  # seconds of a run from which on it may gain from all cores: their changes of threads cost a third of that
-)
+_ALONE = 8e-4  # seconds of a run from which on all cores may gain, whose changes of threads cost a third of that
 _PATIENCE = 5e-3  # seconds that little work waits for what runs, rather than to run beside it
 _PROVEN = 8  # quick runs of lone requests, one after another, before the next is thought to be one too
 _FULL = "The batch scheduling queue to which this task was submitted is full"
