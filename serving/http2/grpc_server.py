@@ -23,7 +23,7 @@ from serving.http2.headers import encode
 from serving.http2.patience import TICK
 from serving.http2.stream import Receiver, Stream
 from serving.http2.turns import Turns
-from serving.http2.usage import GrpcLimits, Share, Usage
+from serving.http2.usage import GrpcLimits, Peer, Share, Usage
 from serving.status import StatusError
 
 _CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another protocol
@@ -132,9 +132,12 @@ class GrpcServer:
             end(connection)
 
     def _shake_hands(self, tls: ssl.SSLContext, client: socket.socket) -> None:
-        def made(connection: Connection, address: str) -> bool:
-            self._lost(handshake)  # whose place it takes
-            return self._made(connection, address)
+        def made(connection: Connection, _address: str) -> bool:
+            if handshake not in self._connections:  # it was cut off
+                return False
+            self._enter(connection, handshake.share.peer)
+            self._lost(handshake)  # whose place it took, and not before: a drain ends once nobody is left
+            return True
 
         handshake = Handshake(tls, _HANDSHAKE_SECONDS, Share(self.usage), self._made, self._lost)
         handshake.begin(client, functools.partial(self._connect, made))
@@ -148,6 +151,10 @@ class GrpcServer:
         most, peer = self.usage.limits.max_connections, self.usage.peer(address)
         if len(self._connections) >= most or peer.connections >= most - most // 4:
             return False
+        self._enter(connection, peer)
+        return True
+
+    def _enter(self, connection: Connection | Handshake, peer: Peer) -> None:
         connection.share.join(peer)
         self._connections.add(connection)
         self._none_left.clear()
@@ -155,7 +162,6 @@ class GrpcServer:
             self._sweeper = self._loop.call_later(TICK, self._sweep)
         if self._end:
             self._loop.call_soon(self._end, connection)
-        return True
 
     def _lost(self, connection: Connection | Handshake) -> None:
         if connection not in self._connections:

@@ -16,10 +16,8 @@ from serving.store import Store
 from tests.attacks.test_grpc_frames import FRAMES, SMALL_FRAMES
 from tests.attacks.test_grpc_silence import MANY
 from tests.attacks.trial import Target, flood, withstands
-from tests.serving.http2.peers import LITERALS
+from tests.serving.http2.peers import HELLO, LITERALS
 from tests.serving_fixtures import Server, start_model_server
-
-HELLO = PREFACE + frame(frames.SETTINGS, 0, 0, b"")
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,8 @@ from serving.http2 import frames
 from serving.http2.frames import PREFACE, frame
 from tests.attacks.grpc_target import ECHO, WATCH
 from tests.attacks.trial import Target, flood, withstands
-from tests.serving.http2.peers import LITERALS, prefixed
+from tests.serving.http2.peers import HELLO, LITERALS, prefixed
 
-HELLO = PREFACE + frame(frames.SETTINGS, 0, 0, b"")
 STREAMS = range(1, 4096, 2)  # as many as one connection may have
 WATCHES = LITERALS.replace(bytes((len(ECHO),)) + ECHO.encode(), bytes((len(WATCH),)) + WATCH.encode())
 NARROW = frames.settings({frames.INITIAL_WINDOW_SIZE: 0})

@@ -17,10 +17,11 @@ import pytest
 
 from errors import UserError
 from serving import tls
-from serving.call import Call
+from serving.call import Call, Method
 from serving.http2 import GrpcLimits, GrpcServer, grpc_server
 from serving.rest import RestServer
 from tests.serving.certificates import Authority, Identity
+from tests.serving.http2.peers import HELLO, echo_of, request
 
 AUTHORITY = Authority()
 SERVER = AUTHORITY.issue()
@@ -37,15 +38,25 @@ def ssl_config(file: Path, identity: Identity = SERVER, **fields: str | bool) ->
     return file
 
 
+def server_context(folder: Path) -> ssl.SSLContext:
+    return tls.server_context(tls.read_ssl_config(ssl_config(folder / "ssl.pbtxt")), "h2")
+
+
+async def echo(message: bytes, _call: Call) -> bytes:
+    return message
+
+
+async def started(context: ssl.SSLContext, answer: Method = echo, **limits: int) -> tuple[GrpcServer, int]:
+    """Our gRPC server, and its port."""
+    server = GrpcServer(answer, {}, GrpcLimits(**limits))
+    return server, await server.listen("127.0.0.1", 0, context)
+
+
 @contextlib.asynccontextmanager
-async def echo_over(context: ssl.SSLContext) -> AsyncIterator[int]:
-    """Our gRPC server, which says what it is sent; gives the port."""
-
-    async def echo(message: bytes, _call: Call) -> bytes:
-        return message
-
-    server = GrpcServer(echo, {}, GrpcLimits(max_connections=2))
-    yield await server.listen("127.0.0.1", 0, context)
+async def echo_over(context: ssl.SSLContext, **limits: int) -> AsyncIterator[int]:
+    """One that says what it is sent, and has room for two unless `limits` say otherwise; gives the port."""
+    server, port = await started(context, **{"max_connections": 2, **limits})
+    yield port
     await server.stop(1)
 
 
@@ -155,7 +166,6 @@ async def test_who_never_ends_the_handshake_is_let_go(tmp_path, monkeypatch):
 
 
 async def test_who_ends_the_handshake_while_the_server_drains_is_drained_too(tmp_path):
-    certificates = tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt"))
     held = asyncio.Event()
 
     async def hold(message: bytes, _call: Call) -> bytes:
@@ -163,8 +173,7 @@ async def test_who_ends_the_handshake_while_the_server_drains_is_drained_too(tmp
         await asyncio.sleep(60)
         return message
 
-    server = GrpcServer(hold, {})
-    port = await server.listen("127.0.0.1", 0, tls.server_context(certificates, "h2"))
+    server, port = await started(server_context(tmp_path), hold)
     context = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
     context.set_alpn_protocols(["h2"])
     credentials = grpc.ssl_channel_credentials(AUTHORITY.certificate)
@@ -185,6 +194,23 @@ async def test_who_ends_the_handshake_while_the_server_drains_is_drained_too(tmp
         writer.close()
         assert await asked is grpc.StatusCode.UNAVAILABLE
         await asyncio.wait_for(stopping, 20)
+
+
+async def test_a_drain_waits_for_the_call_of_a_handshake_that_ends_meanwhile(tmp_path):
+    server, port = await started(server_context(tmp_path))
+    late = socket.create_connection(("127.0.0.1", port))
+    async with asyncio.timeout(20):
+        while not server.usage.peers:
+            await asyncio.sleep(0.01)
+    stopping = asyncio.ensure_future(server.stop(20))
+    await asyncio.sleep(0)
+    context = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+    context.set_alpn_protocols(["h2"])
+    reader, writer = await asyncio.open_connection(sock=late, ssl=context, server_hostname="localhost")
+    writer.write(HELLO + request())
+    await echo_of(reader, b"hello")
+    writer.close()
+    await asyncio.wait_for(stopping, 20)
 
 
 def in_place(file: Path, text: str) -> None:
@@ -337,31 +363,20 @@ async def test_another_authority_of_clients_counts_for_new_connections(tmp_path,
 
 
 async def test_who_is_at_the_handshake_has_a_place_among_the_connections_of_its_address(tmp_path):
-    async def echo(message: bytes, _call: Call) -> bytes:
-        return message
-
-    server = GrpcServer(echo, {}, GrpcLimits(max_connections=8))
-    context = tls.server_context(tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt")), "h2")
-    port = await server.listen("127.0.0.1", 0, context)
-    silent = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)) for _ in range(7)]
-    closed = [asyncio.ensure_future(reader.read()) for reader, _ in silent]
-    async with asyncio.timeout(5):
-        await asyncio.wait(closed, return_when=asyncio.FIRST_COMPLETED)
-    assert await say(port, grpc.ssl_channel_credentials(AUTHORITY.certificate)) == b"hello"
-    async with asyncio.timeout(5):
-        await asyncio.wait(closed)  # connections are running short, and these are those that say nothing
-    for _, writer in silent:
-        writer.close()
-    await server.stop(0)
+    async with echo_over(server_context(tmp_path), max_connections=8) as port:
+        silent = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)) for _ in range(7)]
+        closed = [asyncio.ensure_future(reader.read()) for reader, _ in silent]
+        async with asyncio.timeout(5):
+            await asyncio.wait(closed, return_when=asyncio.FIRST_COMPLETED)
+        assert await say(port, grpc.ssl_channel_credentials(AUTHORITY.certificate)) == b"hello"
+        async with asyncio.timeout(5):
+            await asyncio.wait(closed)  # connections are running short, and these are those that say nothing
+        for _, writer in silent:
+            writer.close()
 
 
 async def test_a_drain_does_not_wait_for_who_says_nothing_at_the_handshake(tmp_path):
-    async def echo(message: bytes, _call: Call) -> bytes:
-        return message
-
-    server = GrpcServer(echo, {})
-    context = tls.server_context(tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt")), "h2")
-    port = await server.listen("127.0.0.1", 0, context)
+    server, port = await started(server_context(tmp_path))
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     assert await say(port, grpc.ssl_channel_credentials(AUTHORITY.certificate)) == b"hello"
     await asyncio.wait_for(server.stop(60), 5)
@@ -369,13 +384,7 @@ async def test_a_drain_does_not_wait_for_who_says_nothing_at_the_handshake(tmp_p
 
 
 async def test_every_one_of_many_who_come_at_once_is_answered(tmp_path):
-    async def echo(message: bytes, _call: Call) -> bytes:
-        return message
-
-    server = GrpcServer(echo, {})
-    context = tls.server_context(tls.read_ssl_config(ssl_config(tmp_path / "ssl.pbtxt")), "h2")
-    port = await server.listen("127.0.0.1", 0, context)
-    for _ in range(4):
-        async with asyncio.timeout(20):
-            assert await asyncio.gather(*(shown(port, "h2") for _ in range(25))) == [der(SERVER)] * 25
-    await server.stop(1)
+    async with echo_over(server_context(tmp_path), max_connections=4096) as port:
+        for _ in range(4):
+            async with asyncio.timeout(20):
+                assert await asyncio.gather(*(shown(port, "h2") for _ in range(25))) == [der(SERVER)] * 25

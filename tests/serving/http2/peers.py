@@ -27,6 +27,9 @@ LITERALS = b"".join(
 )
 
 
+HELLO = PREFACE + frame(frames.SETTINGS, 0, 0, b"")
+
+
 def prefixed(message: bytes) -> bytes:
     return b"\x00" + struct.pack(">L", len(message)) + message
 
@@ -112,7 +115,7 @@ class Peer:
 
 async def raw(port: int, *parts: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(PREFACE + frame(frames.SETTINGS, 0, 0, b"") + b"".join(parts))
+    writer.write(HELLO + b"".join(parts))
     await writer.drain()
     return reader, writer
 
