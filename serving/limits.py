@@ -23,7 +23,7 @@ class Limits:
     """Limits of one request; None stands for no limit.
 
     Args:
-        max_batch_rows: rows of an input, or examples.
+        max_batch_rows: rows of an input, or examples (`--max_request_rows`).
         max_text_bytes: bytes of one string that is no picture. A picture has 8 bytes a pixel and a megabyte at most,
             since what begins like one may be a text as well.
         max_image_pixels: width times height, of one frame, of a string that begins as a PNG, JPEG, GIF, BMP or WebP
@@ -44,17 +44,19 @@ class Limits:
         """Whether strings are to be checked."""
         return (self.max_text_bytes, self.max_image_pixels) != (None, None)
 
-    def check(self, name: str, array: NDArray[Any]) -> None:
+    def check(self, name: str, array: NDArray[Any], by_row: bool = True) -> None:
         """Refuses an input that is too large.
 
         Args:
             name: the input, for the message.
             array: its values; strings as `object`.
+            by_row: whether the first dimension is of rows. What has no element is counted by it all the same: it costs
+                nothing to send.
 
         Raises:
             StatusError: INVALID_ARGUMENT, with the limit, what was received and what to do.
         """
-        if array.ndim:
+        if array.ndim and (by_row or not array.size):
             self.check_rows(name, len(array))
         if self.of_strings and array.dtype.hasobject:
             self.check_strings(name, array.ravel().tolist())
@@ -63,8 +65,8 @@ class Limits:
         """As `check`, of the number of rows alone."""
         if self.max_batch_rows is not None and rows > self.max_batch_rows:
             raise invalid(
-                f"Input {name!r} has {rows} rows; this server takes at most {self.max_batch_rows} a request. "
-                "Send the rest in further requests."
+                f"Input {name!r} has {rows} rows; this server takes at most {self.max_batch_rows} a request "
+                "(--max_request_rows). Send the rest in further requests."
             )
 
     def check_strings(self, name: str, strings: Iterable[bytes]) -> None:
@@ -76,14 +78,14 @@ class Limits:
                 if self.max_image_pixels is not None and pixels > self.max_image_pixels:
                     raise invalid(
                         f"Input {name!r}: picture {position} has {size[0]}x{size[1]} = {pixels} pixels; this server "
-                        f"takes at most {self.max_image_pixels}. Send it scaled down."
+                        f"takes at most {self.max_image_pixels} (--max_image_pixels). Send it scaled down."
                     )
             if self.max_text_bytes is None or len(string) <= self.max_text_bytes:
                 continue
             if pixels is None:
                 raise invalid(
                     f"Input {name!r}: text {position} has {len(string)} bytes; this server takes at most "
-                    f"{self.max_text_bytes}. Shorten it, or send it in parts."
+                    f"{self.max_text_bytes} (--max_text_bytes). Shorten it, or send it in parts."
                 )
             if len(string) > (most := _PIXEL_BYTES * pixels + _BESIDE_PIXELS):
                 raise invalid(

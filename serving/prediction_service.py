@@ -79,7 +79,7 @@ class PredictionService:
         outputs = _selected(signature, request.output_filter) if request.output_filter else enumerate(signature.outputs)
         if self._limits.any:
             for alias, array in zip(signature.inputs, feeds, strict=True):
-                self._limits.check(alias, array)
+                self._limits.check(alias, array, signature.batchable)
         arrays = await _run(servable, signature, feeds, message, call)
         call.watched = bool(feeds)  # what takes no input, such as a description, is not traffic to watch
         return answers.predictions(outputs, arrays, self._tensor_content) + wire.block(

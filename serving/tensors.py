@@ -20,6 +20,8 @@ MAX_BYTES = 1 << 24
 STRING_BYTES = 24
 """What TensorFlow spends on an empty string."""
 
+_FREE_BYTES, _FILLING = 1 << 20, 16  # that are filled for any number of values, and times as many as were sent
+
 _MAX_RANK = 32
 """TensorFlow's runtime crashes when it makes a numpy array of more dimensions."""
 
@@ -42,8 +44,9 @@ def data_type_of(dtype: np.dtype[Any]) -> str:
 def decode(proto: Any) -> NDArray[Any]:
     """Reads a TensorProto, as TensorFlow does.
 
-    Fewer values than elements repeat the last one (zero, or the empty string, where there is none), up to `MAX_BYTES`;
-    surplus values are dropped. A shape of unknown rank is read by its dimensions: without any, it is a scalar's.
+    Fewer values than elements repeat the last one (zero, or the empty string, where there is none), up to `MAX_BYTES`,
+    or where there are several, sixteen times as much as these; surplus values are dropped. A shape of unknown rank is
+    read by its dimensions: without any, it is a scalar's.
 
     Args:
         proto: a TensorProto of this package's pool, or of TensorFlow's.
@@ -52,7 +55,7 @@ def decode(proto: Any) -> NDArray[Any]:
         An array with the message's dtype and shape. It may be read-only.
 
     Raises:
-        UnsentError: a shape that stands for more than `MAX_BYTES` (a size of 0 taken for 1) without values to fill it.
+        UnsentError: a shape that stands for more than that (a size of 0 taken for 1) without values to fill it.
         ValueError: an unknown dtype, an invalid shape, or values that do not fill it.
     """
     # What comes before the values is the same for all tensors of a shape: looked up as bytes, it costs a quarter of
@@ -99,12 +102,12 @@ def _layout(head: bytes) -> tuple[dtypes.Kind, tuple[int, ...], int, tuple[bytes
     return kind, shape, size, starts
 
 
-def _check_sent(shape: tuple[int, ...], size: int, values: int) -> None:
-    if size > MAX_BYTES:
+def _check_sent(shape: tuple[int, ...], size: int, values: int, most: int = MAX_BYTES) -> None:
+    if size > most:
         shown = ",".join(map(str, shape))
         raise UnsentError(
             f"the shape [{shown}] stands for {size} bytes, and {values} values were sent. Send all values of what has "
-            f"more than {MAX_BYTES} bytes"
+            f"more than {most} bytes"
         )
 
 
@@ -116,11 +119,22 @@ def _values(proto: Any, kind: dtypes.Kind, shape: tuple[int, ...], size: int) ->
         return _from_content(proto.tensor_content, dtype, size)
     array = _from_typed(getattr(proto, kind.field), kind)
     if len(array) < size:
-        last = array[-1:] if len(array) else np.array([b""], object) if dtype.hasobject else np.zeros(1, dtype)
-        weight = STRING_BYTES + len(last[0]) if dtype.hasobject else dtype.itemsize
-        _check_sent(shape, size * weight, len(array))
-        array = np.concatenate([array, np.repeat(last, size - len(array))])
+        return _filled(array, shape, size)
     return array[:size]
+
+
+def _filled(array: NDArray[Any], shape: tuple[int, ...], size: int) -> NDArray[Any]:
+    """Values whose last one stands for all that are missing. A single one takes no memory for that, nor time."""
+    dtype = array.dtype
+    last = array[-1:] if len(array) else np.array([b""], object) if dtype.hasobject else np.zeros(1, dtype)
+    weight = STRING_BYTES + len(last[0]) if dtype.hasobject else dtype.itemsize
+    if len(array) < 2:
+        _check_sent(shape, size * weight, len(array))
+        return np.broadcast_to(last, size)
+    _check_sent(shape, size * weight, len(array), min(MAX_BYTES, max(_FREE_BYTES, _FILLING * weight * len(array))))
+    filled = np.empty(size, dtype)
+    filled[: len(array)], filled[len(array) :] = array, last
+    return filled
 
 
 def _from_typed(values: Any, kind: dtypes.Kind) -> NDArray[Any]:

@@ -38,7 +38,8 @@ def export_dtypes(directory: Path) -> Path:
 def export_counter(directory: Path) -> Path:
     """TensorFlow Serving's `saved_model_counter`: a reference variable, counted up, by an input, read and reset.
 
-    Beside it, `zeros` gives as many as it is asked for. A second graph, tagged `serve` and `other`, gives zeros alone.
+    Beside it, `zeros` gives as many as it is asked for, and `total` a sum. A second graph, tagged `serve` and `other`,
+    gives zeros alone.
     """
     import tensorflow as tf
 
@@ -47,12 +48,14 @@ def export_counter(directory: Path) -> Path:
         counter = v1.Variable(0.0, name="counter", use_resource=False)
         count = v1.placeholder(tf.int64, [], "count")
         delta = v1.placeholder(tf.float32, [], "delta")
+        terms = v1.placeholder(tf.float32, [None], "terms")
         signatures = {
             "get_counter": _signature({}, {"output": counter}),
             "incr_counter": _signature({}, {"output": v1.assign_add(counter, 1.0)}),
             "incr_counter_by": _signature({"delta": delta}, {"output": v1.assign_add(counter, delta)}),
             "reset_counter": _signature({}, {"output": v1.assign(counter, 0.0)}),
             "zeros": _signature({"count": count}, {"output": tf.fill([count], 0.0)}),
+            "total": _signature({"terms": terms}, {"output": tf.reduce_sum(terms)}),
             "fed": _signature({"counter": counter}, {"output": tf.identity(counter)}),
         }
         session.run(v1.global_variables_initializer())

@@ -69,17 +69,20 @@ def test_what_is_no_picture_has_no_size(data: bytes) -> None:
         (
             Limits(max_batch_rows=2),
             np.ones((3, 4)),
-            "Input 'x' has 3 rows; this server takes at most 2 a request. Send the rest in further requests.",
+            "Input 'x' has 3 rows; this server takes at most 2 a request (--max_request_rows). "
+            "Send the rest in further requests.",
         ),
         (
             Limits(max_text_bytes=3),
             ["abc", "abcd"],
-            "Input 'x': text 1 has 4 bytes; this server takes at most 3. Shorten it, or send it in parts.",
+            "Input 'x': text 1 has 4 bytes; this server takes at most 3 (--max_text_bytes). "
+            "Shorten it, or send it in parts.",
         ),
         (
             Limits(max_image_pixels=99),
             [picture("PNG", 10, 10)],
-            "Input 'x': picture 0 has 10x10 = 100 pixels; this server takes at most 99. Send it scaled down.",
+            "Input 'x': picture 0 has 10x10 = 100 pixels; this server takes at most 99 (--max_image_pixels). "
+            "Send it scaled down.",
         ),
         (
             Limits(max_text_bytes=3),

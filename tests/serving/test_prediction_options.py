@@ -13,20 +13,21 @@ from serving.limits import Limits
 from serving.model_config import ModelConfig
 from serving.prediction_service import PredictionService
 from serving.status import StatusError
+from tests.serving.dtype_models import export_counter
 from tests.serving.running_versions import put, running
 
 SERVICE = "/tensorflow.serving.PredictionService"
 
 
 async def ask(base: Path, method: str, request: Any, **options: Any) -> bytes:
-    async with running(ModelConfig("sample", base)) as versions:
+    async with running(ModelConfig(request.model_spec.name, base)) as versions:
         path = f"{SERVICE}/{method}"
         return await PredictionService(versions, **options).methods()[path](request.SerializeToString(), Call(path))
 
 
-def predict(signature: str, **inputs: Any) -> Any:
+def predict(signature: str, model: str = "sample", **inputs: Any) -> Any:
     request = protos.PredictRequest()
-    request.model_spec.name = "sample"
+    request.model_spec.name = model
     request.model_spec.signature_name = signature
     for alias, values in inputs.items():
         request.inputs[alias].MergeFromString(tensors.encode(tensors.from_python(values)))
@@ -71,19 +72,22 @@ async def test_answers_in_tensor_content(base: Path) -> None:
             "Predict",
             predict("serving_default", text=["good"] * 3),
             {"limits": Limits(max_batch_rows=2)},
-            "Input 'text' has 3 rows; this server takes at most 2 a request. Send the rest in further requests.",
+            "Input 'text' has 3 rows; this server takes at most 2 a request (--max_request_rows). "
+            "Send the rest in further requests.",
         ),
         (
             "Classify",
             classify(b"good", b"excellent"),
             {"limits": Limits(max_text_bytes=5)},
-            "Input 'examples': text 1 has 9 bytes; this server takes at most 5. Shorten it, or send it in parts.",
+            "Input 'examples': text 1 has 9 bytes; this server takes at most 5 (--max_text_bytes). "
+            "Shorten it, or send it in parts.",
         ),
         (
             "Classify",
             classify(b"good", b"bad"),
             {"limits": Limits(max_batch_rows=1)},
-            "Input 'examples' has 2 rows; this server takes at most 1 a request. Send the rest in further requests.",
+            "Input 'examples' has 2 rows; this server takes at most 1 a request (--max_request_rows). "
+            "Send the rest in further requests.",
         ),
         (
             "Classify",
@@ -98,3 +102,12 @@ async def test_what_an_option_refuses(base: Path, method: str, request_: Any, op
     with pytest.raises(StatusError) as refused:
         await ask(base, method, request_, **options)
     assert (refused.value.code, refused.value.message) == (grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+async def test_only_what_has_rows_is_counted_by_them_and_what_costs_nothing_to_send(tmp_path: Path) -> None:
+    export_counter(tmp_path / "1")
+    limits = Limits(max_batch_rows=2)
+    answer = await ask(tmp_path, "Predict", predict("total", "counter", terms=np.ones(3, "f")), limits=limits)
+    assert list(protos.PredictResponse.FromString(answer).outputs["output"].float_val) == [3]
+    with pytest.raises(StatusError, match="'terms' has 3 rows"):
+        await ask(tmp_path, "Predict", predict("total", "counter", terms=np.ones((3, 0), "f")), limits=limits)

@@ -113,6 +113,24 @@ def test_fewer_values_repeat_the_last_as_in_tensorflow() -> None:
     np.testing.assert_array_equal(tensors.decode(proto), [1, 2, 2, 2])
 
 
+@pytest.mark.parametrize("values", [[], [1]])
+def test_one_value_that_stands_for_many_takes_no_memory_of_its_own(values: list[float]) -> None:
+    tracemalloc.start()
+    array = tensors.decode(_proto(tensors.MAX_BYTES // 4, dtype=1, float_val=values))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (array.nbytes, array[-1]) == (tensors.MAX_BYTES, (values or [0])[-1])
+    assert peak < 1 << 16
+
+
+def test_several_values_stand_for_so_many_times_as_much_as_they_are() -> None:
+    most = 1 << 18  # floats of a megabyte
+    assert tensors.decode(_proto(most, dtype=1, float_val=[1, 2])).sum() == 2 * most - 1
+    with pytest.raises(tensors.UnsentError, match=r"stands for 1048580 bytes, and 2 values were sent.* than 1048576 "):
+        tensors.decode(_proto(most + 1, dtype=1, float_val=[1, 2]))
+    assert tensors.decode(_proto(most + 1, dtype=1, float_val=[1] * (most // 16 + 1))).all()
+
+
 def test_surplus_values_are_dropped_as_in_tensorflow() -> None:
     np.testing.assert_array_equal(tensors.decode(_proto(2, dtype=1, float_val=[1, 2, 3])), [1, 2])
     assert tensors.decode(_proto(1, dtype=7, string_val=[b"a", b"b"])).tolist() == [b"a"]
@@ -201,7 +219,7 @@ def test_an_unsent_tensor_is_refused_with_a_remedy() -> None:
         "the shape [1099511627776,0] stands for 4398046511104 bytes, and 0 values were sent. Send all values of what "
         "has more than 16777216 bytes"
     )
-    assert tensors.decode(_shaped(1 << 22, values=[1, 2])).shape == (1 << 22,)
+    assert tensors.decode(_shaped(1 << 22, values=[1])).shape == (1 << 22,)
     assert tensors.decode(_shaped(64, 0, 300)).shape == (64, 0, 300)
 
 
