@@ -28,7 +28,10 @@ from serving.process import leave, run
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
-_PAUSE = 1.0  # seconds before a process that ended by itself is started anew
+_FIRST_PAUSE = (
+    1.0  # seconds before a process that ended by itself is started anew; twice as many at each try that fails
+)
+_LONGEST_PAUSE = 60.0
 _PARENT_DEATH_SIGNAL = 1  # of prctl
 _Serve = Callable[[Callable[[Ready], None]], None]  # takes what is told when clients are answered
 
@@ -50,7 +53,10 @@ def serve_together(
     given.port = given.port or free_port(given.host)
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
         paths = [Path(folder) / str(number) for number in range(given.workers)]
-        workers: list[_Worker] = []
+        workers = []
+        for path in paths:
+            others = tuple(other for other in paths if other != path)
+            workers.append(_Worker(functools.partial(run, given, store, request_log, own=path, others=others), path))
         stopping = False
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -62,11 +68,16 @@ def serve_together(
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
         try:
-            for path in paths:
-                others = tuple(other for other in paths if other != path)
-                serve = functools.partial(run, given, store, request_log, own=path, others=others)
-                workers.append(_Worker(serve, path))
-            heard = [worker.outcome() for worker in workers]
+            for worker in workers:
+                if not stopping:
+                    try:
+                        worker.start()
+                    except OSError as error:
+                        raise UserError(
+                            f"--workers={given.workers}: a process cannot be started ({_told(error)}). Mend that, or "
+                            "use --workers=1."
+                        ) from None
+            heard = [worker.outcome() for worker in workers if not stopping]
             if stopping:
                 return
             for said in heard:
@@ -74,39 +85,70 @@ def serve_together(
                     raise UserError(said)
             on_ready(cast(Ready, heard[0]))
             while not stopping:
-                wait([worker.process.sentinel for worker in workers], timeout=1.0)
+                wait([worker.process.sentinel for worker in workers if worker.process], timeout=1.0)
                 for worker in workers:
-                    if not stopping and not worker.process.is_alive():
-                        _log.error("process %s ended (%s); it is started anew", worker.process.pid, worker.reason())
-                        time.sleep(_PAUSE)
-                        if not stopping:
-                            worker.start()
+                    if not stopping:
+                        worker.keep()
         finally:
             for worker in workers:
                 worker.stop()
             for worker in workers:
-                worker.process.join()
+                worker.join()
 
 
 class _Worker:
-    """One process, which may be started again and again."""
+    """One process, which may be started again and again.
 
-    process: BaseProcess
+    Args:
+        serve: what it runs.
+        own: its UNIX socket, see `serving.siblings`.
+
+    Attributes:
+        process: None before the first one, and between two.
+    """
+
+    process: BaseProcess | None = None
 
     def __init__(self, serve: _Serve, own: Path) -> None:
         self._serve = serve
         self._own = own
-        self.start()
+        self._folder = "."
+        self._pause = _FIRST_PAUSE
+        self._not_before = 0.0
 
     def start(self) -> None:
+        """Starts the process.
+
+        Raises:
+            OSError: the system does not let it.
+        """
+        self._folder = _working_folder(self._folder)
         self._own.unlink(missing_ok=True)
         self._outcome, told = _spawn.Pipe(duplex=False)
-        self.process = _spawn.Process(target=_work, args=(told, self._serve))
-        self.process.start()
-        told.close()
+        with told:
+            process = _spawn.Process(target=_work, args=(told, self._serve))
+            process.start()
+        self.process = process
+
+    def keep(self) -> None:
+        """Starts it anew if it has ended, after a pause that grows while that does not help."""
+        if self.process is not None:
+            if self.process.is_alive():
+                return
+            pid, reason = self.process.pid, self._reason()
+            self.process = None
+            _log.error("process %s ended (%s); it is started anew in %g s", pid, reason, self._put_off())
+        elif time.monotonic() >= self._not_before:
+            try:
+                self.start()
+            except Exception as error:  # whatever it is, the others serve on
+                _log.error(
+                    "a process cannot be started anew: %s; it is tried again in %g s", _told(error), self._put_off()
+                )
 
     def outcome(self) -> Ready | str:
         """Waits until the process serves, or says why it cannot."""
+        assert self.process is not None
         try:
             return self._outcome.recv()
         except EOFError:
@@ -114,15 +156,45 @@ class _Worker:
             return f"A process of the server ended before it could serve (code {self.process.exitcode}). See its log."
 
     def stop(self) -> None:
-        if self.process.is_alive():
+        """Has it let requests in flight finish, and end."""
+        if self.process is not None and self.process.is_alive():
             self.process.terminate()
 
-    def reason(self) -> str:
+    def join(self) -> None:
+        """Waits until it has ended."""
+        if self.process is not None:
+            self.process.join()
+
+    def _put_off(self) -> float:
+        """Seconds from now in which it is not started."""
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        self._not_before = time.monotonic() + pause
+        return pause
+
+    def _reason(self) -> str:
         """Why a process has ended that had served, or was to serve again."""
+        assert self.process is not None
         with contextlib.suppress(EOFError):
-            if self._outcome.poll() and isinstance(said := self._outcome.recv(), str):
-                return said
+            if self._outcome.poll():
+                if isinstance(said := self._outcome.recv(), str):
+                    return said
+                self._pause = _FIRST_PAUSE
         return f"code {self.process.exitcode}"
+
+
+def _working_folder(known: str) -> str:
+    """Where this process works. A process cannot be started where the folder was deleted, but where it is made anew."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        os.chdir(known)
+        return known
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _work(told: Connection, serve: _Serve) -> None:

@@ -61,12 +61,12 @@ class Server:
         return self.process.wait(timeout=60)
 
 
-def start_server(*python: str) -> Server:
-    """Runs Python with these arguments, and returns once it announces its server or has ended."""
+def start_server(*python: str, cwd: Path = ROOT) -> Server:
+    """Runs Python with these arguments there, and returns once it announces its server or has ended."""
     server = Server(
         subprocess.Popen(
             [sys.executable, *python],
-            cwd=ROOT,
+            cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -95,10 +95,10 @@ def suggested(server: Server) -> list[str]:
     return shlex.split(server.output[server.output.index("Try it:\n") + 1])
 
 
-def start_model_server(*flags: str) -> Server:
+def start_model_server(*flags: str, cwd: Path = ROOT) -> Server:
     """Runs `python -m serving.server` with these flags, gRPC and REST on free ports."""
     rest_port = free_port()
-    server = start_server("-m", "serving.server", "--port=0", f"--rest_api_port={rest_port}", *flags)
+    server = start_server("-m", "serving.server", "--port=0", f"--rest_api_port={rest_port}", *flags, cwd=cwd)
     server.rest_port = rest_port
     return server
 

@@ -1,7 +1,9 @@
 """`--workers=2`: two processes that are one server to its clients."""
 
+import contextlib
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -29,11 +31,13 @@ def folder(light_exports: dict[int, Path], tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture(scope="module")
 def workers(folder: Path) -> Iterator[Server]:
+    (folder / "cwd").mkdir()
     running = start_model_server(
         "--workers=2",
         "--model_name=m",
         f"--model_base_path={folder / 'm'}",
         f"--request_log={folder / 'log'}",
+        cwd=folder / "cwd",
     )
     assert running.port, running.text
     yield running
@@ -116,6 +120,44 @@ def test_a_reload_reaches_all_and_a_killed_worker_comes_back_with_it(workers: Se
     model = f'config {{ name: "m" base_path: "{folder / "m"}" model_platform: "tensorflow" }}'
     reload(workers, f"model_config_list {{ {config} {model} }}")
     answers_everywhere(workers, "m", 1.0)
+
+
+@contextlib.contextmanager
+def no_more_files(server: Server, folder: Path) -> Iterator[None]:
+    """Lets its first process open none."""
+    before = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    yield
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, before)
+
+
+@contextlib.contextmanager
+def no_working_folder(server: Server, folder: Path) -> Iterator[None]:
+    """Removes where it was started."""
+    (folder / "cwd").rmdir()
+    yield
+    (folder / "cwd").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "reason"),
+    [(no_more_files, "Too many open files"), (no_working_folder, "cwd: No such file or directory")],
+)
+def test_a_worker_that_cannot_be_started_anew_is_said_and_comes_back_once_it_can(
+    workers: Server, folder: Path, obstacle: Any, reason: str
+) -> None:
+    before = children(workers.process.pid)
+    killed = max(before)
+    with obstacle(workers, folder):
+        os.kill(killed, signal.SIGKILL)
+        until(
+            lambda: re.search(rf"a process cannot be started anew: \S*{reason}; it is tried again in 2 s", workers.text)
+        )
+        answers_everywhere(workers, "m", 1.0)  # by the one that is left
+    (new,) = until(lambda: children(workers.process.pid) - before)
+    until(lambda: re.search(rf"process {new}: m: version 1 is served", workers.text))
+    answers_everywhere(workers, "m", 1.0)
+    assert "Traceback" not in workers.text
 
 
 def test_a_second_server_on_the_same_ports_ends_in_one_line(workers: Server, folder: Path) -> None:
