@@ -113,6 +113,7 @@ class _Worker:
         self._serve = serve
         self._own = own
         self._folder = "."
+        self._problem = ""
         self._pause = _FIRST_PAUSE
         self._not_before = 0.0
 
@@ -128,16 +129,17 @@ class _Worker:
         with told:
             process = _spawn.Process(target=_work, args=(told, self._serve))
             process.start()
-        self.process = process
+        self.process, self._problem = process, ""
 
     def keep(self) -> None:
         """Starts it anew if it has ended, after a pause that grows while that does not help."""
         if self.process is not None:
-            if self.process.is_alive():
-                return
-            pid, reason = self.process.pid, self._reason()
-            self.process = None
-            _log.error("process %s ended (%s); it is started anew in %g s", pid, reason, self._put_off())
+            alive = self.process.is_alive()
+            self._hear(self.process)
+            if not alive:
+                ended, self.process = self.process, None
+                reason = self._problem or f"code {ended.exitcode}"
+                _log.error("process %s ended (%s); it is started anew in %g s", ended.pid, reason, self._put_off())
         elif time.monotonic() >= self._not_before:
             try:
                 self.start()
@@ -171,15 +173,15 @@ class _Worker:
         self._not_before = time.monotonic() + pause
         return pause
 
-    def _reason(self) -> str:
-        """Why a process has ended that had served, or was to serve again."""
-        assert self.process is not None
-        with contextlib.suppress(EOFError):
+    def _hear(self, process: BaseProcess) -> None:
+        """Takes in what a process has told that was started anew."""
+        with contextlib.suppress(EOFError, OSError):  # it ended, perhaps in the middle of a word
             if self._outcome.poll():
                 if isinstance(said := self._outcome.recv(), str):
-                    return said
-                self._pause = _FIRST_PAUSE
-        return f"code {self.process.exitcode}"
+                    self._problem = said
+                else:
+                    self._pause = _FIRST_PAUSE
+                    _log.info("process %s serves in place of one that ended", process.pid)
 
 
 def _working_folder(known: str) -> str:

@@ -117,6 +117,7 @@ def test_a_reload_reaches_all_and_a_killed_worker_comes_back_with_it(workers: Se
         return new in answered_by(folder, "other")
 
     until(new_one_answers, 200)
+    until(lambda: f"process {new} serves in place of one that ended" in workers.text)
     model = f'config {{ name: "m" base_path: "{folder / "m"}" model_platform: "tensorflow" }}'
     reload(workers, f"model_config_list {{ {config} {model} }}")
     answers_everywhere(workers, "m", 1.0)
@@ -151,11 +152,13 @@ def test_a_worker_that_cannot_be_started_anew_is_said_and_comes_back_once_it_can
     with obstacle(workers, folder):
         os.kill(killed, signal.SIGKILL)
         until(
-            lambda: re.search(rf"a process cannot be started anew: \S*{reason}; it is tried again in 2 s", workers.text)
+            lambda: re.search(
+                rf"a process cannot be started anew: \S*{reason}; it is tried again in \d+ s", workers.text
+            )
         )
         answers_everywhere(workers, "m", 1.0)  # by the one that is left
     (new,) = until(lambda: children(workers.process.pid) - before)
-    until(lambda: re.search(rf"process {new}: m: version 1 is served", workers.text))
+    until(lambda: f"process {new} serves in place of one that ended" in workers.text)
     answers_everywhere(workers, "m", 1.0)
     assert "Traceback" not in workers.text
 
