@@ -1,13 +1,15 @@
 """The front door: `unroll COMMAND`, composed from the packages' own command lines."""
 
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
 import monitoring.cli
 import pipelines.cli
 import serving.cli
-from errors import told_in_one_line
+from errors import UserError, told_in_one_line
 
 app = typer.Typer(
     help="Train, serve and watch sequence models.",
@@ -15,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_Misused: Any = typer.BadParameter.__base__  # click's UsageError, which Typer has a copy of, under no public name
+
 app.add_typer(pipelines.cli.app)
 app.add_typer(serving.cli.app)
 app.add_typer(monitoring.cli.app, name="monitor")
@@ -23,7 +27,22 @@ app.add_typer(monitoring.cli.app, name="monitor")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command line, by default the process's own, and exits."""
     with told_in_one_line():
-        app(args=arguments)
+        try:
+            code = app(args=arguments, prog_name="unroll", standalone_mode=False)
+        except _Misused as misuse:
+            if told := misuse.format_message():
+                raise UserError(_in_one_line(misuse, told)) from None
+            code = misuse.exit_code  # no command, of which the help is printed already
+        sys.exit(code)
+
+
+def _in_one_line(misuse: Any, told: str) -> str:
+    """What is wrong with a command line, in whose command, and where to read how it is right."""
+    command = misuse.ctx.command_path if misuse.ctx else "unroll"
+    (invalid, *_) = misuse.__cause__.errors() if hasattr(misuse.__cause__, "errors") else [{}]
+    received = f" (received {invalid['input']!r})" if "input" in invalid else ""
+    end = "" if told.endswith("?") else "."
+    return f"{command}: {told[:1].lower()}{told[1:].rstrip('.')}{received}{end} See `{command} --help`"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`unroll train`, `evaluate`, `models`, `promote`, `rollback`, `ui`, `predict` and `demo`."""
 
 import base64
+import io
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from rich.table import Column, Table
 
 from errors import UserError
 from pipelines.tables import print_metrics, print_tables, rounded
-from workspace import Workspace
+from workspace import Workspace, write_atomically
 
 app = typer.Typer()
 
@@ -185,8 +186,8 @@ def predict(
     """Ask a model on a running server."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-    from pipelines.inputs import ask
-    from serving.client import Client, ServingError
+    from pipelines.inputs import CommandLineClient, ask
+    from serving.client import ServingError
 
     if plot is not None and plot.suffix not in _PICTURES:
         raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
@@ -198,7 +199,7 @@ def predict(
         raise UserError("--client-certificate and --client-key: one of them is of no use. Give both")
     token = _token(token_file) if token_file else None
     try:
-        with Client(
+        with CommandLineClient(
             server,
             model=name,
             token=token,
@@ -210,15 +211,17 @@ def predict(
             figure = answer.figure() if plot is not None and answer.figure is not None else None
     except ServingError as error:
         raise UserError(f"{name} at {server}: {error.message}.") from None
+    if plot is not None:
+        if figure is None:
+            raise UserError(f"--plot {plot}: there is nothing to draw in the answers of {name}. Leave it out")
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format=plot.suffix.removeprefix("."))
+        write_atomically(plot, drawn.getvalue())
     if as_json:
         document = {"model": name, "version": answer.version, "predictions": answer.predictions}
         print(json.dumps(document, ensure_ascii=False, default=_in_base64))
     else:
         Console().print(answer.table)
-    if plot is not None:
-        if figure is None:
-            raise UserError(f"--plot {plot}: there is nothing to draw in the answers of {name}. Leave it out")
-        figure.savefig(plot)
 
 
 def _in_base64(value: bytes) -> dict[str, str]:

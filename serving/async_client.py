@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 from numpy.typing import ArrayLike
 
-from serving.dialogue import Dialogue, Talk
+from serving.dialogue import Dialogue, Question, Talk
 from serving.messages import Classes, Example, Forecast, Prediction, SignatureInfo
 
 T = TypeVar("T")
@@ -130,12 +130,18 @@ class AsyncClient(Dialogue):
                     await asyncio.sleep(step)
                     step = next(talk)
                     continue
-                call: Any = self._method(step.path)(step.message, timeout=step.timeout, metadata=step.metadata)
                 try:
-                    answer = await call
+                    answer = await self._answer(step)
                 except grpc.RpcError as error:
                     step = talk.throw(error)
                 else:
                     step = talk.send(answer)
         except StopIteration as done:
             return done.value
+
+    async def _answer(self, asked: Question) -> bytes:
+        given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}
+        if asked.address is None:
+            return await self._method(asked.path)(asked.message, **given)
+        async with self._open_aside(asked.address) as channel:
+            return await channel.unary_unary(asked.path)(asked.message, **given)

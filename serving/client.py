@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import grpc
 from numpy.typing import ArrayLike
 
-from serving.dialogue import Dialogue, Talk
+from serving.dialogue import Dialogue, Question, Talk
 from serving.messages import Classes, Example, Forecast, Prediction, ServingError, SignatureInfo, TensorInfo
 
 __all__ = ["Client", "Forecast", "Prediction", "ServingError", "SignatureInfo", "TensorInfo"]
@@ -203,10 +203,17 @@ class Client(Dialogue):
                     step = next(talk)
                     continue
                 try:
-                    answer: Any = self._method(step.path)(step.message, timeout=step.timeout, metadata=step.metadata)
+                    answer = self._answer(step)
                 except grpc.RpcError as error:
                     step = talk.throw(error)
                 else:
                     step = talk.send(answer)
         except StopIteration as done:
             return done.value
+
+    def _answer(self, asked: Question) -> bytes:
+        given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}
+        if asked.address is None:
+            return self._method(asked.path)(asked.message, **given)
+        with self._open_aside(asked.address) as channel:
+            return channel.unary_unary(asked.path)(asked.message, **given)

@@ -11,16 +11,17 @@ import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import grpc
 from numpy.typing import ArrayLike
 
 from errors import UserError
-from serving import connection, messages, model_spec, protos, text_protos
+from serving import arguments, connection, messages, model_spec, protos, text_protos
 from serving.messages import Classes, Example, Forecast, Prediction, ServingError, SignatureInfo
 
 _FIRST_WAIT, _LONGEST_WAIT, _ATTEMPTS = 0.05, 1.0, 5
+_LEAST_SECONDS = 0.001
 _NO_VERSION, _NO_MODEL = "Servable not found", "Could not find any versions"
 _NO_SIGNATURE = ("Serving signature key", "No signature was found")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -35,12 +36,14 @@ class Question:
         message: the request.
         timeout: seconds.
         metadata: names and values.
+        address: where to; None for where all go.
     """
 
     path: str
     message: bytes
     timeout: float
     metadata: tuple[tuple[str, str], ...]
+    address: str | None = None
 
 
 T = TypeVar("T")
@@ -63,9 +66,10 @@ class Dialogue:
         max_message_bytes: of one request or answer. The server has a limit of its own.
 
     Raises:
-        UserError: a PEM file cannot be read or used, or the limit is none.
+        UserError: an argument is none of its kind, or a PEM file cannot be read or used.
     """
 
+    names: ClassVar[connection.Names] = connection.PYTHON
     _transport: Any = None
 
     def __init__(
@@ -82,21 +86,45 @@ class Dialogue:
         client_key: str | Path | None = None,
         max_message_bytes: int = 32 << 20,
     ) -> None:
+        arguments.check_address(self.names.address, address)
+        arguments.check_name(self.names.model, model)
+        arguments.check_seconds("timeout", timeout, _LEAST_SECONDS)
+        arguments.check_flag("tls", tls)
+        if label:
+            arguments.check_name("label", label)
+        if token is not None:
+            arguments.check_token(self.names.token, token)
+        for name, file in (
+            (self.names.root_certificates, root_certificates),
+            (self.names.client_certificate, client_certificate),
+            (self.names.client_key, client_key),
+        ):
+            if file is not None:
+                arguments.check_file(name, file)
         self.address = address
         self.model = model
         self.timeout = timeout
         self.label = label
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
+        self._certified = bool(client_certificate)
         self._methods: dict[str, Any] = {}
         self._signatures: dict[tuple[int | None, str | None], dict[str, SignatureInfo]] = {}
         self._levels: dict[int, list[float]] = {}
-        options = connection.options(max_message_bytes)
-        self._secure = tls or any((root_certificates, client_certificate, client_key))
-        if self._secure:
-            credentials = connection.credentials(root_certificates, client_certificate, client_key)
-            self._channel = self._transport.secure_channel(address, credentials, options=options)
-        else:
-            self._channel = self._transport.insecure_channel(address, options=options)
+        self._options = connection.options(max_message_bytes)
+        self._credentials: grpc.ChannelCredentials | None = None
+        if tls or any((root_certificates, client_certificate, client_key)):
+            self._credentials = connection.credentials(root_certificates, client_certificate, client_key, self.names)
+        self._channel = self._open(address, self._options)
+
+    def _open(self, address: str, options: tuple[tuple[str, Any], ...]) -> Any:
+        if self._credentials:
+            return self._transport.secure_channel(address, self._credentials, options=options)
+        return self._transport.insecure_channel(address, options=options)
+
+    def _open_aside(self, address: str) -> Any:
+        """A channel to one of the addresses behind the server's name, which it is asked for by."""
+        host = connection.host_of(self.address)
+        return self._open(address, (*self._options, ("grpc.ssl_target_name_override", host)))
 
     def _method(self, path: str) -> Any:
         if path not in self._methods:
@@ -165,6 +193,10 @@ class Dialogue:
         label: str | None,
         request_id: str | None,
     ) -> Talk[dict[str, list[Classes] | list[float]]]:
+        for argument, names in (("classify", classify), ("regress", regress)):
+            arguments.check_list(argument, names, "signatures' names")
+        if not (*classify, *regress):
+            raise UserError("classify and regress: both name no signature. Give one")
         request = protos.MultiInferenceRequest()
         for method, names in ((model_spec.CLASSIFY, classify), (model_spec.REGRESS, regress)):
             for name in names:
@@ -181,6 +213,7 @@ class Dialogue:
         }
 
     def _sentiment(self, texts: Sequence[str]) -> Talk[list[tuple[str, float]]]:
+        arguments.check_list("texts", texts, "texts")
         answer = yield from self._predict({"text": texts})
         return list(zip(answer["label"].tolist(), answer["score"].tolist(), strict=True))
 
@@ -197,6 +230,7 @@ class Dialogue:
         return Forecast(answer["forecast"], by_level, answer.version, answer.request_id)
 
     def _caption(self, pictures: Sequence[bytes]) -> Talk[list[tuple[str, float]]]:
+        messages.check_pictures(pictures)
         answer = yield from self._predict({"image": pictures})
         return list(zip(answer["caption"].tolist(), answer["log_probability"].tolist(), strict=True))
 
@@ -216,6 +250,7 @@ class Dialogue:
         return {entry.version: name_of(entry.state) for entry in response.model_version_status}
 
     def _reload_config(self, config: str) -> Talk[None]:
+        arguments.check_text("config", config)
         request = protos.ReloadConfigRequest()
         request.config.CopyFrom(text_protos.parse(config, protos.ModelServerConfig, "config"))
         request_id = uuid.uuid4().hex
@@ -224,6 +259,7 @@ class Dialogue:
             raise ServingError(_CODES[response.status.error_code], response.status.error_message, request_id)
 
     def _wait_until_ready(self, timeout: float) -> Talk[None]:
+        arguments.check_seconds("timeout", timeout, 0)
         give_up = time.monotonic() + timeout
         while True:
             try:
@@ -245,6 +281,12 @@ class Dialogue:
     def _specify(self, spec: Any, signature: str, version: int | None, label: str | None) -> None:
         if version is not None and label is not None:
             raise UserError(f"version={version} and label={label!r}: either names the version. Give one of them")
+        if signature:
+            arguments.check_name("signature", signature)
+        if version is not None:
+            arguments.check_version(version)
+        if label:
+            arguments.check_name("label", label)
         messages.specify(spec, self.model, signature, version, self.label if label is None else label)
 
     def _ask(
@@ -255,24 +297,48 @@ class Dialogue:
         request_id: str | None = None,
         give_up: float | None = None,
     ) -> Talk[Any]:
+        if request_id:
+            arguments.check_request_id(request_id)
         request_id = request_id or uuid.uuid4().hex
         message = request.SerializeToString()
         metadata = (("x-request-id", request_id), *self._metadata)
         give_up = give_up or time.monotonic() + self.timeout
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                answer = yield Question(path, message, max(give_up - time.monotonic(), 0.001), metadata)
+                answer = yield Question(path, message, max(give_up - time.monotonic(), _LEAST_SECONDS), metadata)
                 return response_class.FromString(answer)
             except grpc.RpcError as error:
                 refusal: Any = error
             wait = min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * random.uniform(0.5, 1.0)
             late = attempt == _ATTEMPTS or time.monotonic() + wait >= give_up
             if late or refusal.code() is not grpc.StatusCode.UNAVAILABLE:
-                said = connection.explained(refusal, self.address, self.timeout, self._secure)
+                if connection.nobody_answers(refusal):
+                    refusal = yield from self._told_by_each_address(refusal, give_up)
+                said = connection.explained(
+                    refusal,
+                    self.address,
+                    self.timeout,
+                    self.names,
+                    secure=self._credentials is not None,
+                    certified=self._certified,
+                    token=bool(self._metadata),
+                )
                 said = yield from self._with_what_there_is(path, message, said, give_up)
                 raise ServingError(refusal.code(), said, request_id) from None
             yield wait
         raise AssertionError("unreachable")
+
+    def _told_by_each_address(self, refusal: Any, give_up: float) -> Talk[Any]:
+        """The most telling of the failures to connect to the addresses behind the server's name."""
+        for address in connection.addresses(self.address):
+            seconds = max(give_up - time.monotonic(), 0.1)
+            try:
+                yield Question(model_spec.STATUS, b"", seconds, (), address)
+            except grpc.RpcError as error:
+                one: Any = error
+                if one.code() is grpc.StatusCode.UNAVAILABLE and not connection.nobody_answers(one):
+                    return one
+        return refusal
 
     def _with_what_there_is(self, path: str, message: bytes, said: str, give_up: float) -> Talk[str]:
         """A refusal's text; and after that of a missing version or signature those that the server has."""

@@ -3,7 +3,6 @@
 It needs no TensorFlow.
 """
 
-import reprlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from errors import UserError
-from serving import dtypes, protos, tensors
+from serving import arguments, dtypes, protos, tensors
+from serving.arguments import shown
 
 
 class ServingError(Exception):
@@ -99,7 +99,7 @@ def check_inputs(inputs: Any) -> None:
     """
     if not isinstance(inputs, Mapping):
         raise UserError(
-            f"inputs: expected a dict of arrays by input name, received {_shown(inputs)}. "
+            f"inputs: expected a dict of arrays by input name, received {shown(inputs)}. "
             "client.metadata() tells the names that each signature takes"
         )
 
@@ -111,6 +111,7 @@ def add_inputs(request: Any, inputs: Mapping[str, ArrayLike], infos: Mapping[str
         UserError: a value that no tensor holds, or that does not fit.
     """
     for name, given in inputs.items():
+        arguments.check_name("inputs", name)
         array = _array(name, given)
         if name in infos and array.dtype.kind in "biuf" and (array.size == 0 or infos[name].dtype != object):
             array = _as_type(name, array, infos[name].dtype)
@@ -126,12 +127,11 @@ def add_examples(request: Any, examples: Sequence[Example]) -> None:
     Raises:
         UserError: what is no list of examples, or a value that no feature holds.
     """
-    if isinstance(examples, str | bytes | Mapping):
-        raise UserError(f"examples: expected a list, received {_shown(examples)}. Put it into one")
+    arguments.check_list("examples", examples, "texts or dicts of features")
     for example in examples:
         features = {"text": example} if isinstance(example, str) else example
         if not isinstance(features, Mapping):
-            raise UserError(f"examples: expected texts or dicts of features, received {_shown(example)}")
+            raise UserError(f"examples: expected texts or dicts of features, received {shown(example)}")
         request.input.example_list.examples.add().CopyFrom(_example(features))
 
 
@@ -171,6 +171,7 @@ def histories(series: Sequence[ArrayLike]) -> NDArray[np.float32]:
     Raises:
         UserError: one holds more than numbers, or they differ in their columns.
     """
+    arguments.check_list("history", series, "series, each a list of numbers")
     arrays = [_history(position, one) for position, one in enumerate(series)]
     if len({array.shape[1:] for array in arrays}) > 1:
         raise UserError(f"histories have different columns: {sorted({array.shape[1:] for array in arrays})}")
@@ -179,13 +180,26 @@ def histories(series: Sequence[ArrayLike]) -> NDArray[np.float32]:
     return np.stack(padded) if padded else np.empty((0, 0, 0), np.float32)
 
 
+def check_pictures(pictures: Any) -> None:
+    """Refuses what is no list of files' bytes.
+
+    Raises:
+        UserError: it is none.
+    """
+    remedy = "Give the bytes of the files, as in [Path('photo.jpg').read_bytes()]"
+    arguments.check_list("pictures", pictures, "bytes", remedy)
+    for picture in pictures:
+        if not isinstance(picture, bytes):
+            raise UserError(f"pictures: expected bytes, received {shown(picture)}. {remedy}")
+
+
 def _history(position: int, given: ArrayLike) -> NDArray[np.float32]:
     try:
         array = np.asarray(given, np.float32)
     except (TypeError, ValueError):
         array = np.empty((), np.float32)
     if array.ndim not in (1, 2):
-        raise UserError(f"history {position}: expected numbers [T] or [T, columns], received {_shown(given)}")
+        raise UserError(f"history {position}: expected numbers [T] or [T, columns], received {shown(given)}")
     return array if array.ndim == 2 else array[:, None]
 
 
@@ -213,10 +227,6 @@ def _as_type(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[An
     return array.astype(dtype)
 
 
-def _shown(given: Any) -> str:
-    return f"{type(given).__name__}: {' '.join(reprlib.repr(given).split())}"
-
-
 def _infos(tensor_infos: Mapping[str, Any], defaults: Container[str] = ()) -> dict[str, TensorInfo]:
     return {name: _info(tensor_infos[name], name in defaults) for name in sorted(tensor_infos)}
 
@@ -242,15 +252,21 @@ def _readable(name: str, array: NDArray[Any]) -> NDArray[Any]:
 def _example(features: Mapping[str, Any]) -> Any:
     example = protos.Example()
     for name, value in features.items():
+        arguments.check_name("examples", name)
         items = value if isinstance(value, list | tuple | np.ndarray) else [value]
         feature = example.features.feature[name]
         if all(isinstance(item, str | bytes) for item in items):
             feature.bytes_list.value.extend(tensors.from_python(items).tolist())
         elif all(isinstance(item, int | np.integer) for item in items):
-            feature.int64_list.value.extend(int(item) for item in items)
+            try:
+                feature.int64_list.value.extend(int(item) for item in items)
+            except ValueError:
+                raise UserError(
+                    f"Feature {name!r}: expected whole numbers of 64 bits, received {shown(value)}"
+                ) from None
         else:
             try:
                 feature.float_list.value.extend(float(item) for item in items)
             except (TypeError, ValueError):
-                raise UserError(f"Feature {name!r}: expected texts or numbers, received {_shown(value)}") from None
+                raise UserError(f"Feature {name!r}: expected texts or numbers, received {shown(value)}") from None
     return example

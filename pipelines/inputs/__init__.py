@@ -15,9 +15,26 @@ from rich.console import RenderableType
 
 from errors import UserError
 from serving.client import Client
+from serving.connection import Names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+class CommandLineClient(Client):
+    """A client whose errors name the options of `unroll predict`."""
+
+    names = Names(
+        address="--server",
+        model="NAME",
+        token="--token-file",
+        tls="--root-certificates",
+        root_certificates="--root-certificates",
+        client_certificate="--client-certificate",
+        client_key="--client-key",
+        max_message_bytes=None,
+    )
+
 
 DESCRIBE = "describe"
 """Name of the signature by which a model says what it takes."""

@@ -1,5 +1,7 @@
 """Texts to a model whose default signature takes one string a record."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +14,11 @@ from serving.client import Client, TensorInfo
 
 _REQUEST_ROWS = 64
 _REQUEST_BYTES = 4 << 20
+_SUFFIXES = (
+    ".txt", ".text", ".md", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", ".html", ".xml",
+    ".pdf", ".docx", ".xlsx", ".jpg", ".jpeg", ".png",
+)  # fmt: skip
+_AS_A_TEXT = "if it is a text, pipe it to --input -"
 _SHOWN = 40  # characters of a text on the terminal; --json has them all
 
 
@@ -24,7 +31,8 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         inputs: a text, a file with a text a line, or `-` for standard input.
 
     Raises:
-        UserError: no text, a file that is not UTF-8, or a model that takes no text.
+        UserError: no text, what looks like a file and is none, a file that is empty or not UTF-8, or a model that
+            takes no text.
         ServingError: the server refused the request or did not answer.
     """
     texts = _texts(inputs)
@@ -42,12 +50,14 @@ def _texts(inputs: Sequence[str]) -> list[str]:
     texts: list[str] = []
     for given in inputs:
         if given == "-":
-            texts += sys.stdin.buffer.read().decode(errors="replace").splitlines()
+            lines = sys.stdin.buffer.read().decode(errors="replace").splitlines()
+            if not lines:
+                raise UserError("--input -: standard input is empty. Send it a text a line")
+            texts += lines
         elif _is_file(given):
-            try:
-                texts += Path(given).read_text(encoding="utf-8").splitlines()
-            except UnicodeDecodeError as error:
-                raise UserError(f"--input {given}: not UTF-8 at byte {error.start}. Convert it first.") from None
+            texts += _lines(given)
+        elif _like_a_path(given):
+            raise UserError(f"--input {given}: no such file. Check its path; {_AS_A_TEXT}")
         else:
             texts.append(given.encode(errors="surrogateescape").decode(errors="replace"))  # the shell passes any bytes
     if not texts:
@@ -56,10 +66,39 @@ def _texts(inputs: Sequence[str]) -> list[str]:
 
 
 def _is_file(given: str) -> bool:
-    try:
-        return Path(given).is_file()
-    except OSError:  # longer than a path may be, so a text
+    """Whether a regular file is given; refuses what else stands under the name."""
+    if not given:
         return False
+    path = Path(given)
+    try:
+        if path.is_dir():
+            raise UserError(f"--input {given}: is a folder. Name a file in it; {_AS_A_TEXT}")
+        if path.exists() and not path.is_file():
+            raise UserError(f"--input {given}: is no regular file. Name one, or pipe it to --input -")
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # so a text
+            return False
+        raise UserError(f"--input {given}: cannot be read ({error.strerror}). Name another file") from None
+
+
+def _like_a_path(given: str) -> bool:
+    """Whether this is the name of a file rather than a text: `reviews/new`, `my reviews.txt`; not `good/bad film`."""
+    name = given.lower()
+    one_word = not any(character.isspace() for character in given)
+    return name.endswith(_SUFFIXES) or (one_word and os.sep in given and any(map(str.isalpha, given)))
+
+
+def _lines(file: str) -> list[str]:
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"--input {file}: not UTF-8 at byte {error.start}. Convert it first.") from None
+    except OSError as error:
+        raise UserError(f"--input {file}: cannot be read ({error.strerror}). Name another file") from None
+    if not lines:
+        raise UserError(f"--input {file}: is empty. Give a file with a text a line")
+    return lines
 
 
 def _parts(texts: list[str]) -> Iterator[list[str]]:

@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from serving import tensors
 from serving.client import Client
 from tests.conftest import unroll
+from tests.serving.certificates import Authority
+from tests.serving.recording import recording
 from tests.serving_fixtures import ROOT, Server
 
 
@@ -86,3 +89,63 @@ def test_an_answer_is_shown_beside_a_text_that_is_too_long(server: Server, monke
     assert "unknown" in done.stdout
     assert "300.0, -300.0" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_text_may_hold_a_slash(server: Server) -> None:
+    texts = ["It was good/bad.", "10/10", "", "no.txt in it"]
+    assert [row["text"] for row in predict(server, *texts)["predictions"]] == texts
+
+
+def test_what_looks_like_a_file_and_is_none_is_no_text(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
+    os.mkfifo(tmp_path / "pipe")
+    for given, said in {
+        tmp_path / "none" / "texts.txt": "no such file. Check its path; if it is a text, pipe it to --input -",
+        "none/texts": "no such file. Check its path",
+        "no such texts.csv": "no such file. Check its path",
+        tmp_path: "is a folder. Name a file in it; if it is a text, pipe it to --input -",
+        tmp_path / "empty.txt": "is empty. Give a file with a text a line",
+        tmp_path / "bytes.txt": "not UTF-8 at byte 0. Convert it first.",
+        tmp_path / "pipe": "is no regular file. Name one, or pipe it to --input -",
+    }.items():
+        done = unroll("predict", "sample", "--json", "--input", given, "--server", server.address, check=2)
+        assert done.stderr.startswith(f"error: --input {given}: {said}")
+        assert (done.stderr.count("\n"), done.stdout) == (1, "")
+
+
+def test_a_picture_of_nothing_is_refused_before_anything_is_printed(server: Server, tmp_path: Path) -> None:
+    plot = tmp_path / "out.png"
+    done = unroll("predict", "sample", "--input", "good", "--server", server.address, "--plot", plot, check=2)
+    assert done.stderr.startswith(f"error: --plot {plot}: there is nothing to draw in the answers of sample.")
+    assert not done.stdout
+    assert not plot.exists()
+
+
+def test_a_refusal_names_the_options_of_the_command(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(Authority().certificate)
+    (tmp_path / "token").write_text("sécret\n")
+    own = Authority().issue()
+    with recording(grpc.ssl_server_credentials([(own.key, own.certificate)])) as (_, secured):
+        for options, said in (
+            (
+                ("--server", secured),
+                f"x at {secured}: {secured} ends the connection. If it speaks TLS, give --root-cert",
+            ),
+            (
+                ("--server", secured.replace("127.0.0.1", "localhost"), "--root-certificates", tmp_path / "ca.pem"),
+                "is of an authority that is not trusted. Give the PEM file of that authority with --root-certificates",
+            ),
+            (
+                ("--server", "http://localhost"),
+                "--server 'http://localhost': expected the host:port of the server's gRPC",
+            ),
+            (
+                ("--root-certificates", tmp_path / "token"),
+                f"--root-certificates {tmp_path / 'token'}: no certificate in",
+            ),
+            (("--token-file", tmp_path / "token"), f"--token-file {tmp_path / 'token'}: must hold one token"),
+        ):
+            done = unroll("predict", "x", "--json", "--input", "good", *options, check=2)
+            assert said in done.stderr
+            assert (done.stderr.count("\n"), done.stdout) == (1, "")

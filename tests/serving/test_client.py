@@ -10,7 +10,7 @@ import threading
 import time
 import tomllib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -219,13 +219,78 @@ async def test_mutual_tls_and_a_token(client_class, tmp_path):
                 await got(stranger.status())
             assert refused.value.code is grpc.StatusCode.UNAVAILABLE
         async with opened(client_class, address, timeout=0.5) as plain:
-            with pytest.raises(
-                ServingError, match=f"{address} ends the connection. If it speaks TLS, give the client tls=True"
-            ):
+            with pytest.raises(ServingError, match=f"{address} ends the connection. If it speaks TLS, give tls=True"):
                 await got(plain.status())
         async with opened(client_class, address, tls=True, timeout=0.5) as distrusting:
-            with pytest.raises(ServingError, match=f"no TLS with {address}: .*CERTIFICATE_VERIFY_FAILED"):
+            with pytest.raises(
+                ServingError,
+                match=f"no TLS with {address}: its certificate is of an authority that is not trusted. Give the ",
+            ):
                 await got(distrusting.status())
+
+
+@CLIENTS
+async def test_what_is_amiss_with_the_connection_is_told_by_every_address(client_class, tmp_path):
+    other, clients = Authority("another"), AUTHORITY.issue("client")
+    for name, pem in (("ca", AUTHORITY.certificate), ("other", other.certificate)):
+        (tmp_path / name).write_bytes(pem)
+    for name, pem in (("key", clients.key), ("certificate", clients.certificate)):
+        (tmp_path / name).write_bytes(pem)
+    trusting = {"root_certificates": tmp_path / "ca"}
+
+    def secured(*mutual: Any, **issued: Any) -> grpc.ServerCredentials:
+        server = AUTHORITY.issue(**issued)
+        return grpc.ssl_server_credentials([(server.key, server.certificate)], *mutual)
+
+    async def said(address: str, **arguments: Any) -> str:
+        if client_class is Client:  # whose calls would wait for one another here
+            return await asyncio.to_thread(asyncio.run, refused_by(address, **arguments))
+        return await refused_by(address, **arguments)
+
+    async def refused_by(address: str, **arguments: Any) -> str:
+        async with opened(client_class, address, timeout=20.0, **arguments) as client:
+            with pytest.raises(ServingError) as refused:
+                await got(client.status())
+        assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+        return refused.value.message
+
+    with ExitStack() as servers:
+
+        def port(credentials: grpc.ServerCredentials | None = None) -> str:
+            return servers.enter_context(recording(credentials))[1].rpartition(":")[2]
+
+        plain, tls = port(), port(secured())
+        expired, future = port(secured(days=(-9, -1))), port(secured(days=(1, 9)))
+        elsewhere, asking = port(secured(host="elsewhere.test")), port(secured(other.certificate, True))
+        shown = {"client_certificate": tmp_path / "certificate", "client_key": tmp_path / "key"}
+        cases = [
+            (tls, {}, "{} ends the connection. If it speaks TLS, give tls=True or root_certificates"),
+            (plain, trusting, "no TLS with {}: it does not speak it, or REST alone. Give the server's gRPC port"),
+            (
+                tls,
+                {"tls": True},
+                "no TLS with {}: its certificate is of an authority that is not trusted. Give the PEM",
+            ),
+            (tls, {"root_certificates": tmp_path / "other"}, "no TLS with {}: its certificate is of an authority that"),
+            (expired, trusting, "no TLS with {}: its certificate has expired. Have it renewed"),
+            (future, trusting, "no TLS with {}: its certificate is not valid yet. Set this machine's clock"),
+            (elsewhere, trusting, "no TLS with {}: its certificate is for another name. Ask it by a name that"),
+            (asking, trusting, "{} ends the connection. If it asks for a certificate, give client_certificate and"),
+            (asking, trusting | shown, "{} ends the connection. If it trusts another authority, give"),
+        ]
+        asked = [
+            (f"{host}:{port}", arguments, words.format(f"{host}:{port}"))
+            for host in ("127.0.0.1", "localhost")
+            for port, arguments, words in cases
+        ]
+        path = f"unix:{tmp_path}/socket"
+        servers.enter_context(recording(address=path))
+        asked.append((path, trusting, f"no TLS with {path}: it does not speak it"))
+        asked.append((f"{path}.none", {}, f"no server answers at {path}.none. Start one with `unroll serve`"))
+        answers = await asyncio.gather(*(said(address, **arguments) for address, arguments, _ in asked))
+    for answer, (_, _, words) in zip(answers, asked, strict=True):
+        assert answer.startswith(words)
+        assert "\n" not in answer
 
 
 @CLIENTS
@@ -298,7 +363,7 @@ async def test_numbers_take_the_type_of_the_signature_where_they_fit(client_clas
         ("predict", {"x": [5, "a"]}, "Input 'x': expected numbers, or str and bytes alone; received 5"),
         ("predict", {"x": [[1, 2], [3]]}, "Input 'x': rows of different lengths"),
         ("predict", {"x": np.array([1], np.clongdouble)}, "Input 'x': no tensor holds complex256"),
-        ("classify", "good", "examples: expected a list, received str: 'good'"),
+        ("classify", "good", "examples: expected a list of texts or dicts of features, received str: 'good'"),
         ("classify", [5], "examples: expected texts or dicts of features, received int: 5"),
         ("regress", [{"x": [1.0, None]}], r"Feature 'x': expected texts or numbers, received list: \[1.0, None\]"),
     ],
@@ -308,6 +373,92 @@ async def test_what_cannot_be_sent_is_named(client_class, method, given, said, r
         with pytest.raises(UserError, match=f"^{said}"):
             await got(getattr(client, method)(given))
     assert not recorder.seen
+
+
+@CLIENTS
+async def test_calls_arguments_are_checked(client_class, recorded, recorder):
+    name = "expected a name of printable characters, received"
+    cases = [
+        ("predict", ({"x": [1]}, "a\nb"), f"signature: {name} str: 'a\\nb'"),
+        ("predict", ({"x": [1]}, "\ud800"), f"signature: {name} str: '\\ud800'"),
+        ("predict", ({5: [1]},), f"inputs: {name} int: 5"),
+        (
+            "predict",
+            ({"x": [1]}, "s", "1"),
+            "version: expected a whole number of 0 to 9223372036854775807, received str",
+        ),
+        ("predict", ({"x": [1]}, "s", 2**70), "version: expected a whole number of 0 to 9223372036854775807, received"),
+        ("predict", ({"x": [1]}, "s", None, "a\nb"), "request_id: expected 1 to 128 characters of printable ASCII, no"),
+        ("predict", ({"x": [1]}, "s", None, "é"), "request_id: expected 1 to 128 characters of printable ASCII, no"),
+        ("predict", ({"x": [1]}, "s", None, "a" * 129), "request_id: expected 1 to 128 characters of printable ASCII,"),
+        ("predict", ({"x": [1]}, "s", None, None, 5), f"label: {name} int: 5"),
+        ("classify", (None,), "examples: expected a list of texts or dicts of features, received NoneType: None"),
+        ("classify", ([{5: "a"}],), f"examples: {name} int: 5"),
+        ("classify", ([{"n": 2**70}],), "Feature 'n': expected whole numbers of 64 bits, received int: 1180591620717"),
+        ("multi_inference", (["a"],), "classify and regress: both name no signature. Give one"),
+        ("multi_inference", (["a"], "classify"), "classify: expected a list of signatures' names, received str: 'clas"),
+        (
+            "sentiment",
+            ("one string",),
+            "texts: expected a list of texts, received str: 'one string'. Put it into a list",
+        ),
+        ("sentiment", ((text for text in "ab"),), "texts: expected a list of texts, received generator: "),
+        ("forecast", (5,), "history: expected a list of series, each a list of numbers, received int: 5"),
+        ("caption", ("photo.jpg",), "pictures: expected a list of bytes, received str: 'photo.jpg'. Give the bytes of"),
+        (
+            "caption",
+            (["photo.jpg"],),
+            "pictures: expected bytes, received str: 'photo.jpg'. Give the bytes of the files",
+        ),
+        ("reload_config", (None,), "config: expected text, received NoneType: None"),
+        ("wait_until_ready", ("5",), "timeout: expected 0 to 1e+09 seconds, received str: '5'"),
+    ]
+    async with opened(client_class, recorded[1]) as client:
+        for method, given, said in cases:
+            with pytest.raises(UserError) as refused:
+                await got(getattr(client, method)(*given))
+            assert str(refused.value).startswith(said)
+    assert not recorder.seen
+
+
+@CLIENTS
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            {"token": "secret\n"},
+            r"token: .* received '\\n' at character 7 of 7\. Give the token alone: the text of a file ",
+        ),
+        ({"token": "sécret"}, r"token: expected printable ASCII without blanks, received '\\xe9' at character 2 of 6"),
+        ({"token": b"secret"}, "token: expected text, received bytes$"),
+        ({"model": "a\nb"}, r"model: expected a name of printable characters, received str: 'a\\nb'"),
+        ({"model": None}, "model: expected a name of printable characters, received NoneType: None"),
+        ({"model": ""}, "model: expected a name of printable characters, received str: ''"),
+        ({"timeout": "3"}, "timeout: expected 0.001 to 1e.09 seconds, received str: '3'"),
+        ({"timeout": float("inf")}, "timeout: expected 0.001 to 1e.09 seconds, received float: inf"),
+        ({"label": 5}, "label: expected a name of printable characters, received int: 5"),
+        ({"tls": "false"}, "tls: expected True or False, received str: 'false'"),
+        ({"root_certificates": 5}, "root_certificates: expected the path of a file, received int: 5"),
+        ({"max_message_bytes": "1"}, "max_message_bytes is '1'. Give 1 to 2147483647"),
+        *(
+            ({"address": address}, f"address {address!r}: expected the host:port of the server's gRPC port, as in ")
+            for address in (
+                "",
+                "localhost",
+                ":8500",
+                "localhost:99999",
+                "http://127.0.0.1:8500",
+                "127.0.0.1:1 ",
+                "unix:",
+            )
+        ),
+        ({"address": 8500}, "address: expected text, received int: 8500"),
+    ],
+)
+async def test_a_clients_arguments_are_checked(client_class, arguments, said):
+    with pytest.raises(UserError, match=f"^{said}") as refused:
+        client_class(**{"model": "m", **arguments})
+    assert "cret" not in str(refused.value), "a token is shown"
 
 
 @CLIENTS

@@ -133,8 +133,8 @@ def test_a_client_hears_what_is_amiss_with_its_connection(secured: Server, folde
     trusted = {"root_certificates": folder / "ca.pem"}
     rest = f"127.0.0.1:{secured.rest_port}"
     for address, arguments, said in (
-        (secured.address, {}, f"{secured.address} ends the connection. If it speaks TLS, give the client tls=True"),
-        (secured.address, trusted, "If it asks for a certificate, give the client client_certificate and client_key"),
+        (secured.address, {}, f"{secured.address} ends the connection. If it speaks TLS, give tls=True"),
+        (secured.address, trusted, "If it asks for a certificate, give client_certificate and client_key"),
         (rest, trusted, f"{rest} does not speak gRPC. Give the server's gRPC port"),
     ):
         with Client(address, model="m", timeout=2, **arguments) as one, pytest.raises(ServingError, match=said):

@@ -1,0 +1,39 @@
+"""What the command line says of what it does not understand: one line."""
+
+import pytest
+
+from tests.conftest import unroll
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("frobnicate", "unroll: no such command 'frobnicate'. See `unroll --help`"),
+        ("promot x 1", "unroll: no such command 'promot'. Did you mean 'promote'? See `unroll --help`"),
+        (
+            "monitor reprot x",
+            "unroll monitor: no such command 'reprot'. Did you mean 'report'? See `unroll monitor --h",
+        ),
+        ("promote x", "unroll promote: missing argument 'version'. See `unroll promote --help`"),
+        ("promote x abc", "unroll promote: invalid value for 'version': "),
+        ("predict x --inptu good", "unroll predict: no such option: --inptu (Possible options: --input"),
+        ("predict x --json --input", "unroll: option '--input' requires an argument."),
+        ("models --json extra", "unroll models: got unexpected extra argument"),
+    ],
+)
+def test_a_misused_command_is_told_in_one_line(arguments: str, said: str) -> None:
+    done = unroll(*arguments.split(), check=2)
+    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+def test_a_value_that_is_none_is_shown() -> None:
+    assert "received 'abc'" in unroll("promote", "x", "abc", check=2).stderr
+
+
+@pytest.mark.parametrize("command", [(), ("monitor",)])
+def test_help_is_printed_where_no_command_is_given(command: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    done = unroll(*command, check=2)
+    printed = capfd.readouterr()
+    assert "Usage: unroll" in done.stdout + done.stderr + printed.out + printed.err
