@@ -108,6 +108,13 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             door = rest_app(front, lambda: backend.serving(), metrics, parameters.rest, exposition)
             rest = _rest_server(door, ports, parameters.rest.connections)
             rest_port = await rest.start()
+        metrics.reads(
+            "unroll_unreadable_connections_total",
+            "counter",
+            "Connections that spoke no HTTP/1.1 to REST, or failed at TLS.",
+            ("door",),
+            lambda: {("GRPC",): grpc.failures.count, ("REST",): rest.unreadable if rest else 0},
+        )
 
         async with _running(backend):
             starting = None

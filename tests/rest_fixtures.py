@@ -88,11 +88,6 @@ class Rest:
     async def _stop(self, drain_seconds: float) -> None:
         await self.server.stop(drain_seconds)
         await self.versions.close()
-        # As asyncio.run ends: of a TLS handshake left in the middle, some later test would be told as it is collected.
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
 
 
 def export_types(directory: Path) -> Path:

@@ -6,6 +6,7 @@ https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 import asyncio
 import contextlib
 import functools
+import logging
 import operator
 import re
 import socket
@@ -16,16 +17,19 @@ import grpc
 
 from serving.call import Call, Method
 from serving.call import Stream as StreamMethod
+from serving.handshake import accept
 from serving.http2.connection import Connection
 from serving.http2.exchange import WINDOW_BITS, Streaming, Unary
-from serving.http2.handshake import Handshake, accept
+from serving.http2.handshake import GrpcHandshake
 from serving.http2.headers import encode
 from serving.http2.patience import TICK
 from serving.http2.stream import Receiver, Stream
 from serving.http2.turns import Turns
 from serving.http2.usage import GrpcLimits, Peer, Share, Usage
+from serving.seldom import Seldom
 from serving.status import StatusError
 
+_log = logging.getLogger(__name__)
 _CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another protocol
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _STREAMS = 4  # times those that one connection may have
@@ -64,15 +68,17 @@ class GrpcServer:
         admit: Callable[[Call], None] | None = None,
     ) -> None:
         self.usage = Usage(limits or GrpcLimits())
+        self.failures = Seldom(_log)
+        """Of TLS handshakes."""
         self._answer = answer
         self._streams = streams
         self._admit = admit
         self._loop = asyncio.get_running_loop()
         self._turns = Turns()
         self._closers: list[Callable[[], object]] = []  # of what listens
-        self._connections: set[Connection | Handshake] = set()
+        self._connections: set[Connection | GrpcHandshake] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._end: Callable[[Connection | Handshake], None] | None = None  # how connections end, once they are to
+        self._end: Callable[[Connection | GrpcHandshake], None] | None = None  # how connections end, once they are to
         self._none_left = asyncio.Event()
         self._none_left.set()
 
@@ -125,13 +131,13 @@ class GrpcServer:
         if self._sweeper is not None:
             self._sweeper.cancel()
 
-    def _end_all(self, end: Callable[[Connection | Handshake], None]) -> None:
+    def _end_all(self, end: Callable[[Connection | GrpcHandshake], None]) -> None:
         """Ends the connections, and those that come of a TLS handshake yet."""
         self._end = end
         for connection in list(self._connections):
             end(connection)
 
-    def _shake_hands(self, tls: ssl.SSLContext, client: socket.socket) -> None:
+    def _shake_hands(self, tls: ssl.SSLContext, client: socket.socket, address: str) -> None:
         def made(connection: Connection, _address: str) -> bool:
             if handshake not in self._connections:  # it was cut off
                 return False
@@ -139,22 +145,26 @@ class GrpcServer:
             self._lost(handshake)  # whose place it took, and not before: a drain ends once nobody is left
             return True
 
-        handshake = Handshake(tls, _HANDSHAKE_SECONDS, Share(self.usage), self._made, self._lost)
-        handshake.begin(client, functools.partial(self._connect, made))
+        share = Share(self.usage)
+        handshake = GrpcHandshake(tls, _HANDSHAKE_SECONDS, share, lambda: self._lost(handshake), self.failures)
+        if self._made(handshake, address):
+            handshake.begin(client, address, functools.partial(self._connect, made))
+        else:
+            client.close()
 
     def _connect(self, made: Callable[[Connection, str], bool] | None = None) -> Connection:
         share = Share(self.usage)
         accept = functools.partial(self._accept, share)
         return Connection(accept, share, self._turns, made or self._made, self._lost)
 
-    def _made(self, connection: Connection | Handshake, address: str) -> bool:
+    def _made(self, connection: Connection | GrpcHandshake, address: str) -> bool:
         most, peer = self.usage.limits.max_connections, self.usage.peer(address)
         if len(self._connections) >= most or peer.connections >= most - most // 4:
             return False
         self._enter(connection, peer)
         return True
 
-    def _enter(self, connection: Connection | Handshake, peer: Peer) -> None:
+    def _enter(self, connection: Connection | GrpcHandshake, peer: Peer) -> None:
         connection.share.join(peer)
         self._connections.add(connection)
         self._none_left.clear()
@@ -163,7 +173,7 @@ class GrpcServer:
         if self._end:
             self._loop.call_soon(self._end, connection)
 
-    def _lost(self, connection: Connection | Handshake) -> None:
+    def _lost(self, connection: Connection | GrpcHandshake) -> None:
         if connection not in self._connections:
             return
         self._connections.remove(connection)

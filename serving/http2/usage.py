@@ -1,10 +1,10 @@
 """What clients may use up, and what they do."""
 
-import ipaddress
 from dataclasses import dataclass
 
 import grpc
 
+from serving.addresses import network
 from serving.http2.budget import REFUSED, Budget
 from serving.http2.stream import Stream
 from serving.status import StatusError
@@ -77,7 +77,7 @@ class Usage:
         """The clients of an address. Those of a UNIX socket, who have none, are strangers to each other."""
         if not address:
             return Peer()
-        return self.peers.setdefault(_network(address), Peer())
+        return self.peers.setdefault(network(address), Peer())
 
     def pass_time(self, seconds: float) -> None:
         """Forgets addresses of which there is nothing to say any more."""
@@ -161,11 +161,3 @@ class Share:
         self.usage.buffered -= size
         self.peer.buffered -= size
         self.buffered -= size
-
-
-def _network(address: str) -> str:
-    """An address; of IPv6, the network that one client has to itself."""
-    if ":" not in address:
-        return address
-    parsed = ipaddress.IPv6Address(address)
-    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))

@@ -5,8 +5,11 @@ that a request costs no timers.
 """
 
 import asyncio
+import functools
 import logging
-from collections.abc import Iterator
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Literal, cast
@@ -16,11 +19,16 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from serving.addresses import network
+from serving.handshake import Handshake
+from serving.seldom import Seldom
+
 _HEAD_BYTES = 64 << 10
 _OTHER_PROTOCOLS = {
     b"PRI ": "a gRPC client, it seems: give it the port of --port",
     b"\x16\x03": "a client that speaks TLS, it seems: let it ask http://, or give the server --rest_ssl_config_file",
 }
+_NO_TLS = "This port speaks HTTPS: ask https://."
 _BEGINNING = 4  # bytes that tell other protocols from HTTP/1
 # What offers another protocol than HTTP/1.1, hop by hop (RFC 9110, 7.8; RFC 7540, 3.2).
 _OFFERS = (b"upgrade", b"http2-settings")
@@ -62,11 +70,11 @@ class ConnectionLimits:
 
 @dataclass(eq=False)
 class _Peer:
-    """An address, its connections, and those of them that are between two requests, the longest idle first."""
+    """An address, its connections, and those of them that ask nothing at the moment, the longest idle first."""
 
     address: str
     connections: int = 0
-    idle: dict["Connection", None] = field(default_factory=dict)
+    idle: dict["Connection | _Handshake", None] = field(default_factory=dict)
 
 
 class Connections:
@@ -81,6 +89,9 @@ class Connections:
         self.config = config
         self.limits = limits
         self.state = ServerState()
+        self.unreadable = Seldom(_log)
+        """Clients that speak another protocol."""
+        self.handshakes: dict[_Handshake, _Peer] = {}
         self._peers: dict[str, _Peer] = {}
 
     def __iter__(self) -> Iterator["Connection"]:
@@ -88,6 +99,17 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self.state.connections)
+
+    def shake_hands(self, context: ssl.SSLContext, client: socket.socket, address: str) -> None:
+        """Takes an accepted client that is to speak TLS."""
+        peer = self.enter(address)
+        if peer is None:
+            client.close()
+            return
+        handshake = _Handshake(self, context)
+        self.handshakes[handshake] = peer
+        peer.idle[handshake] = None
+        handshake.begin(client, address, functools.partial(Connection, self, handshake))
 
     async def sweep(self) -> None:
         """Cuts off, for as long as it runs, who takes too long."""
@@ -101,11 +123,12 @@ class Connections:
 
     def enter(self, address: str) -> _Peer | None:
         """Counts a new connection; None if there is no room for it."""
+        address = network(address)
         peer = self._peers.setdefault(address, _Peer(address))
         peer.connections += 1
         if peer.connections > self.limits.connections_per_peer:
             crowded = peer
-        elif len(self) > self.limits.connections:
+        elif len(self) + len(self.handshakes) > self.limits.connections:
             crowded = max(self._peers.values(), key=lambda one: one.connections)
         else:
             return peer
@@ -120,17 +143,49 @@ class Connections:
         if not peer.connections:
             self._peers.pop(peer.address, None)
 
+    def end_handshake(self, handshake: "_Handshake") -> _Peer | None:
+        """Notes that a handshake is over; gives whose it was, unless that was noted before."""
+        peer = self.handshakes.pop(handshake, None)
+        if peer is not None:
+            peer.idle.pop(handshake, None)
+        return peer
+
+
+class _Handshake(Handshake):
+    """One TLS handshake, which has its place among the connections."""
+
+    def __init__(self, connections: Connections, context: ssl.SSLContext) -> None:
+        super().__init__(
+            context, connections.limits.handshake_seconds, self._lost, connections.unreadable, _refusal(400, _NO_TLS)
+        )
+        self._all = connections
+        self._since = self._loop.time()
+
+    def give_way(self) -> bool:
+        """See `Connection.give_way`."""
+        if self._loop.time() - self._since < _FRESH_SECONDS:
+            return False
+        self._all.handshakes[self].idle.pop(self, None)
+        self.abort()
+        return True
+
+    def _lost(self) -> None:
+        if (peer := self._all.end_handshake(self)) is not None:
+            self._all.leave(peer)
+
 
 class Connection(HttpToolsProtocol):
     """One connection.
 
     Args:
         connections: all of them.
+        handshake: whose place it takes.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, handshake: _Handshake | None = None) -> None:
         super().__init__(connections.config, connections.state, {})
         self._all = connections
+        self._handshake = handshake
         self._limits = connections.limits
         self._peer: _Peer | None = None
         self._reading: Literal["silence", "head", "body", "idle", "nothing"] = "silence"
@@ -139,6 +194,7 @@ class Connection(HttpToolsProtocol):
         self._untaken: tuple[float, int] | None = None  # since when an answer waits, and its most bytes
         self._bytes = 0  # since the last that had a meaning
         self._beginning = b""
+        self._unfit = ""  # why a head that is read is not answered
 
     @property
     def answering(self) -> bool:
@@ -193,7 +249,10 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self._peer = self._all.enter(self.client[0] if self.client else "")
+        if self._handshake is not None:
+            self._peer = self._all.end_handshake(self._handshake)
+        else:
+            self._peer = self._all.enter(self.client[0] if self.client else "")
         if self._peer is None:
             self.transport.abort()
         else:
@@ -216,7 +275,10 @@ class Connection(HttpToolsProtocol):
             while unread and not self.transport.is_closing():
                 unread = self._read(unread)
         except httptools.HttpParserError:
-            self._refuse_unread("Invalid HTTP request received.")
+            if self._unfit:
+                self._refuse(400, self._unfit)
+            else:
+                self._refuse_unread("Invalid HTTP request received.")
         if self._bytes > _HEAD_BYTES and not self.transport.is_closing():
             self._refuse_unread("The request's head is too large.")
 
@@ -229,6 +291,10 @@ class Connection(HttpToolsProtocol):
         self._bytes = 0
         if self.parser.should_upgrade():  # an offer: see `_decline`
             return
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):  # RFC 9112, 3.2
+            self._unfit = "A request names its host once: Host: NAME:PORT."
+            raise ValueError(self._unfit)
         self._reading, self._since, self._received = "body", self.loop.time(), 0
         super().on_headers_complete()
 
@@ -295,14 +361,21 @@ class Connection(HttpToolsProtocol):
         if self._reading == "body" and not self.answering:  # the answer went ahead of the body
             self.transport.close()
             return
-        head = [STATUS_LINE[status], *(b"%s: %s\r\n" % header for header in self.server_state.default_headers)]
-        head.append(b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(message))
-        self.transport.write(b"".join([*head, b"connection: close\r\n\r\n", message.encode()]))
+        self.transport.write(_refusal(status, message, self.server_state.default_headers))
         self.transport.close()
 
     def _refuse_unread(self, message: str) -> None:
         """Refuses what is not read as HTTP/1.1, and tells the log whose it may be."""
         peer = ":".join(map(str, self.client)) if self.client else "somebody"
         guess = (words for start, words in _OTHER_PROTOCOLS.items() if self._beginning.startswith(start))
-        _log.warning("%s sent what is not read as HTTP/1.1 (%s)", peer, next(guess, message.rstrip(".")))
+        self._all.unreadable.warning(
+            "%s sent what is not read as HTTP/1.1 (%s)", peer, next(guess, message.rstrip("."))
+        )
         self._refuse(400, message)
+
+
+def _refusal(status: int, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+    """A whole answer, behind which the connection is closed."""
+    head = [STATUS_LINE[status], *(b"%s: %s\r\n" % header for header in headers)]
+    head.append(b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(message))
+    return b"".join([*head, b"connection: close\r\n\r\n", message.encode()])

@@ -1,14 +1,17 @@
 """Listens for HTTP and hands requests to the door, in the event loop of whoever starts it."""
 
 import asyncio
+import functools
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 
 from errors import UserError
+from serving.handshake import accept
 from serving.rest.connections import Connection, ConnectionLimits, Connections
 
 _BACKLOG = 2048
@@ -59,7 +62,7 @@ class RestServer:
         )
         config.load()
         self._connections = Connections(config, limits)
-        self._server: asyncio.Server | None = None
+        self._close: Callable[[], object] | None = None  # what listens
         self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
@@ -73,14 +76,22 @@ class RestServer:
         """
         listening = self._listen()
         self._sweeping = asyncio.create_task(self._connections.sweep())
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._connections),
-            sock=listening,
-            ssl=self._tls,
-            ssl_handshake_timeout=self._connections.limits.handshake_seconds if self._tls else None,
-            backlog=_BACKLOG,
-        )
-        return int(listening.getsockname()[1])
+        port = int(listening.getsockname()[1])
+        loop = asyncio.get_running_loop()
+        if self._tls is None:
+            server = await loop.create_server(lambda: Connection(self._connections), sock=listening, backlog=_BACKLOG)
+            self._close = server.close
+        else:
+            listening.setblocking(False)
+            listening.listen(_BACKLOG)
+            begin = functools.partial(self._connections.shake_hands, self._tls)
+            self._close = loop.create_task(accept(listening, begin)).cancel
+        return port
+
+    @property
+    def unreadable(self) -> int:
+        """How many clients spoke what is not spoken here."""
+        return self._connections.unreadable.count
 
     async def stop(self, drain_seconds: float) -> None:
         """Takes no more connections, and returns when requests in flight are answered or the time is up.
@@ -91,9 +102,13 @@ class RestServer:
         Args:
             drain_seconds: how long they may take.
         """
-        assert self._server is not None, "start comes first"
+        assert self._close is not None, "start comes first"
         assert self._sweeping is not None
-        self._server.close()
+        self._close()
+        handshakes = [handshake.task for handshake in self._connections.handshakes]
+        for task in handshakes:
+            task.cancel()
+        await asyncio.gather(*handshakes, return_exceptions=True)
         for connection in self._connections:
             connection.finish()
         loop = asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """Attacks on REST: what is begun and not ended, what is small to send and large to read; calls by both doors go on."""
 
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,12 @@ def test_bodies_that_are_large_to_read_hold_nobody_up(honest: Target, server: Se
         return flood(server.rest_port, request_, lambda: request_, connections=4, bytes_per_second=4e6, seconds=2)
 
     withstands(honest, attack, within=None)
+
+
+def test_garbage_fills_no_log(server: Server, rest: Target) -> None:
+    withstands(rest, lambda: flood(rest.port, b"\x16\x03\x01garbage\r\n\r\n", connections=300, source="127.0.0.2"))
+    assert 1 <= server.text.count("not read as HTTP/1.1") <= 2
+    metrics = server.rest("GET", "/monitoring/prometheus/metrics").body.decode()
+    found = re.search(r'^unroll_unreadable_connections_total\{door="REST"\} (\d+)$', metrics, re.MULTILINE)
+    assert found
+    assert int(found[1]) >= 300

@@ -1,5 +1,6 @@
 """What a client may leave unfinished, and for how long; offers of other protocols; stopping."""
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from serving import tls
-from serving.rest import ConnectionLimits, RestParameters
+from serving.rest import ConnectionLimits, RestParameters, RestServer
 from serving.store import Store
 from tests.rest_fixtures import Rest
 from tests.serving.certificates import Authority
@@ -22,6 +23,11 @@ BODY = json.dumps({"instances": [[1, 2]]}).encode()
 POST = b"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\n"
 WHOLE = POST + b"Content-Length: %d\r\n" % len(BODY)
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+AUTHORITY = Authority()
+ISSUED = AUTHORITY.issue()
+TLS = tls.server_context(tls.Certificates(ISSUED.key, ISSUED.certificate, b""), "http/1.1")
+TRUSTING = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+HELLO = b"\x16\x03\x01"  # the beginning of one
 
 
 @contextlib.contextmanager
@@ -32,6 +38,12 @@ def connected(rest: Rest, *parts: bytes) -> Iterator[socket.socket]:
         for part in parts:
             connection.sendall(part)
             time.sleep(0.01)
+        yield connection
+
+
+@contextlib.contextmanager
+def secured(rest: Rest) -> Iterator[socket.socket]:
+    with connected(rest) as plain, TRUSTING.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
         yield connection
 
 
@@ -111,25 +123,97 @@ def test_a_peer_has_a_share_of_the_connections(start_rest: Callable[..., Rest]) 
 
 
 def test_a_silent_tls_handshake_is_cut_off(start_rest: Callable[..., Rest]) -> None:
-    certificate = Authority().issue()
-    context = tls.server_context(tls.Certificates(certificate.key, certificate.certificate, b""), "http/1.1")
     limits = RestParameters(connections=ConnectionLimits(handshake_seconds=0.2))
-    with connected(start_rest(limits, tls=context)) as connection:
-        assert received(connection) == b""
+    rest = start_rest(limits, tls=TLS)
+    for said in (b"", HELLO):
+        with connected(rest, said) as connection:
+            assert received(connection) == b""
+
+
+def test_who_is_at_the_tls_handshake_has_a_place_among_the_connections_of_its_address(
+    start_rest: Callable[..., Rest],
+) -> None:
+    limits = ConnectionLimits(connections_per_peer=2, handshake_seconds=60)
+    rest = start_rest(RestParameters(connections=limits), tls=TLS)
+    with connected(rest) as silent, connected(rest, HELLO):
+
+        def let_in() -> bool:
+            with contextlib.suppress(OSError), secured(rest) as third:
+                third.sendall(WHOLE + b"\r\n" + BODY)
+                return received(third).startswith(b"HTTP/1.1 200")
+            return False
+
+        until(let_in)
+        silent.settimeout(5)  # the handshake would have a minute
+        assert received(silent) == b""
+
+
+def test_who_speaks_no_tls_where_it_is_spoken_is_told(
+    start_rest: Callable[..., Rest], caplog: pytest.LogCaptureFixture
+) -> None:
+    rest = start_rest(tls=TLS)
+    for _ in range(20):
+        with connected(rest, WHOLE + b"\r\n" + BODY) as connection:
+            answer = received(connection)
+        assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        assert answer.endswith(b"\r\n\r\nThis port speaks HTTPS: ask https://.")
+    assert caplog.messages == [f"127.0.0.1 speaks no TLS on port {rest.port}, which does"]
+
+
+def test_who_trusts_the_server_not_is_told_of_once(
+    start_rest: Callable[..., Rest], caplog: pytest.LogCaptureFixture
+) -> None:
+    rest = start_rest(tls=TLS)
+    for _ in range(20):
+        with connected(rest, HELLO + b"\0\5hello") as connection:
+            received(connection)
+    (said,) = caplog.messages
+    assert said.startswith(f"127.0.0.1 failed at the TLS handshake on port {rest.port}: ")
+
+
+async def test_stopping_leaves_no_handshake_behind() -> None:
+    server = RestServer(None, port=0, tls=TLS)
+    port = await server.start()
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    for _, writer in silent[2:]:
+        writer.write(HELLO)
+    await asyncio.sleep(0.05)
+    await server.stop(30)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    for reader, writer in silent:
+        assert await reader.read() == b""
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /openapi.json HTTP/1.1\r\n", b"400"),
+        (b"GET /openapi.json HTTP/1.1\r\nHost: a\r\nHost: a\r\n", b"400"),
+        (b"GET /openapi.json HTTP/1.0\r\nHost: a\r\nhost: b\r\n", b"400"),
+        (b"GET /openapi.json HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: a\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 0\r\n", b"400"),
+        (b"GET /openapi.json HTTP/1.1\r\nHost:\r\n", b"200"),
+        (b"GET /openapi.json HTTP/1.0\r\n", b"200"),
+    ],
+)
+def test_a_request_names_its_host_once(
+    rest: Rest, caplog: pytest.LogCaptureFixture, head: bytes, status: bytes
+) -> None:
+    """RFC 9112, section 3.2."""
+    with connected(rest, head + b"\r\n") as connection:
+        assert connection.recv(12) == b"HTTP/1.1 " + status
+    assert not [message for message in caplog.messages if "not read" in message and status == b"400"]
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_stopping_waits_for_no_client(rest_store: Store, encrypted: bool) -> None:
-    authority = Authority()
-    issued = authority.issue()
-    context = tls.server_context(tls.Certificates(issued.key, issued.certificate, b""), "http/1.1")
-    rest = Rest(rest_store, tls=context if encrypted else None)
-    trusting = ssl.create_default_context(cadata=authority.certificate.decode())
+    rest = Rest(rest_store, tls=TLS if encrypted else None)
     with contextlib.ExitStack() as opened:
         for begun in (b"", b"GET ", WHOLE, WHOLE + b"\r\n" + BODY[:5], WHOLE + b"\r\n" + BODY):
             connection = opened.enter_context(connected(rest))
             if encrypted:
-                connection = opened.enter_context(trusting.wrap_socket(connection, server_hostname="127.0.0.1"))
+                connection = opened.enter_context(TRUSTING.wrap_socket(connection, server_hostname="127.0.0.1"))
             connection.sendall(begun)
         opened.enter_context(connected(rest))  # where TLS is spoken, in the middle of its handshake
         time.sleep(0.2)
