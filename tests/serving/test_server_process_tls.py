@@ -142,8 +142,8 @@ def test_a_client_hears_what_is_amiss_with_its_connection(secured: Server, folde
 
 
 def test_rest_is_no_plain_text_and_must_be_trusted(secured: Server) -> None:
-    with pytest.raises(OSError):  # noqa: PT011
-        secured.rest("GET", "/v1/models/m")
+    refused = secured.rest("GET", "/v1/models/m")
+    assert (refused.status, refused.body) == (400, b"This port speaks HTTPS: ask https://.")
     with pytest.raises(ssl.SSLCertVerificationError):
         secured.rest("GET", "/v1/models/m", tls=trusting(STRANGER))
 
