@@ -42,7 +42,10 @@ def report(
     """Compare a version's requests with its reference. Exit code 3: they have drifted."""
     from monitoring.report import drift_report
     from monitoring.requests import Window
+    from serving.regular_files import check_writable
 
+    if html is not None:
+        check_writable(html, "--html")
     workspace = Workspace(home)
     result = drift_report(
         name,
@@ -52,7 +55,7 @@ def report(
         version=version,
         labels=labels,
     )
-    if html:
+    if html is not None:
         from monitoring.html import render, write
 
         write(html, render(result))
@@ -64,7 +67,7 @@ def report(
         from monitoring.terminal import print_report
 
         print_report(result, Console())
-        if html:
+        if html is not None:
             print(f"Written: {html}")
     if result.comparison.drift:
         raise typer.Exit(DRIFT_EXIT_CODE)

@@ -96,7 +96,6 @@ def write(path: Path, page: str) -> None:
         UserError: where the path cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page.encode())
     except OSError as error:
         raise UserError(f"--html: {path} cannot be written ({error.strerror}). Name another file.") from None

@@ -292,5 +292,6 @@ def _digest(document: Mapping[str, Any], arrays: bytes) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    reason = " ".join((str(error) or type(error).__name__).split())
+    told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    reason = " ".join((told or type(error).__name__).split())
     return UserError(f"{path}: damaged ({reason}). Export the version again with `unroll train`.")

@@ -159,21 +159,40 @@ def _measure(
     return values, [keys[row] for row in order]
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things in words.
+
+    Example:
+        >>> counted(1, "request")
+        '1 request'
+    """
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _nothing(profile: ReferenceProfile, skipped: Skipped, read: int, actuals: Actuals | None) -> str:
     """Why none of the requests can be compared, and what to do."""
     if actuals and (actuals.unmatched.untimed or actuals.unmatched.unknown):
         return (
-            f"none of the {read} requests that were read can be compared with {actuals.path}: "
-            f"{actuals.unmatched.untimed} records told no timestamp, of {actuals.unmatched.unknown} the file does "
-            "not reach the end of the horizon. Send timestamps, give a later file, or widen --window."
+            f"{counted(read, 'request')} read, and none can be compared with {actuals.path}: "
+            f"{counted(actuals.unmatched.untimed, 'record')} told no timestamp, of {actuals.unmatched.unknown} the "
+            "file does not reach the end of the horizon. Send timestamps, give a later file, or widen --window."
         )
     needed = ", ".join([*profile.inputs, *profile.outputs])
-    return (
-        f"none of the {read} requests that were read can be compared (not Predict: {skipped.method}, of another "
-        f"signature: {skipped.signature}, damaged: {skipped.damaged}, without one of the tensors {needed}: "
-        f"{skipped.tensors}; lines of the log that cannot be read: {skipped.lines}). "
-        "Send Predict requests to the default signature."
-    )
+    send = "Send Predict requests to the default signature"
+    whole = f"{send}, without an output filter"
+    move = "Move the log's files away, and `unroll serve` begins new ones"
+    reasons = {
+        "not Predict": (skipped.method, send),
+        "of another signature": (skipped.signature, send),
+        f"without one of the tensors {needed}": (skipped.tensors, whole),
+        "damaged": (skipped.damaged, move),
+    }
+    unwritten = read - sum(count for count, _ in reasons.values())
+    reasons["without a record in the log's .tfrecord files"] = (max(unwritten, 0), move)
+    counts = ", ".join(f"{reason}: {count}" for reason, (count, _) in reasons.items() if count)
+    _, remedy = max(reasons.values(), key=lambda reason: reason[0])
+    lines = f"; lines of the log that cannot be read: {skipped.lines}" if skipped.lines else ""
+    return f"{counted(read, 'request')} read, and none can be compared ({counts}{lines}). {remedy}."
 
 
 def _version(model: str, store: Path, requests: Path, log: RequestLog, version: int | None) -> int:
@@ -188,8 +207,8 @@ def _version(model: str, store: Path, requests: Path, log: RequestLog, version: 
             )
         if log.skipped.lines:
             raise UserError(
-                f"{log.directory}: none of the {log.skipped.lines} lines of the log can be read. They are damaged; "
-                "move the files away, and `unroll serve` begins new ones."
+                f"{log.directory}: the log is damaged ({counted(log.skipped.lines, 'line')} read, none of a request). "
+                "Move the files away, and `unroll serve` begins new ones."
             )
         raise UserError(
             f"{log.directory}: no requests of {model!r} are logged yet. Start `unroll serve`, send it some "

@@ -164,7 +164,7 @@ class RequestLog:
 
     def _read_file(self, path: Path, requests: Sequence[Request], *names: Sequence[str]) -> Iterator[Batch]:
         # A rotated file may be deleted at any moment; one without a record cannot be mapped.
-        with suppress(FileNotFoundError), regular_files.open_regular(path) as file:
+        with suppress(FileNotFoundError), _open(path) as file:
             if not os.fstat(file.fileno()).st_size:
                 return
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -225,7 +225,7 @@ class RequestLog:
             # A rotated file may be deleted at any moment.
             with (
                 suppress(FileNotFoundError),
-                regular_files.open_regular(path) as file,
+                _open(path) as file,
                 io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="\n") as lines,
             ):
                 for number, line in enumerate(lines):
@@ -238,6 +238,15 @@ class RequestLog:
                     else:
                         damaged += 1
         self.skipped.lines = damaged
+
+
+def _open(path: Path) -> io.BufferedReader:
+    try:
+        return regular_files.open_regular(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Move it out of the log's folder") from None
 
 
 def _is_number(cell: str) -> bool:

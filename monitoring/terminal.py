@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from monitoring.drift import FEWEST_CLUSTERS, MIN_RECORDS, Feature
-from monitoring.report import Report
+from monitoring.report import Report, counted
 
 _LONGEST_NAME = 30  # in one line
 
@@ -41,7 +41,7 @@ def notes(report: Report) -> list[str]:
     """What was compared with what, in sentences."""
     comparison, skipped = report.comparison, report.skipped
     lines = [
-        f"{_counted(report.requests, 'request')} from {report.first:%Y-%m-%d %H:%M} to "
+        f"{counted(report.requests, 'request')} from {report.first:%Y-%m-%d %H:%M} to "
         f"{report.last:%Y-%m-%d %H:%M} UTC, compared with {comparison.reference_records} held-back records."
     ]
     if comparison.p_value is None and comparison.runs is not None:
@@ -78,17 +78,13 @@ def notes(report: Report) -> list[str]:
         "damaged on disk": skipped.damaged,
         "whose line in the log cannot be read": skipped.lines,
     }
-    lines += [f"Left out: {_counted(count, 'request')} {reason}." for reason, count in left_out.items() if count]
+    lines += [f"Left out: {counted(count, 'request')} {reason}." for reason, count in left_out.items() if count]
     if unmatched := report.unmatched:
         if unmatched.untimed:
-            lines.append(f"Left out: {_counted(unmatched.untimed, 'record')} without a timestamp to match by.")
+            lines.append(f"Left out: {counted(unmatched.untimed, 'record')} without a timestamp to match by.")
         if unmatched.unknown:
-            lines.append(f"Left out: {_counted(unmatched.unknown, 'record')} whose horizon the labels do not cover.")
+            lines.append(f"Left out: {counted(unmatched.unknown, 'record')} whose horizon the labels do not cover.")
     return lines
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def describe(kind: str, summary: dict[str, Any]) -> str:

@@ -188,13 +188,12 @@ def predict(
 
     from pipelines.inputs import CommandLineClient, ask
     from serving.client import ServingError
+    from serving.regular_files import check_writable
 
     if plot is not None and plot.suffix not in _PICTURES:
         raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
-    if plot is not None and not plot.parent.is_dir():
-        raise UserError(f"--plot {plot}: there is no folder {plot.parent}. Make it, or name a file elsewhere")
-    if plot is not None and plot.is_dir():
-        raise UserError(f"--plot {plot}: is a folder. Name a file")
+    if plot is not None:
+        check_writable(plot, "--plot")
     if (client_certificate is None) != (client_key is None):
         raise UserError("--client-certificate and --client-key: one of them is of no use. Give both")
     token = _token(token_file) if token_file else None

@@ -111,11 +111,13 @@ class Auth:
     def _read_again(self) -> None:
         grants, problems = _read(self._file.path)
         if problems != self._said:
-            good = f"{len(grants)} tokens are good" if grants else "nobody may ask"
+            good = (
+                f"{len(grants)} {'token is' if len(grants) == 1 else 'tokens are'} good" if grants else "nobody may ask"
+            )
             for problem in problems[:_MOST_SAID]:
                 _log.error("%s Until then %s.", problem, good)
         if grants and (grants != self._grants or (self._said and not problems)):
-            _log.info("%s: %d tokens read", self._file.path, len(grants))
+            _log.info("%s: %d token%s read", self._file.path, len(grants), "" if len(grants) == 1 else "s")
         if problems and (problems != self._said or not grants):
             self._file.retry(soon=problems != self._said)
         self._grants, self._said = grants, problems

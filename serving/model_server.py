@@ -85,7 +85,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             metrics.reads(
                 "unroll_request_log_dropped_total",
                 "counter",
-                "Records that are in no file: the disk did not keep up, or the file vanished.",
+                "Records that are in no file: the disk failed or did not keep up, or the file vanished.",
                 (),
                 lambda: {(): float(log.dropped)},
             )

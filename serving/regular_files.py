@@ -128,6 +128,22 @@ def check_named(path: Path, option: str) -> None:
         raise UserError(f"{option} {path}: cannot be read ({error.strerror}). Name a regular file") from None
 
 
+def check_writable(path: Path, option: str) -> None:
+    """Returns if a file may be put there, before the work is done that it is to hold.
+
+    Args:
+        path: the file to write; its folder is not made, as a misspelt one would be.
+        option: how messages name the path, as in `--html`.
+
+    Raises:
+        UserError: it is a folder, or its own is not there.
+    """
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder. Name a file")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}. Make it, or name a file elsewhere")
+
+
 def _problem(mode: int) -> str:
     kind = stat.S_IFMT(mode)
     if kind == stat.S_IFREG:

@@ -167,7 +167,7 @@ class RequestLog:
             self._bytes_out += len(entry.request) + len(entry.response)
             if self.dropped > told and self._queue.empty() and not failing:
                 told = self.dropped
-                _log.warning("request log: %d records dropped so far", told)
+                _log.warning("request log: %d record%s dropped so far", told, "" if told == 1 else "s")
         self._abandon()
 
     def _next(self) -> Entry | None:

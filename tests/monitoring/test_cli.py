@@ -1,9 +1,11 @@
 """`unroll monitor report`, from a request log on disk to the exit code."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from errors import UserError
 from monitoring.cli import app
+from tests.conftest import unroll
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,7 @@ def test_drift_exits_3_and_says_what_moved(home):
 
 
 def test_the_terminal_and_the_page_say_the_same(home, tmp_path):
+    (tmp_path / "new").mkdir()
     page = tmp_path / "new" / "report.html"
     result = run(home, "topic", "--html", str(page))
     assert result.exit_code == 3
@@ -94,6 +98,56 @@ def test_a_mistake_is_a_user_error(home, arguments, message):
     assert isinstance(error, UserError), error
     assert message in str(error)
     assert "\n" not in str(error)
+
+
+def test_a_page_that_cannot_be_written_is_refused_and_nothing_is_left(home, tmp_path):
+    for page, said in {
+        tmp_path
+        / "none"
+        / "a"
+        / "report.html": f"there is no folder {tmp_path / 'none' / 'a'}. Make it, or name a file",
+        tmp_path: "is a folder. Name a file",
+    }.items():
+        done = unroll("monitor", "report", "topic", "--home", home, "--json", "--html", page, check=2)
+        assert done.stderr.startswith(f"error: --html {page}: {said}")
+        assert (done.stderr.count("\n"), done.stdout) == (1, "")
+    assert not list(tmp_path.iterdir())
+
+
+def _random(file):
+    file.write_bytes(np.random.default_rng(0).bytes(5000))
+
+
+def _folder(file):
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("files", "damage", "said"),
+    [
+        (
+            ".tfrecord",
+            _random,
+            "{}: 300 requests read, and none can be compared (damaged: 300). Move the log's files away",
+        ),
+        (
+            ".tfrecord",
+            Path.unlink,
+            "{}: 300 requests read, and none can be compared (without a record in the log's .tf",
+        ),
+        (".tsv", _random, "{}: the log is damaged ("),
+        (".tsv", _folder, "{}/20261121T010203.000000Z-1.tsv: cannot be read (it is a folder). Move it out of the log"),
+        (".tfrecord", _folder, "{}/20261121T010203.000000Z-1.tfrecord: cannot be read (it is a folder). Move it out"),
+    ],
+)
+def test_a_damaged_log_says_what_to_do(home, tmp_path, files, damage, said):
+    log = shutil.copytree(home / "requests" / "topic", tmp_path / "topic")
+    for file in log.glob(f"*{files}"):
+        damage(file)
+    done = unroll("monitor", "report", "topic", "--home", home, "--requests", tmp_path, "--version", 1, check=2)
+    assert done.stderr.startswith(f"error: {said.format(log)}")
+    assert (done.stderr.count("\n"), done.stdout) == (1, "")
 
 
 def test_a_version_without_a_profile(home, tmp_path):
