@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errors import UserError
+from pipelines.database import database_file, ensure_database
 from workspace import Workspace
 
 if TYPE_CHECKING:
@@ -62,21 +63,18 @@ class Tracking:
     """
 
     def __init__(self, workspace: Workspace, create: bool = False):
-        # MLflow asks these when it is imported or first used
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        _set_up_mlflow()
         import mlflow
 
-        for logger in ("mlflow", "alembic"):  # their notices would run into the progress bars
-            logging.getLogger(logger).setLevel(logging.WARNING)
         self._workspace = workspace
-        if workspace.tracking_uri.startswith("sqlite:"):
-            if not create and not (workspace.home / "mlflow.db").exists():
+        database = database_file(workspace.tracking_uri)
+        if database is not None:
+            if not create and not database.exists():
                 raise UserError(
                     f"{workspace.home}: no model was trained here. Name the workspace with --home, or train one: "
                     "unroll train sentiment"
                 )
-            workspace.home.mkdir(parents=True, exist_ok=True)
+            ensure_database(database, workspace.artifacts)
         named = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_registry_uri(workspace.tracking_uri)
         mlflow.set_tracking_uri(workspace.tracking_uri)
@@ -93,6 +91,8 @@ class Tracking:
             experiment: made if absent.
             resume: id of an interrupted run, or None.
         """
+        from mlflow.exceptions import MlflowException
+
         mlflow = self._mlflow
         with self._reachable():
             known = self._client.get_experiment_by_name(experiment)
@@ -102,7 +102,11 @@ class Tracking:
                 location = None
                 if self._workspace.tracking_uri.startswith("sqlite"):
                     location = (self._workspace.artifacts.resolve() / experiment).as_uri()
-                self._client.create_experiment(experiment, artifact_location=location)
+                try:
+                    self._client.create_experiment(experiment, artifact_location=location)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":  # else another command was quicker
+                        raise
             mlflow.set_experiment(experiment)
             if resume and not self._exists(resume):
                 resume = None
@@ -300,6 +304,13 @@ class Run:
             self._mlflow.log_text(text.getvalue(), f"tables/{title.replace(' ', '_')}.csv")
 
 
+def _set_up_mlflow() -> None:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asked when it is imported or first used
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    for logger in ("mlflow", "alembic"):  # their notices would run into the progress bars
+        logging.getLogger(logger).setLevel(logging.WARNING)
+
+
 def _parameters(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """`{"train": {"seed": 0}}` to `{"train.seed": 0}`."""
     return {
@@ -328,7 +339,8 @@ def serve_ui(workspace: Workspace, port: int) -> None:
     Raises:
         UserError: the port is in use, or the runs are on a server with pages of its own.
     """
-    if not workspace.tracking_uri.startswith("sqlite:"):
+    database = database_file(workspace.tracking_uri)
+    if database is None:
         raise UserError(f"MLFLOW_TRACKING_URI names a server already. Open {workspace.tracking_uri} in a browser")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -336,12 +348,9 @@ def serve_ui(workspace: Workspace, port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise UserError(f"port {port} is in use. Choose another with --port") from None
-    workspace.home.mkdir(parents=True, exist_ok=True)
-    environment = {
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        **os.environ,
-    }
+    _set_up_mlflow()
+    ensure_database(database, workspace.artifacts)
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--backend-store-uri", workspace.tracking_uri]
     command += ["--artifacts-destination", str(workspace.artifacts.resolve())]
