@@ -5,8 +5,9 @@ import io
 import json
 import os
 import re
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,10 +17,17 @@ from errors import UserError
 from pipelines.tables import print_metrics, print_tables, rounded
 from workspace import Workspace, write_atomically
 
+if TYPE_CHECKING:
+    from pipelines.promotion import Moved, Promotion
+
 app = typer.Typer()
 
 Home = Annotated[Path, typer.Option("--home", envvar="UNROLL_HOME", help="Folder of everything that is written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+VerifyPublicKey = Annotated[
+    Path | None, typer.Option(help="PEM file of the keys that servers ask for: refuses what they would refuse.")
+]
+Unsigned = Annotated[bool, typer.Option("--unsigned", help="Let an unsigned version replace a signed one.")]
 HOME = Path("workspace")
 _PICTURES = (".png", ".svg", ".pdf")
 _TOKEN = re.compile("[!-9;-~]+")  # a colon is of the server's file, where a name stands before it
@@ -111,12 +119,16 @@ def evaluate(
 @app.command()
 def models(home: Home = HOME, as_json: Json = False) -> None:
     """List the registered models, their versions, aliases and metrics."""
+    from pipelines.promotion import disagreements
     from pipelines.tracking import Tracking
 
     versions = Tracking(Workspace(home)).versions()
+    amiss = list(disagreements(versions, Workspace(home).store))
     if as_json:
         keys = ("name", "version", "aliases", "task", "run_id", "metrics")
         print(json.dumps([{key: getattr(one, key) for key in keys} for one in versions]))
+        for line in amiss:
+            print(line, file=sys.stderr)
         return
     headings = ("model", "version", "alias", "task", "test metrics")
     table = Table(*(Column(heading, overflow="fold") for heading in headings))
@@ -128,6 +140,8 @@ def models(home: Home = HOME, as_json: Json = False) -> None:
         ]
         table.add_row(one.name, str(one.version), " ".join(one.aliases), one.task, "  ".join(scores))
     Console().print(table if versions else f"No model is registered in {home}. Train one: unroll train sentiment")
+    for line in amiss:
+        Console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()
@@ -135,25 +149,45 @@ def promote(
     name: Annotated[str, typer.Argument(help="Name of the model.")],
     version: Annotated[int, typer.Argument(help="Version to promote.")],
     alias: Annotated[str, typer.Option(help="Alias to move; only the champion is served.")] = "champion",
+    verify_public_key: VerifyPublicKey = None,
+    unsigned: Unsigned = False,
     home: Home = HOME,
+    as_json: Json = False,
 ) -> None:
     """Move an alias to a version. The champion is put in the store, where running servers find it."""
-    from pipelines.promotion import promote as run
-    from pipelines.tracking import Tracking
-
-    tracking = Tracking(Workspace(home))
-    path = run(tracking, Workspace(home), tracking.version(name, version), alias)
-    Console().print(f"{name} version {version} is now the {alias}: {path}", soft_wrap=True)
+    moved = _promotion(home, verify_public_key, unsigned).promote(name, version, alias)
+    _tell(moved, f"{name} version {version} is now the {alias}: {moved.path}", as_json)
 
 
 @app.command()
-def rollback(name: Annotated[str, typer.Argument(help="Name of the model.")], home: Home = HOME) -> None:
+def rollback(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    verify_public_key: VerifyPublicKey = None,
+    unsigned: Unsigned = False,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
     """Make the previous champion the champion again."""
-    from pipelines.promotion import rollback as run
-    from pipelines.tracking import Tracking
+    moved = _promotion(home, verify_public_key, unsigned).rollback(name)
+    _tell(moved, f"{name} version {moved.registered.version} is the champion again: {moved.path}", as_json)
 
-    registered = run(Tracking(Workspace(home)), Workspace(home), name)
-    Console().print(f"{name} version {registered.version} is the champion again", soft_wrap=True)
+
+def _promotion(home: Path, verify_public_key: Path | None, unsigned: bool) -> "Promotion":
+    from pipelines.promotion import Promotion
+    from pipelines.tracking import Tracking
+    from serving.verification import Verifier
+
+    workspace = Workspace(home)
+    verify = Verifier(verify_public_key) if verify_public_key else None
+    return Promotion(Tracking(workspace), workspace, unsigned=unsigned, verify=verify)
+
+
+def _tell(moved: "Moved", done: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(moved.document()))
+        return
+    for line in (done, *moved.remarks()):
+        Console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from monitoring.report import Report, drift_report
 from monitoring.requests import Window
 from pipelines.config import load_config
 from pipelines.progress import Progress
-from pipelines.promotion import promote
+from pipelines.promotion import Promotion
 from pipelines.samples import movie_reviews
 from pipelines.splits import hash_split
 from pipelines.task import task_named
@@ -58,7 +58,9 @@ def demo(workspace: Workspace) -> None:
         progress.line("1. Train on labelled reviews of IMDB and Rotten Tomatoes", "bold")
         trained = train(task, config, str(sample.path), NAME, workspace, progress)
         if not trained.promoted:
-            promote(Tracking(workspace), workspace, trained.registered)
+            moved = Promotion(Tracking(workspace), workspace).promote(NAME, trained.registered.version)
+            for remark in moved.remarks():
+                progress.line(remark)
         progress.line("2. Serve it over gRPC, ask it, and watch its requests", "bold")
         with _server(workspace, progress) as address, serving.Client(address, model=NAME) as client:
             answers = client.predict({"text": list(_QUESTIONS)})

@@ -13,8 +13,9 @@ import numpy as np
 
 from errors import UserError
 from pipelines.tracking import git_revision
+from serving.load_error import LoadError
 from serving.parallelism import Parallelism
-from serving.session_engine import LoadError, SessionEngine
+from serving.session_engine import SessionEngine
 from serving.status import StatusError
 from workspace import write_atomically
 
@@ -125,7 +126,7 @@ class Exported:
         try:
             return SessionEngine(self.directory, Parallelism(intra_op=0, inter_op=0))
         except LoadError as error:
-            raise UserError(f"{self.directory}: cannot be loaded ({error}). Train or promote it again") from None
+            raise UserError(f"{self.directory}: cannot be loaded ({error}). {error.remedy}") from None
 
     def predict(self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default") -> dict[str, np.ndarray]:
         """Outputs of a signature by name, from all its inputs; others are ignored.

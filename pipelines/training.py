@@ -24,9 +24,9 @@ from pipelines.config import TaskConfig
 from pipelines.exported import Card, Exported
 from pipelines.fit import History, fit
 from pipelines.progress import Progress
-from pipelines.promotion import promote
+from pipelines.promotion import Promotion
 from pipelines.task import Evaluation, Row, Task
-from pipelines.tracking import CHAMPION, Registered, Run, Tracking
+from pipelines.tracking import Registered, Run, Tracking
 from workspace import Workspace
 
 _CACHE_FORMAT = 1  # raised whenever prepared data or checkpoints of an earlier version would mislead this one
@@ -115,11 +115,13 @@ def train(
                 version = next((one.version for one in tracking.versions(name) if one.run_id == run.run_id), None)
                 version = version or tracking.register(name, task.name, run.run_id, exported.directory, card.metrics)
         registered = tracking.version(name, version)
-        first = not any(CHAMPION in one.aliases for one in tracking.versions(name))
-        path = promote(tracking, workspace, registered) if first else tracking.saved_model(registered)
+        first = Promotion(tracking, workspace).promote_first(registered)
+        for remark in first.remarks() if first else ():
+            progress.line(remark)
+        path = first.path if first else tracking.saved_model(registered)
     shutil.rmtree(directory, ignore_errors=True)
     seconds = time.monotonic() - start
-    return Trained(tracking.version(name, version), path, first, seconds, card.metrics, test.tables)
+    return Trained(tracking.version(name, version), path, first is not None, seconds, card.metrics, test.tables)
 
 
 def _prepared(

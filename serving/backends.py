@@ -4,7 +4,6 @@ import functools
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
-from errors import UserError
 from serving.call import Method
 from serving.health import Health
 from serving.metrics import Metrics
@@ -65,9 +64,7 @@ class SessionBackend:
         Raises:
             UserError: none loads.
         """
-        await self._versions.poll()
-        if not self._versions.serving:
-            raise UserError(" ".join(self._versions.failures()) or "There is no model to serve.")
+        await self._versions.start()
 
     def methods(self) -> dict[str, Method]:
         services = self._parameters.services

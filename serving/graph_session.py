@@ -14,6 +14,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
+from serving.load_error import LoadError
 from serving.tensorflow_runtime import (
     c_api,
     config_pb2,
@@ -26,18 +27,15 @@ from serving.tensorflow_runtime import (
 Run = Callable[..., list[Any]]
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+_VARIABLES = ("VarHandleOp", "VariableV2")
 _ASSETS = "saved_model_assets"
-
-
-class NoSavedModelError(Exception):
-    """A directory that holds no SavedModel of the asked kind. The message says what it lacks."""
 
 
 def read_meta_graph(directory: Path, tags: Iterable[str]) -> Any:
     """Reads the MetaGraphDef of a SavedModel that carries these tags and no others.
 
     Raises:
-        NoSavedModelError: there is none, or the file is damaged.
+        LoadError: there is none, or the file is damaged.
     """
     binary, text = directory / "saved_model.pb", directory / "saved_model.pbtxt"
     try:
@@ -46,18 +44,21 @@ def read_meta_graph(directory: Path, tags: Iterable[str]) -> Any:
         elif text.exists():
             saved_model = text_format.Parse(text.read_text(encoding="utf-8"), saved_model_pb2.SavedModel())
         else:
-            raise NoSavedModelError(
-                f"SavedModel file does not exist at: {directory}/{{saved_model.pbtxt|saved_model.pb}}"
-            )
+            raise LoadError(f"SavedModel file does not exist at: {directory}/{{saved_model.pbtxt|saved_model.pb}}")
     except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
         damaged = binary if binary.exists() else text
-        raise NoSavedModelError(f"Cannot parse file '{damaged}': {error}") from None
+        raise LoadError(f"Cannot parse file '{damaged}': {error}") from None
     wanted = set(tags)
     for meta_graph in saved_model.meta_graphs:
         if set(meta_graph.meta_info_def.tags) == wanted:
             return meta_graph
-    available = ", ".join(str(sorted(one.meta_info_def.tags)) for one in saved_model.meta_graphs) or "none"
-    raise NoSavedModelError(f"no MetaGraphDef has the tags {sorted(wanted)}. Available: {available}")
+    available = [sorted(one.meta_info_def.tags) for one in saved_model.meta_graphs]
+    if not available:
+        raise LoadError(f"{binary if binary.exists() else text} is empty")
+    raise LoadError(
+        f"no MetaGraphDef has the tags {sorted(wanted)}. Available: {', '.join(map(str, available))}",
+        f"Name tags that it has, as in --saved_model_tags={','.join(available[0])}, or export it with those asked for",
+    )
 
 
 class GraphSession:
@@ -69,6 +70,7 @@ class GraphSession:
         config: a ConfigProto.
 
     Raises:
+        LoadError: variables are missing.
         errors.OpError: the graph holds ops that this TensorFlow does not know, or its variables are damaged.
     """
 
@@ -77,7 +79,7 @@ class GraphSession:
         self._session = _new_session(self._graph, config)
         try:
             assets = _assets(directory, meta_graph)
-            self._restore(directory, meta_graph.saver_def, assets)
+            self._restore(directory, meta_graph, assets)
             if init_op := _init_op(meta_graph):
                 self.callable(assets, (), [init_op])(*assets.values())
         except BaseException:
@@ -112,11 +114,16 @@ class GraphSession:
             c_api.TF_DeleteSession(self._session)
             self._session = self._graph = None
 
-    def _restore(self, directory: Path, saver: Any, assets: dict[str, NDArray[Any]]) -> None:
-        variables = directory / "variables" / "variables"
-        if saver.restore_op_name and variables.with_name("variables.index").exists():
+    def _restore(self, directory: Path, meta_graph: Any, assets: dict[str, NDArray[Any]]) -> None:
+        variables, saver = directory / "variables" / "variables", meta_graph.saver_def
+        if not saver.restore_op_name:
+            return
+        if variables.with_name("variables.index").exists():
             restore = self.callable([saver.filename_tensor_name, *assets], (), [saver.restore_op_name])
             restore(_text(str(variables)), *assets.values())
+        elif any(node.op in _VARIABLES for node in meta_graph.graph_def.node):
+            # TensorFlow Serving goes on, and refuses each request.
+            raise LoadError("variables/variables.index is missing, though the graph has variables")
 
 
 @functools.cache

@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import UserError
 from serving.batching_parameters import BatchingParameters
+from serving.load_error import LoadError, as_load_error
 from serving.loaders import Loaders
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.servable import LoadParameters, Servable, load
-from serving.session_engine import LoadError, SessionEngine
+from serving.session_engine import SessionEngine
 from serving.store import version_directories
 from serving.version_policy import Specific
 
@@ -69,11 +69,13 @@ class _Failure:
     directory: Path
     stamp: Stamp  # what the directory looked like
     reason: str
+    remedy: str
     tries: int
     retry_at: float  # in seconds of `time.monotonic`
 
     def __str__(self) -> str:
-        return f"{self.directory}: cannot be loaded ({self.reason}). Remove the directory, or export this model again."
+        remedy = f" {self.remedy}." if self.remedy else ""
+        return f"{self.directory}: cannot be loaded ({self.reason}).{remedy}"
 
 
 class Model:
@@ -105,6 +107,7 @@ class Model:
         self.labels: dict[str, int] = {}
         self.states: dict[int, VersionState] = {}
         self.problem = ""  # with its directory
+        self.telling = True  # of what fails, in the log
         self._loading = loading
         self._parameters = parameters
         self._loaders = loaders
@@ -219,16 +222,16 @@ class Model:
         """Returns the version, or None if it does not load."""
         loop = asyncio.get_running_loop()
 
-        def attempt() -> tuple[Stamp, tuple[SessionEngine, BatchingParameters] | Exception]:
+        def attempt() -> tuple[Stamp, tuple[SessionEngine, BatchingParameters] | LoadError]:
             loop.call_soon_threadsafe(self.states.__setitem__, version, VersionState("LOADING"))
             stamp = _stamp(directory)
             try:
                 return stamp, load(directory, self._loading)
             except Exception as error:  # damage raises whatever the code that meets it raises
-                return stamp, error
+                return stamp, as_load_error(error)
 
         stamp, outcome = await self._loaders.run(attempt)
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, LoadError):
             if self.config and directory.exists():
                 self._note_failure(version, directory, stamp, outcome)
             else:  # withdrawn meanwhile
@@ -249,13 +252,13 @@ class Model:
         await self._settle()
         return version
 
-    def _note_failure(self, version: int, directory: Path, stamp: Stamp, error: Exception) -> None:
+    def _note_failure(self, version: int, directory: Path, stamp: Stamp, error: LoadError) -> None:
         before = self._failures.get(version)
         tries = before.tries + 1 if before and before.stamp == stamp else 1
         again = tries <= self._parameters.max_num_load_retries
         retry_at = time.monotonic() + self._parameters.load_retry_seconds if again else float("inf")
-        failure = _Failure(directory, stamp, _reason(error), tries, retry_at)
-        if not before or before.reason != failure.reason:
+        failure = _Failure(directory, stamp, " ".join(str(error).split()), error.remedy, tries, retry_at)
+        if self.telling and (not before or before.reason != failure.reason):
             _log.error("%s", failure)
         self._failures[version] = failure
         self.states[version] = VersionState("END", failure.reason)
@@ -305,7 +308,7 @@ class Model:
         _log.info("%s: version %d is unloaded", self.name, servable.version)
 
     def _complain(self, problem: str, consequence: str = "") -> None:
-        if problem != self.problem:
+        if self.telling and problem != self.problem:
             _log.warning("%s%s", problem, consequence)
         self.problem = problem
 
@@ -349,8 +352,3 @@ def _stamp(path: Path) -> Stamp:
                 status = os.stat(os.path.join(folder, file))
                 entries.append((os.path.join(folder, file), status.st_mtime_ns, status.st_size))
     return sorted(entries)
-
-
-def _reason(error: Exception) -> str:
-    named = isinstance(error, LoadError | OSError | UserError)  # their messages stand alone; a KeyError's is the key
-    return " ".join((str(error) if named else f"{type(error).__name__}: {error}").split())

@@ -8,9 +8,10 @@ from typing import Any
 from serving import regular_files, warmup, wire
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
+from serving.load_error import LoadError
 from serving.metrics import Metrics
 from serving.parallelism import Parallelism
-from serving.session_engine import LoadError, SessionEngine, Signature
+from serving.session_engine import SessionEngine, Signature
 from serving.tuning import tuned
 
 

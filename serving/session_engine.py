@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from serving import dtypes, protos, tensors
 from serving.executors import executor_type
 from serving.graph_session import GraphSession, Run, device_types, read_meta_graph
+from serving.load_error import LoadError
 from serving.parallelism import Parallelism
 from serving.status import StatusError
 from serving.tensorflow_runtime import errors
@@ -28,10 +29,6 @@ _GRAPH_NOISE = re.compile(
 )
 _ASSERTION = re.compile(r"assertion failed: \[((?:(?!\] \[).)*)\]\Z", re.DOTALL)  # of one text alone
 _ESCAPED = re.compile(r"\\([\\'\"])")  # as an assertion shows its text
-
-
-class LoadError(Exception):
-    """A version directory that cannot be served. The message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +186,8 @@ class SessionEngine:
 
 def _load_error(error: Exception) -> LoadError:
     """Loading raises whatever the damage provokes: OpError, OSError, ValueError, RuntimeError, ..."""
+    if isinstance(error, LoadError):
+        return error
     return LoadError(_trimmed(str(error)) or type(error).__name__)
 
 

@@ -2,28 +2,46 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from errors import UserError
 from serving import regular_files
+from serving.load_error import LoadError
 
+SIGNATURE = "model.sig"  # in a version's directory; see `serving.verification`
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")  # no dot: the model registry refuses it
 _HIGHEST = 2**63 - 1  # a version is an int64 in every message
 _INCOMING = ".incoming-"
+_WITHDRAWN = ".withdrawn"  # no model has a dot in its name
 _IDENTITY = ("saved_model.pb", "fingerprint.pb", "assets.extra/unroll.json")  # differ from model to model
+
+
+@dataclass(frozen=True)
+class Served:
+    """What `Store.serve` did.
+
+    Args:
+        path: the directory of the version that is served from now on.
+        withdrawn: where the versions above it are now, by number.
+    """
+
+    path: Path
+    withdrawn: Mapping[int, Path]
 
 
 class Store:
     """Model versions on disk, in the layout that TensorFlow Serving watches.
 
-    A version appears by rename, whole, and is never changed afterwards. Writers take turns through a
-    lock file; readers need none. A version's number is its directory's name read as a number, as in
-    TensorFlow Serving: `00123` is 123.
+    A version appears by rename, whole, and is never changed afterwards, nor deleted: one that is withdrawn is moved to
+    `<root>/.withdrawn/<model>/`. Writers take turns through a lock file; readers need none. A version's number is its
+    directory's name read as a number, as in TensorFlow Serving: `00123` is 123.
 
     Args:
         root: the store's directory. Created by the first `put`.
@@ -80,39 +98,51 @@ class Store:
         with self._writing():
             return self._put(name, version, source)
 
-    def serve(self, name: str, version: int, source: Path) -> Path:
+    def serve(
+        self,
+        name: str,
+        version: int,
+        source: Path,
+        *,
+        unsigned: bool = False,
+        verify: Callable[[Path], None] | None = None,
+    ) -> Served:
         """Makes `version` the highest of a model in the store, and so the one that servers serve.
 
-        Puts it unless it is there, then withdraws the higher ones, so that there is a version to serve
-        at every moment.
+        Puts it unless it is there, or brings it back as it was withdrawn, with its signature; then withdraws the higher
+        ones, so that there is a version to serve at every moment.
 
         Args:
             name: the model.
             version: its number.
-            source: its SavedModel directory, which is copied if the version is not there.
+            source: its SavedModel directory, which is copied if the store does not have the version.
+            unsigned: whether an unsigned version may replace a signed one.
+            verify: as `LoadParameters.verify`: what servers ask of a version. None: not known.
 
         Returns:
-            The version's directory.
+            Where the version is, and what was withdrawn.
 
         Raises:
-            UserError: a bad name, a source that is no SavedModel, or another model under that number.
-                Nothing is changed.
+            UserError: a bad name, a source that is no SavedModel, another model under that number, or a version that
+                servers would refuse. Nothing is changed.
         """
         _check_saved_model(source)
         with self._writing():
             directories = self._directories(name)
+            higher = {one: directories[one] for one in sorted(directories) if one > version}
             path = directories.get(version)
-            if path is None:
-                path = self._put(name, version, source)
-            elif not _same_model(path, source):
+            if path and not _same_model(path, source):
                 raise UserError(
                     f"{path} and {source} are different models under one number. Serve from another --home, or "
-                    f"remove {path}. Nothing was changed."
+                    f"move {path} elsewhere. Nothing was changed."
                 )
-            for higher in sorted(directories):
-                if higher > version:
-                    self._remove(directories[higher])
-            return path
+            kept = None if path else self._withdrawn(name, version, source)
+            _check_signature(path or kept or source, higher.values(), unsigned, verify)
+            if kept:
+                path = self._move(kept, self.root / name / str(version))
+            elif not path:
+                path = self._put(name, version, source)
+            return Served(path, {one: self._withdraw(name, one, higher[one]) for one in higher})
 
     def _directories(self, name: str) -> dict[int, Path]:
         try:
@@ -128,24 +158,40 @@ class Store:
                 f"{self.root}: version {version} of {name!r} is there already, and versions never change. "
                 "Export under the next number."
             )
-        destination = self.root / _checked(name) / str(version)
-        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination = self.root / name / str(version)
         incoming = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.root))
-        copy = incoming / str(version)
-        shutil.copytree(source, copy)
-        for folder, _, files in os.walk(copy):
-            for path in [*(os.path.join(folder, file) for file in files), folder]:
-                _fsync(path)
-        copy.rename(destination)
-        _fsync(destination.parent)
-        incoming.rmdir()
-        return destination
+        try:
+            copy = incoming / str(version)
+            try:
+                shutil.copytree(source, copy)
+            except shutil.Error as error:  # of several files, which are of no errno
+                file, _, reason = error.args[0][0]
+                raise UserError(f"{file}: cannot be copied to {self.root}: {reason}. Nothing was changed.") from None
+            for folder, _, files in os.walk(copy):
+                for path in [*(os.path.join(folder, file) for file in files), folder]:
+                    _fsync(path)
+            return self._move(copy, destination)
+        finally:
+            shutil.rmtree(incoming)
 
-    def _remove(self, directory: Path) -> None:
-        outgoing = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.root))
-        directory.rename(outgoing / directory.name)
+    def _withdraw(self, name: str, version: int, directory: Path) -> Path:
+        folder = self.root / _WITHDRAWN / name
+        names = itertools.chain([f"{version}"], (f"{version}.{number}" for number in itertools.count(1)))
+        return self._move(directory, next(folder / name for name in names if not (folder / name).exists()))
+
+    def _withdrawn(self, name: str, version: int, source: Path) -> Path | None:
+        """Where a version is that was withdrawn, if it is the same model as `source`."""
+        folder = self.root / _WITHDRAWN / name
+        places = [folder / str(version), *sorted(folder.glob(f"{version}.*"))]
+        same = [place for place in places if place.is_dir() and _same_model(place, source)]
+        return max(same, key=_is_signed, default=None)
+
+    def _move(self, directory: Path, destination: Path) -> Path:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        directory.rename(destination)
         _fsync(directory.parent)
-        shutil.rmtree(outgoing)
+        _fsync(destination.parent)
+        return destination
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -185,6 +231,37 @@ def _check_saved_model(source: Path) -> None:
         regular_files.check_tree(source)
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}. Remove it; nothing was put in the store.") from None
+
+
+def _is_signed(directory: Path) -> bool:
+    return (directory / SIGNATURE).is_file()
+
+
+def _check_signature(
+    directory: Path, replaced: Collection[Path], unsigned: bool, verify: Callable[[Path], None] | None
+) -> None:
+    """Returns if servers may be expected to load a version.
+
+    Raises:
+        UserError: one that asks for signatures would refuse it, and had those to serve that it replaces.
+    """
+    from serving.verification import check_unaltered, how_to_sign  # which take more than most who use a store have
+
+    if not verify and not _is_signed(directory):
+        signed = [one for one in replaced if _is_signed(one)]
+        if signed and not unsigned:
+            raise UserError(
+                f"{directory}: is not signed, though {signed[-1]} is, which it would replace: a server that asks for "
+                f"signatures would refuse it. Sign it: {how_to_sign(directory)}; or allow it with --unsigned. Nothing "
+                "was changed."
+            )
+        return
+    try:
+        (verify or check_unaltered)(directory)
+    except LoadError as error:
+        raise UserError(
+            f"{directory}: servers would refuse it ({error}). {error.remedy}. Nothing was changed."
+        ) from None
 
 
 def _same_model(one: Path, other: Path) -> bool:

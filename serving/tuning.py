@@ -22,8 +22,9 @@ from serving.executors import DEFAULT, SINGLE_THREADED
 from serving.graph_effects import has_effects
 from serving.graph_session import device_types, read_meta_graph
 from serving.inputs import Feeds
+from serving.load_error import LoadError
 from serving.parallelism import Parallelism
-from serving.session_engine import LoadError, SessionEngine, Signature
+from serving.session_engine import SessionEngine, Signature
 from serving.status import StatusError
 from serving.trials import MOST_ROWS, Figures, Way, compared, row_seconds
 from workspace import write_atomically
@@ -72,7 +73,9 @@ def tuned(
     try:
         ways.extend(_other_ways(load, row_seconds(ways[0], *request)))
         figures = compared(ways, *request)
-    except (LoadError, StatusError) as error:
+    except StatusError:  # of a warmup record, which tells of it when it is replayed
+        best = _SIMPLEST
+    except LoadError as error:
         _log.warning("%s: each run stays in one thread, since nothing else can be tried: %s", directory, error)
         best = _SIMPLEST
     else:

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from errors import UserError
 from serving import regular_files
-from serving.session_engine import LoadError
+from serving.load_error import LoadError
+from serving.store import SIGNATURE
 
-SIGNATURE = "model.sig"
 FLAG = "--verify_public_key"
 _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD = "application/vnd.in-toto+json"
@@ -65,22 +65,17 @@ class Verifier:
         Raises:
             LoadError: it is not signed, not by such a key, or differs from what was signed.
         """
+        payload, signature = _envelope(directory)
         try:
-            bundle = regular_files.read(directory / SIGNATURE)
-        except FileNotFoundError:
-            raise LoadError(f"it is not signed: it has no {SIGNATURE}, and {FLAG} asks for one") from None
-        except OSError as error:
-            raise LoadError(f"its {SIGNATURE} cannot be read: {error.strerror}") from None
-        signed = _files(self._statement(bundle))
-        there = _digests(directory)
-        for what, names in (
-            ("was altered since", [name for name in sorted(signed) if there.get(name, signed[name]) != signed[name]]),
-            ("was added since", sorted(there.keys() - signed.keys())),
-            ("is missing", sorted(signed.keys() - there.keys())),
-        ):
-            if names:
-                more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-                raise LoadError(f"it is not what was signed: {', '.join(names[:_MOST_NAMED])}{more} {what}")
+            keys = self._keys()
+        except UserError as error:
+            raise LoadError(str(error), "") from None
+        if not any(_is_signed(payload, signature, key) for key in keys):
+            raise LoadError(
+                f"its {SIGNATURE} is not of a key of {FLAG} {self._file}",
+                f"Add the public key of who signed it to that file; or sign it: {how_to_sign(directory)}",
+            )
+        _check_files(directory, payload)
 
     def _keys(self) -> list[ec.EllipticCurvePublicKey]:
         try:
@@ -101,24 +96,57 @@ class Verifier:
             ) from None
         return keys
 
-    def _statement(self, bundle: bytes) -> Any:
-        """What is signed, if it is."""
-        try:
-            document = json.loads(bundle)
-            envelope = document["dsseEnvelope"]
-            payload = base64.b64decode(envelope["payload"], validate=True)
-            (signature,) = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
-            if document["mediaType"] != _BUNDLE or envelope["payloadType"] != _PAYLOAD:
-                raise ValueError(document["mediaType"])
-        except (ValueError, LookupError, TypeError, RecursionError):
-            raise LoadError(f"its {SIGNATURE} is damaged, or no Sigstore bundle of one signature by a key") from None
-        try:
-            keys = self._keys()
-        except UserError as error:
-            raise LoadError(str(error)) from None
-        if not any(_is_signed(payload, signature, key) for key in keys):
-            raise LoadError(f"its {SIGNATURE} is not of a key of {FLAG} {self._file}")
-        return json.loads(payload)
+
+def check_unaltered(directory: Path) -> None:
+    """Returns if a version that is signed is as it was signed, by whichever key.
+
+    Raises:
+        LoadError: as `Verifier`.
+    """
+    payload, _ = _envelope(directory)
+    _check_files(directory, payload)
+
+
+def how_to_sign(directory: Path) -> str:
+    """The command that signs a version."""
+    return f"model_signing sign key {directory} --private_key KEY --signature {directory / SIGNATURE}"
+
+
+def _envelope(directory: Path) -> tuple[bytes, bytes]:
+    """What is signed, and its signature."""
+    sign = f"Sign it: {how_to_sign(directory)}"
+    try:
+        bundle = regular_files.read(directory / SIGNATURE)
+    except FileNotFoundError:
+        raise LoadError(f"it is not signed: it has no {SIGNATURE}, and {FLAG} asks for one", sign) from None
+    except OSError as error:
+        raise LoadError(f"its {SIGNATURE} cannot be read: {error.strerror}") from None
+    try:
+        document = json.loads(bundle)
+        envelope = document["dsseEnvelope"]
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        (signature,) = [base64.b64decode(one["sig"], validate=True) for one in envelope["signatures"]]
+        if document["mediaType"] != _BUNDLE or envelope["payloadType"] != _PAYLOAD:
+            raise ValueError(document["mediaType"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise LoadError(f"its {SIGNATURE} is damaged, or no Sigstore bundle of one signature by a key", sign) from None
+    return payload, signature
+
+
+def _check_files(directory: Path, payload: bytes) -> None:
+    signed = _files(payload, f"Sign it, SHA-256 of files, which is the default: {how_to_sign(directory)}")
+    there = _digests(directory)
+    for what, names in (
+        ("was altered since", [name for name in sorted(signed) if there.get(name, signed[name]) != signed[name]]),
+        ("was added since", sorted(there.keys() - signed.keys())),
+        ("is missing", sorted(signed.keys() - there.keys())),
+    ):
+        if names:
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            raise LoadError(
+                f"it is not what was signed: {', '.join(names[:_MOST_NAMED])}{more} {what}",
+                f"Put back what was signed; or, if you trust it as it is, sign it again: {how_to_sign(directory)}",
+            )
 
 
 def _is_signed(payload: bytes, signature: bytes, key: ec.EllipticCurvePublicKey) -> bool:
@@ -130,26 +158,25 @@ def _is_signed(payload: bytes, signature: bytes, key: ec.EllipticCurvePublicKey)
     return True
 
 
-def _files(statement: Any) -> Mapping[str, str]:
+def _files(payload: bytes, sign: str) -> Mapping[str, str]:
     """SHA-256 of each file that a statement lists, by name."""
     try:
+        statement = json.loads(payload)
         predicate = statement["predicate"]
         if (statement["_type"], statement["predicateType"]) != (_STATEMENT, _PREDICATE):
-            raise LoadError(f"its {SIGNATURE} signs something else than a model: {statement['predicateType']}")
+            raise LoadError(f"its {SIGNATURE} signs something else than a model: {statement['predicateType']}", sign)
         method, algorithm = predicate["serialization"]["method"], predicate["serialization"]["hash_type"]
         if (method, algorithm) != ("files", "sha256"):
-            raise LoadError(
-                f"its {SIGNATURE} lists {algorithm} of {method}. Sign SHA-256 of files, which is the default"
-            )
+            raise LoadError(f"its {SIGNATURE} lists {algorithm} of {method}", sign)
         (subject,) = statement["subject"]
         digests = [bytes.fromhex(resource["digest"]) for resource in predicate["resources"]]
         files = {
             resource["name"]: digest.hex() for resource, digest in zip(predicate["resources"], digests, strict=True)
         }
         if hashlib.sha256(b"".join(digests)).hexdigest() != subject["digest"]["sha256"] or len(files) != len(digests):
-            raise LoadError(f"its {SIGNATURE} lists digests that do not add up")
-    except (ValueError, LookupError, TypeError) as error:
-        raise LoadError(f"its {SIGNATURE} is not of a form that is known: {error!r}") from None
+            raise LoadError(f"its {SIGNATURE} lists digests that do not add up", sign)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise LoadError(f"its {SIGNATURE} is not of a form that is known: {error!r}", sign) from None
     return files
 
 
@@ -164,7 +191,10 @@ def _digests(directory: Path) -> Mapping[str, str]:
         for name in (*folders, *names):
             path = Path(parent, name)
             if path.is_symlink():
-                raise LoadError(f"{path.relative_to(directory)} is a link, which no signature covers")
+                raise LoadError(
+                    f"{path.relative_to(directory)} is a link, which no signature covers",
+                    f"Put what it leads to in its place, and sign that: {how_to_sign(directory)}",
+                )
         for name in names:
             path = Path(parent, name)
             if path != directory / SIGNATURE:

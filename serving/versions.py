@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from errors import UserError
 from serving.loaders import Loaders
 from serving.metrics import Metrics
 from serving.model import Model, VersionParameters, VersionState
@@ -115,6 +116,24 @@ class Versions:
     def failures(self) -> list[str]:
         """One line for each version that does not load, and each model without versions."""
         return [line for _, model in sorted(self._models.items()) for line in model.failures()]
+
+    async def start(self) -> None:
+        """As `poll`, at a start: if nothing can be served, that is said by who starts, and not in the log too.
+
+        Raises:
+            OSError: it cannot be told which models there are.
+            UserError: nothing can be served.
+        """
+        await self._configure(self._configs.models())
+        for model in self._models.values():
+            model.telling = False
+        await asyncio.gather(*(model.update() for model in self._models.values()))
+        if not self.serving:
+            raise UserError(" ".join(self.failures()) or "There is no model to serve.")
+        for line in self.failures():
+            _log.error("%s", line)
+        for model in self._models.values():
+            model.telling = True
 
     async def poll(self) -> None:
         """Brings what is in memory in line with the disk; returns when all has been tried.

@@ -10,15 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from numpy.typing import ArrayLike
 
 from serving import examples, protos, tensors, tfrecord
 from serving.inputs import Feeds, predict_feeds
+from serving.load_error import LoadError
 from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE
-from serving.session_engine import LoadError, SessionEngine, Signature
+from serving.session_engine import SessionEngine, Signature
 from serving.status import StatusError
 
 FILE = "tf_serving_warmup_requests"
+_REMEDY = "Export it again, or start the server with --enable_model_warmup=false"
 LIMIT = 1000
 """TensorFlow Serving reads no more records than this."""
 
@@ -65,7 +68,7 @@ def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
         How many records were run.
 
     Raises:
-        LoadError: a record that the model does not accept.
+        LoadError: a record that is damaged, or that the model does not accept.
     """
     count = 0
     try:
@@ -75,7 +78,7 @@ def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
                     engine.run(signature.name, feeds, alone)
             count += 1
     except (StatusError, KeyError) as error:
-        raise LoadError(f"warmup record {count}: {error}") from error
+        raise _refused(count, error) from error
     return count
 
 
@@ -94,8 +97,17 @@ def runs(engine: SessionEngine, directory: Path) -> Iterator[tuple[Signature, Fe
 def _records(directory: Path) -> Iterator[Any]:
     path = directory / "assets.extra" / FILE
     if path.is_file():
-        for record in itertools.islice(tfrecord.records(path.read_bytes()), LIMIT):
-            yield protos.PredictionLog.FromString(record)
+        for number, record in enumerate(itertools.islice(tfrecord.records(path.read_bytes()), LIMIT)):
+            try:
+                log = protos.PredictionLog.FromString(record)
+            except DecodeError as error:
+                raise _refused(number, error) from None
+            yield log
+
+
+def _refused(number: int, error: Exception) -> LoadError:
+    problem = f"warmup record {number}: {error}"
+    return LoadError(problem, None if "No OpKernel" in problem else _REMEDY)
 
 
 def _runs(engine: SessionEngine, log: Any) -> Iterator[tuple[Signature, Feeds]]:

@@ -13,7 +13,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc as prediction
 
 from serving import Client, dtypes
-from serving.session_engine import LoadError, SessionEngine
+from serving.load_error import LoadError
+from serving.session_engine import SessionEngine
 from serving.tensorflow_runtime import config_pb2
 from tests.serving.dtype_models import NUMBERS, QUANTISED, export_counter, export_dtypes
 from tests.serving_fixtures import Server, start_model_server

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from errors import UserError
 from serving.export import export_saved_model
-from serving.session_engine import LoadError
+from serving.load_error import LoadError
 from tests.conftest import ROOT
 
 

@@ -139,7 +139,7 @@ def test_swaps_fail_no_request_and_damage_does_not_replace_what_works(
     damage = f"{store.root / 'swapped' / '3'}: cannot be loaded"
     reports = [line for line in server.output if damage in line]
     assert len(reports) == 1, "".join(server.output)
-    assert "Remove the directory" in reports[0]
+    assert "Copy the version there again" in reports[0]
 
 
 def test_a_port_in_use_is_named(server: Server, store: Store) -> None:

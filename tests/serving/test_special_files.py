@@ -10,9 +10,9 @@ import pytest
 from errors import UserError
 from serving import regular_files
 from serving.client import Client
+from serving.load_error import LoadError
 from serving.model_config import read_model_config_file
 from serving.servable import LoadParameters, load
-from serving.session_engine import LoadError
 from serving.store import Store
 from tests.serving_fixtures import Server, until
 

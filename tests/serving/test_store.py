@@ -1,10 +1,15 @@
+import os
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from errors import UserError
-from serving.store import Store
+from serving.store import Served, Store
+from tests.serving_fixtures import ROOT
 
 
 @pytest.fixture
@@ -45,10 +50,60 @@ def test_versions_are_numbers(store: Store, source: Path) -> None:
 def test_serve_makes_a_version_the_highest(store: Store, source: Path) -> None:
     for version in (1, 2, 3):
         store.put("m", version, source)
-    store.serve("m", 2, source)
+    assert store.serve("m", 2, source) == Served(store.path("m", 2), {3: store.root / ".withdrawn" / "m" / "3"})
     assert store.versions("m") == [1, 2]
-    store.serve("m", 5, source)
+    assert store.serve("m", 5, source) == Served(store.path("m", 5), {})
     assert store.versions("m") == [1, 2, 5]
+    assert store.models() == ["m"]
+    assert sorted(entry.name for entry in store.root.iterdir()) == [".lock", ".withdrawn", "m"]
+
+
+def test_a_withdrawn_version_is_kept_and_comes_back_as_it_was(store: Store, source: Path, tmp_path: Path) -> None:
+    store.put("m", 1, source)
+    (store.put("m", 2, source) / "notes").write_text("by hand")
+    kept = store.serve("m", 1, source).withdrawn[2]
+    other = shutil.copytree(source, tmp_path / "other")
+    (other / "saved_model.pb").write_bytes(b"another graph")
+    store.put("m", 2, other)
+    also_kept = store.serve("m", 1, source).withdrawn[2]
+    assert (kept / "notes").read_text() == "by hand"
+    assert (also_kept / "saved_model.pb").read_bytes() == b"another graph"
+
+    assert (store.serve("m", 2, source).path / "notes").read_text() == "by hand"
+    assert not kept.exists()
+    store.serve("m", 1, source)
+    assert (store.serve("m", 2, other).path / "saved_model.pb").read_bytes() == b"another graph"
+
+
+COPY = """
+import resource
+import sys
+from pathlib import Path
+from errors import told_in_one_line
+from serving.store import Served, Store
+from tests.serving_fixtures import ROOT
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # fails as a full disk does, in the middle
+with told_in_one_line():
+    getattr(Store(Path(sys.argv[1])), sys.argv[2])("m", 2, Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("method", ["put", "serve"])
+def test_a_copy_that_fails_in_the_middle_leaves_nothing(store: Store, source: Path, method: str) -> None:
+    store.put("m", 1, source)
+    (source / "variables" / "more").write_bytes(bytes(2000))
+    done = subprocess.run(
+        [sys.executable, "-c", COPY, str(store.root), method, str(source)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {source}/variables/more: cannot be copied to {store.root}: ")
+    assert "File too large" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert store.versions("m") == [1]
     assert sorted(entry.name for entry in store.root.iterdir()) == [".lock", "m"]
 
 

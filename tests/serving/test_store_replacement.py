@@ -49,13 +49,13 @@ def test_another_model_under_a_number_is_refused_and_nothing_changes(
     assert str(store.path("m", 1)) in message
     assert str(source) in message
     assert "another --home" in message
-    assert "remove" in message
+    assert f"move {store.path('m', 1)} elsewhere" in message
     assert "\n" not in message
     assert snapshot(store) == before, "a refused version changed the store"
 
 
 def test_the_same_model_under_a_number_is_served_again(store: Store, tmp_path: Path) -> None:
-    path = store.serve("m", 1, saved_model(tmp_path / "again", card=b"first"))
+    path = store.serve("m", 1, saved_model(tmp_path / "again", card=b"first")).path
     assert path == store.path("m", 1)
     assert store.versions("m") == [1]
 
@@ -63,7 +63,7 @@ def test_the_same_model_under_a_number_is_served_again(store: Store, tmp_path: P
 def test_after_the_remedy_the_new_model_is_served(store: Store, tmp_path: Path) -> None:
     source = saved_model(tmp_path / "second", card=b"second")
     store.path("m", 1).rename(tmp_path / "removed")
-    path = store.serve("m", 1, source)
+    path = store.serve("m", 1, source).path
     assert (path / "assets.extra" / "unroll.json").read_bytes() == b"second"
     assert store.versions("m") == [1]
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from errors import UserError
 from serving.client import Client
-from serving.session_engine import LoadError
+from serving.load_error import LoadError
 from serving.store import Store
 from serving.verification import Verifier
 from tests.serving.signing import Signer
@@ -76,8 +76,9 @@ def keys(tmp_path: Path) -> Path:
 def refusal(keys: Path, directory: Path) -> str:
     with pytest.raises(LoadError) as refused:
         Verifier(keys)(directory)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    told = f"{refused.value}. {refused.value.remedy}"
+    assert "\n" not in told
+    return told
 
 
 def test_what_the_tool_signed_passes(signed: Path, keys: Path) -> None:
@@ -86,6 +87,7 @@ def test_what_the_tool_signed_passes(signed: Path, keys: Path) -> None:
 
 UNLISTED = """
 import os
+import threading  # which is imported at the first signature, when this user may not be able to
 from pathlib import Path
 from serving import regular_files
 from serving.verification import Verifier
@@ -200,8 +202,8 @@ def test_no_bit_of_statement_or_signature_can_be_turned(signed: Path, keys: Path
     ("predicate", "said"),
     [
         ({"resources": []}, "digests that do not add up"),
-        ({"serialization": {"method": "shards", "hash_type": "sha256"}}, "sha256 of shards. Sign SHA-256 of files"),
-        ({"serialization": {"method": "files", "hash_type": "blake3"}}, "blake3 of files. Sign SHA-256 of files"),
+        ({"serialization": {"method": "shards", "hash_type": "sha256"}}, "sha256 of shards. Sign it, SHA-256 of files"),
+        ({"serialization": {"method": "files", "hash_type": "blake3"}}, "blake3 of files. Sign it, SHA-256 of files"),
         ({"serialization": None}, "is not of a form that is known"),
     ],
 )
