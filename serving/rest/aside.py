@@ -1,16 +1,24 @@
-"""What would hold the event loop up: a thread for large bodies and answers, one at a time."""
+"""What would hold the event loop up: threads for large bodies and answers, of which one works at a time.
+
+Peers take turns between two pieces of their work: however large one's bodies are, another's small one waits for a piece
+of each, and not for the whole.
+"""
 
 import asyncio
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import grpc
 
 from serving.status import StatusError
 
 LARGE = 16 << 10  # bytes of JSON; to change threads costs as much as reading a tenth of it
+_PEERS = 8  # that take turns: what each is at takes memory meanwhile
 _TURN_SECONDS = 0.0005
 _PAUSE_SECONDS = 0.00005  # the loop's thread needs to be woken: who only yields has the interpreter again before that
 
@@ -18,14 +26,22 @@ _Result = TypeVar("_Result")
 
 
 class Aside:
-    """Runs one thing at a time beside the event loop."""
+    """Runs things beside the event loop: of each peer one at a time."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, "rest-json")
+        self._threads = ThreadPoolExecutor(_PEERS, "rest-json")
+        self._turns = _Turns()
+        self._one_a_peer: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def run(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+    async def run(self, peer: str, work: Callable[..., _Result], *arguments: object) -> _Result:
         """Returns what `work` returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        async with self._one_a_peer.setdefault(peer, asyncio.Lock()):
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._turns.work, work, *arguments)
+
+    def pace(self, seconds: float) -> "Pace":
+        """A pace for what `run` runs; see `Pace`."""
+        return Pace(seconds, self._turns.pass_on)
 
 
 class Pace:
@@ -33,11 +49,13 @@ class Pace:
 
     Args:
         seconds: after which the work is given up.
+        pass_on: called then, too.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, pass_on: Callable[[], None] | None = None) -> None:
         self._turn = time.monotonic()
         self._end = self._turn + seconds
+        self._pass_on = pass_on
 
     def __call__(self) -> None:
         """Pauses if it is time to.
@@ -51,4 +69,46 @@ class Pace:
         if now > self._end:
             raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         time.sleep(_PAUSE_SECONDS)
+        if self._pass_on is not None:
+            self._pass_on()
         self._turn = time.monotonic()
+
+
+class _Turns:
+    """Has one of several threads work at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()  # each held until it is its thread's turn
+
+    def work(self, work: Callable[..., _Result], *arguments: object) -> _Result:
+        """Returns what `work` returns, once it is this thread's turn."""
+        self._take()
+        try:
+            return work(*arguments)
+        finally:
+            self._give()
+
+    def pass_on(self) -> None:
+        """Lets each of the others that wait have a turn."""
+        if self._waiting:
+            self._give()
+            self._take()
+
+    def _take(self) -> None:
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()
+
+    def _give(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False

@@ -12,6 +12,8 @@ from serving.status import StatusError, invalid
 
 _MOST_RATIO = 100  # of what is unpacked to what came
 _SMALL_BYTES = 1 << 20  # of which any share may be packed
+_PIECE_BYTES = 256 << 10
+_UNPACKING_SECONDS = 60.0
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -75,8 +77,8 @@ class Bodies:
     def limit(self) -> int:
         return self._limit
 
-    async def unpack(self, packed: bytes) -> bytes:
-        """Unpacks gzip.
+    async def unpack(self, peer: str, packed: bytes) -> bytes:
+        """Unpacks a peer's gzip.
 
         Raises:
             TooLarge: beyond the limit, or too many times what came.
@@ -87,7 +89,8 @@ class Bodies:
             body = _unpacked(packed, min(self._limit, ratio_limit, LARGE))
             if body is not None:
                 return body
-        body = await self._aside.run(_unpacked, packed, min(self._limit, ratio_limit))
+        pace = self._aside.pace(_UNPACKING_SECONDS)
+        body = await self._aside.run(peer, _unpacked, packed, min(self._limit, ratio_limit), pace)
         if body is None:
             if ratio_limit < self._limit:
                 raise TooLarge(f"The request unpacks to more than {_MOST_RATIO} times its size. Send it plain.")
@@ -138,7 +141,7 @@ class Body:
             more = message.get("more_body", False)
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         if packed:
-            body = await self._bodies.unpack(body)
+            body = await self._bodies.unpack(self._peer, body)
             self._hold(len(body))
         return body
 
@@ -156,18 +159,26 @@ def too_large(limit: int) -> TooLarge:
     return TooLarge(f"The request is larger than {limit} bytes, the most allowed.")
 
 
-def _unpacked(packed: bytes, limit: int) -> bytes | None:
+def _unpacked(packed: bytes, limit: int, pace: Callable[[], None] | None = None) -> bytes | None:
     """What was packed; None if that is more than the limit."""
     unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        body = unpacking.decompress(packed, limit + 1)
-    except zlib.error:
-        raise _no_gzip() from None
-    if len(body) > limit:
-        return None
-    if not unpacking.eof:
-        raise _no_gzip()
-    return body
+    parts: list[bytes] = []
+    size = 0
+    while not unpacking.eof:
+        if pace:
+            pace()
+        try:
+            part = unpacking.decompress(packed, min(_PIECE_BYTES, limit + 1 - size))
+        except zlib.error:
+            raise _no_gzip() from None
+        packed = unpacking.unconsumed_tail
+        size += len(part)
+        if size > limit:
+            return None
+        if not (part or packed or unpacking.eof):
+            raise _no_gzip()
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _no_gzip() -> StatusError:

@@ -17,12 +17,13 @@ import grpc
 from google.protobuf import json_format
 
 from serving import protos, wire
+from serving.addresses import network
 from serving.call import REQUEST_ID, Call
 from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import METADATA, PREDICTION, STATUS
 from serving.rest import bodies, json_answers, json_pieces, json_requests, json_text, openapi, signatures, urls
-from serving.rest.aside import LARGE, Aside, Pace
+from serving.rest.aside import LARGE, Aside
 from serving.rest.connections import ConnectionLimits
 from serving.rest.hosts import Hosts
 from serving.rest.signatures import Signatures
@@ -186,7 +187,7 @@ class Door:
         if path[:4].lower() == "/v1/":
             if scope["query_string"]:
                 path += "?" + scope["query_string"].decode("latin-1")
-            peer = scope["client"][0] if scope.get("client") else ""
+            peer = network(scope["client"][0]) if scope.get("client") else ""
             return await self._api(verb, path, headers, receive, call, peer)
         if verb in ("GET", "HEAD"):
             if path == self._parameters.metrics_path:
@@ -214,7 +215,7 @@ class Door:
             document = await self._counted(call, body.read(receive, headers)) if verb == "POST" else b""
             call.deadline = asyncio.get_running_loop().time() + self._parameters.timeout_seconds
             async with asyncio.timeout_at(call.deadline + _SLACK_SECONDS):
-                return _Answer(200, await self._ask(target, document, call))
+                return _Answer(200, await self._ask(target, document, call, peer))
         except TimeoutError:
             refusal = StatusError(_CODE.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         except bodies.UnknownEncoding:
@@ -232,7 +233,7 @@ class Door:
             body.release()
         return _refused(refusal)
 
-    async def _ask(self, target: Target, body: bytes, call: Call) -> bytes:
+    async def _ask(self, target: Target, body: bytes, call: Call, peer: str) -> bytes:
         if target.what == "status":
             response = await self._front.answer(wire.block(1, target.spec()), call)
             return _printed(protos.GetModelStatusResponse.FromString(response)).encode()
@@ -244,22 +245,23 @@ class Door:
                 f'{{\n"model_spec":{_printed(answer.model_spec)},\n'
                 f'"metadata": {{"signature_def": {_printed(definitions)}}}\n}}\n'
             ).encode()
+        aside = functools.partial(self._aside.run, peer)
         if len(body) < LARGE:
             run, parse = _at_once, json_text.parse
         else:
-            pace = Pace(self._parameters.timeout_seconds)
-            run, parse = self._aside.run, functools.partial(json_pieces.parse, pace=pace)
+            pace = self._aside.pace(self._parameters.timeout_seconds)
+            run, parse = aside, functools.partial(json_pieces.parse, pace=pace)
         document = await self._counted(call, run(parse, body))
         signature = await self._counted(call, _at_once(json_requests.signature_name, document))
         spec = target.spec(signature)
         if target.what != "predict":
             message = await self._counted(call, run(json_requests.examples_request, document, spec))
             write = json_answers.classifications if target.what == "classify" else json_answers.regressions
-            return await self._written(write, await self._front.answer(message, call))
+            return await self._written(aside, write, await self._front.answer(message, call))
         known = self._signatures.remembered(target, signature)
         inputs = known or await self._counted(call, self._signatures.ask(target, signature, call))
         try:
-            return await self._predict(document, spec, inputs, call, run)
+            return await self._predict(document, spec, inputs, call, run, aside)
         except StatusError as error:
             if known is None or error.code not in _STALE:
                 raise
@@ -267,24 +269,24 @@ class Door:
             inputs = await self._signatures.ask(target, signature, call)
             if inputs == known:
                 raise error from None
-            return await self._predict(document, spec, inputs, call, run)
+            return await self._predict(document, spec, inputs, call, run, aside)
 
-    async def _predict(self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call, run: Run) -> bytes:
+    async def _predict(
+        self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call, run: Run, aside: Run
+    ) -> bytes:
         try:
             message, form = await self._counted(call, run(json_requests.predict_request, document, spec, inputs))
         except json_requests.Refused as refused:
-            error = await self._aside.run(refused.words)
+            error = await aside(refused.words)
             self._metrics.answered(call, error.code, 0.0)
             raise error from None
-        return await self._written(json_answers.predictions, await self._front.answer(message, call), form)
+        return await self._written(aside, json_answers.predictions, await self._front.answer(message, call), form)
 
-    async def _written(self, write: Callable[..., bytes], response: bytes, *arguments: Any) -> bytes:
+    async def _written(self, aside: Run, write: Callable[..., bytes], response: bytes, *arguments: Any) -> bytes:
         """An answer as JSON."""
         if len(response) < LARGE:
             return write(response, *arguments)
-        if write is json_answers.predictions:
-            arguments = (*arguments, Pace(self._parameters.timeout_seconds))
-        return await self._aside.run(write, response, *arguments)
+        return await aside(write, response, *arguments, self._aside.pace(self._parameters.timeout_seconds))
 
     async def _counted(self, call: Call, converting: Awaitable[Any]) -> Any:
         """Returns what is converted, and counts a refusal, which the front never sees."""

@@ -6,7 +6,7 @@ that a client sees which are no whole numbers: 0.1, 2.0, 9e+06. NaN and infiniti
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -19,11 +19,12 @@ from serving.rest.json_tensors import SUPPORTED
 from serving.rest.json_text import base64_text
 from serving.status import invalid
 
+Pace = Callable[[], None]
 _PART = 2048
 _NAMED = {"nan": "NaN", "-nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def predictions(message: bytes, form: Format, pace: Callable[[], None] | None = None) -> bytes:
+def predictions(message: bytes, form: Format, pace: Pace | None = None) -> bytes:
     """A PredictResponse as JSON.
 
     Args:
@@ -61,8 +62,12 @@ def predictions(message: bytes, form: Format, pace: Callable[[], None] | None = 
     )
 
 
-def classifications(message: bytes) -> bytes:
+def classifications(message: bytes, pace: Pace | None = None) -> bytes:
     """A ClassificationResponse as JSON: per example a list of `[label, score]`.
+
+    Args:
+        message: the serialized response.
+        pace: as `predictions`.
 
     Raises:
         StatusError: INVALID_ARGUMENT: there is none.
@@ -75,13 +80,17 @@ def classifications(message: bytes) -> bytes:
             f"[{_quoted(one.label)}, {score}]"
             for one, score in zip(row.classes, _decimals(_floats(one.score for one in row.classes)), strict=True)
         )
-        for row in result.classifications
+        for row in _paced(result.classifications, pace)
     ]
     return _object("results", "[" + ", ".join(f"[{row}]" for row in rows) + "\n    ]")
 
 
-def regressions(message: bytes) -> bytes:
+def regressions(message: bytes, pace: Pace | None = None) -> bytes:
     """A RegressionResponse as JSON: one number an example.
+
+    Args:
+        message: the serialized response.
+        pace: as `predictions`.
 
     Raises:
         StatusError: INVALID_ARGUMENT: there is none.
@@ -89,13 +98,20 @@ def regressions(message: bytes) -> bytes:
     result = protos.RegressionResponse.FromString(message).result
     if not result.regressions:
         raise invalid("Cannot convert empty RegressionResults to JSON")
-    values = _decimals(_floats(one.value for one in result.regressions))
+    values = _decimals(_floats(one.value for one in _paced(result.regressions, pace)))
     return _object("results", f"[{', '.join(values)}]")
 
 
 def error(message: str) -> bytes:
     """What a refused request is answered."""
     return _object("error", _quoted(message))
+
+
+def _paced(items: Iterable[Any], pace: Pace | None) -> Iterator[Any]:
+    for item in items:
+        if pace:
+            pace()
+        yield item
 
 
 def _array(proto: Any) -> NDArray[Any]:
@@ -117,7 +133,7 @@ def _check_rows(arrays: Mapping[str, NDArray[Any]]) -> None:
         rows = len(array)
 
 
-def _column(array: NDArray[Any], alias: str, pace: Callable[[], None] | None) -> str:
+def _column(array: NDArray[Any], alias: str, pace: Pace | None) -> str:
     if not array.ndim:
         return _texts(array, alias)[0]
     return f"[{', '.join(map(', '.join, _blocks(array, alias, pace)))}]"
@@ -127,7 +143,7 @@ def _row_size(array: NDArray[Any]) -> int:
     return max(1, math.prod(array.shape[1:]))
 
 
-def _blocks(array: NDArray[Any], alias: str, pace: Callable[[], None] | None, row_size: int = 0) -> Iterator[list[str]]:
+def _blocks(array: NDArray[Any], alias: str, pace: Pace | None, row_size: int = 0) -> Iterator[list[str]]:
     """The rows' texts, so many at a time that nobody else waits for the interpreter for long."""
     rows = max(1, _PART // (row_size or _row_size(array)))
     for start in range(0, len(array), rows):

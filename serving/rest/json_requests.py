@@ -5,7 +5,7 @@ The conditions and the words are those of tensorflow_serving/util/json_tensor.cc
 
 import functools
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from serving.rest.json_tensors import Column, Mismatch
 from serving.rest.numbers import LISTS, Items, Numbers
 from serving.status import StatusError, invalid
 
+_MANY = 4096
 Format = Literal["row", "column"]
 
 
@@ -165,7 +166,7 @@ def _row_refusal(rows: Rows, inputs: Inputs) -> StatusError:
     objects = _is_object(rows[0])
     names = rows[0].keys() if objects and inputs.take(rows[0]) else inputs.types.keys()
     shapes: dict[str, list[int]] = {}
-    for number, row in enumerate(rows):
+    for number, row in _suspects(rows, inputs):
         where = f"Failed to process element: {number}"
         if _is_object(row) != objects:
             if objects:
@@ -184,6 +185,14 @@ def _row_refusal(rows: Rows, inputs: Inputs) -> StatusError:
                 + ",".join(sorted(names))
             )
     raise AssertionError("a request that does not fit has a row that does not fit")
+
+
+def _suspects(rows: Rows, inputs: Inputs) -> Iterator[tuple[int, Any]]:
+    """The rows that may be why a request is refused, and their numbers."""
+    if isinstance(rows, Numbers) and inputs.only is not None:
+        number = json_tensors.suspect(rows, inputs.types[inputs.only]) // math.prod(rows.shape[1:])
+        return iter([(number, rows[number])])
+    return enumerate(rows)
 
 
 def _item_refusal(value: Any, alias: str, inputs: Inputs, shapes: dict[str, list[int]]) -> StatusError | None:
@@ -241,6 +250,9 @@ def _example(value: Any) -> bytes:
     example = protos.Example()
     for name, content in value.items():
         feature = example.features.feature[name.encode(errors="replace").decode()]
+        if isinstance(content, Numbers) and len(content.shape) == 1:
+            _add_numbers(content, name, feature)
+            continue
         for item in content if isinstance(content, LISTS) else [content]:
             _add(item, name, feature)
     return example.SerializeToString()
@@ -268,3 +280,13 @@ def _add(value: Any, name: str, feature: Any) -> None:
         getattr(feature, field).value.append(value)
     except OverflowError:
         raise invalid(json_text.TOO_BIG) from None
+
+
+def _add_numbers(numbers: Numbers, name: str, feature: Any) -> None:
+    """As `_add` for each, some thousand at a time."""
+    flat = numbers.flat
+    if flat.dtype.kind == "u":
+        _add(flat.max().item(), name, feature)  # which int64 does not hold
+    values = (feature.int64_list if flat.dtype.kind == "i" else feature.float_list).value
+    for start in range(0, len(flat), _MANY):
+        values.extend(flat[start : start + _MANY].tolist())

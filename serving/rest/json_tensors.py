@@ -140,6 +140,17 @@ def refusal(value: Any, data_type: int) -> StatusError | None:
     return _refusal(value, 0, shape, data_type)
 
 
+def suspect(numbers: Numbers, data_type: int) -> int:
+    """Where the first number is that is none of a type, or else the first, in a flat array."""
+    flat = numbers.flat
+    wrong: Any = np.zeros(1, bool)
+    if data_type in _INTEGERS:
+        _, low, high = _INTEGERS[data_type]
+        with np.errstate(invalid="ignore"):
+            wrong = flat % 1 != 0 if flat.dtype.kind == "f" else (flat < low) | (flat > high)
+    return int(np.argmax(wrong))
+
+
 def _parts(value: Any) -> tuple[list[int], Sequence[list[Any] | NDArray[Any]]]:
     """The shape of a value, and its elements in one part or several, none of which is empty."""
     if isinstance(value, Numbers):
@@ -251,7 +262,7 @@ def _bytes(value: Any) -> bytes:
 def _refusal(value: Any, level: int, shape: list[int], data_type: int) -> StatusError | None:
     if isinstance(value, Numbers):
         if value.shape == shape[level:]:
-            return _scalar_refusal(_suspect(value, data_type), data_type)
+            return _scalar_refusal(value.flat[suspect(value, data_type)].item(), data_type)
     elif not isinstance(value, list | Items):
         if level != len(shape):
             return invalid(
@@ -268,17 +279,6 @@ def _refusal(value: Any, level: int, shape: list[int], data_type: int) -> Status
     if level == len(shape) - 1 and (accepts := _ACCEPTS.get(data_type)):
         value = (item for item in value if not accepts(item))
     return next(filter(None, (_refusal(item, level + 1, shape, data_type) for item in value)), None)
-
-
-def _suspect(numbers: Numbers, data_type: int) -> Any:
-    """The first number that is none of a type, or else the first."""
-    flat = numbers.flat
-    wrong: Any = np.zeros(1, bool)
-    if data_type in _INTEGERS:
-        _, low, high = _INTEGERS[data_type]
-        with np.errstate(invalid="ignore"):
-            wrong = flat % 1 != 0 if flat.dtype.kind == "f" else (flat < low) | (flat > high)
-    return flat[int(np.argmax(wrong))].item()
 
 
 def _scalar_refusal(value: Any, data_type: int) -> StatusError | None:

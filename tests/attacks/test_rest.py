@@ -1,7 +1,9 @@
 """Attacks on REST: what is begun and not ended, what is small to send and large to read; calls by both doors go on."""
 
+import contextlib
 import gzip
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +91,30 @@ def test_bodies_that_are_large_to_read_hold_nobody_up(honest: Target, server: Se
         return flood(server.rest_port, request_, lambda: request_, connections=4, bytes_per_second=4e6, seconds=2)
 
     withstands(honest, attack, within=None)
+
+
+ROWS = b'{"instances": [%b]}' % b",".join([b'{"text": "a", "b": [1, "c"]}'] * 300_000)  # takes a while to read
+PADDED = b'{"ignored": "%b", "instances": ["good"]}' % (b"x" * 20_000)  # is read beside the event loop too
+
+
+def test_bodies_of_one_address_keep_no_others_waiting(rest: Target) -> None:
+    """Another's small body waits for a piece of one of them, and not for all."""
+    with contextlib.ExitStack() as opened:
+
+        def connected(source: str) -> socket.socket:
+            return opened.enter_context(socket.create_connection(("127.0.0.1", rest.port), 60, (source, 0)))
+
+        crowd = [connected("127.0.0.2") for _ in range(4)]
+        for one in crowd:
+            one.sendall(post(ROWS))
+        honest = connected("127.0.0.1")
+        honest.sendall(post(PADDED))
+        assert honest.recv(12) == b"HTTP/1.1 200"
+        crowd[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):  # the last of them is not answered yet
+            crowd[-1].recv(1)
+        for one in crowd[:-1]:
+            assert one.recv(12) == b"HTTP/1.1 400"
 
 
 def test_garbage_fills_no_log(server: Server, rest: Target) -> None:
