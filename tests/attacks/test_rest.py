@@ -93,7 +93,7 @@ def test_bodies_that_are_large_to_read_hold_nobody_up(honest: Target, server: Se
     withstands(honest, attack, within=None)
 
 
-ROWS = b'{"instances": [%b]}' % b",".join([b'{"text": "a", "b": [1, "c"]}'] * 300_000)  # takes a while to read
+ROWS = b'{"instances": [%b]}' % b",".join([b'{"text": "a", "b": [1, "c"]}'] * 20_000)
 PADDED = b'{"ignored": "%b", "instances": ["good"]}' % (b"x" * 20_000)  # is read beside the event loop too
 
 
@@ -104,17 +104,16 @@ def test_bodies_of_one_address_keep_no_others_waiting(rest: Target) -> None:
         def connected(source: str) -> socket.socket:
             return opened.enter_context(socket.create_connection(("127.0.0.1", rest.port), 60, (source, 0)))
 
-        crowd = [connected("127.0.0.2") for _ in range(4)]
+        crowd = [connected("127.0.0.2") for _ in range(80)]
         for one in crowd:
             one.sendall(post(ROWS))
+        assert crowd[0].recv(12) == b"HTTP/1.1 400"
         honest = connected("127.0.0.1")
         honest.sendall(post(PADDED))
         assert honest.recv(12) == b"HTTP/1.1 200"
         crowd[-1].setblocking(False)
         with pytest.raises(BlockingIOError):  # the last of them is not answered yet
             crowd[-1].recv(1)
-        for one in crowd[:-1]:
-            assert one.recv(12) == b"HTTP/1.1 400"
 
 
 def test_garbage_fills_no_log(server: Server, rest: Target) -> None:
