@@ -210,7 +210,7 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
         defaults: where they differ from the table's.
 
     Returns:
-        A value for each flag of the table.
+        A value for each flag of the table; and as `said`, the names of those that were given.
 
     Raises:
         UserError: an unknown flag, one that cannot be honoured, a value that is none, or flags that contradict each
@@ -244,6 +244,7 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
     if unknown:
         near = difflib.get_close_matches(unknown[0].strip("-").partition("=")[0], vars(given), 1)
         parser.error(f"unknown flag {' '.join(unknown)}" + (f"; there is --{near[0]}" if near else ""))
+    given.said = frozenset(one[2:].partition("=")[0] for one in arguments if one.startswith("--"))
     if given.version:
         _print_version()
     for name, remedy in UNSUPPORTED.items():

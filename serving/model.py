@@ -221,9 +221,15 @@ class Model:
     async def _load(self, version: int, directory: Path) -> int | None:
         """Returns the version, or None if it does not load."""
         loop = asyncio.get_running_loop()
+        started = 0.0
+        again = version in self._failures  # which is said only if it ends otherwise
 
         def attempt() -> tuple[Stamp, tuple[SessionEngine, BatchingParameters] | LoadError]:
             loop.call_soon_threadsafe(self.states.__setitem__, version, VersionState("LOADING"))
+            nonlocal started
+            started = time.monotonic()  # others may have been loaded first
+            if not again:
+                _log.info("%s: loading version %d from %s", self.name, version, directory)
             stamp = _stamp(directory)
             try:
                 return stamp, load(directory, self._loading)
@@ -248,7 +254,7 @@ class Model:
         self.states[version] = VersionState("AVAILABLE")
         if replaced:
             self._retire(replaced)
-        _log.info("%s: version %d is served", self.name, version)
+        _log.info("%s: version %d is served, loaded in %.1f s", self.name, version, time.monotonic() - started)
         await self._settle()
         return version
 

@@ -21,6 +21,7 @@ from serving.http2 import GrpcServer
 from serving.metrics import Metrics
 from serving.model_config import ModelConfigs
 from serving.model_spec import MODEL_SERVICE, PREDICTION_SERVICE, RELOAD
+from serving.ports import is_answered
 from serving.request_log import RequestLog
 from serving.rest import ConnectionLimits, RestServer, samples
 from serving.rest import app as rest_app
@@ -54,6 +55,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
 
     def on_signal() -> None:
         if starting and not stop.is_set():
+            _log.info("stopping before it serves")
             starting.cancel()
         stop.set()
 
@@ -123,11 +125,12 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             doors = _door(port, ports.grpc_tls), _door(rest_port, ports.rest_tls)
             on_ready(_ready(backend, doors, parameters.auth is not None))
             await stop.wait()
-            _log.info("stopping: requests in flight may take %g seconds", parameters.drain_seconds)
+            calls = grpc.usage.calls + (rest.calls if rest else 0)
+            _log.info("stopping: calls in flight (%d) may take %g seconds", calls, parameters.drain_seconds)
         await states.stop()
-        await asyncio.gather(
-            grpc.stop(parameters.drain_seconds), *([rest.stop(parameters.drain_seconds)] if rest else [])
-        )
+        cut = await asyncio.gather(*(door.stop(parameters.drain_seconds) for door in (grpc, rest) if door))
+        if any(cut):
+            _log.warning("calls in flight (%d) are cut off after %g seconds", sum(cut), parameters.drain_seconds)
 
 
 async def _close(backend: Backend) -> None:
@@ -178,13 +181,14 @@ async def _listen(server: GrpcServer, ports: Ports) -> int:
         raise UserError(f"--port {ports.grpc}: cannot listen on {ports.host} ({error.strerror or error}).") from None
     if ports.unix_socket:
         if ports.unix_socket.is_socket():
-            _log.info("--grpc_socket_path %s: taken over from an older server", ports.unix_socket)
+            which = "still runs" if is_answered(ports.unix_socket) else "is gone"
+            _log.info("--grpc_socket_path %s: taken over from an older server, which %s", ports.unix_socket, which)
         try:
             await server.listen_unix(str(ports.unix_socket))
         except OSError as error:
             raise UserError(
-                f"--grpc_socket_path {ports.unix_socket}: cannot listen there ({error.strerror or error}). Name a path "
-                "of 100 characters at most in a directory that this user may write."
+                f"--grpc_socket_path {ports.unix_socket}: cannot listen there ({error.strerror or error}). "
+                "Name another path."
             ) from None
     return port
 

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from serving.announcement import Ready
 
+_log = logging.getLogger(__name__)
 _COLLECT = (20_000, 20, 20)  # new objects, and collections of a younger generation, before the next collection
 
 
@@ -61,3 +62,4 @@ def run(
     # Most of what a request leaves behind goes without the collector; at Python's 700 it would look every few requests.
     gc.set_threshold(*_COLLECT)
     serve(models, parameters, on_ready)
+    _log.info("stopped")

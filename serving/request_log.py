@@ -50,27 +50,30 @@ class RequestLogParameters:
     queued_bytes: int = 64 << 20
 
 
-def make_root(root: Path) -> None:
-    """Makes the directory of logs, where there is none.
+def check_root(root: Path) -> None:
+    """Returns if the directory of logs can be written to, or made: the first record makes it. Nothing is left there.
 
     Args:
-        root: readable by its owner only, if it is made here.
+        root: the directory.
 
     Raises:
         UserError: nothing can be written there.
 
     Example:
-        >>> make_root(Path("workspace/requests"))
+        >>> check_root(Path("workspace/requests"))
     """
-    try:
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"--request_log {root}: cannot be written ({error.strerror}). Name a folder that this user may write to, "
-            "or give --request_log_sampling=0 for no log."
-        ) from None
+    root = root.absolute()
+    nearest = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    if nearest.is_file():
+        problem, remedy = f"{nearest} is a file, not a folder", "Move it away, name another folder"
+    else:
+        try:
+            with tempfile.TemporaryFile(dir=nearest):
+                return
+        except OSError as error:
+            problem = f"{nearest} cannot be written to ({error.strerror})"
+            remedy = "Name a folder that this user may write to"
+    raise UserError(f"--request_log {root}: {problem}. {remedy}, or give --request_log_sampling=0 for no log.")
 
 
 class Entry(NamedTuple):
@@ -92,7 +95,7 @@ class RequestLog:
     A file that is deleted or replaced while it is written, alone or with its folder, is noticed and a new one begun.
 
     Args:
-        root: the directory of logs. Made anew where it is gone.
+        root: the directory of logs. Made by the first record, for its owner only, and anew where it is gone.
         parameters: sampling, rotation and limits.
 
     Attributes:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from errors import told_in_one_line
-from serving import flags
+from serving import flags, unheeded
 from serving.announcement import announce
-from serving.ports import check_free
+from serving.ports import check_free, check_socket
+
+_log = logging.getLogger("serving.server")  # whose name is __main__, where it is run
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,14 +41,18 @@ def start(given: argparse.Namespace, store: Path | None = None, request_log: Pat
         UserError: what is asked for cannot be.
     """
     from serving.process import leave, run
-    from serving.request_log import make_root
+    from serving.request_log import check_root
     from serving.workers import serve_together
 
     check_free(given.host, given.port, given.rest_api_port)
+    if given.grpc_socket_path:
+        check_socket(given.grpc_socket_path)
     log = (given.request_log or request_log) if given.request_log_sampling else None
     if log:
-        make_root(log)
+        check_root(log)
     log_to_stderr()
+    for line in unheeded.lines(given):
+        _log.warning("%s", line)
     serve = serve_together if given.workers > 1 else run
     serve(given, store, request_log, lambda ready: announce(ready, given.host, log, given.request_log_sampling))
     leave()

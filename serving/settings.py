@@ -151,6 +151,16 @@ def _loading(given: argparse.Namespace) -> LoadParameters:
 def _session_config(given: argparse.Namespace) -> Any:
     file, option = given.tensorflow_session_config_file, "--tensorflow_session_config_file"
     config = text_protos.read(file, config_pb2.ConfigProto, option) if file else config_pb2.ConfigProto()
+    if (
+        config.intra_op_parallelism_threads
+        or config.inter_op_parallelism_threads
+        or config.session_inter_op_thread_pool
+    ):
+        _log.warning(
+            "%s %s: its threads do not count. Give them by --tensorflow_intra_op_parallelism and "
+            "--tensorflow_inter_op_parallelism",
+            *(option, file),
+        )
     if given.per_process_gpu_memory_fraction:
         config.gpu_options.per_process_gpu_memory_fraction = given.per_process_gpu_memory_fraction
     return config

@@ -94,6 +94,8 @@ def serve_together(
                 worker.stop()
             for worker in workers:
                 worker.join()
+            if stopping:
+                _log.info("stopped")
 
 
 class _Worker:

@@ -119,17 +119,23 @@ class GrpcServer:
         server = await self._loop.create_unix_server(self._connect, path, backlog=_BACKLOG)
         self._closers.append(server.close)
 
-    async def stop(self, drain_seconds: float) -> None:
-        """Takes no new calls, lets those in flight finish for so long, then cuts them off."""
+    async def stop(self, drain_seconds: float) -> int:
+        """Takes no new calls, lets those in flight finish for so long, then cuts them off.
+
+        Returns:
+            How many it cuts off.
+        """
         for close in self._closers:
             close()
         self._end_all(operator.methodcaller("drain"))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._none_left.wait(), drain_seconds)
+        cut = self.usage.calls if self._connections else 0
         self._end_all(operator.methodcaller("abort"))
         await self._none_left.wait()
         if self._sweeper is not None:
             self._sweeper.cancel()
+        return cut
 
     def _end_all(self, end: Callable[[Connection | GrpcHandshake], None]) -> None:
         """Ends the connections, and those that come of a TLS handshake yet."""

@@ -93,7 +93,12 @@ class RestServer:
         """How many clients spoke what is not spoken here."""
         return self._connections.unreadable.count
 
-    async def stop(self, drain_seconds: float) -> None:
+    @property
+    def calls(self) -> int:
+        """Requests that have begun and are not answered yet."""
+        return sum(connection.answering for connection in self._connections)
+
+    async def stop(self, drain_seconds: float) -> int:
         """Takes no more connections, and returns when requests in flight are answered or the time is up.
 
         It waits for requests, not for clients: for one that has not sent its whole request, or does not take its
@@ -101,6 +106,9 @@ class RestServer:
 
         Args:
             drain_seconds: how long they may take.
+
+        Returns:
+            How many it cuts off then.
         """
         assert self._close is not None, "start comes first"
         assert self._sweeping is not None
@@ -121,6 +129,7 @@ class RestServer:
                 elif now - idle_since.setdefault(connection, now) > _UNFINISHED_SECONDS:
                     connection.transport.abort()
             await asyncio.sleep(_POLL_SECONDS)
+        cut = self.calls
         for connection in self._connections:
             connection.transport.abort()
         await asyncio.sleep(0)  # for them to notice
@@ -128,6 +137,7 @@ class RestServer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        return cut
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

@@ -30,7 +30,8 @@ def test_the_server_follows_the_store_past_a_version_with_a_broken_warmup(
         until(lambda: client.status().get(3) == "AVAILABLE")
         assert client.predict({"text": ["good"]}).version == 3
 
-    said = [line for line in server.output if str(store.root / "broken-warmup" / "2") in line]
+    path = str(store.root / "broken-warmup" / "2")
+    said = [line for line in server.output if path in line and " ERROR " in line]
     assert len(said) == 1, "".join(server.output)
     assert "cannot be loaded (warmup record 0: " in said[0]
     assert "Export it again, or start the server with --enable_model_warmup=false." in said[0]

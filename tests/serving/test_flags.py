@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from errors import UserError
-from serving import flags, settings
+from serving import flags, settings, unheeded
 from serving.http2 import GrpcLimits
 from serving.limits import Limits
 from tests.conftest import ROOT
@@ -131,6 +131,35 @@ def test_what_a_script_asks_of_the_stock_server_in_vain_does_not_stop_it() -> No
     )
 
 
+def test_flags_that_do_not_count_beside_others_are_told_once_each() -> None:
+    def told(*arguments: str) -> list[str]:
+        return list(unheeded.lines(flags.parse(arguments, "server")))
+
+    assert not told()
+    assert not told("--rest_api_port=8501", "--rest_api_timeout_in_ms=5", "--tensorflow_intra_op_parallelism=1")
+    reason = "does not count: --tensorflow_session_parallelism sets the threads of both kinds"
+    both = ("--tensorflow_session_parallelism", "2", "--tensorflow_inter_op_parallelism=1")
+    assert told(*both, "--tensorflow_intra_op_parallelism", "1") == [
+        f"--tensorflow_intra_op_parallelism {reason}",
+        f"--tensorflow_inter_op_parallelism {reason}",
+    ]
+    assert told("--rest_api_timeout_in_ms=30000") == [  # though it is the default
+        "--rest_api_timeout_in_ms does not count: there is no REST without --rest_api_port"
+    ]
+    assert told("--batching_parameters_file=f", "--max_batch_size=8") == [
+        "--batching_parameters_file: its max_batch_size does not count: --max_batch_size is given"
+    ]
+    remote = told(
+        "--engine=remote", "--remote_address=a:1", "--model_config_file_poll_wait_seconds=1", "--strict_shapes"
+    )
+    assert [line.split()[0] for line in remote] == ["--model_config_file_poll_wait_seconds", "--strict_shapes"]
+
+
+def test_every_flag_that_may_not_count_is_one() -> None:
+    known = {flag.name for group in (*flags.GROUPS.values(), flags.STORE) for flag in group}
+    assert {name for rule in unheeded.RULES for name in rule.flags} <= known
+
+
 def server(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serving.server", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
@@ -171,7 +200,27 @@ PROBLEMS = {
     ),
     "a request log that cannot be written": (
         ("--model_base_path=MODEL", "--request_log=FILE/log"),
-        "--request_log FILE/log: cannot be written (Not a directory). Name a folder",
+        "--request_log FILE/log: FILE is a file, not a folder. Move it away",
+    ),
+    "a file where the request log is to be": (
+        ("--model_base_path=MODEL", "--request_log=FILE"),
+        "--request_log FILE: FILE is a file, not a folder. Move it away",
+    ),
+    "a file where a UNIX socket is to be": (
+        ("--model_base_path=MODEL", "--grpc_socket_path=FILE"),
+        "--grpc_socket_path FILE: there is a file of this name, not a socket. Move it away, or name another path.",
+    ),
+    "a folder where a UNIX socket is to be": (
+        ("--model_base_path=MODEL", "--grpc_socket_path=MODEL"),
+        "there is a folder of this name, not a socket. Move it away, or name another path.",
+    ),
+    "a UNIX socket in no folder": (
+        ("--model_base_path=MODEL", "--grpc_socket_path=MODEL/none/grpc.sock"),
+        "none. Make it, or name a path in one that is there.",
+    ),
+    "a UNIX socket with a path that is too long": (
+        ("--model_base_path=MODEL", f"--grpc_socket_path=MODEL/{'x' * 107}"),
+        "a socket's path has 107 bytes at most, and this one ",
     ),
     "padding values without padding": (
         ("--model_base_path=MODEL", "--padding_values=x=0"),
@@ -186,7 +235,15 @@ def test_flags_that_lead_nowhere_end_in_one_line(name: str, tmp_path: Path) -> N
     check_one_line(name, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a batching file that is none", "a request log that cannot be written"])
+SOME = (
+    "a batching file that is none",
+    "a file where the request log is to be",
+    "a file where a UNIX socket is to be",
+    "a UNIX socket in no folder",
+)
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_some_of_the_flags_that_lead_nowhere(name: str, tmp_path: Path) -> None:
     check_one_line(name, tmp_path)
 
@@ -202,3 +259,20 @@ def check_one_line(name: str, tmp_path: Path) -> None:
     assert done.stderr.startswith("error: "), done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert said.replace("FILE", str(file)) in done.stderr
+
+
+def test_a_server_that_finds_no_store_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "unroll",
+        "serve",
+        "--home",
+        str(tmp_path / "typo"),
+        "--port=0",
+        "--rest_api_port=0",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert done.stderr.startswith(f"error: {tmp_path / 'typo' / 'store'}: no model to serve.")
+    assert not list(tmp_path.iterdir())

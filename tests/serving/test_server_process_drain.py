@@ -1,7 +1,9 @@
 """SIGTERM while requests are on their way; a newer server where one listens; the request log's files."""
 
+import socket as stdlib_socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import grpc
@@ -81,9 +83,12 @@ def test_requests_of_both_doors_are_logged_alike_in_files_of_the_size_asked_for(
 def test_a_newer_server_takes_a_unix_socket_over(folder: Path, start: Callable[..., Server]) -> None:
     socket = folder / "taken.sock"
     flags = (f"--model_base_path={folder / 'sample'}", f"--grpc_socket_path={socket}")
+    with closing(stdlib_socket.socket(stdlib_socket.AF_UNIX)) as stale:
+        stale.bind(str(socket))
     old = start("-m", "serving.server", "--port=0", "--model_name=old", *flags)
     new = start("-m", "serving.server", "--port=0", "--model_name=new", *flags)
-    assert f"--grpc_socket_path {socket}: taken over from an older server" in new.text
+    assert f"--grpc_socket_path {socket}: taken over from an older server, which is gone" in old.text
+    assert f"--grpc_socket_path {socket}: taken over from an older server, which still runs" in new.text
     for ended in (False, True):  # the older server's end leaves the newer one its socket
         with Client(f"unix:{socket}", model="new") as client:
             assert client.status() == {1: "AVAILABLE"}, ended
@@ -141,6 +146,9 @@ def test_sigterm_lets_requests_of_both_doors_finish(draining: Server, folder: Pa
         assert [answer.result(60) for answer in asked] == [[str(path)] for path in paths]
     assert draining.process.wait(60) == 0
     assert "Traceback" not in draining.text
+    assert "stopping: calls in flight (2) may take 30 seconds" in draining.text
+    assert "cut off" not in draining.text
+    until(lambda: draining.text.endswith("INFO stopped\n"))
     assert not (folder / "grpc.sock").exists()
     logged = [one.predict_log.request.inputs["path"].string_val[:1] for one in predictions(folder).values()]
     assert sum(map(len, logged)) == 2
@@ -164,3 +172,5 @@ def test_a_run_that_does_not_end_is_given_up_with_its_client(folder: Path) -> No
         assert hanging.process.wait(60) == 0
     assert "Traceback" not in hanging.text
     assert "still runs" in hanging.text
+    assert "calls in flight (1) are cut off after 0.5 seconds" in hanging.text
+    until(lambda: hanging.text.endswith("INFO stopped\n"))

@@ -35,12 +35,13 @@ def starting(hanging: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-def ends_well(process: "subprocess.Popen[str]") -> None:
+def ends_well(process: "subprocess.Popen[str]") -> str:
     process.terminate()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "Traceback" not in said
     assert "Exception" not in said
+    return said
 
 
 def test_a_server_that_starts_ends_well(starting: "subprocess.Popen[str]") -> None:
@@ -54,7 +55,10 @@ def test_a_server_that_starts_ends_well(starting: "subprocess.Popen[str]") -> No
 
 def test_a_server_that_loads_its_first_model_ends_well(starting: "subprocess.Popen[str]", hanging: Path) -> None:
     until((hanging.parent / "never.running").exists)
-    ends_well(starting)
+    said = ends_well(starting)
+    assert f"sample: loading version 2 from {hanging}" in said
+    assert "stopping before it serves" in said
+    assert said.endswith("INFO stopped\n")
 
 
 def test_a_server_that_loads_another_version_ends_well(exports: dict[int, Path], hanging: Path, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_connections_are_spread_and_metrics_added_up(workers: Server, folder: Pa
     assert len(pids) == 2
     served = re.findall(r"INFO process (\d+): m: version 1 is served", workers.text)
     assert set(map(int, served)) == pids
+    assert f"m: loading version 1 from {folder / 'm' / '1'}" in workers.text
     for _ in range(32):
         assert score(workers) == 1.0
     until(lambda: answered_by(folder, "m").total() == 32)
@@ -177,6 +178,9 @@ def test_sigterm_stops_all_and_ends_well(workers: Server) -> None:
     assert workers.stop() == 0
     assert not any(map(is_alive, pids))
     assert "Traceback" not in workers.text
+    for pid in pids:
+        assert f"process {pid}: stopping: calls in flight (0) may take 30 seconds" in workers.text
+    until(lambda: workers.text.endswith("INFO stopped\n"))
 
 
 @pytest.mark.slow
