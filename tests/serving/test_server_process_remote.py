@@ -115,13 +115,20 @@ def test_the_front_alone_knows_the_tokens(front: Server) -> None:
 
 
 def test_a_deleted_log_is_begun_anew_and_told(front: Server, folder: Path) -> None:
+    def ask(request_id: str) -> None:
+        front.rest("POST", PREDICT, {"instances": ["a"]}, authorization=BEARER, x_request_id=request_id)
+
+    def is_logged(request_id: str) -> bool:
+        return any(request_id in log.read_text() for log in folder.glob("log/sample/*.tsv"))
+
+    def is_asked_and_logged(request_id: str) -> bool:
+        ask(request_id)
+        return is_logged(request_id)
+
+    ask("before")  # and nothing more, lest it be written while the folder is removed
+    until(lambda: is_logged("before"))
     shutil.rmtree(folder / "log")
-
-    def ask() -> bool:
-        front.rest("POST", PREDICT, {"instances": ["a"]}, authorization=BEARER, x_request_id="afterwards")
-        return any("afterwards" in log.read_text() for log in folder.glob("log/sample/*.tsv"))
-
-    until(ask)
+    until(lambda: is_asked_and_logged("afterwards"))
     metrics = front.rest("GET", "/monitoring/prometheus/metrics").body.decode()
     assert "unroll_request_log_vanished_files_total{} 1\n" in metrics
     assert "unroll_request_log_dropped_total{} " in metrics
