@@ -1,7 +1,7 @@
 """One request on its way through the server, whichever door it came in by."""
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,6 +19,7 @@ class Call:
         metadata: gRPC metadata or HTTP headers, names in lower case.
         deadline: `loop.time()` at which the client gives up, or None.
         request_id: the caller's `x-request-id`, or a new one.
+        peer: the clients whose it is, as far as they can be told apart.
         token_digest: SHA-256 of the caller's token, once somebody had to know it.
         model: name of the model that was asked for; filled in as soon as it is known.
         version: of the model, once one is chosen.
@@ -34,6 +35,7 @@ class Call:
     metadata: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
     request_id: str = ""
+    peer: Hashable = ""
     token_digest: bytes = b""
     model: str = ""
     version: int | None = None

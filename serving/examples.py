@@ -28,18 +28,30 @@ def serialized(request_input: Any) -> NDArray[Any]:
         StatusError: INVALID_ARGUMENT where there is no example, or so many that their context, which stands in front of
             each, would fill the memory.
     """
+    shared = request_input.example_list_with_context
+    return joined(
+        [example.SerializeToString() for example in request_input.example_list.examples],
+        shared.context.SerializeToString(),
+        [example.SerializeToString() for example in shared.examples],
+    )
+
+
+def joined(alone: list[bytes], context: bytes, sharing: list[bytes]) -> NDArray[Any]:
+    """As `serialized`, of examples that are serialized already.
+
+    Args:
+        alone: without a context.
+        context: an Example too.
+        sharing: those that have it.
+    """
     # Messages that follow one another in one buffer merge, so the context goes in front of each example.
-    context = request_input.example_list_with_context.context.SerializeToString()
-    shared = len(context) * len(request_input.example_list_with_context.examples)
-    if shared > _MAX_CONTEXT_BYTES:
+    size = len(context) * len(sharing)
+    if size > _MAX_CONTEXT_BYTES:
         raise invalid(
-            f"The context of {len(context)} bytes, once an example, makes {shared}; this server takes at most "
+            f"The context of {len(context)} bytes, once an example, makes {size}; this server takes at most "
             f"{_MAX_CONTEXT_BYTES}. Send fewer examples a request, or what they share in a smaller context."
         )
-    examples = [
-        *(example.SerializeToString() for example in request_input.example_list.examples),
-        *(context + example.SerializeToString() for example in request_input.example_list_with_context.examples),
-    ]
+    examples = [*alone, *(context + example for example in sharing)]
     if not examples:
         raise invalid("Input is empty.")
     return np.array(examples, dtype=object)
@@ -49,9 +61,9 @@ def strings(request_input: Any) -> list[bytes]:
     """Every string in an Input, of whichever feature."""
     shared = request_input.example_list_with_context
     examples = [*request_input.example_list.examples, shared.context, *shared.examples]
-    return [
-        string
-        for example in examples
-        for feature in example.features.feature.values()
-        for string in feature.bytes_list.value
-    ]
+    return [string for example in examples for string in strings_of(example)]
+
+
+def strings_of(example: Any) -> list[bytes]:
+    """Every string in an Example."""
+    return [string for feature in example.features.feature.values() for string in feature.bytes_list.value]

@@ -1,6 +1,6 @@
 """The tensors of a PredictRequest to arrays, checked against the signature that they ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,12 @@ from serving.status import invalid
 Feeds = list[NDArray[Any]]
 
 
-def predict_feeds(signature: Signature, inputs: Mapping[str, Any], strict_shapes: bool = False) -> Feeds:
+def predict_feeds(
+    signature: Signature,
+    inputs: Mapping[str, Any],
+    strict_shapes: bool = False,
+    decode: Callable[[Any], NDArray[Any]] = tensors.decode,
+) -> Feeds:
     """Reads the inputs of a PredictRequest.
 
     An input that was left out takes the signature's default. Where the rows of several requests may run as one, a
@@ -21,9 +26,10 @@ def predict_feeds(signature: Signature, inputs: Mapping[str, Any], strict_shapes
 
     Args:
         signature: what is asked for.
-        inputs: TensorProtos by input name.
+        inputs: TensorProtos, or what else `decode` takes, by input name.
         strict_shapes: whether shapes other than the signature's, and inputs that differ in rows where rows of several
             requests may run as one, are refused. TensorFlow Serving leaves that to the ops.
+        decode: reads one of `inputs`; raises ValueError.
 
     Returns:
         Arrays in the signature's order.
@@ -37,14 +43,16 @@ def predict_feeds(signature: Signature, inputs: Mapping[str, Any], strict_shapes
         for alias, spec in specs.items():
             if (proto := inputs.get(alias)) is None:
                 break
-            feeds.append(_read(signature, alias, spec, proto))
+            feeds.append(_read(signature, alias, spec, proto, decode))
         else:
             if strict_shapes:
                 _check_shapes(signature, dict(zip(specs, feeds, strict=True)))
             return feeds
     if mismatch := _mismatch(signature, inputs):
         raise invalid(mismatch)
-    sent = {alias: _read(signature, alias, spec, inputs[alias]) for alias, spec in specs.items() if alias in inputs}
+    sent = {
+        alias: _read(signature, alias, spec, inputs[alias], decode) for alias, spec in specs.items() if alias in inputs
+    }
     if strict_shapes:
         _check_shapes(signature, sent)
     rows = {array.shape[:1] for array in sent.values()}
@@ -54,9 +62,11 @@ def predict_feeds(signature: Signature, inputs: Mapping[str, Any], strict_shapes
     return [sent[alias] if alias in sent else _repeated(signature.defaults[alias], count) for alias in specs]
 
 
-def _read(signature: Signature, alias: str, spec: TensorSpec, proto: Any) -> NDArray[Any]:
+def _read(
+    signature: Signature, alias: str, spec: TensorSpec, sent: Any, decode: Callable[[Any], NDArray[Any]]
+) -> NDArray[Any]:
     try:
-        array = tensors.decode(proto)
+        array = decode(sent)
     except tensors.UnsentError as error:
         raise invalid(f"tensor parsing error: {alias}: {error}") from None
     except ValueError:

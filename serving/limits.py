@@ -44,7 +44,7 @@ class Limits:
         """Whether strings are to be checked."""
         return (self.max_text_bytes, self.max_image_pixels) != (None, None)
 
-    def check(self, name: str, array: NDArray[Any], by_row: bool = True) -> None:
+    def check(self, name: str, array: NDArray[Any], by_row: bool = True, strings: bool = True) -> None:
         """Refuses an input that is too large.
 
         Args:
@@ -52,20 +52,22 @@ class Limits:
             array: its values; strings as `object`.
             by_row: whether the first dimension is of rows. What has no element is counted by it all the same: it costs
                 nothing to send.
+            strings: whether its strings are yet to be checked.
 
         Raises:
             StatusError: INVALID_ARGUMENT, with the limit, what was received and what to do.
         """
         if array.ndim and (by_row or not array.size):
             self.check_rows(name, len(array))
-        if self.of_strings and array.dtype.hasobject:
+        if strings and self.of_strings and array.dtype.hasobject:
             self.check_strings(name, array.ravel().tolist())
 
-    def check_rows(self, name: str, rows: int) -> None:
-        """As `check`, of the number of rows alone."""
+    def check_rows(self, name: str, rows: int, more: bool = False) -> None:
+        """As `check`, of the number of rows alone; `more`: there may be more of them."""
         if self.max_batch_rows is not None and rows > self.max_batch_rows:
+            count = f"{rows} or more" if more else f"{rows}"
             raise invalid(
-                f"Input {name!r} has {rows} rows; this server takes at most {self.max_batch_rows} a request "
+                f"Input {name!r} has {count} rows; this server takes at most {self.max_batch_rows} a request "
                 "(--max_request_rows). Send the rest in further requests."
             )
 

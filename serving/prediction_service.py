@@ -10,10 +10,12 @@ from typing import Any
 import grpc
 from numpy.typing import NDArray
 
-from serving import answers, examples, outlines, protos, wire
+from serving import answers, examples, large_requests, protos, tensors, wire
 from serving.answers import Arrays, ExampleTask
+from serving.aside import Aside
 from serving.call import Call, Method
 from serving.inputs import predict_feeds
+from serving.large_requests import LARGE
 from serving.limits import ROW_BYTES, Limits
 from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE, METADATA, MULTI_INFERENCE, PREDICT, PREDICTION, REGRESS
 from serving.session_engine import Signature
@@ -48,6 +50,7 @@ class PredictionService:
         self._tensor_content = tensor_content
         self._strict_shapes = strict_shapes
         self._check_method_names = check_method_names
+        self._aside = Aside("large-requests")
 
     def methods(self) -> dict[str, Method]:
         """What answers each path."""
@@ -60,9 +63,12 @@ class PredictionService:
         }
 
     async def _predict(self, message: bytes, call: Call) -> bytes:
-        if len(message) >= outlines.LARGE:
-            outlines.check_predict_request(message)
-        request = parsed(protos.PredictRequest, message)
+        large = len(message) >= LARGE
+        if large:
+            request, inputs = await self._aside.run_if_long(call.peer, large_requests.predict, message, self._limits)
+        else:
+            request = parsed(protos.PredictRequest, message)
+            inputs = request.inputs
         servable = self._find(_spec(request), call)
         signature = servable.signatures.get(call.signature)
         if signature is None:
@@ -75,11 +81,12 @@ class PredictionService:
                 "Expected prediction signature method_name to be one of "
                 f"{{{', '.join(_PREDICTABLE)}}}. Was: {signature.method}",
             )
-        feeds = predict_feeds(signature, request.inputs, self._strict_shapes)
+        decode = large_requests.decoded if large else tensors.decode
+        feeds = predict_feeds(signature, inputs, self._strict_shapes, decode)
         outputs = _selected(signature, request.output_filter) if request.output_filter else enumerate(signature.outputs)
         if self._limits.any:
             for alias, array in zip(signature.inputs, feeds, strict=True):
-                self._limits.check(alias, array, signature.batchable)
+                self._limits.check(alias, array, signature.batchable, strings=not large)
         arrays = await _run(servable, signature, feeds, message, call)
         call.watched = bool(feeds)  # what takes no input, such as a description, is not traffic to watch
         return answers.predictions(outputs, arrays, self._tensor_content) + wire.block(
@@ -87,28 +94,25 @@ class PredictionService:
         )
 
     async def _classify(self, message: bytes, call: Call) -> bytes:
-        request = parsed(protos.ClassificationRequest, message)
-        return await self._answer_examples(request, message, call, answers.EXAMPLE_TASKS[CLASSIFY])
+        return await self._answer_examples(protos.ClassificationRequest, message, call, answers.EXAMPLE_TASKS[CLASSIFY])
 
     async def _regress(self, message: bytes, call: Call) -> bytes:
-        request = parsed(protos.RegressionRequest, message)
-        return await self._answer_examples(request, message, call, answers.EXAMPLE_TASKS[REGRESS])
+        return await self._answer_examples(protos.RegressionRequest, message, call, answers.EXAMPLE_TASKS[REGRESS])
 
-    async def _answer_examples(self, request: Any, message: bytes, call: Call, task: ExampleTask) -> bytes:
+    async def _answer_examples(self, message_class: Any, message: bytes, call: Call, task: ExampleTask) -> bytes:
+        request, read = await self._read(message_class, message, call)
         servable = self._find(_spec(request), call)
         if call.signature not in servable.signatures:
             raise invalid(f"No signature was found with the name: {call.signature}")
         signature = self._fitting(servable, call.signature, task)
-        rows = self._serialized(request.input)
+        rows = self._serialized(request.input) if read is None else read
         arrays = await _run(servable, signature, [rows], message, call)
         call.watched = True
         call.examples = len(rows)
         return wire.block(1, task.write(signature, arrays, len(rows))) + wire.block(2, servable.model_spec(signature))
 
     async def _multi_inference(self, message: bytes, call: Call) -> bytes:
-        if len(message) >= outlines.LARGE:
-            outlines.check_request(message)
-        request = parsed(protos.MultiInferenceRequest, message)
+        request, read = await self._read(protos.MultiInferenceRequest, message, call)
         servable = self._find(request.tasks[0].model_spec if request.tasks else protos.ModelSpec(), call)
         tasks: dict[str, tuple[ExampleTask, Signature]] = {}
         for asked in request.tasks:
@@ -123,7 +127,7 @@ class PredictionService:
                 raise invalid(f"Requested signature not found in model graph: {name}")
             task = answers.task_named(asked.method_name)
             tasks[name] = task, self._fitting(servable, name, task)
-        rows = self._serialized(request.input)
+        rows = self._serialized(request.input) if read is None else read
         runs: list[asyncio.Future[Arrays]] = []
         try:
             for _, signature in tasks.values():
@@ -174,6 +178,14 @@ class PredictionService:
             task.check_method(definition)
         task.check(definition)
         return servable.signatures[name]
+
+    async def _read(self, message_class: Any, message: bytes, call: Call) -> tuple[Any, NDArray[Any] | None]:
+        """A request of examples; and if it is large, these, which are not in it then."""
+        if len(message) < LARGE:
+            return parsed(message_class, message), None
+        return await self._aside.run_if_long(
+            call.peer, large_requests.of_examples, message_class, message, self._limits
+        )
 
     def _serialized(self, request_input: Any) -> NDArray[Any]:
         self._limits.check_rows("examples", examples.count(request_input))

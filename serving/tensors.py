@@ -7,6 +7,7 @@ import functools
 import itertools
 import math
 import reprlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ _AS_IN_MEMORY = {5, 6, 9, 11, 12, 18}  # fields whose packed values are the arra
 _CONTENT = 4
 _STRINGS = 8
 _FEW = 48  # values that are read faster one by one than as an array
-_RUN = 1 << 16  # numbers that are written at once
+_RUN = 1 << 16  # numbers that are read or written at once
+_STRINGS_A_PIECE = 1 << 12
 
 
 class UnsentError(ValueError):
@@ -69,10 +71,19 @@ def decode(proto: Any) -> NDArray[Any]:
         if start > 0 and data[head:start] in starts:
             return np.frombuffer(data, dtype, size, start).reshape(shape)
     else:
-        alike = protos.TensorProto(dtype=proto.dtype)
-        alike.tensor_shape.MergeFromString(proto.tensor_shape.SerializeToString())
-        kind, shape, size, _ = _layout(alike.SerializeToString())
+        kind, shape, size = layout(proto)
     return _values(proto, kind, shape, size).reshape(shape)
+
+
+def layout(proto: Any) -> tuple[dtypes.Kind, tuple[int, ...], int]:
+    """What a TensorProto says of its values: their kind, the array's shape and its size.
+
+    Raises:
+        ValueError: see `decode`.
+    """
+    # Of many dimensions or long names of theirs, nothing is to be remembered.
+    shape = {"dim": [{"size": dim.size} for dim in itertools.islice(proto.tensor_shape.dim, _MAX_RANK + 1)]}
+    return _layout(protos.TensorProto(dtype=proto.dtype, tensor_shape=shape).SerializeToString())[:3]
 
 
 @functools.lru_cache(4096)
@@ -119,11 +130,11 @@ def _values(proto: Any, kind: dtypes.Kind, shape: tuple[int, ...], size: int) ->
         return _from_content(proto.tensor_content, dtype, size)
     array = _from_typed(getattr(proto, kind.field), kind)
     if len(array) < size:
-        return _filled(array, shape, size)
+        return filled(array, shape, size)
     return array[:size]
 
 
-def _filled(array: NDArray[Any], shape: tuple[int, ...], size: int) -> NDArray[Any]:
+def filled(array: NDArray[Any], shape: tuple[int, ...], size: int) -> NDArray[Any]:
     """Values whose last one stands for all that are missing. A single one takes no memory for that, nor time."""
     dtype = array.dtype
     last = array[-1:] if len(array) else np.array([b""], object) if dtype.hasobject else np.zeros(1, dtype)
@@ -132,49 +143,83 @@ def _filled(array: NDArray[Any], shape: tuple[int, ...], size: int) -> NDArray[A
         _check_sent(shape, size * weight, len(array))
         return np.broadcast_to(last, size)
     _check_sent(shape, size * weight, len(array), min(MAX_BYTES, max(_FREE_BYTES, _FILLING * weight * len(array))))
-    filled = np.empty(size, dtype)
-    filled[: len(array)], filled[len(array) :] = array, last
-    return filled
+    whole = np.empty(size, dtype)
+    whole[: len(array)], whole[len(array) :] = array, last
+    return whole
 
 
 def _from_typed(values: Any, kind: dtypes.Kind) -> NDArray[Any]:
     if isinstance(values, bytes):
         return np.frombuffer(values, kind.dtype)
+    return viewed(stored(values, kind), kind)
+
+
+def stored(values: Any, kind: dtypes.Kind) -> NDArray[Any]:
+    """The values of a repeated field, as they are in the memory of an array of that kind."""
     if len(values) <= _FEW or kind.dtype.hasobject:
         values = values[:]
-    if kind.dtype.kind == "c":
-        values = values[: len(values) & ~1]
     if kind.stored.itemsize < 4 and kind.stored.kind in "iu":  # what does not fit wraps around
-        return np.array(values, np.int32).astype(kind.stored).view(kind.dtype)
-    return np.array(values, kind.stored).view(kind.dtype)
+        return np.array(values, np.int32).astype(kind.stored)
+    return np.array(values, kind.stored)
+
+
+def viewed(values: NDArray[Any], kind: dtypes.Kind) -> NDArray[Any]:
+    """What is stored, as an array of that kind."""
+    return (values[: len(values) & ~1] if kind.dtype.kind == "c" else values).view(kind.dtype)
 
 
 def _from_content(content: bytes, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
-    if dtype.hasobject:
-        return _strings_from(content, size)
+    return strings_from(content, size) if dtype.hasobject else numbers_from(content, dtype, size)
+
+
+def numbers_from(content: wire.Part, dtype: np.dtype[Any], size: int) -> NDArray[Any]:
+    """Reads `tensor_content`. The array is that memory."""
     if len(content) != size * dtype.itemsize:
         raise ValueError(f"{len(content)} bytes for {size} elements of {dtype}")
-    if dtype.kind == "b" and max(content) > 1:
+    if dtype.kind == "b" and np.frombuffer(content, np.uint8).max() > 1:
         raise ValueError("a byte that is no boolean")
     return np.frombuffer(content, dtype)
 
 
-def _strings_from(content: bytes, size: int) -> NDArray[Any]:
-    """Reads strings as TensorFlow packs them: all lengths, then all bytes."""
+def strings_from(content: bytes, size: int, pace: Callable[[], None] = lambda: None) -> NDArray[Any]:
+    """Reads strings as TensorFlow packs them: all lengths, then all bytes.
+
+    Args:
+        content: `tensor_content`.
+        size: how many strings.
+        pace: called now and then.
+    """
     if size > len(content):
         raise ValueError(f"{len(content)} bytes for {size} strings")
-    lengths, position = list(content[:size]), size
-    if max(lengths) >= 0x80:  # some take more than a byte
-        lengths, position = [], 0
-        for _ in range(size):
-            length, position = wire.read_varint(content, position)
-            lengths.append(length)
-    if position + sum(lengths) != len(content):
-        raise ValueError("the strings' lengths do not add up")
-    ends = itertools.accumulate(lengths, initial=position)
+    position, end = 0, _end_of_varints(content, size)
     array = np.empty(size, object)
-    array[:] = [content[start:end] for start, end in itertools.pairwise(ends)]
+    for start in range(0, size, _STRINGS_A_PIECE):
+        count = min(size - start, _STRINGS_A_PIECE)
+        lengths = list(content[position : position + count])
+        if max(lengths) < 0x80:
+            position += count
+        else:  # some take more than a byte
+            lengths = []
+            for _ in range(count):
+                length, position = wire.read_varint(content, position)
+                lengths.append(length)
+        ends = [*itertools.accumulate(lengths, initial=end)]
+        array[start : start + count] = [content[begin:end] for begin, end in itertools.pairwise(ends)]
+        end = ends[-1]
+        pace()
+    if end != len(content):
+        raise ValueError("the strings' lengths do not add up")
     return array
+
+
+def _end_of_varints(content: bytes, count: int) -> int:
+    """Where so many numbers end."""
+    for start in range(0, len(content), _RUN):
+        ends = np.flatnonzero(np.frombuffer(content, np.uint8, min(_RUN, len(content) - start), start) < 0x80)
+        if len(ends) >= count:
+            return start + int(ends[count - 1]) + 1
+        count -= len(ends)
+    raise ValueError("the strings' lengths are cut short")
 
 
 def encode(array: NDArray[Any], content: bool = False) -> bytes:

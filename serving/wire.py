@@ -1,4 +1,4 @@
-"""Protocol-buffer wire format, for the messages that the server writes for every request.
+"""Protocol-buffer wire format, for the messages that the server writes for every request, and for large ones it reads.
 
 Writing these bytes directly costs a fraction of filling message objects field by field: a response of
 64 x 1000 floats 30 us against 1.4 ms.
@@ -6,7 +6,13 @@ Writing these bytes directly costs a fraction of filling message objects field b
 https://protobuf.dev/programming-guides/encoding/
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+VARINT, FIXED64, BYTES, BEGIN, END, FIXED32 = range(6)
+"""Kinds of fields, as they are on the wire."""
+
+Field = tuple[int, int, int, int, int]
+"""A field's number, its kind, and where it, its value, and what follows it begin."""
 
 Part = bytes | memoryview
 """Of a message whose parts are joined at once: what is large is copied once."""
@@ -48,6 +54,32 @@ def read_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
     raise ValueError("no varint")
+
+
+def fields(data: bytes, position: int, end: int) -> Iterator[Field]:
+    """The fields of a message within `data`. Those of a group, which nothing here has, are taken for the message's own.
+
+    Raises:
+        ValueError: it is no message.
+    """
+    while position < end:
+        start = position
+        tag, position = read_varint(data, position)
+        kind, begin = tag & 7, position
+        if kind == BYTES:
+            size, begin = read_varint(data, position)
+            position = begin + size
+        elif kind == VARINT:
+            _, position = read_varint(data, position)
+        elif kind == FIXED32:
+            position += 4
+        elif kind == FIXED64:
+            position += 8
+        elif kind not in (BEGIN, END):
+            raise ValueError("no field")
+        if position > end:
+            raise ValueError("cut short")
+        yield tag >> 3, kind, start, begin, position
 
 
 def integer(number: int, value: int) -> bytes:

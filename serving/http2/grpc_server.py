@@ -210,6 +210,7 @@ class GrpcServer:
             stream.finish(encode([(":status", "415")]))
             return None
         call = Call(headers.get(":path", ""), "GRPC", headers, self._deadline(headers))
+        call.peer = share.peer
         method = self._streams.get(call.path)
         exchange: Unary | Streaming
         if method is None:

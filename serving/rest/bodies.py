@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from serving.rest.aside import LARGE, Aside
+from serving.aside import LARGE, Aside
 from serving.status import StatusError, invalid
 
 _MOST_RATIO = 100  # of what is unpacked to what came

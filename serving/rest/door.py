@@ -18,12 +18,12 @@ from google.protobuf import json_format
 
 from serving import protos, wire
 from serving.addresses import network
+from serving.aside import LARGE, Aside
 from serving.call import REQUEST_ID, Call
 from serving.front import Front
 from serving.metrics import Metrics
 from serving.model_spec import METADATA, PREDICTION, STATUS
 from serving.rest import bodies, json_answers, json_pieces, json_requests, json_text, openapi, signatures, urls
-from serving.rest.aside import LARGE, Aside
 from serving.rest.connections import ConnectionLimits
 from serving.rest.hosts import Hosts
 from serving.rest.signatures import Signatures
@@ -143,7 +143,7 @@ class Door:
         self._signatures = Signatures(front)
         # The latest OpenAPI document: to write one takes milliseconds of the loop, whoever asks.
         self._described: tuple[dict[str, bytes], bytes] = {}, openapi.document({})
-        self._aside = Aside()
+        self._aside = Aside("rest-json")
         self._bodies = bodies.Bodies(parameters.max_body_bytes, parameters.max_held_bytes, self._aside)
 
     async def __call__(self, scope: Scope, receive: bodies.Receive, send: Send) -> None:
@@ -187,7 +187,7 @@ class Door:
         if path[:4].lower() == "/v1/":
             if scope["query_string"]:
                 path += "?" + scope["query_string"].decode("latin-1")
-            peer = network(scope["client"][0]) if scope.get("client") else ""
+            call.peer = peer = network(scope["client"][0]) if scope.get("client") else ""
             return await self._api(verb, path, headers, receive, call, peer)
         if verb in ("GET", "HEAD"):
             if path == self._parameters.metrics_path:

@@ -17,8 +17,8 @@ from serving.store import Store
 from tests.serving_fixtures import Server, start_model_server
 
 PREDICTION = "/tensorflow.serving.PredictionService/"
-PREDICT, CLASSIFY, MULTI_INFERENCE, METADATA = (
-    PREDICTION + name for name in ("Predict", "Classify", "MultiInference", "GetModelMetadata")
+PREDICT, CLASSIFY, REGRESS, MULTI_INFERENCE, METADATA = (
+    PREDICTION + name for name in ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
 )
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 MOST_MEGABYTES = 200  # that all of these may add to the server's peak
@@ -76,7 +76,7 @@ REFUSED = {
         predict("sums", a=tensor(FLOATS, 1, 2), b=tensor(FLOATS, 1 << 50, 0)),
         UNSENT,
     ),
-    "two million inputs": (PREDICT, spec("pick") + b"\x12\0" * (1 << 21), "more than 4096 parts"),
+    "two million inputs": (PREDICT, spec("pick") + b"\x12\0" * (1 << 21), "more than 32768 parts"),
     "two million handles": (PREDICT, predict("pick", index=b"\x72\0" * (1 << 21)), "resources and variants"),
     "two million sizes": (
         PREDICT,
@@ -91,7 +91,7 @@ REFUSED = {
     "two million sizes before what is no field": (
         PREDICT,
         predict("pick", index=wire.block(2, b"\x12\0" * (1 << 21))) + b"\xff",
-        "the shape has too many dimensions",
+        "not a PredictRequest message",
     ),
     "two million sizes in several inputs": (
         PREDICT,
@@ -104,14 +104,20 @@ REFUSED = {
         "the shape has too many dimensions",
     ),
     "a large tensor that is none": (PREDICT, predict("pick", index=b"\xff" * MANY), "not a PredictRequest message"),
-    "two million tasks": (MULTI_INFERENCE, b"\x0a\0" * (1 << 21), "more than 4096 parts"),
+    "two million tasks": (MULTI_INFERENCE, b"\x0a\0" * (1 << 21), "more than 32768 parts"),
     "empty examples": (CLASSIFY, spec("classify") + wire.block(2, wire.block(1, b"\x0a\0" * MANY)), ROWS),
+    "eight million empty examples": (
+        CLASSIFY,
+        spec("classify") + wire.block(2, wire.block(1, b"\x0a\0" * 8 * MANY)),
+        ROWS,
+    ),
+    "eight million more": (REGRESS, spec("classify") + wire.block(2, wire.block(2, b"\x0a\0" * 8 * MANY)), ROWS),
     "a context for each": (
         CLASSIFY,
         spec("classify") + wire.block(2, wire.block(2, b"\x0a\0" * 90_000 + wire.block(2, CONTEXT))),
         "context of .* bytes, once an example",
     ),
-    "two million names of outputs": (PREDICT, predict("pick") + b"\x1a\0" * (1 << 21), "more than 4096 parts"),
+    "two million names of outputs": (PREDICT, predict("pick") + b"\x1a\0" * (1 << 21), "more than 32768 parts"),
     "names of outputs": (PREDICT, predict("pick", index=tensor(INDICES, 1)) + b"\x1a\0" * 4000, "output tensor alias"),
     "kinds of metadata": (METADATA, spec("") + b"\x12\0" * MANY, "Metadata field  is not supported"),
     "two million models": (RELOAD, wire.block(1, wire.block(1, b"\x0a\0" * (1 << 21))), "at most 4194304"),

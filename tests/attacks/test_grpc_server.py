@@ -1,6 +1,7 @@
 """The same attacks on the whole server, `python -m serving.server` with a model, and its end while they last."""
 
 import contextlib
+import itertools
 import signal
 import socket
 import time
@@ -9,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from serving import protos
+from serving import protos, wire
 from serving.http2 import frames
 from serving.http2.frames import PREFACE, frame
 from serving.store import Store
+from tests.attacks.grpc_target import ECHO
 from tests.attacks.test_grpc_frames import FRAMES, SMALL_FRAMES
 from tests.attacks.test_grpc_silence import MANY
 from tests.attacks.trial import Target, flood, withstands
-from tests.serving.http2.peers import HELLO, LITERALS
+from tests.serving.http2.peers import HELLO, LITERALS, prefixed
 from tests.serving_fixtures import Server, start_model_server
+
+PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +43,7 @@ def predictions(model_server: Server) -> Target:
     text.dtype = 7
     text.tensor_shape.dim.add().size = 1
     text.string_val.append(b"good")
-    path = "/tensorflow.serving.PredictionService/Predict"
-    return Target("grpc", model_server.port, path, request.SerializeToString())
+    return Target("grpc", model_server.port, PREDICT, request.SerializeToString())
 
 
 def test_silent_requests_keep_nobody_out(predictions: Target) -> None:
@@ -51,6 +54,36 @@ def test_cheap_frames(predictions: Target) -> None:
     opening, one = FRAMES["PING (CVE-2019-9512)"]
     many = one * (SMALL_FRAMES // len(one))
     withstands(predictions, lambda: flood(predictions.port, HELLO + opening, lambda: many, connections=4))
+
+
+LARGE = 4 << 20
+TO_READ = {
+    "empty strings": wire.integer(1, 7) + b"\x42\x00" * (LARGE // 2),
+    "packed numbers": wire.integer(1, 9) + wire.block(10, b"\x01" * LARGE),
+}
+
+
+@pytest.mark.parametrize("name", TO_READ)
+def test_messages_that_are_large_to_read_hold_nobody_up(predictions: Target, name: str) -> None:
+    """Of each, protobuf and what makes an array of it would hold the event loop for a tenth of a second and more."""
+    spec = wire.block(1, wire.block(1, b"sample"))
+    message = prefixed(spec + wire.block(2, wire.block(1, b"text") + wire.block(2, TO_READ[name])))
+    headers = LITERALS.replace(bytes((len(ECHO),)) + ECHO.encode(), bytes((len(PREDICT),)) + PREDICT.encode())
+    numbers = itertools.count(1, 2)
+
+    def call() -> bytes:
+        number = next(numbers)
+        parts = [message[at : at + 16384] for at in range(0, len(message), 16384)]
+        data = [frame(frames.DATA, 0, number, part) for part in parts[:-1]]
+        last = frame(frames.DATA, frames.END_STREAM, number, parts[-1])
+        return b"".join((frame(frames.HEADERS, frames.END_HEADERS, number, headers), *data, last))
+
+    def attack() -> list[float | None]:
+        nonlocal numbers
+        numbers = itertools.count(1, 2)
+        return flood(predictions.port, HELLO, call, bytes_per_second=8e6)
+
+    withstands(predictions, attack, within=None)
 
 
 def test_it_ends_though_connections_are_silent(model_server: Server) -> None:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving import protos, tensors
+from serving.aside import Pace
 from serving.rest import json_pieces, json_requests, json_text
-from serving.rest.aside import Pace
 from serving.rest.json_requests import Inputs
 from serving.rest.numbers import LISTS, Numbers
 from serving.status import StatusError

@@ -1,14 +1,15 @@
-"""What would hold the event loop up: threads for large bodies and answers, of which one works at a time.
+"""What would hold the event loop up: threads for what is large to read or to write, of which one works at a time.
 
 Peers take turns between two pieces of their work: however large one's bodies are, another's small one waits for a piece
 of each, and not for the whole.
 """
 
 import asyncio
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -19,25 +20,52 @@ from serving.status import StatusError
 
 LARGE = 16 << 10  # bytes of JSON; to change threads costs as much as reading a tenth of it
 _PEERS = 8  # that take turns: what each is at takes memory meanwhile
+_MOMENT_SECONDS = 0.001
 _TURN_SECONDS = 0.0005
 _PAUSE_SECONDS = 0.00005  # the loop's thread needs to be woken: who only yields has the interpreter again before that
 
 _Result = TypeVar("_Result")
 
 
+class _LongError(Exception):
+    """It takes more than a moment."""
+
+
 class Aside:
-    """Runs things beside the event loop: of each peer one at a time."""
+    """Runs things beside the event loop: of each peer one at a time.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_PEERS, "rest-json")
+    Args:
+        name: of the threads.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._threads = ThreadPoolExecutor(_PEERS, name)
         self._turns = _Turns()
-        self._one_a_peer: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._one_a_peer: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
-    async def run(self, peer: str, work: Callable[..., _Result], *arguments: object) -> _Result:
+    async def run(self, peer: Hashable, work: Callable[..., _Result], *arguments: object) -> _Result:
         """Returns what `work` returns."""
         async with self._one_a_peer.setdefault(peer, asyncio.Lock()):
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._threads, self._turns.work, work, *arguments)
+
+    async def run_if_long(self, peer: Hashable, work: Callable[..., _Result], *arguments: object) -> _Result:
+        """As `run`, but at once where it takes a moment only. What is given up meanwhile soon stops.
+
+        Args:
+            peer: whose it is.
+            work: takes a pace behind its `arguments`. It may begin twice.
+            arguments: for it.
+        """
+        try:
+            return work(*arguments, _moment())
+        except _LongError:
+            pass
+        pace = self.pace(math.inf)
+        try:
+            return await self.run(peer, work, *arguments, pace)
+        finally:
+            pace.given_up = True
 
     def pace(self, seconds: float) -> "Pace":
         """A pace for what `run` runs; see `Pace`."""
@@ -51,6 +79,9 @@ class Pace:
         seconds: after which the work is given up.
         pass_on: called then, too.
     """
+
+    given_up = False
+    """Whether nobody waits for it any more."""
 
     def __init__(self, seconds: float, pass_on: Callable[[], None] | None = None) -> None:
         self._turn = time.monotonic()
@@ -66,7 +97,7 @@ class Pace:
         now = time.monotonic()
         if now - self._turn < _TURN_SECONDS:
             return
-        if now > self._end:
+        if now > self._end or self.given_up:
             raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         time.sleep(_PAUSE_SECONDS)
         if self._pass_on is not None:
@@ -112,3 +143,13 @@ class _Turns:
                 self._waiting.popleft().release()
             else:
                 self._taken = False
+
+
+def _moment() -> Callable[[], None]:
+    end = time.monotonic() + _MOMENT_SECONDS
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise _LongError
+
+    return check
