@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from serving.tensorflow_runtime import c_api, op_def_pb2
+from serving.tensorflow_runtime import op_def_pb2, op_defs
 
 SINGLE_THREADED = "SINGLE_THREADED_EXECUTOR"
 DEFAULT = ""
@@ -32,8 +32,10 @@ def executor_type(graph_def: Any, device_types: Iterable[str] = ("CPU",)) -> str
     """
     if set(device_types) - {"CPU"}:
         return DEFAULT
+    functions = {function.signature.name for function in graph_def.library.function}
     ops = _ops(graph_def.node).union(*(_ops(function.node_def) for function in graph_def.library.function))
-    return SINGLE_THREADED if ops.isdisjoint(_CONTROL_FLOW | _ops_by_reference()) else DEFAULT
+    single = ops.isdisjoint(_CONTROL_FLOW) and not any(map(_gives_references, ops - functions))
+    return SINGLE_THREADED if single else DEFAULT
 
 
 def _ops(nodes: Iterable[Any]) -> set[str]:
@@ -41,11 +43,7 @@ def _ops(nodes: Iterable[Any]) -> set[str]:
 
 
 @functools.cache
-def _ops_by_reference() -> frozenset[str]:
-    """The ops that give a tensor by reference."""
-    buffer = c_api.TF_GetAllOpList()
-    try:
-        known = op_def_pb2.OpList.FromString(c_api.TF_GetBuffer(buffer))
-    finally:
-        c_api.TF_DeleteBuffer(buffer)
-    return frozenset(op.name for op in known.op if any(output.is_ref for output in op.output_arg))
+def _gives_references(op: str) -> bool:
+    """Whether an op gives a tensor by reference; not, if there is no such op."""
+    known = op_defs.get(op)
+    return known is not None and any(output.is_ref for output in op_def_pb2.OpDef.FromString(known).output_arg)

@@ -99,6 +99,8 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
                 lambda: {(): float(log.vanished)},
             )
         front = Front(methods, log, metrics, parameters.auth)
+        gc.collect()
+        gc.freeze()  # what is there stays: to look through it anew at each full collection would take tens of ms
         streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
         grpc = GrpcServer(front.answer, streams, parameters.grpc, front.admit)
         port = await _listen(grpc, ports)
@@ -120,8 +122,6 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
 
         async with _running(backend):
             starting = None
-            gc.collect()
-            gc.freeze()  # what is there stays: to look through it anew at each full collection would take tens of ms
             doors = _door(port, ports.grpc_tls), _door(rest_port, ports.rest_tls)
             on_ready(_ready(backend, doors, parameters.auth is not None))
             await stop.wait()

@@ -47,6 +47,7 @@ def run(
         UserError: what is asked for cannot be.
     """
     signal.signal(signal.SIGTERM, lambda *_: leave())  # until `serve` takes it
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's, which a server does not use, spin while it starts
     from serving.model_config import wanted_models
 
     models = wanted_models(given, store)  # a mistake there is told before TensorFlow is loaded

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serving import regular_files, warmup, wire
+from serving import memory, regular_files, warmup, wire
 from serving.batching import Batcher
 from serving.batching_parameters import BatchingParameters
 from serving.load_error import LoadError
@@ -112,4 +112,5 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
     except BaseException:
         engine.close()
         raise
+    memory.give_back()
     return engine, batching

@@ -8,6 +8,7 @@ Attributes:
     c_api: TensorFlow's binding of its session API (`tensorflow.python.client._pywrap_tf_session`).
     device_lib: which devices there are (`tensorflow.python.client._pywrap_device_lib`).
     errors: the exceptions that the binding raises, as `tf.errors`.
+    op_defs: the definitions of the ops that there are (`tensorflow.python.framework._op_def_registry`).
     config_pb2, device_attributes_pb2, meta_graph_pb2, op_def_pb2, saved_model_pb2: messages, as in `tensorflow.core`.
 """
 
@@ -18,8 +19,10 @@ import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from serving import memory
 from serving.quiet import silenced
 
 _PACKAGES = (
@@ -35,6 +38,7 @@ _MODULES = (
     "python.client._pywrap_device_lib",
     # Tells the binding which exceptions to raise, which can be told but once a process.
     "python.framework.errors_impl",
+    "python.framework._op_def_registry",
     "core.protobuf.config_pb2",
     "core.framework.device_attributes_pb2",
     "core.protobuf.meta_graph_pb2",
@@ -43,6 +47,8 @@ _MODULES = (
 )
 # Else every session's ops share one pool of threads, which has the size that the first session asked for.
 os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
+# oneDNN's own keeps for good what sessions had, of versions that are unloaded and of settings that were tried.
+os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
 
 
 @contextmanager
@@ -65,7 +71,13 @@ def _packages_left_empty() -> Iterator[None]:
 
 
 def _import() -> list[Any]:
-    importlib.import_module("tensorflow.python._pywrap_tensorflow_internal")
+    flags = sys.getdlopenflags()
+    # To look up at once the tens of thousands of functions that the libraries may call takes a tenth of a second.
+    sys.setdlopenflags(flags & ~os.RTLD_NOW | os.RTLD_LAZY)
+    try:
+        importlib.import_module("tensorflow.python._pywrap_tensorflow_internal")
+    finally:
+        sys.setdlopenflags(flags)
     return [importlib.import_module(f"tensorflow.{name}") for name in _MODULES]
 
 
@@ -74,4 +86,7 @@ if "tensorflow" in sys.modules:
 else:
     with silenced(), _packages_left_empty():
         _modules = _import()
-c_api, device_lib, errors, config_pb2, device_attributes_pb2, meta_graph_pb2, op_def_pb2, saved_model_pb2 = _modules
+        memory.forget(Path(sys.modules["tensorflow"].__path__[0]))  # 290 MB, of which a model needs a quarter
+c_api, device_lib, errors, op_defs, config_pb2, device_attributes_pb2, meta_graph_pb2, op_def_pb2, saved_model_pb2 = (
+    _modules
+)

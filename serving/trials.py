@@ -17,9 +17,10 @@ from serving.status import StatusError
 
 MOST_ROWS = 64
 """Of a batch that is tried."""
-_BATCH_SECONDS = 0.05  # likewise
-_SECONDS = 0.3  # of trials in all, at the least
-_SINGLES = 4  # rows that are run alone
+_SECONDS = 0.4  # of trials in all, or one turn of each way, if that takes longer
+_BATCH_SECONDS = 0.03  # of a batch that is tried, about
+_SINGLES = 4  # rows that are run alone, at most
+_REPEATS = 5  # of each, at most
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,21 @@ class Way:
     engine: SessionEngine
     alone: bool
 
+    @property
+    def modes(self) -> tuple[bool, ...]:
+        return (False, True) if self.alone else (False,)
+
 
 @dataclass
 class Figures:
-    """Seconds of a row alone, and of a batch of so many rows beside one on each other core."""
+    """Seconds of a row alone, and of a batch of so many rows beside one on each other core.
+
+    Of rows that take longer and shorter, it is the geometric mean: each counts as much as the others.
+    """
 
     rows: int
-    row_seconds: float = float("inf")
-    batch_seconds: float = float("inf")
+    row_seconds: float
+    batch_seconds: float
 
     @property
     def cost(self) -> float:
@@ -57,49 +65,68 @@ class Figures:
         )
 
 
-def compared(ways: Sequence[Way], signature: Signature, feeds: Feeds) -> dict[Parallelism, Figures]:
-    """Tries all ways with some rows.
+class Trials:
+    """Runs some rows by the ways that there are, again and again.
 
-    They take turns, and the least times count: what else the machine does hurts all alike, and some runs not at all.
+    Ways take turns, and the least times count: what else the machine does hurts all alike, and some runs not at all.
 
     Args:
-        ways: the first decides how many rows a batch has.
         signature: what is run.
         feeds: its inputs, of a row or more.
 
-    Raises:
-        StatusError: the graph refuses them.
+    All methods raise StatusError where the graph refuses the rows.
     """
-    for way in ways:
-        _row_times(way, signature, feeds)  # the first runs of a graph prepare it
-    mean = statistics.mean(_row_times(ways[0], signature, feeds))
-    rows = max(1, min(MOST_ROWS, int(_BATCH_SECONDS / mean)))
-    batch = [np.resize(array, (rows, *array.shape[1:])) for array in feeds]
-    figures = {way.parallelism: Figures(rows) for way in ways}
-    enough = time.monotonic() + _SECONDS
-    turn = 0
-    while turn < 3 or time.monotonic() < enough:
-        for way in ways:
-            found = figures[way.parallelism]
-            found.row_seconds = min(found.row_seconds, row_seconds(way, signature, feeds))
-        for way in ways:
-            found = figures[way.parallelism]
-            found.batch_seconds = min(found.batch_seconds, _on_all_cores(way.engine, signature, batch))
-        turn += 1
-    return figures
 
+    def __init__(self, signature: Signature, feeds: Feeds) -> None:
+        self._signature = signature
+        self._singles = [[array[row : row + 1] for array in feeds] for row in range(min(_SINGLES, len(feeds[0])))]
+        self._batch = feeds
+        self._repeats = 1
 
-def row_seconds(way: Way, signature: Signature, feeds: Feeds) -> float:
-    """The geometric mean of the times that some rows take, each alone: a short one counts as much as a long one."""
-    return statistics.geometric_mean(_row_times(way, signature, feeds))
+    def prepare(self, way: Way) -> None:
+        """Runs a row by a way for the first time, which takes longer. Several ways may be prepared at once."""
+        for alone in way.modes:
+            way.engine.run(self._signature.name, self._singles[0], alone)
 
+    def measure(self, way: Way) -> float:
+        """Seconds of a row alone by a way that is prepared; from then on, as many rows are run as there is time for."""
+        one = _seconds(functools.partial(way.engine.run, self._signature.name, self._singles[0]))
+        del self._singles[max(1, int(_BATCH_SECONDS / one)) :]
+        self._row_times(way)  # rows of other lengths run for the first time, too
+        seconds = statistics.geometric_mean(self._row_times(way))
+        often = int(_BATCH_SECONDS / seconds)
+        self._repeats = max(1, min(_REPEATS, often // len(self._singles)))
+        rows = max(1, min(MOST_ROWS, often))
+        self._batch = [np.resize(array, (rows, *array.shape[1:])) for array in self._batch]
+        return seconds
 
-def _row_times(way: Way, signature: Signature, feeds: Feeds) -> list[float]:
-    """Of some rows, each alone: the least of several seconds."""
-    singles = [[array[row : row + 1] for array in feeds] for row in range(min(_SINGLES, len(feeds[0])))]
-    modes = (False, True) if way.alone else (False,)
-    runs = [[functools.partial(way.engine.run, signature.name, single, alone) for alone in modes] for single in singles]
-    return [min(_seconds(run) for run in either for _ in range(5)) for either in runs]
+    def compared(self, ways: Sequence[Way]) -> dict[Parallelism, Figures]:
+        """Figures of ways that are prepared."""
+        times = {way.parallelism: [float("inf")] * len(self._singles) for way in ways}
+        batches = {way.parallelism: float("inf") for way in ways}
+        until = time.monotonic() + _SECONDS
+        turn = 0
+        while turn == 0 or time.monotonic() < until:
+            for way in ways:
+                known = times[way.parallelism]
+                times[way.parallelism] = list(map(min, known, self._row_times(way)))
+            for way in ways:
+                seconds = _on_all_cores(way.engine, self._signature, self._batch)
+                batches[way.parallelism] = min(batches[way.parallelism], seconds)
+            turn += 1
+        rows = len(self._batch[0])
+        return {way: Figures(rows, statistics.geometric_mean(times[way]), batches[way]) for way in times}
+
+    def _row_times(self, way: Way) -> list[float]:
+        """Of some rows, each alone: the least of several seconds."""
+        return [
+            min(
+                _seconds(functools.partial(way.engine.run, self._signature.name, single, alone))
+                for alone in way.modes
+                for _ in range(self._repeats)
+            )
+            for single in self._singles
+        ]
 
 
 def _on_all_cores(engine: SessionEngine, signature: Signature, feeds: Feeds) -> float:

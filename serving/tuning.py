@@ -10,7 +10,8 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +27,7 @@ from serving.load_error import LoadError
 from serving.parallelism import Parallelism
 from serving.session_engine import SessionEngine, Signature
 from serving.status import StatusError
-from serving.trials import MOST_ROWS, Figures, Way, compared, row_seconds
+from serving.trials import MOST_ROWS, Figures, Trials, Way
 from workspace import write_atomically
 
 _log = logging.getLogger(__name__)
@@ -60,26 +61,26 @@ def tuned(
     known = _Known(cache, _digest(directory, tags, session_config))
     if (parallelism := known.read()) is not None:
         return load(parallelism)
-    engine = load(_SIMPLEST)
-    try:
-        request = _request(engine, directory, tags)
-    except BaseException:
-        engine.close()
-        raise
-    if request is None:
-        return engine
+    if not _may_try(directory):
+        return load(_SIMPLEST)
     started = time.monotonic()
-    ways = [Way(_SIMPLEST, engine, alone=False)]
+    with ThreadPoolExecutor(1) as other_core:
+        across = other_core.submit(load, Parallelism(DEFAULT, inter_op=cores(), only_alone=True))
+        ways = [Way(_SIMPLEST, load(_SIMPLEST), alone=False)]
+    figures: dict[Parallelism, Figures] = {}
     try:
-        ways.extend(_other_ways(load, row_seconds(ways[0], *request)))
-        figures = compared(ways, *request)
+        ways.append(Way(across.result().parallelism, across.result(), alone=True))
+        if request := _request(ways[0].engine, directory, tags):
+            figures = _compared(ways, load, *request)
     except StatusError:  # of a warmup record, which tells of it when it is replayed
-        best = _SIMPLEST
+        pass
     except LoadError as error:
         _log.warning("%s: each run stays in one thread, since nothing else can be tried: %s", directory, error)
-        best = _SIMPLEST
-    else:
-        best = _best(figures)
+    except BaseException:
+        _kept(ways, None)
+        raise
+    best = _best(figures) if figures else _SIMPLEST
+    if figures:
         _log.info(
             "%s: %s: %s (tried %d settings for %.1f s)",
             *(directory, _told(best), figures[best], len(figures), time.monotonic() - started),
@@ -88,19 +89,28 @@ def tuned(
     return _kept(ways, best) or load(best)
 
 
-def _other_ways(load: Callable[[Parallelism], SessionEngine], simplest_seconds: float) -> Iterator[Way]:
-    """What to compare the simplest settings with."""
-    count = cores()
-    across = Parallelism(DEFAULT, inter_op=count, only_alone=True)
-    engine = load(across)
-    yield Way(across, engine, alone=True)
-    yield Way(Parallelism(DEFAULT), engine, alone=False)  # the same, of which no run is ever said to be alone
-    if simplest_seconds > _LARGE_OPS:
-        within = Parallelism(DEFAULT, intra_op=count, inter_op=count, only_alone=True)
-        yield Way(within, load(within), alone=True)
+def _may_try(directory: Path) -> bool:
+    variables = sum(file.stat().st_size for file in directory.glob("variables/*"))
+    return cores() > 1 and device_types() == {"CPU"} and variables <= _MOST_BYTES and warmup.file(directory).is_file()
 
 
-def _kept(ways: list[Way], best: Parallelism) -> SessionEngine | None:
+def _compared(
+    ways: list[Way], load: Callable[[Parallelism], SessionEngine], signature: Signature, feeds: Feeds
+) -> dict[Parallelism, Figures]:
+    """Tries the two ways that are there, and others, whose engines it adds."""
+    trials = Trials(signature, feeds)
+    with ThreadPoolExecutor(len(ways)) as threads:
+        list(threads.map(trials.prepare, ways))
+    # The second's engine, but that no run is ever said to be alone.
+    ways.append(Way(Parallelism(DEFAULT), ways[1].engine, alone=False))
+    if trials.measure(ways[0]) > _LARGE_OPS:
+        within = load(Parallelism(DEFAULT, intra_op=cores(), inter_op=cores(), only_alone=True))
+        ways.append(Way(within.parallelism, within, alone=True))
+        trials.prepare(ways[-1])
+    return trials.compared(ways)
+
+
+def _kept(ways: list[Way], best: Parallelism | None) -> SessionEngine | None:
     """The engine of the best settings, if it was made with just these; the others are closed."""
     kept = None
     for engine in {id(way.engine): way.engine for way in ways}.values():
@@ -113,9 +123,6 @@ def _kept(ways: list[Way], best: Parallelism) -> SessionEngine | None:
 
 def _request(engine: SessionEngine, directory: Path, tags: Sequence[str]) -> tuple[Signature, Feeds] | None:
     """The rows of the first warmup record that has some; None where no settings are to be tried."""
-    variables = sum(file.stat().st_size for file in directory.glob("variables/*"))
-    if cores() == 1 or device_types() != {"CPU"} or variables > _MOST_BYTES:
-        return None
     for signature, feeds in warmup.runs(engine, directory):
         counts = {array.shape[:1] for array in feeds}
         if signature.batchable and len(counts) == 1 and counts != {()} and counts != {(0,)}:

@@ -94,8 +94,13 @@ def runs(engine: SessionEngine, directory: Path) -> Iterator[tuple[Signature, Fe
             yield from _runs(engine, record)
 
 
+def file(directory: Path) -> Path:
+    """Where a version has its warmup records, if it has any."""
+    return directory / "assets.extra" / FILE
+
+
 def _records(directory: Path) -> Iterator[Any]:
-    path = directory / "assets.extra" / FILE
+    path = file(directory)
     if path.is_file():
         for number, record in enumerate(itertools.islice(tfrecord.records(path.read_bytes()), LIMIT)):
             try:
