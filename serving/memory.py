@@ -7,12 +7,25 @@ from pathlib import Path
 
 _libc = ctypes.CDLL(None)
 _DONTNEED = 4  # MADV_DONTNEED of Linux
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of GNU's mallopt
+_LARGE = 8 << 20  # bytes of an array that is no batch's, but a model's
+_KEPT = 512 << 20  # bytes that are kept between batches
 _MAPPINGS = Path("/proc/self/smaps")
 _UNWRITTEN = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ \S+ [1-9]\d* +(/.*)\n(?:[A-Z]\w+: .*\n)*?Anonymous: +0 kB$",
     re.MULTILINE,
 )
 """A mapping of a file: readable, not writable, private, without a page that was ever written to."""
+
+
+def keep_between_batches() -> None:
+    """Has the C library keep what a batch frees for the next one, and give large arrays back as soon as they are freed.
+
+    By itself it would do so by the sizes that it happens to meet, and then ask the system anew for each batch.
+    """
+    with contextlib.suppress(AttributeError):  # another C library than GNU's
+        _libc.mallopt(_TRIM_THRESHOLD, _KEPT)
+        _libc.mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 def give_back() -> None:

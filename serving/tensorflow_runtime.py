@@ -84,6 +84,7 @@ def _import() -> list[Any]:
 if "tensorflow" in sys.modules:
     _modules = _import()
 else:
+    memory.keep_between_batches()
     with silenced(), _packages_left_empty():
         _modules = _import()
         memory.forget(Path(sys.modules["tensorflow"].__path__[0]))  # 290 MB, of which a model needs a quarter
