@@ -204,7 +204,7 @@ def test_unroll_predict_says_what_is_wrong(server: Server) -> None:
         *(
             (
                 ("sample", "--input", "a", "--server", address),
-                "no server of that name is found. Give its host:port, as in",
+                "expected the host:port of the server's gRPC port, as in",
             )
             for address in ("127.0.0.1:x", "")
         ),
