@@ -191,7 +191,9 @@ def _tell(moved: "Moved", done: str, as_json: bool) -> None:
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000, home: Home = HOME) -> None:
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000, home: Home = HOME
+) -> None:
     """Open MLflow's pages on the workspace."""
     from pipelines.tracking import serve_ui
 

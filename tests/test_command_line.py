@@ -18,6 +18,7 @@ from tests.conftest import unroll
         ("promote x abc", "unroll promote: invalid value for 'version': "),
         ("predict x --inptu good", "unroll predict: no such option: --inptu (Possible options: --input"),
         ("predict x --json --input", "unroll: option '--input' requires an argument."),
+        ("ui --port 99999", "unroll ui: invalid value for '--port': "),
         ("models --json extra", "unroll models: got unexpected extra argument"),
     ],
 )
