@@ -63,9 +63,7 @@ class Tracking:
     """
 
     def __init__(self, workspace: Workspace, create: bool = False):
-        _set_up_mlflow()
-        import mlflow
-
+        mlflow = _quiet_mlflow()
         self._workspace = workspace
         database = database_file(workspace.tracking_uri)
         if database is not None:
@@ -304,11 +302,15 @@ class Run:
             self._mlflow.log_text(text.getvalue(), f"tables/{title.replace(' ', '_')}.csv")
 
 
-def _set_up_mlflow() -> None:
+def _quiet_mlflow() -> Any:
+    """The module."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asked when it is imported or first used
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow  # which sets the level of its loggers
+
     for logger in ("mlflow", "alembic"):  # their notices would run into the progress bars
         logging.getLogger(logger).setLevel(logging.WARNING)
+    return mlflow
 
 
 def _parameters(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -348,7 +350,7 @@ def serve_ui(workspace: Workspace, port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError:
             raise UserError(f"port {port} is in use. Choose another with --port") from None
-    _set_up_mlflow()
+    _quiet_mlflow()
     ensure_database(database, workspace.artifacts)
     environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
