@@ -32,6 +32,7 @@ QUIET_TURNS = 8  # of the event loop without a new request, before a batch start
 _QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
 _ALONE = 8e-4  # seconds of a run from which on all cores may gain, whose changes of threads cost a third of that
 _PATIENCE = 5e-3  # seconds that little work waits for what runs, rather than to run beside it
+_HELD = 2e-2  # seconds of a run on the event loop's thread from which on its like is long not thought to be quick
 _PROVEN = 8  # quick runs of lone requests, one after another, before the next is thought to be one too
 _FULL = "The batch scheduling queue to which this task was submitted is full"
 
@@ -45,6 +46,7 @@ class _Queue:
     rows: int = 0
     quick_runs: int = 0
     quick_bytes: int = 0
+    proof: int = _PROVEN  # quick runs that it takes: more, each time that one was long all the same
 
 
 @dataclass(eq=False, slots=True)
@@ -251,7 +253,7 @@ class Batcher:
         if len(self._groups) != 1:
             return False
         (group,) = self._groups.values()
-        return len(group.requests) == 1 and group.queue.quick_runs >= _PROVEN
+        return len(group.requests) == 1 and group.queue.quick_runs >= group.queue.proof
 
     def _dispatch(self) -> None:
         while self._threads.idle and (group := self._ready()):
@@ -301,7 +303,10 @@ class Batcher:
         if self._metrics:
             self._note_batch(self._metrics, group, batch)
         if here:
-            deliver(run())
+            ran = run()
+            if ran[1] >= _HELD:  # its time depends on more than its size
+                group.queue.proof *= 4
+            deliver(ran)
 
     def _may_run_here(self, group: _Group, batch: list[_Request]) -> bool:
         """Whether a batch runs in the event loop's own thread.
@@ -312,7 +317,7 @@ class Batcher:
         """
         queue, request = group.queue, batch[0]
         lone = len(batch) == 1 and not self._groups and self._threads.all_idle and group.key is not request
-        return lone and queue.quick_runs >= _PROVEN and request.size <= 2 * queue.quick_bytes
+        return lone and queue.quick_runs >= queue.proof and request.size <= 2 * queue.quick_bytes
 
     def _ready(self) -> _Group | None:
         """The group whose turn it is, of those that are full or have waited long enough."""

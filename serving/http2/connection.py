@@ -258,6 +258,8 @@ class Connection(asyncio.Protocol):
             return
         if self._quiet >= self._limits.idle_seconds * (_CROWDED_IDLE if crowded else 1):
             self.drain()
+            if crowded:  # a request that is on its way is sent anew: GOAWAY says that it was not seen
+                self._refuse_new()
         stall = _DRAIN_STALL_SECONDS if self._draining else self._limits.stall_seconds
         self._patience = looked(self._patience, stall, self._owed())
         if self._patience is not None and self._patience.is_over:

@@ -89,6 +89,6 @@ def test_connections_that_say_nothing(start_grpc: Callable[..., Target], said: b
 
 
 def test_connections_that_ask_nothing(start_grpc: Callable[..., Target]) -> None:
-    """They are told to go elsewhere, and closed when they had a second to say that something is on its way."""
+    """They are told to go elsewhere, with their next request too, and closed."""
     target = start_grpc(max_connections=64, idle_seconds=10)
-    withstands(target, lambda: flood(target.port, HELLO, connections=200, source="127.0.0.2", seconds=5), within=4.5)
+    withstands(target, lambda: flood(target.port, HELLO, connections=200, source="127.0.0.2"))

@@ -306,6 +306,21 @@ async def until_run_here(gated: Gated, ask: Callable[[], Awaitable[Any]]) -> Non
             await ask()
 
 
+async def test_what_was_long_on_the_event_loop_is_not_soon_thought_to_be_quick_again(engine: Any) -> None:
+    async with batching(engine, thread_pool_name="pool") as (gated, submit):
+        ask = functools.partial(submit, "sums", *sums([1, 2]))
+        long_here = False
+        while not long_here:
+            await until_run_here(gated, ask)
+            gated.seconds = 0.05
+            await ask()
+            gated.seconds = 0.0
+            long_here = gated.threads[-1] == "MainThread"
+        for _ in range(16):
+            await ask()
+        assert set(gated.threads[-16:]) == {"pool_0"}
+
+
 async def test_quick_runs_of_a_lone_client_need_no_other_thread(engine: Any) -> None:
     async with batching(engine, thread_pool_name="pool") as (gated, submit):
         ask = functools.partial(submit, "sums", *sums([1, 2]))
