@@ -6,7 +6,8 @@ Writing these bytes directly costs a fraction of filling message objects field b
 https://protobuf.dev/programming-guides/encoding/
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from typing import TypeVar
 
 VARINT, FIXED64, BYTES, BEGIN, END, FIXED32 = range(6)
 """Kinds of fields, as they are on the wire."""
@@ -16,6 +17,7 @@ Field = tuple[int, int, int, int, int]
 
 Part = bytes | memoryview
 """Of a message whose parts are joined at once: what is large is copied once."""
+_Part = TypeVar("_Part", bound=Sized)
 
 
 def varint(value: int) -> bytes:
@@ -106,7 +108,7 @@ def blocks(number: int, payloads: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def nested(number: int, parts: list[Part]) -> list[Part]:
+def nested(number: int, parts: Sequence[_Part]) -> list[bytes | _Part]:
     """As `block`, of what comes in parts, and in parts."""
     return [prefix(number, sum(map(len, parts))), *parts]
 

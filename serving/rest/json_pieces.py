@@ -19,7 +19,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from serving.rest import json_tensors, json_text
-from serving.rest.numbers import Items, Numbers, narrowed
+from serving.rest.numbers import Items, Numbers, Unread, narrowed
 from serving.status import StatusError, invalid
 
 _PIECE = 32 << 10
@@ -143,7 +143,7 @@ class _Reader:
             return None
         position, depth = start, 0
         # Buffers that grow are moved by the system, where an array a piece would leave memory in shreds.
-        runs: list[tuple[np.dtype[Any], bytearray]] = []
+        runs: list[tuple[np.dtype[Any], bytearray] | Unread] = []
         brackets = bytearray()
         while True:
             self._pace()
@@ -158,20 +158,24 @@ class _Reader:
             numbers = self._flat(piece)
             if numbers is None:
                 break
-            if not runs or runs[-1][0] != numbers.dtype:
-                runs.append((numbers.dtype, bytearray()))
-            run = runs[-1][1]
-            run += numbers.data
+            _add(runs, numbers, position, piece, self._read_again)
             brackets += piece.translate(None, _WORDS)
             if length is not None:
                 shape = _shape(brackets)
                 if shape is None:
                     break
-                return Numbers([np.frombuffer(data, dtype) for dtype, data in runs], shape), position + length
+                parts = [run if isinstance(run, Unread) else np.frombuffer(run[1], run[0]) for run in runs]
+                return Numbers(parts, shape), position + length
             brackets += b","
             position = comma + 1
         self._vain += position + len(piece) - start
         return None
+
+    def _read_again(self, start: int, end: int) -> NDArray[Any]:
+        self._pace()
+        numbers = self._flat(self._body[start:end])
+        assert numbers is not None, "these were numbers before"
+        return numbers
 
     def _flat(self, piece: bytes) -> NDArray[Any] | None:
         text = b"[%b]" % piece.translate(_SPREAD)
@@ -184,6 +188,28 @@ class _Reader:
                 found = np.frombuffer(array.as_buffer(of_type=kind), dtype)
                 return narrowed(found) if len(found) else None
         raise AssertionError("numbers are doubles at least")
+
+
+def _add(
+    runs: list[tuple[np.dtype[Any], bytearray] | Unread],
+    numbers: NDArray[Any],
+    position: int,
+    piece: bytes,
+    read: Callable[[int, int], NDArray[Any]],
+) -> None:
+    """Appends the numbers of a piece, or where they stand, if that takes less."""
+    last = runs[-1] if runs else None
+    if numbers.dtype.kind == "f" and numbers.nbytes > len(piece):
+        if not isinstance(last, Unread):
+            last = Unread(read)
+            runs.append(last)
+        last.add(position, position + len(piece), len(numbers))
+        return
+    if last is None or isinstance(last, Unread) or last[0] != numbers.dtype:
+        last = (numbers.dtype, bytearray())
+        runs.append(last)
+    run = last[1]
+    run += numbers.data
 
 
 def _text(piece: bytes) -> str:
@@ -263,7 +289,7 @@ def _shape(brackets: bytearray) -> list[int] | None:
     depth = re.match(rb"\[*", brackets).end()  # type: ignore[union-attr]
     begin, end = depth - 1, brackets.find(b"]") + 1  # of the first list at a level
     shape = [end - begin - 1]
-    if depth > _DEPTH or brackets[begin:end] != b"[%b]" % (b"," * (shape[0] - 1)):
+    if depth > _DEPTH or end <= begin or brackets.count(b",", begin, end) != shape[0] - 1:
         return None
     for level in range(2, depth + 1):
         dense = bytes(brackets[begin:end])

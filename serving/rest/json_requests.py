@@ -107,10 +107,10 @@ def predict_request(document: Example, spec: bytes, inputs: Inputs) -> tuple[byt
         form, tensors = "column", {}
     else:
         raise invalid("Missing 'inputs' or 'instances' key")
-    parts: list[wire.Part] = [wire.block(1, spec)]
+    parts: list[json_tensors.Content] = [wire.block(1, spec)]
     for alias, tensor in tensors.items():
         parts += wire.nested(2, [wire.block(1, alias.encode()), *wire.nested(2, tensor)])
-    return b"".join(parts), form
+    return json_tensors.written(parts), form
 
 
 def examples_request(document: Example, spec: bytes) -> bytes:
@@ -133,8 +133,8 @@ def examples_request(document: Example, spec: bytes) -> bytes:
     return wire.block(1, spec) + wire.block(2, wire.block(1 if context is None else 2, message + with_context))
 
 
-def _from_rows(rows: Rows, inputs: Inputs) -> dict[str, list[wire.Part]]:
-    first = rows[0]
+def _from_rows(rows: Rows, inputs: Inputs) -> dict[str, list[json_tensors.Content]]:
+    first: Any = None if isinstance(rows, Numbers) else rows[0]  # of numbers, it would have all of them read
     only = inputs.only
     if not _is_object(first) and only is None:
         raise invalid(
@@ -209,7 +209,7 @@ def _item_refusal(value: Any, alias: str, inputs: Inputs, shapes: dict[str, list
     return None
 
 
-def _from_columns(value: Any, inputs: Inputs) -> dict[str, list[wire.Part]]:
+def _from_columns(value: Any, inputs: Inputs) -> dict[str, list[json_tensors.Content]]:
     if not _is_object(value):
         if inputs.only is None:
             raise invalid(

@@ -5,9 +5,10 @@ gone through once more, element by element, for the words in which TensorFlow Se
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 import numpy as np
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 
 from serving import protos, wire
 from serving.rest import json_text
-from serving.rest.numbers import LISTS, Items, Numbers, joined, narrowed
+from serving.rest.numbers import LISTS, Items, Numbers, Part, Unread, narrowed
 from serving.status import StatusError, invalid
 
 _MAX_RANK = 254  # TensorShape's
+_MANY = 1 << 14  # numbers that are converted at once
 _FLOATS: dict[int, type] = {1: np.float32, 2: np.float64}
 # DataType: what holds it, and the range of JSON numbers that are taken for it.
 _INTEGERS: dict[int, tuple[type, int, int]] = {
@@ -39,7 +41,50 @@ class Mismatch(Exception):  # noqa: N818 - no error yet: `refusal` words it
     """A value is no tensor of the asked type; `refusal` says why."""
 
 
-def tensor(value: Any, data_type: int, alias: str) -> list[wire.Part]:
+class Cast:
+    """Numbers in the bytes of another type, which are made when the message is written.
+
+    Args:
+        part: the numbers.
+        dtype: the other type.
+    """
+
+    __slots__ = ("_dtype", "_part")
+
+    def __init__(self, part: Part, dtype: type) -> None:
+        self._part = part
+        self._dtype = np.dtype(dtype)
+
+    def __len__(self) -> int:
+        return self._part.size * self._dtype.itemsize
+
+    def write(self, stream: BinaryIO) -> None:
+        """Writes them, a bounded number at a time."""
+        arrays = self._part.arrays() if isinstance(self._part, Unread) else _cut(self._part)
+        for array in arrays:
+            if self._dtype.kind == "f" and array.dtype.itemsize == 8:
+                array = array.astype(np.float64, copy=False)  # rounded to a double first, as RapidJSON reads numbers
+            with np.errstate(over="ignore"):  # as in TensorFlow Serving, beyond float is infinity
+                stream.write(array.astype(self._dtype, copy=False).data.cast("B"))
+
+
+Content = wire.Part | Cast
+"""Of a tensor, or of a message: what `written` puts together."""
+
+
+def written(parts: Collection[Content]) -> bytes:
+    """The bytes of a message that comes in parts."""
+    # Takes what it needs at once, and hands it out as it is: one that grows is copied, and leaves memory in shreds.
+    stream = io.BytesIO(bytes(sum(map(len, parts))))
+    for part in parts:
+        if isinstance(part, Cast):
+            part.write(stream)
+        else:
+            stream.write(part)
+    return stream.getvalue()
+
+
+def tensor(value: Any, data_type: int, alias: str) -> list[Content]:
     """Writes a value as a TensorProto.
 
     Args:
@@ -75,7 +120,7 @@ class Column:
         self._data_type = data_type
         self._alias = alias
         self._shape: list[int] | None = None
-        self._contents: list[wire.Part] = []
+        self._contents: list[Content] = []
 
     def add(self, rows: list[Any] | Numbers) -> None:
         """Appends rows.
@@ -92,7 +137,7 @@ class Column:
             self._shape[0] += shape[0]
         self._contents += [_content(part, self._data_type, self._alias) for part in parts]
 
-    def tensor(self) -> list[wire.Part]:
+    def tensor(self) -> list[Content]:
         """As `tensor`."""
         assert self._shape is not None, "rows come first"
         return _proto(self._shape, self._data_type, self._contents)
@@ -151,15 +196,14 @@ def suspect(numbers: Numbers, data_type: int) -> int:
     return int(np.argmax(wrong))
 
 
-def _parts(value: Any) -> tuple[list[int], Sequence[list[Any] | NDArray[Any]]]:
+def _cut(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    return (flat[start : start + _MANY] for start in range(0, flat.size, _MANY))
+
+
+def _parts(value: Any) -> tuple[list[int], Sequence[list[Any] | Part]]:
     """The shape of a value, and its elements in one part or several, none of which is empty."""
     if isinstance(value, Numbers):
         return value.shape, value.parts
-    shape, flat = _flattened(value)
-    return shape, [flat] if len(flat) else []
-
-
-def _flattened(value: Any) -> tuple[list[int], list[Any] | NDArray[Any]]:
     shape: list[int] = []
     level = [value]
     while level and isinstance(level[0], LISTS):
@@ -168,7 +212,7 @@ def _flattened(value: Any) -> tuple[list[int], list[Any] | NDArray[Any]]:
             parts = [_dense(item) for item in level]
             if any(part.shape != parts[0].shape for part in parts) or len(shape + parts[0].shape) > _MAX_RANK + 1:
                 raise Mismatch
-            return shape + parts[0].shape, joined([part.flat for part in parts])
+            return shape + parts[0].shape, [part for numbers in parts for part in numbers.parts]
         if types - {list, Items} or len(shape) > _MAX_RANK:  # rows add one dimension
             raise Mismatch
         sizes = set(map(len, level))
@@ -176,27 +220,27 @@ def _flattened(value: Any) -> tuple[list[int], list[Any] | NDArray[Any]]:
             raise Mismatch
         shape.append(sizes.pop())
         level = list(chain.from_iterable(level))
-    return shape, level
+    return shape, [level] if level else []
 
 
 def _dense(value: Any) -> Numbers:
     if isinstance(value, Numbers):
         return value
-    shape, flat = _flattened(value)
-    return Numbers([flat if isinstance(flat, np.ndarray) else array(flat)], shape)
+    shape, parts = _parts(value)
+    return Numbers([array(part) if isinstance(part, list) else part for part in parts], shape)
 
 
-def _proto(shape: list[int], data_type: int, contents: list[wire.Part]) -> list[wire.Part]:
+def _proto(shape: list[int], data_type: int, contents: list[Content]) -> list[Content]:
     dims = wire.blocks(2, [wire.integer(1, size) for size in shape])
     if contents and data_type != _STRING:
         contents = wire.nested(4, contents)
     return [wire.integer(1, data_type) + wire.block(2, dims), *contents]
 
 
-def _content(flat: list[Any] | NDArray[Any], data_type: int, alias: str) -> wire.Part:
+def _content(flat: list[Any] | Part, data_type: int, alias: str) -> Content:
     """What `tensor_content` holds, or the fields with the strings."""
-    if isinstance(flat, np.ndarray):
-        return _numbers(flat, data_type, alias).data.cast("B")
+    if not isinstance(flat, list):
+        return _numbers(flat, data_type, alias)
     types = set(map(type, flat))
     if data_type == _STRING and not types - {str, dict}:
         try:
@@ -213,21 +257,18 @@ def _content(flat: list[Any] | NDArray[Any], data_type: int, alias: str) -> wire
     raise Mismatch
 
 
-def _numbers(flat: NDArray[Any], data_type: int, alias: str) -> NDArray[Any]:
+def _numbers(part: Part, data_type: int, alias: str) -> Cast:
     if data_type in _FLOATS:
-        if flat.dtype.itemsize == 8:  # rounded to a double first, as RapidJSON reads numbers
-            flat = flat.astype(np.float64, copy=False)
-        with np.errstate(over="ignore"):
-            return flat.astype(_FLOATS[data_type], copy=False)
-    if data_type not in _INTEGERS or flat.dtype.kind == "f":
+        return Cast(part, _FLOATS[data_type])
+    if data_type not in _INTEGERS or isinstance(part, Unread) or part.dtype.kind == "f":
         raise Mismatch
     dtype, low, high = _INTEGERS[data_type]
-    least, most = int(flat.min()), int(flat.max())
+    least, most = int(part.min()), int(part.max())
     if not low <= least <= most <= high:
         raise Mismatch
     if least < np.iinfo(dtype).min or most > np.iinfo(dtype).max:
         raise _unfit(alias)
-    return flat.astype(dtype, copy=False)
+    return Cast(part, dtype)
 
 
 def _doubles(flat: list[Any], types: set[type]) -> NDArray[np.float64]:

@@ -11,26 +11,57 @@ from numpy.typing import NDArray
 _INTEGERS = (np.dtype(np.int8), np.dtype(np.int32))
 
 
+class Unread:
+    """Numbers that take less in the document than as float64: it reads them whenever they are asked for.
+
+    Args:
+        read: reads what stands between two positions of the document.
+    """
+
+    __slots__ = ("_pieces", "_read", "size")
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, read: Callable[[int, int], NDArray[Any]]) -> None:
+        self._read = read
+        self._pieces: list[tuple[int, int]] = []
+        self.size = 0
+
+    def add(self, start: int, end: int, size: int) -> None:
+        """Appends those between two positions."""
+        self._pieces.append((start, end))
+        self.size += size
+
+    def arrays(self) -> Iterator[NDArray[Any]]:
+        """The numbers, a bounded number at a time."""
+        return (self._read(start, end) for start, end in self._pieces)
+
+
+Part = NDArray[Any] | Unread
+
+
 class Numbers:
     """What stands for lists of lists of numbers that are dense; it has a list's length and items.
 
     Args:
-        parts: the numbers, row by row, in one array or several: whole ones as integers of any size, others as float64.
+        parts: the numbers, row by row, in one part or several: whole ones as integers of any size, others as float64.
         shape: the sizes, outermost first.
     """
 
     __slots__ = ("parts", "shape")
 
-    def __init__(self, parts: list[NDArray[Any]], shape: Sequence[int]) -> None:
+    def __init__(self, parts: Sequence[Part], shape: Sequence[int]) -> None:
         self.parts = parts
         self.shape = list(shape)
 
     @property
     def flat(self) -> NDArray[Any]:
         """The numbers in one array; whole ones stay whole if all are."""
-        if len(self.parts) > 1:
-            self.parts = [joined(self.parts)]
-        return self.parts[0]
+        first = self.parts[0]
+        if len(self.parts) > 1 or isinstance(first, Unread):
+            arrays = (part.arrays() if isinstance(part, Unread) else (part,) for part in self.parts)
+            first = joined(list(itertools.chain.from_iterable(arrays)))
+            self.parts = [first]
+        return first
 
     def __len__(self) -> int:
         return self.shape[0]
