@@ -26,7 +26,7 @@ def calendar_cycles(*, seconds: int = 0, months: int = 0, span: int) -> list[str
     Args:
         seconds: of a step of fixed length, else 0.
         months: of a step by the calendar, else 0.
-        span: steps of the training part.
+        span: steps of the training split.
 
     Returns:
         Some of `day`, `week`, `year`.

@@ -1,32 +1,68 @@
 """Pictures to captions: encoder, decoder and loss."""
 
+from dataclasses import dataclass, fields
+
 import keras
 import tensorflow as tf
 
-from models.caption_decoder import CaptionDecoder
+from models.configuration import Configured
 from models.image_encoder import image_encoder
-from models.pieces import PADDING
+from models.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
+from models.sequence_loss import sequence_cross_entropy
+from models.tokens import PADDING
 
 
-@keras.saving.register_keras_serializable("unroll")
-class Captioner(keras.Model):
-    """An image encoder and a `CaptionDecoder`.
-
-    A picture is encoded once for all captions that it is trained on.
+@dataclass(frozen=True)
+class CaptionerConfig:
+    """What a `Captioner` is made of.
 
     Args:
-        vocabulary: ids, the reserved ones included.
+        vocabulary: ids, the special ones included.
         size: pixels of a picture's side.
         backbone: a network of `keras.applications`; None for a residual network trained from scratch.
         weights: of the backbone: `imagenet`, a file, or None.
         filters: of the residual network's first stage.
         blocks: of each of its stages.
         grid_dropout: share of the grid's features dropped.
-        conditioning, cell, units, layers, embedding, dropout, kernel_size, use_cudnn: of the `CaptionDecoder`.
-        label_smoothing: share of a word's probability that is spread over all words (Szegedy et al. 2016, section 7).
-        coverage: weight of the mean over places of (1 - sum over words of attention)^2, for every place to be looked at
-            (Xu et al. 2015, eq. 14); without attention there is none.
-        scheduled_sampling: trains on the model's own words for the share that `own` holds.
+        context, cell, units, layers, embedding, dropout, kernel_size: of the `SequenceDecoder`.
+        label_smoothing: of the loss, see `sequence_cross_entropy`.
+        coverage: weight of the mean over positions of (1 - sum over tokens of attention)^2, for every position to be
+            looked at (Xu et al. 2015, eq. 14); without attention there is none.
+        scheduled_sampling: trains on the model's own tokens for the share that `own` holds.
+    """
+
+    vocabulary: int
+    size: int
+    backbone: str | None = None
+    weights: str | None = None
+    filters: int = 32
+    blocks: int = 2
+    grid_dropout: float = 0.0
+    context: str = "attention"
+    cell: str = "lstm"
+    units: int = 256
+    layers: int = 1
+    embedding: int = 128
+    dropout: float = 0.0
+    kernel_size: int = 3
+    label_smoothing: float = 0.0
+    coverage: float = 1.0
+    scheduled_sampling: bool = False
+
+    @property
+    def decoder(self) -> SequenceDecoderConfig:
+        shared = (field.name for field in fields(SequenceDecoderConfig))
+        return SequenceDecoderConfig(**{name: getattr(self, name) for name in shared})
+
+
+@keras.saving.register_keras_serializable("unroll")
+class Captioner(Configured, keras.Model):
+    """An image encoder and a `SequenceDecoder`.
+
+    A picture is encoded once for all captions that it is trained on.
+
+    Args:
+        config: see `CaptionerConfig`.
 
     Call arguments:
         inputs: a dictionary of
@@ -35,74 +71,37 @@ class Captioner(keras.Model):
             `rows`: int32 `[captions]`, each caption's picture.
 
     Returns:
-        `{"logits": float32 [captions, time - 1, vocabulary], "weights": [captions, time - 1, places]}`.
+        `{"logits": float32 [captions, time - 1, vocabulary], "weights": [captions, time - 1, positions]}`.
         The targets that `fit` takes are the ids themselves.
 
     Example:
-        >>> model = Captioner(vocabulary=50, size=64, units=32)
+        >>> model = Captioner(CaptionerConfig(vocabulary=50, size=64, units=32))
         >>> pictures, ids = tf.zeros([2, 64, 64, 3]), tf.ones([3, 9], tf.int32)
         >>> model({"pictures": pictures, "ids": ids, "rows": tf.constant([0, 0, 1])})["logits"].shape
         TensorShape([3, 8, 50])
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        size: int,
-        *,
-        backbone: str | None = None,
-        weights: str | None = None,
-        filters: int = 32,
-        blocks: int = 2,
-        grid_dropout: float = 0.0,
-        conditioning: str = "attention",
-        cell: str = "lstm",
-        units: int = 256,
-        layers: int = 1,
-        embedding: int = 128,
-        dropout: float = 0.0,
-        kernel_size: int = 3,
-        label_smoothing: float = 0.0,
-        coverage: float = 1.0,
-        scheduled_sampling: bool = False,
-        use_cudnn: bool | str = "auto",
-        **kwargs,
-    ):
+    Config = CaptionerConfig
+
+    def __init__(self, config: CaptionerConfig, **kwargs):
         super().__init__(**kwargs)
-        self.size = size
-        self.encoder = image_encoder(backbone, size, weights, filters, blocks)
-        self.grid_dropout = keras.layers.Dropout(grid_dropout, name="grid_dropout")
-        self.decoder = CaptionDecoder(
-            vocabulary, conditioning, cell, units, layers, embedding, dropout, kernel_size, use_cudnn, name="decoder"
-        )
-        self.label_smoothing = label_smoothing
-        self.coverage = coverage
+        self.config = config
+        self.encoder = image_encoder(config.backbone, config.size, config.weights, config.filters, config.blocks)
+        self.grid_dropout = keras.layers.Dropout(config.grid_dropout, name="grid_dropout")
+        self.decoder = SequenceDecoder(config.decoder, name="decoder")
         self.own = None
-        if scheduled_sampling:
+        if config.scheduled_sampling:
             self.own = self.add_weight(name="own", shape=(), initializer="zeros", trainable=False)
         self.scores = {name: keras.metrics.Mean(name=name) for name in ("log_loss", "token_error")}
-        self._config = {
-            "vocabulary": vocabulary,
-            "size": size,
-            "backbone": backbone,
-            "weights": None,  # those of the checkpoint replace them
-            "filters": filters,
-            "blocks": blocks,
-            "grid_dropout": grid_dropout,
-            "conditioning": conditioning,
-            "cell": cell,
-            "units": units,
-            "layers": layers,
-            "embedding": embedding,
-            "dropout": dropout,
-            "kernel_size": kernel_size,
-            "label_smoothing": label_smoothing,
-            "coverage": coverage,
-            "scheduled_sampling": scheduled_sampling,
-        }
+        pictures = (None, config.size, config.size, 3)
+        self.encoder.build(pictures)
+        self.decoder.build([None, None, self.encoder.compute_output_shape(pictures)[-1]])
+
+    def build(self, inputs_shape=None):
+        """Nothing is left to do: the configuration knows all shapes."""
 
     def encode(self, pictures, training=False):
-        """Features of a picture's places, row by row, float `[batch, places, features]`."""
+        """Features of a picture's grid, row by row, float `[batch, positions, features]`."""
         grid = self.encoder(pictures, training=training)
         return tf.reshape(grid, [-1, grid.shape[1] * grid.shape[2], grid.shape[3]])  # [B, G, F]
 
@@ -113,32 +112,30 @@ class Captioner(keras.Model):
         return {"logits": logits, "weights": weights}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        targets, there = _targets(y)
-        logits = y_pred["logits"]
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # [N, T]
-        if self.label_smoothing:
-            even = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
-            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * even
-        loss = tf.reduce_sum(losses * there) / tf.reduce_sum(there)
-        if self.coverage and y_pred["weights"].shape[-1]:
-            looked = tf.reduce_sum(tf.cast(y_pred["weights"], tf.float32) * there[..., None], axis=1)  # [N, P]
+        targets, mask = _targets(y)
+        loss = sequence_cross_entropy(y_pred["logits"], targets, mask, self.config.label_smoothing)
+        if self.config.coverage and y_pred["weights"].shape[-1]:
+            said = tf.cast(mask, tf.float32)[..., None]
+            looked = tf.reduce_sum(tf.cast(y_pred["weights"], tf.float32) * said, axis=1)  # [N, P]
             uneven = tf.reduce_mean(tf.square(1 - looked), axis=1)
-            loss += self.coverage * tf.reduce_mean(uneven)
+            loss += self.config.coverage * tf.reduce_mean(uneven)
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        targets, there = _targets(y)
+        targets, mask = _targets(y)
         logits = y_pred["logits"]
-        self.scores["log_loss"].update_state(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), there)
+        self.scores["log_loss"].update_state(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), mask)
         wrong = tf.not_equal(tf.argmax(logits, axis=-1, output_type=tf.int32), targets)
-        self.scores["token_error"].update_state(wrong, there)
+        self.scores["token_error"].update_state(wrong, mask)
         return self.get_metrics_result()
 
     def get_config(self):
-        return {**super().get_config(), **self._config}
+        config = super().get_config()
+        config["config"]["weights"] = None  # those of the checkpoint replace them
+        return config
 
 
 def _targets(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What each step should say, int32 `[captions, time - 1]`, and 1 where it should say anything."""
+    """What each step should say, int32 `[captions, time - 1]`, and whether it should say anything."""
     targets = ids[:, 1:]
-    return targets, tf.cast(targets != PADDING, tf.float32)
+    return targets, targets != PADDING

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 T = TypeVar("T")
 _END = -1  # of a shape: no size is negative
-_MOST_NAMES = 200  # characters of names that an error lists; servers cut errors behind 1024 bytes
-_MOST_VALUE = 64  # bytes of a value that an error quotes
+_MAX_NAMES = 200  # characters of names that an error lists; servers truncate errors to 1024 bytes
+_MAX_VALUE = 64  # bytes of a value that an error quotes
 
 
 def checked(values: T, fine: tf.Tensor, problem: Callable[[], tf.Tensor]) -> T:
@@ -26,7 +26,9 @@ def checked(values: T, fine: tf.Tensor, problem: Callable[[], tf.Tensor]) -> T:
         tf.errors.InvalidArgumentError: `assertion failed: [problem]`.
 
     Example:
-        >>> checked(x, tf.reduce_all(x > 0), lambda: tf.constant("Input 'x': expected numbers above 0."))
+        >>> x = tf.constant([1.0, 2.0])
+        >>> checked(x, tf.reduce_all(x > 0), lambda: tf.constant("Input 'x': expected numbers above 0.")).numpy()
+        array([1., 2.], dtype=float32)
     """
     sentence = tf.cond(fine, lambda: tf.constant(""), problem)
     with tf.control_dependencies([tf.debugging.Assert(tf.equal(sentence, ""), [sentence])]):
@@ -70,12 +72,12 @@ def listed(names: Sequence[str]) -> str:
         'load, plan'
     """
     text = ", ".join(names)
-    return text if len(text) <= _MOST_NAMES else f"{text[:_MOST_NAMES]} ... ({len(names)} in all)"
+    return text if len(text) <= _MAX_NAMES else f"{text[:_MAX_NAMES]} ... ({len(names)} in all)"
 
 
 def quoted(value: tf.Tensor) -> tf.Tensor:
     """The beginning of a scalar string, for an error."""
-    beginning = tf.strings.substr(value, 0, _MOST_VALUE)
+    beginning = tf.strings.substr(value, 0, _MAX_VALUE)
     return tf.strings.join(["'", tf.strings.unicode_transcode(beginning, "UTF-8", "UTF-8", errors="replace"), "'"])
 
 
@@ -104,11 +106,11 @@ def _shape_problem(
 
 def _fit(values: Sequence[tf.Tensor], shapes: Sequence[Sequence[int | None]]) -> tf.Tensor:
     """Whether the values have these shapes, of which None is any size, and all as many rows."""
-    sizes = tf.concat([[_END], *(part for one in values for part in (tf.shape(one), [_END]))], axis=0)
+    sizes = tf.concat([[_END], *(size for one in values for size in (tf.shape(one), [_END]))], axis=0)
     # ends stand where they are wanted only if all ranks are those wanted
     wanted = [_END, *(size or 0 for shape in shapes for size in (*shape, _END))]
-    first = [False, *(place == 0 for shape in shapes for place in range(len(shape) + 1))]
-    free = [False, *(place > 0 and size is None for shape in shapes for place, size in enumerate((*shape, _END)))]
+    first = [False, *(axis == 0 for shape in shapes for axis in range(len(shape) + 1))]
+    free = [False, *(axis > 0 and size is None for shape in shapes for axis, size in enumerate((*shape, _END)))]
     return tf.reduce_all(_equal(sizes, tf.where(first, sizes[1], wanted)) | free)
 
 

@@ -1,18 +1,20 @@
 """Many to one: a sequence of token ids to a class."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
+from models.configuration import Configured
 from models.encoder import encoder
 from models.ngrams import NgramEvidence
 from models.pooling import SequencePooling
 from models.text import PADDING, UNKNOWN
 
 
-def both_ends(ids: tf.Tensor, lengths: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Shortens long sequences to their first and last tokens; opinions stand at a text's ends.
+def truncate_middle(ids: tf.Tensor, lengths: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Truncates long sequences to their first and last tokens; opinions stand at a text's ends.
 
     Args:
         ids: int32 `[batch, time]`, padded on the right.
@@ -23,7 +25,7 @@ def both_ends(ids: tf.Tensor, lengths: tf.Tensor, size: int) -> tuple[tf.Tensor,
         int32 `[batch, min(time, size)]` and their lengths, int32 `[batch]`.
 
     Example:
-        >>> both_ends(tf.constant([[1, 2, 3, 4, 5, 6]]), tf.constant([5]), 4)[0].numpy()
+        >>> truncate_middle(tf.constant([[1, 2, 3, 4, 5, 6]]), tf.constant([5]), 4)[0].numpy()
         array([[1, 2, 4, 5]], dtype=int32)
     """
     position = tf.range(tf.minimum(tf.shape(ids)[1], size))[None]  # [1, S]
@@ -32,11 +34,61 @@ def both_ends(ids: tf.Tensor, lengths: tf.Tensor, size: int) -> tuple[tf.Tensor,
     return tf.gather(ids, position, batch_dims=1), tf.minimum(lengths, size)
 
 
-@keras.saving.register_keras_serializable("unroll")
-class TextEncoder(keras.layers.Layer):
-    """Reads words in order: embedding, encoder, pooling, class scores.
+@dataclass(frozen=True)
+class TextClassifierConfig:
+    """What a `TextClassifier` is made of.
 
-    Args: as of `TextClassifier`.
+    Args:
+        vocabulary: number of token ids, special ones included.
+        classes: number of classes.
+        cell: `rnn`, `lstm`, `gru` or `tcn`.
+        units: features of each encoder layer, per direction.
+        layers: encoder layers.
+        members: encoders.
+        embedding: features of a token.
+        encoder_tokens: of a longer text, the encoders read the first and the last half of these; the linear path reads
+            all.
+        bidirectional: whether the encoders also read from the end.
+        residual: adds each recurrent layer's input to its output.
+        dropout: share of pooled features dropped.
+        embedding_dropout: share of the encoder's input features dropped, the same at every timestep.
+        recurrent_dropout: share of the carried state dropped.
+        word_dropout: share of tokens an encoder sees as unknown in training.
+        kernel_size: taps of a TCN's convolutions.
+        pooling: modes of `SequencePooling`.
+        ngram_buckets: of hashed pairs of tokens; 0 leaves the linear path out.
+        encoder_loss: weight of the encoders' own losses.
+    """
+
+    vocabulary: int
+    classes: int
+    cell: str
+    units: int
+    layers: int = 1
+    members: int = 1
+    embedding: int = 64
+    encoder_tokens: int = 256
+    bidirectional: bool = False
+    residual: bool = False
+    dropout: float = 0.0
+    embedding_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    word_dropout: float = 0.0
+    kernel_size: int = 3
+    pooling: Sequence[str] = ("mean", "max")
+    ngram_buckets: int = 0
+    encoder_loss: float = 1.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "pooling", tuple(self.pooling))
+
+
+@keras.saving.register_keras_serializable("unroll")
+class TextEncoder(Configured, keras.layers.Layer):
+    """Reads tokens in order: embedding, encoder, pooling, class scores.
+
+    Args:
+        config: see `TextClassifierConfig`.
 
     Call arguments:
         ids: int32 `[batch, time]`, padded on the right with 0.
@@ -46,85 +98,56 @@ class TextEncoder(keras.layers.Layer):
         logits, float32 `[batch, classes]`.
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        classes: int,
-        cell: str,
-        units: int,
-        layers: int,
-        embedding: int,
-        bidirectional: bool,
-        residual: bool,
-        dropout: float,
-        embedding_dropout: float,
-        recurrent_dropout: float,
-        word_dropout: float,
-        kernel_size: int,
-        pooling: Sequence[str],
-        use_cudnn: bool | str,
-        **kwargs,
-    ):
+    Config = TextClassifierConfig
+
+    def __init__(self, config: TextClassifierConfig, **kwargs):
         super().__init__(**kwargs)
-        self.word_dropout = word_dropout
+        self.config = config
         self.seeds = keras.random.SeedGenerator()
-        self.embedding = keras.layers.Embedding(vocabulary, embedding, name="embedding")
+        self.embedding = keras.layers.Embedding(config.vocabulary, config.embedding, name="embedding")
         self.encoder = encoder(
-            cell,
-            units,
-            layers,
-            bidirectional=bidirectional,
-            dropout=embedding_dropout,
-            recurrent_dropout=recurrent_dropout,
-            residual=residual,
-            kernel_size=kernel_size,
-            use_cudnn=use_cudnn,
+            config.cell,
+            config.units,
+            config.layers,
+            bidirectional=config.bidirectional,
+            dropout=config.embedding_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            residual=config.residual,
+            kernel_size=config.kernel_size,
         )
-        self.pooling = SequencePooling(pooling, name="pooling")
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
-        self.head = keras.layers.Dense(classes, name="head", dtype="float32")
+        self.pooling = SequencePooling(config.pooling, name="pooling")
+        self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.head = keras.layers.Dense(config.classes, name="head", dtype="float32")
+
+    def build(self, ids_shape=None, lengths_shape=None):
+        features = self.config.units * (2 if self.config.bidirectional else 1)
+        self.embedding.build()
+        self.encoder.build([None, None, self.config.embedding])
+        self.pooling.build([None, None, features])
+        self.head.build([None, features * len(self.config.pooling)])
 
     def call(self, ids, lengths, training=False):
-        if training and self.word_dropout:
-            dropped = keras.random.uniform(tf.shape(ids), seed=self.seeds) < self.word_dropout
+        if training and self.config.word_dropout:
+            dropped = keras.random.uniform(tf.shape(ids), seed=self.seeds) < self.config.word_dropout
             ids = tf.where(dropped & (ids != PADDING), UNKNOWN, ids)
         return self.classify(self.embedding(ids), lengths, training=training)
 
     def classify(self, embedded: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The logits of embedded words, float `[batch, time, embedding]`."""
+        """The logits of embedded tokens, float `[batch, time, embedding]`."""
         hidden = self.encoder(embedded, lengths, training=training)  # [B, T, U * directions]
         return self.head(self.dropout(self.pooling(hidden, lengths), training=training))
 
 
 @keras.saving.register_keras_serializable("unroll")
-class TextClassifier(keras.Model):
-    """Encoders that read the words in order, beside a linear path that weighs words and pairs.
+class TextClassifier(Configured, keras.Model):
+    """Encoders that read the tokens in order, beside a linear path that weighs tokens and pairs.
 
     The encoders are alike but for their start (a deep ensemble, Lakshminarayanan et al. 2017). In training
     each has a loss of its own beside that of the sum, without which the quicker linear path would leave
     them nothing to learn from; metrics are those of the sum.
 
     Args:
-        vocabulary: number of token ids, reserved ones included.
-        classes: number of classes.
-        cell: `rnn`, `lstm`, `gru` or `tcn`.
-        units: features of each encoder layer, per direction.
-        layers: encoder layers.
-        members: encoders.
-        embedding: features of a word.
-        encoder_tokens: of a longer text, the encoders read the first and the last half of these; the
-            linear path reads all.
-        bidirectional: whether the encoders also read from the end.
-        residual: adds each recurrent layer's input to its output.
-        dropout: share of pooled features dropped.
-        embedding_dropout: share of the encoder's input features dropped, the same at every timestep.
-        recurrent_dropout: share of the carried state dropped.
-        word_dropout: share of words an encoder sees as unknown in training.
-        kernel_size: taps of a TCN's convolutions.
-        pooling: modes of `SequencePooling`.
-        ngram_buckets: of hashed pairs of words; 0 leaves the linear path out.
-        encoder_loss: weight of the encoders' own losses.
-        use_cudnn: `auto`, or False to trace a graph that loads on any device.
+        config: see `TextClassifierConfig`.
 
     Call arguments:
         ids: int32 `[batch, time]`, padded on the right with 0; no row without a token.
@@ -134,66 +157,33 @@ class TextClassifier(keras.Model):
         second only with a linear path.
 
     Example:
-        >>> model = TextClassifier(vocabulary=100, classes=2, cell="gru", units=8)
+        >>> model = TextClassifier(TextClassifierConfig(vocabulary=100, classes=2, cell="gru", units=8))
         >>> model(tf.constant([[4, 9, 3, 0]]))["encoders"].shape
         TensorShape([1, 1, 2])
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        classes: int,
-        cell: str,
-        units: int,
-        layers: int = 1,
-        *,
-        members: int = 1,
-        embedding: int = 64,
-        encoder_tokens: int = 256,
-        bidirectional: bool = False,
-        residual: bool = False,
-        dropout: float = 0.0,
-        embedding_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        word_dropout: float = 0.0,
-        kernel_size: int = 3,
-        pooling: Sequence[str] = ("mean", "max"),
-        ngram_buckets: int = 0,
-        encoder_loss: float = 1.0,
-        use_cudnn: bool | str = "auto",
-        **kwargs,
-    ):
+    Config = TextClassifierConfig
+
+    def __init__(self, config: TextClassifierConfig, **kwargs):
         super().__init__(**kwargs)
-        self.encoder_tokens = encoder_tokens
-        self.encoder_loss = encoder_loss
-        self.encoders = [
-            TextEncoder(
-                vocabulary,
-                classes,
-                cell,
-                units,
-                layers,
-                embedding,
-                bidirectional,
-                residual,
-                dropout,
-                embedding_dropout,
-                recurrent_dropout,
-                word_dropout,
-                kernel_size,
-                pooling,
-                use_cudnn,
-                name=f"encoder_{member}",
-            )
-            for member in range(members)
-        ]
+        self.config = config
+        self.encoders = [TextEncoder(config, name=f"encoder_{member}") for member in range(config.members)]
         self.evidence = None
-        if ngram_buckets:
-            self.evidence = NgramEvidence(vocabulary, ngram_buckets, classes, name="evidence", dtype="float32")
+        if config.ngram_buckets:
+            self.evidence = NgramEvidence(
+                config.vocabulary, config.ngram_buckets, config.classes, name="evidence", dtype="float32"
+            )
+        for one in self.encoders:
+            one.build()
+        if self.evidence is not None:
+            self.evidence.build([None, None])
+
+    def build(self, ids_shape=None):
+        """Nothing is left to do: the configuration knows all shapes."""
 
     def call(self, ids, training=False):
         lengths = token_counts(ids)
-        ends, ends_lengths = both_ends(ids, lengths, self.encoder_tokens)
+        ends, ends_lengths = truncate_middle(ids, lengths, self.config.encoder_tokens)
         members = [encoder(ends, ends_lengths, training=training) for encoder in self.encoders]
         paths = {"encoders": tf.stack(members, axis=1)}  # [B, M, C]
         if self.evidence is not None:
@@ -206,7 +196,7 @@ class TextClassifier(keras.Model):
             return loss
         members = tf.unstack(y_pred["encoders"], axis=1)
         own = [super(TextClassifier, self).compute_loss(x, y, one, sample_weight, training) for one in members]
-        return loss + self.encoder_loss * tf.add_n(own)
+        return loss + self.config.encoder_loss * tf.add_n(own)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, total(y_pred), sample_weight)

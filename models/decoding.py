@@ -3,9 +3,12 @@
 Written once for every autoregressive task. All of it is TensorFlow operations, so that a SavedModel decodes by itself;
 a loop ends as soon as every row has ended.
 
-A task brings a `step`: from ids int32 `[rows]` and a state (any nest of tensors whose first dimension is rows) to
-logits `[rows, vocabulary]` over what comes next and the new state. What does not change from step to step, such as the
-encoded source, belongs into the closure, not into the state, so that it is not copied.
+A task brings a `step(ids, state, memory)`: from ids int32 `[rows]`, a state and a memory to logits `[rows, vocabulary]`
+over what comes next and the new state. State and memory are nests of tensors whose first dimension is rows; the memory
+is what does not change from step to step, such as the encoded source, and may hold None.
+
+Every sequence continues a prompt: for a translation the start alone, for a language model a text. Prompts are padded on
+the right; what is decoded begins behind a row's own last id.
 """
 
 from collections.abc import Callable
@@ -13,13 +16,25 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from models.pieces import END, PADDING, START, UNKNOWN
+Step = Callable[[tf.Tensor, Any, Any], tuple[tf.Tensor, Any]]
 
-Step = Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any]]
+
+class SpecialIds(NamedTuple):
+    """Ids that mean something to decoding.
+
+    Args:
+        end: ends a sequence.
+        padding: stands behind the end, and behind shorter prompts; never chosen.
+        suppressed: others that are never chosen, such as those of the start and of unknown tokens.
+    """
+
+    end: int
+    padding: int = 0
+    suppressed: tuple[int, ...] = ()
 
 
 class Decoded(NamedTuple):
-    """Sequences without their start.
+    """Sequences without their prompts.
 
     Args:
         ids: int32 `[..., time]`, the end included where it was reached, then padding.
@@ -30,35 +45,41 @@ class Decoded(NamedTuple):
     log_probability: tf.Tensor
 
 
-def greedy(step: Step, state: Any, rows: tf.Tensor, max_length: int) -> Decoded:
+def greedy(step: Step, state: Any, memory: Any, prompt: tf.Tensor, max_length: int, special: SpecialIds) -> Decoded:
     """The likeliest next id, again and again.
 
     Args:
         step: see the module.
-        state: before the start.
-        rows: how many sequences.
-        max_length: ids at most.
+        state: before the prompt.
+        memory: of as many rows.
+        prompt: int32 `[rows, prompt time]`, padded on the right.
+        max_length: ids at most, the prompt's excluded.
+        special: see there.
 
     Returns:
         Of each row one sequence: ids `[rows, time]`, log-probability `[rows]`.
 
     Example:
-        >>> def count(ids, state):  # START 2, END 3: 2, 3
-        ...     return tf.one_hot(ids + 1, 5, on_value=9.0), state
-        >>> greedy(count, (), tf.constant(1), 4).ids.numpy()
-        array([[3]], dtype=int32)
+        >>> def count(ids, state, memory):
+        ...     return tf.one_hot(ids + 1, 9, on_value=9.0), state
+        >>> greedy(count, (), (), tf.constant([[4], [6]]), max_length=9, special=SpecialIds(end=8)).ids.numpy()
+        array([[5, 6, 7, 8],
+               [7, 8, 0, 0]], dtype=int32)
     """
 
     def choose(log_probabilities, t):
         return tf.argmax(log_probabilities, axis=1, output_type=tf.int32)
 
-    return _roll(step, state, rows, max_length, choose)
+    return _roll(step, state, memory, prompt, max_length, special, choose)
 
 
 def sample(
     step: Step,
     state: Any,
+    memory: Any,
+    prompt: tf.Tensor,
     max_length: int,
+    special: SpecialIds,
     *,
     seed: tf.Tensor,
     temperature: tf.Tensor,
@@ -70,9 +91,7 @@ def sample(
     A row's draw depends on its seed alone, not on the rows beside it.
 
     Args:
-        step: see the module.
-        state: before the start.
-        max_length: ids at most.
+        step, state, memory, prompt, max_length, special: as of `greedy`.
         seed: int32 or int64 `[rows]`.
         temperature: float32 `[rows]`, by which logits are divided; 0 is greedy.
         top_k: int32 `[rows]`, only the k likeliest (Fan et al. 2018); 0 for all.
@@ -103,11 +122,19 @@ def sample(
         last = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1) - 1  # a draw that rounds up to the sum
         return tf.gather(ids, tf.minimum(chosen, last), batch_dims=1)
 
-    return _roll(step, state, tf.shape(seed)[0], max_length, choose)
+    return _roll(step, state, memory, prompt, max_length, special, choose)
 
 
 def beam_search(
-    step: Step, state: Any, rows: tf.Tensor, max_length: int, *, beams: int, length_penalty: float = 0.0
+    step: Step,
+    state: Any,
+    memory: Any,
+    prompt: tf.Tensor,
+    max_length: int,
+    special: SpecialIds,
+    *,
+    beams: int,
+    length_penalty: float = 0.0,
 ) -> Decoded:
     """The likeliest sequences that a search with a fixed number of hypotheses finds.
 
@@ -115,10 +142,8 @@ def beam_search(
     ones among the others, and `step` is asked about `rows * beams` rows, those of one sequence side by side.
 
     Args:
-        step: see the module.
-        state: before the start, of `rows` rows.
-        rows: how many sequences.
-        max_length: ids at most.
+        step, state, memory, prompt, max_length, special: as of `greedy`; the rows of state and memory are spread over
+            the hypotheses here.
         beams: hypotheses a row.
         length_penalty: 0 ranks by probability, which favours short sequences; about 0.6 to 1 evens that out.
 
@@ -126,22 +151,19 @@ def beam_search(
         Of each row its hypotheses, best first: ids `[rows, beams, time]`, log-probability `[rows, beams]`.
     """
 
-    def spread(tensor):
-        return tf.repeat(tensor, beams, axis=0)
-
     def score(total, length):
         return total / tf.pow((5.0 + tf.cast(length, tf.float32)) / 6.0, length_penalty)
 
     def body(t, ids, total, length, written, state):
-        logits, state = step(tf.reshape(ids, [-1]), state)
+        logits, state = step(tf.reshape(ids, [-1]), state, memory)
         # no sequence has more successors among the best than there are hypotheses
         count = tf.minimum(beams, tf.shape(logits)[1])
-        ranked, following = tf.math.top_k(_log_softmax(logits), count)  # [B * K, C]
-        over = _over(ids)[..., None]
+        ranked, following = tf.math.top_k(_log_softmax(logits, special), count)  # [B * K, C]
+        over = _over(ids, special)[..., None]
         # an ended hypothesis goes on with padding, at no cost
         padding = tf.where(tf.range(count) == 0, 0.0, ranked.dtype.min)
         ranked = tf.where(over, padding, tf.reshape(ranked, [-1, beams, count]))  # [B, K, C]
-        following = tf.where(over, PADDING, tf.reshape(following, [-1, beams, count]))  # [B, K, C]
+        following = tf.where(over, special.padding, tf.reshape(following, [-1, beams, count]))  # [B, K, C]
         totals = total[..., None] + ranked
         lengths = length[..., None] + tf.cast(~over, tf.int32)
         _, best = tf.math.top_k(tf.reshape(score(totals, lengths), [-1, beams * count]), beams)  # [B, K]
@@ -154,57 +176,99 @@ def beam_search(
         flat = tf.reshape(parent + beams * tf.range(rows)[:, None], [-1])  # [B * K]
         return t + 1, ids, total, length, written, tf.nest.map_structure(lambda one: tf.gather(one, flat), state)
 
-    state = tf.nest.map_structure(spread, state)
-    first = tf.where(tf.range(beams) == 0, 0.0, -1e9)  # all hypotheses are the same start: one of them counts
+    rows = tf.shape(prompt)[0]
+    newest, state = _read(step, state, memory, prompt, special.padding)
+    state, memory = _spread(state, beams), _spread(memory, beams)
+    first = tf.where(tf.range(beams) == 0, 0.0, -1e9)  # all hypotheses are the same prompt: one of them counts
     begin = (
         tf.constant(0),
-        tf.fill([rows, beams], START),
+        tf.repeat(newest[:, None], beams, axis=1),
         tf.tile(first[None], [rows, 1]),
         tf.zeros([rows, beams], tf.int32),
-        tf.fill([rows, beams, max_length], PADDING),
+        tf.fill([rows, beams, max_length], special.padding),
         state,
     )
-    t, _, total, length, written, _ = _while(body, begin, max_length)
+    t, _, total, length, written, _ = _while(body, begin, max_length, special)
     order = tf.argsort(score(total, length), axis=1, direction="DESCENDING", stable=True)
     return Decoded(tf.gather(written, order, batch_dims=1)[..., :t], tf.gather(total, order, batch_dims=1))
 
 
-def _roll(step: Step, state: Any, rows: tf.Tensor, max_length: int, choose: Callable) -> Decoded:
+def _roll(
+    step: Step,
+    state: Any,
+    memory: Any,
+    prompt: tf.Tensor,
+    max_length: int,
+    special: SpecialIds,
+    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+) -> Decoded:
     """One sequence a row; `choose` takes log-probabilities `[rows, vocabulary]` and the timestep."""
 
     def body(t, ids, total, written, state):
-        logits, state = step(ids, state)
-        log_probabilities = _log_softmax(logits)
-        over = _over(ids)
-        ids = tf.where(over, PADDING, choose(log_probabilities, t))
+        logits, state = step(ids, state, memory)
+        log_probabilities = _log_softmax(logits, special)
+        over = _over(ids, special)
+        ids = tf.where(over, special.padding, choose(log_probabilities, t))
         total += tf.where(over, 0.0, tf.gather(log_probabilities, ids, batch_dims=1))
         written = tf.where(tf.range(max_length) == t, ids[:, None], written)
         return t + 1, ids, total, written, state
 
-    written = tf.fill([rows, max_length], PADDING)
-    begin = (tf.constant(0), tf.fill([rows], START), tf.zeros([rows]), written, state)
-    t, _, total, written, _ = _while(body, begin, max_length)
+    rows = tf.shape(prompt)[0]
+    newest, state = _read(step, state, memory, prompt, special.padding)
+    written = tf.fill([rows, max_length], special.padding)
+    begin = (tf.constant(0), newest, tf.zeros([rows]), written, state)
+    t, _, total, written, _ = _while(body, begin, max_length, special)
     return Decoded(written[:, :t], total)
 
 
-def _while(body: Callable, begin: tuple, max_length: int) -> tuple:
+def _read(step: Step, state: Any, memory: Any, prompt: tf.Tensor, padding: int) -> tuple[tf.Tensor, Any]:
+    """Each prompt's last id, `[rows]`, and the state after all ids before it."""
+    if prompt.shape[1] == 1:
+        return prompt[:, 0], state
+    lengths = tf.math.count_nonzero(prompt != padding, axis=1, dtype=tf.int32)
+
+    def body(t, state):
+        _, after = step(prompt[:, t], state, memory)
+        inside = t < lengths - 1  # [N]
+        kept = tf.nest.map_structure(
+            lambda new, old: tf.where(tf.reshape(inside, [-1] + [1] * (new.shape.rank - 1)), new, old), after, state
+        )
+        return t + 1, kept
+
+    begin = (tf.constant(0), state)
+    _, state = tf.while_loop(lambda t, _: t < tf.reduce_max(lengths) - 1, body, begin, shape_invariants=_shapes(begin))
+    return tf.gather(prompt, tf.maximum(lengths - 1, 0), batch_dims=1), state
+
+
+def _while(body: Callable, begin: tuple, max_length: int, special: SpecialIds) -> tuple:
     """Steps until all rows have ended; the loop's second variable is the newest ids."""
 
     def unended(t, ids, *rest):
-        return ~tf.reduce_all(_over(ids))
+        return ~tf.reduce_all(_over(ids, special))
 
-    def free(tensor):  # a step may know less of a shape than the state it began with, or more
+    return tf.while_loop(unended, body, begin, shape_invariants=_shapes(begin), maximum_iterations=max_length)
+
+
+def _shapes(begin: tuple) -> tuple:
+    """Of a loop's variables: a step may know less of the rows than the state it began with, or more."""
+
+    def free(tensor):
         return tf.TensorShape([None, *tensor.shape[1:]]) if tensor.shape.rank else tensor.shape
 
-    shapes = tf.nest.map_structure(free, begin)
-    return tf.while_loop(unended, body, begin, shape_invariants=shapes, maximum_iterations=max_length)
+    return tf.nest.map_structure(free, begin)
 
 
-def _over(ids: tf.Tensor) -> tf.Tensor:
-    return (ids == END) | (ids == PADDING)
+def _spread(nest: Any, beams: int) -> Any:
+    """Each row as often as there are hypotheses, those of one row side by side."""
+    return tf.nest.map_structure(lambda one: one if one is None else tf.repeat(one, beams, axis=0), nest)
 
 
-def _log_softmax(logits: tf.Tensor) -> tf.Tensor:
-    """Of all that may follow: neither padding nor a start does, and nobody wants to read an unknown word."""
-    never = tf.reduce_any(tf.range(tf.shape(logits)[-1])[:, None] == [PADDING, UNKNOWN, START], axis=1)
+def _over(ids: tf.Tensor, special: SpecialIds) -> tf.Tensor:
+    return (ids == special.end) | (ids == special.padding)
+
+
+def _log_softmax(logits: tf.Tensor, special: SpecialIds) -> tf.Tensor:
+    """Of all that may follow."""
+    suppressed = [special.padding, *special.suppressed]
+    never = tf.reduce_any(tf.range(tf.shape(logits)[-1])[:, None] == suppressed, axis=1)
     return tf.nn.log_softmax(tf.cast(logits, tf.float32) + tf.where(never, tf.float32.min, 0.0))

@@ -20,7 +20,6 @@ def encoder(
     recurrent_dropout: float = 0.0,
     residual: bool = False,
     kernel_size: int = 3,
-    use_cudnn: bool | str = "auto",
     name: str = "encoder",
 ) -> "SequenceEncoder":
     """Makes the encoder that a configuration names.
@@ -34,7 +33,6 @@ def encoder(
         recurrent_dropout: variational dropout on the carried state; recurrent cells only.
         residual: adds a recurrent layer's input to its output. A TCN always does.
         kernel_size: taps of a TCN's convolutions.
-        use_cudnn: `auto`, or False to trace a graph that loads on any device.
         name: the layer's name.
 
     Returns:
@@ -58,7 +56,6 @@ def encoder(
             recurrent_dropout=recurrent_dropout,
             residual=residual,
             kernel_size=kernel_size,
-            use_cudnn=use_cudnn,
             name=name,
         )
 
@@ -75,7 +72,6 @@ def causal_layer(
     recurrent_dropout: float = 0.0,
     residual: bool = False,
     kernel_size: int = 3,
-    use_cudnn: bool | str = "auto",
     name: str = "forward",
 ) -> Recurrent | TCN:
     """One direction of an encoder, or a decoder; arguments and errors as of `encoder`.
@@ -88,7 +84,7 @@ def causal_layer(
         raise ValueError(f"cell must be one of {', '.join(CELLS)}. Received: cell={cell!r}")
     if cell == "tcn":
         return TCN(units, layers, kernel_size, dropout, name=name)
-    return Recurrent(cell, units, layers, dropout, recurrent_dropout, residual, use_cudnn, name=name)
+    return Recurrent(cell, units, layers, dropout, recurrent_dropout, residual, name=name)
 
 
 @keras.saving.register_keras_serializable("unroll")
@@ -121,7 +117,7 @@ class SequenceEncoder(keras.layers.Layer):
         encoded = self.forward(sequence, training=training)  # [B, T, U]
         if self.backward is None:
             return encoded
-        # only the valid part is turned round, so padding stays behind it and out of the state
+        # only the valid steps are turned round, so padding stays behind it and out of the state
         reversed_ = tf.reverse_sequence(sequence, lengths, seq_axis=1)
         backward = self.backward(reversed_, training=training)
         return tf.concat([encoded, tf.reverse_sequence(backward, lengths, seq_axis=1)], axis=-1)  # [B, T, 2U]

@@ -18,11 +18,11 @@ _OTHERS = (  # offset, bytes, what it is
 _START = max(offset + len(magic) for offset, magic, _ in _OTHERS)
 _IDAT, _ACTL = (int.from_bytes(name, "big") for name in (b"IDAT", b"acTL"))
 _FRAMES = [0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) for marker in range(256)]  # SOF0 to SOF15
-_MOST_SEGMENTS = 1000  # of a header; a file of nothing but tiny ones would keep the loop busy
+_MAX_SEGMENTS = 1000  # of a header; a file of nothing but tiny ones would keep the loop busy
 _WHITE = 255
 
 
-def picture_problem(encoded: tf.Tensor, most_pixels: int) -> tf.Tensor:
+def picture_problem(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
     """Why pictures are refused, from their headers alone: nothing is decoded, however large it would be.
 
     JPEG (ITU-T T.81, annex B) and PNG (W3C PNG, third edition) of up to 8 bits a channel are taken; animated PNG and
@@ -30,14 +30,14 @@ def picture_problem(encoded: tf.Tensor, most_pixels: int) -> tf.Tensor:
 
     Args:
         encoded: string `[...]`, bytes of files.
-        most_pixels: width times height, at most.
+        max_pixels: width times height, at most.
 
     Returns:
         string `[...]`; empty for a picture that may be decoded, else the rest of a sentence that begins with the
         picture's name. Particulars of one picture are in brackets at its end.
 
     Example:
-        >>> picture_problem(tf.constant(["", b"GIF89a"]), most_pixels=50_000_000).numpy()
+        >>> picture_problem(tf.constant(["", b"GIF89a"]), max_pixels=50_000_000).numpy()
         array([b'is empty', b'is a GIF, not JPEG or PNG'], dtype=object)
     """
     png = tf.equal(tf.strings.substr(encoded, 0, len(_PNG)), _PNG)
@@ -62,7 +62,7 @@ def picture_problem(encoded: tf.Tensor, most_pixels: int) -> tf.Tensor:
         (jpeg & (last[..., 9] == 4), "is a CMYK JPEG, not RGB or grey"),
         (depth > 8, bits),
         ((width == 0) | (height == 0), "has no pixels"),
-        (width * height > most_pixels, tf.strings.join([f"has more than {most_pixels:,} pixels (", size, ")"])),
+        (width * height > max_pixels, tf.strings.join([f"has more than {max_pixels:,} pixels (", size, ")"])),
     ]
     problem = tf.fill(tf.shape(encoded), "")
     for refused, reason in reversed(reasons):
@@ -110,13 +110,13 @@ def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
     return tf.ensure_shape(square, [size, size, 3])
 
 
-def read_pictures(encoded: tf.Tensor, size: int, most_pixels: int) -> tf.Tensor:
+def read_pictures(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
     """Pixels of a request's pictures.
 
     Args:
         encoded: string `[B]`, JPEG or PNG.
         size: S, pixels of a side.
-        most_pixels: width times height of each, at most.
+        max_pixels: width times height of each, at most.
 
     Returns:
         uint8 `[B, S, S, 3]`, RGB, as `decode_picture` has them.
@@ -125,7 +125,7 @@ def read_pictures(encoded: tf.Tensor, size: int, most_pixels: int) -> tf.Tensor:
         tf.errors.InvalidArgumentError: a picture that is refused, by its row and the reason, or one that is corrupt.
             No picture is decoded unless all headers are fine.
     """
-    problem = picture_problem(encoded, most_pixels)  # [B]
+    problem = picture_problem(encoded, max_pixels)  # [B]
     refused = tf.where(tf.not_equal(problem, ""))[:, 0]
     named = tf.strings.join(["image ", tf.strings.as_string(refused), " ", tf.gather(problem, refused)])
     sentence = tf.strings.reduce_join(named, separator="; ")
@@ -153,7 +153,7 @@ def _walk(encoded: tf.Tensor, png: tf.Tensor) -> tf.Tensor:
     position = tf.where(png, 8 * one, 2 * one)
     done = tf.zeros_like(png)
     position, _ = tf.while_loop(
-        lambda position, done: ~tf.reduce_all(done), step, (position, done), maximum_iterations=_MOST_SEGMENTS
+        lambda position, done: ~tf.reduce_all(done), step, (position, done), maximum_iterations=_MAX_SEGMENTS
     )
     return position
 
@@ -169,14 +169,14 @@ def _foreign(encoded: tf.Tensor) -> list[tuple[tf.Tensor, str]]:
 def _bytes(encoded: tf.Tensor, position: tf.Tensor, count: int) -> tf.Tensor:
     """int64 `[..., count]` from a position `[...]`; zeros past the end."""
     inside = tf.minimum(position, tf.cast(tf.strings.length(encoded), tf.int64))
-    part = tf.strings.substr(encoded, inside, tf.fill(tf.shape(inside), tf.constant(count, tf.int64)))
-    return tf.cast(tf.io.decode_raw(part, tf.uint8, fixed_length=count), tf.int64)
+    taken = tf.strings.substr(encoded, inside, tf.fill(tf.shape(inside), tf.constant(count, tf.int64)))
+    return tf.cast(tf.io.decode_raw(taken, tf.uint8, fixed_length=count), tf.int64)
 
 
 def _number(digits: tf.Tensor) -> tf.Tensor:
     """Big-endian bytes `[..., n]` as a number `[...]`."""
-    places = [256**place for place in reversed(range(digits.shape[-1]))]
-    return tf.reduce_sum(digits * tf.constant(places, tf.int64), axis=-1)
+    powers = [256**power for power in reversed(range(digits.shape[-1]))]
+    return tf.reduce_sum(digits * tf.constant(powers, tf.int64), axis=-1)
 
 
 def _rgba(encoded: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_MOST_FILTERS = 256
+MAX_FILTERS = 256
 
 
 @keras.saving.register_keras_serializable("unroll")
@@ -42,7 +42,7 @@ class ResidualCNN(keras.layers.Layer):
         self.stem = [keras.layers.Conv2D(filters, 3, 2, "same", use_bias=False, name="stem"), _norm("stem_norm")]
         self.stages = [
             ResidualBlock(
-                min(filters * 2**stage, _MOST_FILTERS), 2 if stage and not block else 1, name=f"{stage}_{block}"
+                min(filters * 2**stage, MAX_FILTERS), 2 if stage and not block else 1, name=f"{stage}_{block}"
             )
             for stage in range(stages)
             for block in range(blocks)
@@ -55,6 +55,12 @@ class ResidualCNN(keras.layers.Layer):
         for block in self.stages:
             block.build(shape)
             shape = block.compute_output_shape(shape)
+
+    def compute_output_shape(self, shape):
+        shape = self.stem[0].compute_output_shape(shape)
+        for block in self.stages:
+            shape = block.compute_output_shape(shape)
+        return shape
 
     def call(self, pictures, training=False):
         convolution, norm = self.stem
@@ -148,6 +154,9 @@ class Backbone(keras.layers.Layer):
 
     def build(self, shape):
         self.built = True
+
+    def compute_output_shape(self, shape):
+        return self.network.compute_output_shape(shape)
 
     def call(self, pictures, training=False):
         return self.network(self.scale(pictures), training=training)

@@ -1,4 +1,4 @@
-"""Evidence from words and pairs of words: naive Bayes ratios, weighed by training.
+"""Evidence from tokens and pairs of tokens: naive Bayes ratios, weighed by training.
 
 Wang & Manning 2012, "Baselines and Bigrams", show that a linear model over n-grams scaled by their
 log-count ratios is hard to beat on sentiment; here it is one additive part of a neural classifier.
@@ -12,7 +12,7 @@ from models.text import PADDING
 
 
 def ngram_features(ids: tf.Tensor, vocabulary: int, buckets: int) -> tf.Tensor:
-    """Numbers the words and the neighbouring pairs of a text.
+    """Numbers the tokens and the neighbouring pairs of a text.
 
     Args:
         ids: int32 `[batch, time]`, token ids padded on the right with 0.
@@ -20,7 +20,7 @@ def ngram_features(ids: tf.Tensor, vocabulary: int, buckets: int) -> tf.Tensor:
         buckets: that pairs are hashed into; different pairs may share one.
 
     Returns:
-        int32 `[batch, 2 * time - 1]` (`time` of them words): a word's own id, or `vocabulary` + a pair's
+        int32 `[batch, 2 * time - 1]` (`time` of them tokens): a token's own id, or `vocabulary` + a pair's
         bucket; 0 for padding.
 
     Example:
@@ -39,15 +39,17 @@ def log_count_ratios(counts: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
     r = log(((a + f_c) / |a + f_c|) / ((a + f_o) / |a + f_o|)), Wang & Manning 2012, section 2.
 
     Args:
-        counts: `[features, classes]`: occurrences in the training part.
+        counts: `[features, classes]`: occurrences in the training split.
         smoothing: a, added to every count.
 
     Returns:
         float32 `[features, classes]`; row 0, which stands for padding, is 0.
 
     Example:
-        >>> log_count_ratios(np.array([[0, 0], [3, 0], [0, 3]])).round(2).tolist()
-        [[0.0, 0.0], [1.39, -1.39], [-1.39, 1.39]]
+        >>> log_count_ratios(np.array([[0, 0], [3, 0], [0, 3]])).round(2)
+        array([[ 0.  ,  0.  ],
+               [ 1.39, -1.39],
+               [-1.39,  1.39]], dtype=float32)
     """
     counts = np.array(counts, float)
     counts[PADDING] = 0  # how much padding there was depends on the batches
@@ -60,7 +62,7 @@ def log_count_ratios(counts: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
 
 @keras.saving.register_keras_serializable("unroll")
 class NgramEvidence(keras.layers.Layer):
-    """Sums what a text's words and pairs of words say for each class.
+    """Sums what a text's tokens and pairs of tokens say for each class.
 
     logits = (n / 100)^-1/2 * sum_f w_f * s_f + b over the text's features f, with n its tokens, s_f =
     (|r_f| + 0.3) / 2 fixed by the log-count ratios r, and w trained from 0: the ratios say how fast a
@@ -93,7 +95,7 @@ class NgramEvidence(keras.layers.Layer):
 
     def call(self, ids, lengths):
         features = ngram_features(ids, self.vocabulary, self.buckets)
-        # gathered before they are multiplied: a request pays for its own words, not for the whole table
+        # gathered before they are multiplied: a request pays for its own tokens, not for the whole table
         evidence = tf.gather(self.weights_, features) * tf.gather(self.scales, features)
         present = (features != PADDING)[:, :, None]  # [B, 2T - 1, 1]
         total = tf.reduce_sum(tf.where(present, evidence, 0), axis=1)  # [B, 2T - 1, C] -> [B, C]

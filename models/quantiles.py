@@ -44,7 +44,7 @@ def pinball(error: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
 
 
 def calibrated(quantiles: tf.Tensor, history: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-    """Shifts quantiles by offsets learned on held-back windows, each in units of its window's scale.
+    """Shifts quantiles by offsets learned on held-out windows, each in units of its window's scale.
 
     Args:
         quantiles: float32 `[batch, horizon, channels, levels]`, sorted.

@@ -20,7 +20,7 @@ class WindowFeatures:
         horizon: H, steps of the forecast.
         targets: C, the first columns of a history.
         past: P, the columns after them, known up to now only.
-        mean: float `[P + F]`, of the covariates in the training part.
+        mean: float `[P + F]`, of the covariates in the training split.
         std: float `[P + F]`.
         cycles: of the calendar, as `models.calendar` names them.
         step: length of a step, the keyword arguments of `calendar_features`.
@@ -83,7 +83,7 @@ class RawForecaster(tf.Module):
     come out, also of a series that was not in the training data.
 
     Args:
-        model: trained and portable.
+        model: trained.
         features: as in training.
         offsets: float `[C, Q]`, added to the quantiles in units of the window's scale; see
             `pipelines.forecast.calibration`.

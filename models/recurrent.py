@@ -21,7 +21,6 @@ class Recurrent(keras.layers.Layer):
         recurrent_dropout: variational dropout on the state carried from step to step. On a GPU it
             rules out the cuDNN kernel.
         residual: adds each layer's input to its output where the shapes agree.
-        use_cudnn: `auto`, or False to trace a graph that loads on any device.
 
     Call arguments:
         sequence: float `[batch, time, features]`.
@@ -45,7 +44,6 @@ class Recurrent(keras.layers.Layer):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         residual: bool = False,
-        use_cudnn: bool | str = "auto",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -57,16 +55,9 @@ class Recurrent(keras.layers.Layer):
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.residual = residual
-        cudnn = {} if cell == "rnn" else {"use_cudnn": use_cudnn}
         self.dropouts = [keras.layers.SpatialDropout1D(dropout, name=f"dropout_{i}") for i in range(layers)]
         self.stack = [
-            CELLS[cell](
-                units,
-                return_sequences=True,
-                recurrent_dropout=recurrent_dropout,
-                name=f"{cell}_{i}",
-                **cudnn,
-            )
+            CELLS[cell](units, return_sequences=True, recurrent_dropout=recurrent_dropout, name=f"{cell}_{i}")
             for i in range(layers)
         ]
 

@@ -35,10 +35,10 @@ def tokenize(texts: tf.Tensor, max_tokens: int) -> tf.RaggedTensor:
         >>> tokenize(tf.constant(["Don't miss it!<br />"]), 256).to_list()
         [[b"don't", b'miss', b'it', b'!']]
     """
-    # a megabyte of text costs no more than the part that can be kept
+    # a megabyte of text costs no more than what can be kept of it
     texts = tf.strings.substr(texts, 0, max_tokens * _BYTES_PER_TOKEN)
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-    texts = tf.strings.regex_replace(texts, *_NUL)  # at which lower() would cut the text
+    texts = tf.strings.regex_replace(texts, *_NUL)  # at which lower() would truncate the text
     texts = tf.strings.lower(texts, encoding="utf-8")
     for pattern, replacement in REPLACE:
         texts = tf.strings.regex_replace(texts, pattern, replacement)

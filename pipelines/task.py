@@ -146,12 +146,8 @@ class Task(abc.ABC):
         """Training batches of an epoch, within a few; the length of the learning rate's schedule."""
 
     @abc.abstractmethod
-    def build(self, *, portable: bool = False) -> "keras.Model":
-        """The untrained model, its variables created.
-
-        Args:
-            portable: in float32 and without device-bound kernels, for export.
-        """
+    def build(self) -> "keras.Model":
+        """The untrained model, its variables created, in the policy of precision that is set."""
 
     @abc.abstractmethod
     def compile(self, model: "keras.Model", optimizer: "keras.optimizers.Optimizer") -> None:
@@ -162,7 +158,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def servable(self, model: "keras.Model") -> Servable:
-        """A portable, trained model from raw input to final answer, calibrated on the validation part."""
+        """A trained model from raw input to final answer, calibrated on the validation part."""
 
     @abc.abstractmethod
     def held_back(self, data: str, part: str) -> Iterator[Arrays]:

@@ -150,11 +150,17 @@ def _fit(problem: Task, checkpoint: Path, run: Run, progress: Progress) -> tuple
 def _export(problem: Task, model: keras.Model, card: Card, directory: Path, progress: Progress) -> Exported:
     with progress.stage("exporting"):
         shutil.rmtree(directory, ignore_errors=True)  # of an earlier try that was killed
-        portable = problem.build(portable=True)
-        portable.set_weights(model.get_weights())
-        servable = problem.servable(portable)
+        if problem.config.train.mixed_precision:  # a CPU would take long over float16
+            trained, model = model, problem.build()
+            model.set_weights(trained.get_weights())
+        servable = problem.servable(model)
         serving.export_saved_model(
-            servable.module, servable.signatures, directory, name=card.name, warmup_requests=servable.warmup
+            servable.module,
+            servable.signatures,
+            directory,
+            name=card.name,
+            warmup_requests=servable.warmup,
+            model=model,
         )
     return Exported(directory)
 

@@ -3,9 +3,10 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from numpy.typing import ArrayLike
@@ -17,6 +18,9 @@ from serving import warmup
 from serving.model_spec import CLASSIFY
 from serving.session_engine import SessionEngine
 
+if TYPE_CHECKING:
+    import keras
+
 
 def export_saved_model(
     module: tf.Module,
@@ -25,6 +29,7 @@ def export_saved_model(
     *,
     name: str,
     warmup_requests: Sequence[tuple[str, Mapping[str, ArrayLike]]],
+    model: "keras.layers.Layer | None" = None,
     extra_files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Writes a self-contained SavedModel and proves that it loads and runs as TensorFlow Serving loads it.
@@ -41,6 +46,8 @@ def export_saved_model(
         directory: where to write. Must not exist; it appears by rename, whole.
         name: the model's name, for the warmup requests.
         warmup_requests: signature name and inputs, replayed here and by servers at load.
+        model: the Keras layer or model that the signatures call. cuDNN is off in it, and in every layer inside it,
+            while the graph is traced, since Keras would choose a kernel for the machine that traces.
         extra_files: contents by file name, written under `assets.extra/`.
 
     Returns:
@@ -69,7 +76,8 @@ def export_saved_model(
     partial = Path(tempfile.mkdtemp(prefix=".export-", dir=directory.parent))
     try:
         partial.chmod(0o755)
-        tf.saved_model.save(module, str(partial), signatures=dict(signatures))
+        with _without_cudnn(model):
+            tf.saved_model.save(module, str(partial), signatures=dict(signatures))
         methods = _finish_meta_graph(partial)
         extra = partial / "assets.extra"
         extra.mkdir(exist_ok=True)
@@ -87,6 +95,19 @@ def export_saved_model(
     return directory
 
 
+@contextmanager
+def _without_cudnn(model: "keras.layers.Layer | None") -> Iterator[None]:
+    layers = model._flatten_layers() if model is not None else []
+    before = [(layer, layer.use_cudnn) for layer in layers if hasattr(layer, "use_cudnn")]
+    try:
+        for layer, _ in before:
+            layer.use_cudnn = False
+        yield
+    finally:
+        for layer, choice in before:
+            layer.use_cudnn = choice
+
+
 def _finish_meta_graph(directory: Path) -> dict[str, str]:
     """Refuses cuDNN ops and names the Classify method, which `tf.saved_model.save` cannot.
 
@@ -100,8 +121,8 @@ def _finish_meta_graph(directory: Path) -> dict[str, str]:
     cudnn = sorted({node.op for node in (*meta_graph.graph_def.node, *functions) if "Cudnn" in node.op})
     if cudnn:
         raise ValueError(
-            f"The graph holds {', '.join(cudnn)}, which no CPU can run. Trace the serving signatures with "
-            "use_cudnn=False."
+            f"The graph holds {', '.join(cudnn)}, which no CPU can run. Give export_saved_model the Keras model that "
+            "the signatures call, and call no signature before."
         )
     for signature in meta_graph.signature_def.values():
         outputs = set(signature.outputs)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from errors import UserError
 from models.image import decode_picture
-from models.pieces import PADDING
+from models.tokens import PADDING
 from pipelines.captions.collection import Collection, Picture, check_readable, collect, drop_corrupt, spans
 from pipelines.captions.parts import KEYS, decode, keep_encoded, write_captions
 from pipelines.captions.pictures import EncodedPictures

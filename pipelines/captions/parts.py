@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.pieces import END, PADDING, START
+from models.tokens import END, PADDING, START
 from pipelines.captions.collection import Picture
 from pipelines.captions.pictures import EncodedPictures, PixelWriter
 from pipelines.captions.vocabulary import Vocabulary

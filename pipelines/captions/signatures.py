@@ -11,8 +11,8 @@ from models.captioner import Captioner
 from models.checks import checked
 from models.decoding import beam_search, sample
 from models.image import read_pictures
-from models.pieces import END, PADDING, START, Detokenizer
 from models.principal import PrincipalComponents
+from models.tokens import END, PADDING, SPECIAL_IDS, START, Detokenizer
 from pipelines.signature import signature
 from pipelines.task import Servable
 
@@ -43,7 +43,7 @@ def caption_signatures(
     - `describe`: a `json` string that says what the model takes.
 
     Args:
-        model: trained, portable.
+        model: trained.
         pieces: the vocabulary.
         components: of the training pictures.
         most_pixels: of a picture; larger ones are refused before they are decoded.
@@ -56,16 +56,20 @@ def caption_signatures(
     text, decoder = Detokenizer(pieces), model.decoder
 
     def encode(image: tf.Tensor) -> tf.Tensor:
-        return model.encode(tf.cast(read_pictures(image, model.size, most_pixels), tf.float32))  # [B, G, F]
+        return model.encode(tf.cast(read_pictures(image, model.config.size, most_pixels), tf.float32))  # [B, G, F]
+
+    def start(rows: tf.Tensor) -> tf.Tensor:
+        return tf.fill([tf.shape(rows)[0], 1], START)
 
     def search(grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         memory, state = decoder.start(grid)
-        wide = tf.nest.map_structure(lambda one: tf.repeat(one, beams, axis=0), memory)
         return beam_search(
-            lambda ids, state: decoder.step(ids, state, wide),
+            decoder.step,
             state,
-            tf.shape(grid)[0],
+            memory,
+            start(grid),
             max_length,
+            SPECIAL_IDS,
             beams=beams,
             length_penalty=length_penalty,
         )
@@ -85,12 +89,11 @@ def caption_signatures(
     def attention(image: tf.Tensor) -> Tensors:
         grid = encode(image)
         ids = search(grid)[0][:, 0]  # [B, T]
-        start = tf.fill([tf.shape(ids)[0], 1], START)
-        _, weights = decoder(grid, tf.concat([start, ids[:, :-1]], axis=1))  # [B, T, G]
+        _, weights = decoder(grid, tf.concat([start(grid), ids[:, :-1]], axis=1))  # [B, T, G]
         side = round(np.sqrt(grid.shape[1]))
         maps = tf.reshape(weights, [tf.shape(ids)[0], -1, side, side])
         said = (ids != END) & (ids != PADDING)
-        return {"caption": text(ids), "tokens": tf.where(said, text.words(ids), ""), "maps": maps}
+        return {"caption": text(ids), "tokens": tf.where(said, text.tokens(ids), ""), "maps": maps}
 
     def draw(image: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor, seed: tf.Tensor) -> Tensors:
         temperature, top_k, top_p, seed = (
@@ -101,9 +104,12 @@ def caption_signatures(
         image = checked(image, ~tf.reduce_any(wrong), lambda: tf.constant(said))
         memory, state = decoder.start(encode(image))
         ids, log_probability = sample(
-            lambda ids, state: decoder.step(ids, state, memory),
+            decoder.step,
             state,
+            memory,
+            start(image),
             max_length,
+            SPECIAL_IDS,
             seed=seed,
             temperature=temperature,
             top_k=top_k,

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 from errors import UserError
-from models.pieces import RESERVED, SPACE, UNKNOWN
+from models.tokens import RESERVED, SPACE, UNKNOWN
 from pipelines.captions.section import Kind
 from pipelines.text.vocabulary import count_vocabulary
 
@@ -39,6 +39,7 @@ class Vocabulary:
     Args:
         pieces: piece i has the id i + 4; before them come padding, unknown, start and end.
         cut: makes pieces of a normalised caption.
+        scores: of subwords, the logarithms of their probabilities, which `models.vocabulary` encodes by.
 
     Example:
         >>> vocabulary = Vocabulary.build(["medium-dark skin", "dark hair"], "word", size=10)
@@ -48,8 +49,9 @@ class Vocabulary:
         [5, 1]
     """
 
-    def __init__(self, pieces: list[str], cut: Cut):
+    def __init__(self, pieces: list[str], cut: Cut, scores: Sequence[float] = ()):
         self.pieces = pieces
+        self.scores = scores
         self._cut = cut
         self._ids = {piece: number for number, piece in enumerate(pieces, RESERVED)}
 
@@ -106,7 +108,7 @@ def _word_pattern() -> re.Pattern[str]:
     return re.compile(f"{SPACE}?(?:{word}(?:['’]{word})*|[^{SPACE}])")
 
 
-def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut]:
+def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut, list[float]]:
     import sentencepiece
 
     model = io.BytesIO()
@@ -132,4 +134,5 @@ def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut]:
         ) from None
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = [processor.id_to_piece(number) for number in range(1, processor.get_piece_size())]
-    return pieces, functools.partial(processor.encode, out_type=str)
+    scores = [processor.get_score(number) for number in range(1, processor.get_piece_size())]
+    return pieces, functools.partial(processor.encode, out_type=str), scores

@@ -13,10 +13,10 @@ from pydantic import Field, field_validator, model_validator
 import monitoring
 from errors import UserError
 from models.augmentation import augment
-from models.captioner import Captioner
+from models.captioner import Captioner, CaptionerConfig
 from models.image_encoder import backbones
-from models.pieces import RESERVED
 from models.principal import PrincipalComponents
+from models.tokens import RESERVED
 from monitoring.features import Feature
 from pipelines.captions import data as caption_data
 from pipelines.captions.data import CaptionData
@@ -31,6 +31,7 @@ from pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
 _BATCH = 32  # pictures of a prediction
 _MOST_SUMMARISED = 2000  # training pictures whose features are summarised
 _WARMUP = 2
+_CONTEXTS = {"attention": "attention", "show_and_tell": "initial", "karpathy": "every_step"}  # of the decoder
 
 
 class CaptionModelSection(Section):
@@ -164,25 +165,25 @@ class Captioning(Task):
     def steps_per_epoch(self) -> int:
         return -(-self._data.images("train") // self.config.train.batch_size)
 
-    def build(self, *, portable: bool = False) -> Captioner:
+    def build(self) -> Captioner:
         section, train = self.config.model, self.config.train
         try:
             model = Captioner(
-                vocabulary=len(self._data.pieces) + RESERVED,
-                size=self._data.size,
-                use_cudnn=False if portable else "auto",
-                label_smoothing=train.label_smoothing,
-                coverage=train.coverage,
-                scheduled_sampling=train.scheduled_sampling > 0,
-                **section.model_dump(exclude={"beams", "length_penalty"} | ({"weights"} if portable else set())),
+                CaptionerConfig(
+                    vocabulary=len(self._data.pieces) + RESERVED,
+                    size=self._data.size,
+                    context=_CONTEXTS[section.conditioning],
+                    label_smoothing=train.label_smoothing,
+                    coverage=train.coverage,
+                    scheduled_sampling=train.scheduled_sampling > 0,
+                    **section.model_dump(exclude={"beams", "length_penalty", "conditioning"}),
+                )
             )
         except (ValueError, OSError) as error:
             raise UserError(
                 f"configuration keys model.backbone, model.weights: {str(error).splitlines()[0]}. "
                 "Name a network of keras.applications, and imagenet or its weights' file"
             ) from None
-        size = self._data.size
-        model({"pictures": tf.zeros([1, size, size, 3]), "ids": tf.ones([1, 3], tf.int32), "rows": tf.constant([0])})
         return model
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:

@@ -14,7 +14,7 @@ import monitoring
 from errors import UserError
 from models.baselines import RidgeMap
 from models.calendar import UNKNOWN_TIME, calendar_cycles
-from models.forecaster import Forecaster, ensemble
+from models.forecaster import Forecaster, ForecasterConfig, ensemble
 from models.instance_norm import window_statistics
 from models.raw_forecaster import RawForecaster, WindowFeatures
 from pipelines import plots
@@ -162,17 +162,16 @@ class Forecasting(Task):
         """Passes of an epoch: a small data set would else give too few steps to learn by."""
         return -(-_FEWEST_STEPS // self._batches)
 
-    def build(self, *, portable: bool = False) -> Forecaster:
+    def build(self) -> Forecaster:
         section = self.config.model
         model = Forecaster(
-            channels=self._data.targets,
-            covariates=self._features.covariates,
-            categories=[len(names) + 1 for names in self._categories.values()],
-            use_cudnn=False if portable else "auto",
-            **section.model_dump(exclude={"calendar"}),
+            ForecasterConfig(
+                channels=self._data.targets,
+                covariates=self._features.covariates,
+                categories=[len(names) + 1 for names in self._categories.values()],
+                **section.model_dump(exclude={"calendar"}),
+            )
         )
-        window = next(iter(self._cut("train", 1)))
-        model(self._pair(window)[0])
         if section.linear:
             model.set_linear(self._ridge)
         return model

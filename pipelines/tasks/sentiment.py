@@ -13,7 +13,7 @@ from pydantic import Field
 import monitoring
 from errors import UserError
 from models import text
-from models.classifier import TextClassifier, both_ends, token_counts, total
+from models.classifier import TextClassifier, TextClassifierConfig, token_counts, total, truncate_middle
 from models.text import RESERVED, Tokenizer
 from monitoring.features import Feature
 from monitoring.profile import MAX_RECORDS
@@ -135,15 +135,15 @@ class Sentiment(Task):
     def steps_per_epoch(self) -> int:
         return batch_count(self._data.bucket_counts, self.config.train.batch_size)
 
-    def build(self, *, portable: bool = False) -> TextClassifier:
+    def build(self) -> TextClassifier:
         section = self.config.model
         model = TextClassifier(
-            vocabulary=len(self._vocabulary) + RESERVED,
-            classes=len(self._names),
-            use_cudnn=False if portable else "auto",
-            **section.model_dump(exclude={"vocabulary_size", "min_count", "max_tokens"}),
+            TextClassifierConfig(
+                vocabulary=len(self._vocabulary) + RESERVED,
+                classes=len(self._names),
+                **section.model_dump(exclude={"vocabulary_size", "min_count", "max_tokens"}),
+            )
         )
-        model(tf.ones([1, 1], tf.int32))
         if model.evidence is not None:
             model.evidence.set_ratios(np.load(self.directory / "log_count_ratios.npy"))
         return model
@@ -299,7 +299,7 @@ class Sentiment(Task):
     def figures(self, model: keras.Model) -> dict[str, Any]:
         encoder, norms = model.encoders[0], []
         for ids, labels in self.validation_batches().take(_GRADIENT_BATCHES):
-            ends, lengths = both_ends(ids, token_counts(ids), self.config.model.encoder_tokens)
+            ends, lengths = truncate_middle(ids, token_counts(ids), self.config.model.encoder_tokens)
             with tf.GradientTape() as tape:
                 embedded = encoder.embedding(ends)
                 tape.watch(embedded)

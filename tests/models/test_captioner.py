@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from models.attention import AdditiveAttention
 from models.augmentation import augment
-from models.caption_decoder import CONDITIONINGS, CaptionDecoder
-from models.captioner import Captioner
+from models.captioner import Captioner, CaptionerConfig
 from models.encoder import CELLS, causal_layer
 from models.image_encoder import Backbone, ResidualCNN, backbones
-from models.pieces import END, PADDING, START, Detokenizer
+from models.sequence_decoder import CONTEXTS, SequenceDecoder, SequenceDecoderConfig
+from models.tokens import END, PADDING, START, Detokenizer
 
 rng = np.random.default_rng(0)
 
@@ -34,9 +34,9 @@ def test_a_step_at_a_time_is_the_whole_sequence(cell, layers):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("conditioning", CONDITIONINGS)
-def test_teacher_forcing_says_what_the_steps_say(cell, conditioning):
-    decoder = CaptionDecoder(30, conditioning, cell, units=8, layers=2, embedding=6)
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_teacher_forcing_says_what_the_steps_say(cell, context):
+    decoder = SequenceDecoder(SequenceDecoderConfig(30, context, cell, units=8, layers=2, embedding=6))
     grid, ids = normal(4, 9, 7), tf.constant(rng.integers(4, 30, [4, 6]), tf.int32)
     logits, weights = decoder(grid, ids)
     assert logits.shape == (4, 6, 30)
@@ -44,17 +44,17 @@ def test_teacher_forcing_says_what_the_steps_say(cell, conditioning):
     for t in range(6):
         one, state = decoder.step(ids[:, t], state, memory)
         np.testing.assert_allclose(one, logits[:, t], atol=1e-5)
-    if conditioning == "attention":
+    if context == "attention":
         np.testing.assert_allclose(tf.reduce_sum(weights, axis=-1), np.ones([4, 6]), atol=1e-5)
     else:
         assert weights.shape == (4, 6, 0)
 
 
 def test_the_karpathy_rnn_is_its_formula():
-    decoder = CaptionDecoder(12, "karpathy", "rnn", units=5, embedding=4)
+    decoder = SequenceDecoder(SequenceDecoderConfig(12, "every_step", "rnn", units=5, embedding=4))
     grid, ids = normal(2, 9, 7), tf.constant([[2, 5, 7], [2, 9, 4]])
     logits, _ = decoder(grid, ids)
-    words, (picture, bias) = decoder.words.get_weights()[0], decoder.picture.get_weights()
+    words, (picture, bias) = decoder.embedding.get_weights()[0], decoder.projection.get_weights()
     wx, wh, b = decoder.stack.stack[0].get_weights()
     image = grid.numpy().mean(axis=1)
     hidden = np.zeros([2, 5])
@@ -69,17 +69,18 @@ def test_the_karpathy_rnn_is_its_formula():
 def test_additive_attention_is_its_formula():
     attention = AdditiveAttention(6)
     attention.build([None, 4], [None, 9, 7])
-    query, places = normal(3, 4), normal(3, 9, 7)
-    context, weights = attention(query, places, attention.keys(places))
+    query, source = normal(3, 4), normal(3, 9, 7)
+    context, weights = attention(query, source, attention.keys(source))
     (w, b), (u,), (v,) = (layer.get_weights() for layer in (attention.key, attention.question, attention.energy))
-    energy = np.tanh(places.numpy() @ w + b + (query.numpy() @ u)[:, None]) @ v[:, 0]
+    energy = np.tanh(source.numpy() @ w + b + (query.numpy() @ u)[:, None]) @ v[:, 0]
     expected = np.exp(energy) / np.exp(energy).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(weights, expected, atol=1e-5)
-    np.testing.assert_allclose(context, (expected[..., None] * places.numpy()).sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(context, (expected[..., None] * source.numpy()).sum(axis=1), atol=1e-5)
 
 
 def test_the_loss_is_smoothed_cross_entropy_and_even_attention():
-    model = Captioner(vocabulary=12, size=16, filters=4, blocks=1, units=8, label_smoothing=0.1, coverage=0.5)
+    config = CaptionerConfig(vocabulary=12, size=16, filters=4, blocks=1, units=8, label_smoothing=0.1, coverage=0.5)
+    model = Captioner(config)
     ids = tf.constant([[START, 4, 5, END, PADDING], [START, 6, END, PADDING, PADDING]])
     outputs = model({"pictures": normal(1, 16, 16, 3), "ids": ids, "rows": tf.constant([0, 0])})
     logits, weights = outputs["logits"].numpy().astype(np.float64), outputs["weights"].numpy()
@@ -94,9 +95,10 @@ def test_the_loss_is_smoothed_cross_entropy_and_even_attention():
 @pytest.mark.parametrize("scheduled_sampling", [False, True])
 def test_it_learns_to_tell_colours_apart(scheduled_sampling):
     keras.utils.set_random_seed(0)
-    model = Captioner(
+    config = CaptionerConfig(
         vocabulary=8, size=16, filters=4, blocks=1, units=16, embedding=8, scheduled_sampling=scheduled_sampling
     )
+    model = Captioner(config)
     colours = tf.constant([[255.0, 0, 0], [0, 255, 0], [0, 0, 255]])
     which = rng.integers(0, 3, 48)
     pictures = tf.tile(tf.gather(colours, which)[:, None, None], [1, 16, 16, 1])
@@ -151,8 +153,46 @@ def test_moves_bring_in_white():
     assert 0.02 < (moved > 128).mean() < 0.3
 
 
-def test_pieces_become_text():
+def test_tokens_become_text():
     detokenizer = Detokenizer(["▁medium", "-", "dark", "▁skin"])
     ids = tf.constant([[4, 5, 6, 7, END, PADDING], [7, END, PADDING, PADDING, PADDING, PADDING]])
     assert [text.decode() for text in detokenizer(ids).numpy()] == ["medium-dark skin", "skin"]
-    assert [word.decode() for word in detokenizer.words(ids[0]).numpy()] == ["medium", "-", "dark", "skin", "", ""]
+    assert [word.decode() for word in detokenizer.tokens(ids[0]).numpy()] == ["medium", "-", "dark", "skin", "", ""]
+
+
+@pytest.mark.parametrize("cell", ["gru", "tcn"])
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_padding_of_the_source_changes_nothing(cell, context):
+    decoder = SequenceDecoder(SequenceDecoderConfig(30, context, cell, units=8, layers=2, embedding=6))
+    source, ids = normal(1, 5, 7), tf.constant(rng.integers(4, 30, [1, 6]), tf.int32)
+    alone, weights = decoder(source, ids)
+    padded = tf.concat([tf.pad(source, [[0, 0], [0, 4], [0, 0]], constant_values=99.0), normal(1, 9, 7)], axis=0)
+    mask = tf.sequence_mask([5, 9], 9)
+    beside, beside_weights = decoder(padded, tf.repeat(ids, 2, axis=0), source_mask=mask)
+    np.testing.assert_allclose(beside[:1], alone, atol=1e-5)
+    if context == "attention":
+        np.testing.assert_allclose(beside_weights[0], np.pad(weights[0], [(0, 0), (0, 4)]), atol=1e-6)
+    memory, state = decoder.start(padded, mask)
+    for t in range(6):
+        one, state = decoder.step(tf.repeat(ids[:, t], 2), state, memory)
+        np.testing.assert_allclose(one, beside[:, t], atol=1e-5)
+
+
+def test_a_source_of_padding_alone_has_no_weight_and_finite_gradients():
+    decoder = SequenceDecoder(SequenceDecoderConfig(30, "attention", "gru", units=8, embedding=6))
+    source, ids, mask = tf.Variable(normal(2, 5, 7)), tf.constant([[2, 5], [2, 6]]), tf.sequence_mask([0, 3], 5)
+    with tf.GradientTape() as tape:
+        logits, weights = decoder(source, ids, source_mask=mask)
+        total = tf.reduce_sum(logits)
+    assert (weights[0].numpy() == 0).all()
+    np.testing.assert_allclose(tf.reduce_sum(weights[1], axis=-1), [1, 1], atol=1e-6)
+    gradient = tf.convert_to_tensor(tape.gradient(total, source)).numpy()
+    assert np.isfinite(gradient).all()
+    assert (gradient[0] == 0).all()
+    assert (gradient[1, 3:] == 0).all()
+    assert (gradient[1, :3] != 0).all()
+
+
+def test_a_context_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match=r"context must be one of attention, initial, every_step. Received: .*'magic'"):
+        SequenceDecoderConfig(30, "magic")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.decoding import beam_search, greedy, sample
-from models.pieces import END, PADDING, START, UNKNOWN
+from models.decoding import SpecialIds, beam_search, greedy, sample
+from models.tokens import END, PADDING, SPECIAL_IDS, START, UNKNOWN
 
 VOCABULARY = 8  # four of them can be said, and the end
 LENGTH = 4
@@ -22,18 +22,16 @@ class Toy:
         self.table = rng.normal(size=[rows, VOCABULARY, 5, VOCABULARY]).astype(np.float32) * 2
         self.rows = rows
 
-    def step_for(self, repeats: int = 1):
-        table = tf.constant(np.repeat(self.table, repeats, axis=0))
+    def asked(self, repeats: int = 1):
+        """Step, state and memory of each row, so often."""
 
-        def step(ids, state):
+        def step(ids, state, memory):
             total = (state + ids) % 5
             rows = tf.range(tf.shape(ids)[0])
-            return tf.gather_nd(table, tf.stack([rows, ids, total], axis=1)), total
+            return tf.gather_nd(memory["table"], tf.stack([rows, ids, total], axis=1)), total
 
-        return step
-
-    def state(self):
-        return tf.zeros([self.rows], tf.int32)
+        table = tf.constant(np.repeat(self.table, repeats, axis=0))
+        return step, tf.zeros([self.rows * repeats], tf.int32), {"table": table, "nothing": None}
 
     def log_probabilities(self, row: int, previous: int, total: int) -> np.ndarray:
         logits = self.table[row, previous, total].astype(np.float64).copy()
@@ -59,13 +57,17 @@ class Toy:
         return sequences
 
 
+def starts(rows) -> tf.Tensor:
+    return tf.fill([rows, 1], START)
+
+
 def unpadded(ids) -> tuple[int, ...]:
     return tuple(int(one) for one in ids if one != PADDING)
 
 
 def test_greedy_takes_the_likeliest_next_id():
     toy = Toy(rows=6)
-    decoded = greedy(toy.step_for(), toy.state(), tf.constant(6), LENGTH)
+    decoded = greedy(*toy.asked(), starts(6), LENGTH, SPECIAL_IDS)
     for row in range(6):
         said, total, previous = [], 0, START
         while len(said) < LENGTH and previous != END:
@@ -79,7 +81,7 @@ def test_greedy_takes_the_likeliest_next_id():
 @pytest.mark.parametrize("penalty", [0.0, 0.7])
 def test_a_wide_beam_finds_the_best_of_all_sequences(penalty):
     toy, beams = Toy(rows=5, seed=1), 400  # more than there are prefixes
-    decoded = beam_search(toy.step_for(beams), toy.state(), tf.constant(5), LENGTH, beams=beams, length_penalty=penalty)
+    decoded = beam_search(*toy.asked(), starts(5), LENGTH, SPECIAL_IDS, beams=beams, length_penalty=penalty)
     for row in range(5):
         scored = {s: toy.log_probability(row, s) / ((5 + len(s)) / 6) ** penalty for s in toy.every_sequence()}
         best = sorted(scored, key=scored.get, reverse=True)[:10]
@@ -90,7 +92,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(penalty):
 
 def test_a_narrow_beam_is_what_numpy_finds_with_as_many_hypotheses():
     toy, beams = Toy(rows=8, seed=2), 3
-    decoded = beam_search(toy.step_for(beams), toy.state(), tf.constant(8), LENGTH, beams=beams)
+    decoded = beam_search(*toy.asked(), starts(8), LENGTH, SPECIAL_IDS, beams=beams)
     for row in range(8):
         pool = {(): 0.0}
         for _ in range(LENGTH):
@@ -109,8 +111,8 @@ def test_a_narrow_beam_is_what_numpy_finds_with_as_many_hypotheses():
 
 def test_one_beam_is_greedy():
     toy = Toy(rows=20, seed=3)
-    one = beam_search(toy.step_for(), toy.state(), tf.constant(20), LENGTH, beams=1)
-    other = greedy(toy.step_for(), toy.state(), tf.constant(20), LENGTH)
+    one = beam_search(*toy.asked(), starts(20), LENGTH, SPECIAL_IDS, beams=1)
+    other = greedy(*toy.asked(), starts(20), LENGTH, SPECIAL_IDS)
     np.testing.assert_array_equal(one.ids[:, 0], other.ids)
     np.testing.assert_allclose(one.log_probability[:, 0], other.log_probability, atol=1e-5)
 
@@ -118,25 +120,24 @@ def test_one_beam_is_greedy():
 def test_it_stops_when_every_row_has_ended():
     calls = tf.Variable(0)
 
-    def step(ids, state):
+    def step(ids, state, memory):
         calls.assign_add(1)
         return tf.one_hot(tf.where(state >= 2, END, 4), VOCABULARY, on_value=9.0), state + 1
 
-    decoded = greedy(step, tf.constant([0, 2]), tf.constant(2), 50)
+    decoded = greedy(step, tf.constant([0, 2]), (), starts(2), 50, SPECIAL_IDS)
     assert calls.numpy() == 3
     np.testing.assert_array_equal(decoded.ids, [[4, 4, END], [END, PADDING, PADDING]])
 
 
 @tf.function
-def _rows(step, state, length, **settings):
-    return sample(step, state, length, **settings)
+def _rows(step, state, memory, length, **settings):
+    return sample(step, state, memory, starts(tf.shape(state)[0]), length, SPECIAL_IDS, **settings)
 
 
 def draw(toy: Toy, repeats: int, *, temperature=1.0, top_k=0, top_p=1.0, length=1, first_seed=0):
     rows = toy.rows * repeats
     return _rows(
-        toy.step_for(repeats),
-        tf.zeros([rows], tf.int32),
+        *toy.asked(repeats),
         length,
         seed=tf.range(first_seed, first_seed + rows),
         temperature=tf.fill([rows], float(temperature)),
@@ -168,7 +169,7 @@ def test_samples_keep_to_the_likeliest():
 def test_a_sample_without_temperature_is_greedy():
     toy = Toy(rows=12, seed=6)
     cold = draw(toy, 1, temperature=0.0, length=LENGTH)
-    other = greedy(toy.step_for(), toy.state(), tf.constant(12), LENGTH)
+    other = greedy(*toy.asked(), starts(12), LENGTH, SPECIAL_IDS)
     np.testing.assert_array_equal(cold.ids, other.ids)
     np.testing.assert_allclose(cold.log_probability, other.log_probability, atol=1e-5)
 
@@ -182,3 +183,63 @@ def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours():
     assert len({unpadded(ids) for ids in many.ids.numpy()}) > 10
     for ids, log_probability in zip(many.ids.numpy(), many.log_probability.numpy(), strict=True):
         assert log_probability == pytest.approx(toy.log_probability(0, unpadded(ids)), abs=1e-4)
+
+
+PROMPTS = [[START, 4, 5], [START, 6, PADDING], [START, PADDING, PADDING], [START, 7, 7]]
+
+
+def said_so_far(toy: Toy, row: int, prompt: list[int], ids: tuple[int, ...]) -> float:
+    """The log-probability of ids after a prompt."""
+    known = tuple(one for one in prompt[1:] if one != PADDING)
+    return toy.log_probability(row, known + ids) - toy.log_probability(row, known)
+
+
+def test_prompts_of_any_length_are_continued_each_from_its_own_end():
+    toy = Toy(rows=4, seed=8)
+    decoded = greedy(*toy.asked(), tf.constant(PROMPTS), LENGTH, SPECIAL_IDS)
+    for row, prompt in enumerate(PROMPTS):
+        said: tuple[int, ...] = ()
+        while len(said) < LENGTH and END not in said:
+            said = max(((*said, one) for one in SAYABLE), key=lambda ids: said_so_far(toy, row, prompt, ids))
+        assert unpadded(decoded.ids[row].numpy()) == said
+        expected = said_so_far(toy, row, prompt, said)
+        assert decoded.log_probability[row].numpy() == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_best_of_all_continuations_is_found_behind_a_prompt():
+    toy, beams = Toy(rows=4, seed=9), 400
+    decoded = beam_search(*toy.asked(), tf.constant(PROMPTS), LENGTH, SPECIAL_IDS, beams=beams)
+    for row, prompt in enumerate(PROMPTS):
+        best = max(toy.every_sequence(), key=lambda ids: said_so_far(toy, row, prompt, ids))
+        assert unpadded(decoded.ids[row, 0].numpy()) == best
+
+
+def test_a_prompt_is_the_same_in_a_graph_that_knows_no_lengths():
+    toy = Toy(rows=4, seed=10)
+    step, state, memory = toy.asked()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    def traced(prompt):
+        return greedy(step, state, memory, prompt, LENGTH, SPECIAL_IDS).ids
+
+    for prompt in (tf.constant(PROMPTS), starts(4)):
+        np.testing.assert_array_equal(traced(prompt), greedy(step, state, memory, prompt, LENGTH, SPECIAL_IDS).ids)
+
+
+def test_a_prompt_that_has_ended_is_not_continued():
+    toy = Toy(rows=2, seed=11)
+    decoded = greedy(*toy.asked(), tf.constant([[START, END], [START, 4]]), LENGTH, SPECIAL_IDS)
+    assert unpadded(decoded.ids[0].numpy()) == ()
+    assert decoded.log_probability[0] == 0
+    assert len(unpadded(decoded.ids[1].numpy())) > 0
+
+
+def test_the_special_ids_are_those_that_are_given():
+    def step(ids, state, memory):
+        return tf.tile(tf.constant([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), [tf.shape(ids)[0], 1]), state
+
+    prompt = tf.constant([[1]])
+    special = SpecialIds(end=3, padding=5, suppressed=(4,))
+    np.testing.assert_array_equal(greedy(step, (), (), prompt, 4, special).ids, [[3]])
+    special = SpecialIds(end=0, padding=4, suppressed=(5,))
+    np.testing.assert_array_equal(greedy(step, (), (), prompt, 4, special).ids, [[3, 3, 3, 3]])

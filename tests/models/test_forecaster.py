@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models.encoder import CELLS
-from models.forecaster import Forecaster, ensemble
+from models.forecaster import Forecaster, ForecasterConfig, ensemble
 from models.quantiles import around_median, calibrated, pinball
 
 LEVELS = [0.1, 0.25, 0.5, 0.9]
@@ -24,7 +24,7 @@ def forecaster(**changes) -> Forecaster:
     """A small untrained model, shared by the tests; its weights are such that every path speaks."""
     settings = {"units": 8, "segment": 6, "members": 2, "covariates": 3, "categories": (4, 2), **changes}
     keras.utils.set_random_seed(3)
-    model = Forecaster(horizon=7, lookback=20, channels=2, quantiles=LEVELS, **settings)
+    model = Forecaster(ForecasterConfig(horizon=7, lookback=20, channels=2, quantiles=LEVELS, **settings))
     model(inputs(noise(1, 20, 2)))
     for variable in model.trainable_variables:
         if not np.any(variable):
@@ -133,7 +133,7 @@ def sines(count: int) -> np.ndarray:
 
 def test_learns_a_sine_of_any_phase_and_level_without_the_linear_path():
     data = sines(1024)
-    model = Forecaster(8, 24, cell="gru", units=24, segment=4, linear=False)
+    model = Forecaster(ForecasterConfig(8, 24, cell="gru", units=24, segment=4, linear=False))
     model.compile(keras.optimizers.Adam(1e-2))
     model.fit({"history": data[:768, :24]}, data[:768, 24:], epochs=8, batch_size=32, verbose=0)
     scores = model.evaluate({"history": data[768:, :24]}, data[768:, 24:], verbose=0, return_dict=True)
@@ -144,7 +144,7 @@ def test_uses_a_covariate_that_is_known_of_the_future():
     random = np.random.default_rng(4)
     known = random.normal(size=(1024, 24, 1)).astype(np.float32)
     target = 2 * known + 0.1 * random.normal(size=known.shape).astype(np.float32)
-    model = Forecaster(8, 16, cell="tcn", units=32, segment=4, covariates=1)
+    model = Forecaster(ForecasterConfig(8, 16, cell="tcn", units=32, segment=4, covariates=1))
     model.compile(keras.optimizers.Adam(1e-2))
     windows = {"history": target[:, :16], "covariates": known}
     model.fit(windows, target[:, 16:], epochs=8, batch_size=32, verbose=0)
@@ -181,7 +181,7 @@ def test_a_static_category_tells():
 )
 def test_an_argument_out_of_range_is_refused_by_name(wrong, message):
     with pytest.raises(ValueError, match=message):
-        Forecaster(**{"horizon": 4, "lookback": 8, **wrong})
+        Forecaster(ForecasterConfig(**{"horizon": 4, "lookback": 8, **wrong}))
 
 
 def test_quantiles_grow_outwards_from_the_median():

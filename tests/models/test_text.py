@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.classifier import TextClassifier, both_ends, total
+from models.classifier import TextClassifier, TextClassifierConfig, total, truncate_middle
 from models.ngrams import NgramEvidence, log_count_ratios, ngram_features
 from models.text import Tokenizer, tokenize
 
@@ -45,9 +45,9 @@ def test_no_texts_give_no_rows():
     assert Tokenizer(ranks, 8)(tf.constant([], tf.string)).shape[0] == 0
 
 
-def test_both_ends_of_long_sequences():
+def test_long_sequences_keep_both_ends():
     ids = tf.constant([[1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 0, 0], [1, 2, 0, 0, 0, 0, 0]])
-    short, lengths = both_ends(ids, tf.constant([7, 5, 2]), 4)
+    short, lengths = truncate_middle(ids, tf.constant([7, 5, 2]), 4)
     assert short.numpy().tolist() == [[1, 2, 6, 7], [1, 2, 4, 5], [1, 2, 0, 0]]
     assert lengths.numpy().tolist() == [4, 4, 2]
 
@@ -75,7 +75,8 @@ def test_log_count_ratios_of_two_classes_are_wang_and_mannings():
 def test_a_text_is_answered_alike_alone_and_beside_a_longer_one(cell):
     keras.utils.set_random_seed(0)
     poolings = ["last", "mean", "max", "attention"]
-    model = TextClassifier(50, 3, cell, 8, members=2, bidirectional=True, pooling=poolings, ngram_buckets=64)
+    config = TextClassifierConfig(50, 3, cell, 8, members=2, bidirectional=True, pooling=poolings, ngram_buckets=64)
+    model = TextClassifier(config)
     row = [4, 9, 3, 1, 7]
     model(tf.constant([row]))
     model.evidence.weights_.assign(np.random.default_rng(1).normal(size=model.evidence.weights_.shape))
@@ -101,7 +102,7 @@ def test_the_linear_path_is_its_sum():
 
 def test_members_are_averaged_and_each_has_its_own_loss():
     keras.utils.set_random_seed(0)
-    model = TextClassifier(20, 2, "gru", 4, members=3, ngram_buckets=16, encoder_loss=0.5)
+    model = TextClassifier(TextClassifierConfig(20, 2, "gru", 4, members=3, ngram_buckets=16, encoder_loss=0.5))
     ids, labels = tf.constant([[3, 4], [5, 6]]), tf.constant([0, 1])
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     paths = model(ids)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 import serving
 from models.image import decode_picture
-from models.pieces import END, PADDING, RESERVED, START, UNKNOWN
+from models.tokens import END, PADDING, RESERVED, START, UNKNOWN
 from pipelines.captions.vocabulary import words
 from pipelines.exported import Card, Exported
 from pipelines.task import task_named

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from errors import UserError
 from models.image import decode_picture
-from models.pieces import END, PADDING, START, Detokenizer
+from models.tokens import END, PADDING, START, Detokenizer
 from pipelines.captions.data import CaptionData, prepare, read_further
 from pipelines.captions.section import CaptionSection
 from pipelines.progress import Progress

@@ -3,7 +3,7 @@
 import pytest
 
 from errors import UserError
-from models.pieces import RESERVED, SPACE, UNKNOWN, Detokenizer
+from models.tokens import RESERVED, SPACE, UNKNOWN, Detokenizer
 from pipelines.captions.vocabulary import Vocabulary, characters, normalise, words
 
 CAPTIONS = ["a man's red-brown dog", "the dog: running", "a cat, 3 dogs & 1 naïve bird (प्रिय)", "two cats"] * 3

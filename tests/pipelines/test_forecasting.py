@@ -180,7 +180,7 @@ def test_a_stream_is_answered_as_its_whole_history(tmp_path, cell):
 
 
 def prepared(folder: Path, cell: str):
-    """A task on one series, and a portable model of it with weights that say something."""
+    """A task on one series, and a model of it with weights that say something."""
     loads().query("house == 'north'")[["time", "load"]].to_csv(folder / "data.csv", index=False)
     kind = task_named("forecasting")
     section = {"lookback": L, "horizon": H, "units": 8, "segment": 12, "members": 1, "cell": cell}
@@ -189,7 +189,7 @@ def prepared(folder: Path, cell: str):
     kind.prepare(config, str(folder / "data.csv"), folder / "prepared", Progress())
     task = kind(config, folder / "prepared")
     keras.utils.set_random_seed(3)
-    model = task.build(portable=True)
+    model = task.build()
     rng = np.random.default_rng(0)
     model.set_weights([weight + 0.1 * rng.normal(size=weight.shape) for weight in model.get_weights()])
     return task, model
@@ -201,7 +201,12 @@ def test_the_export_answers_as_the_training_model(tmp_path):
     task, model = prepared(tmp_path, "gru")
     servable = task.servable(model)
     serving.export_saved_model(
-        servable.module, servable.signatures, tmp_path / "export", name="m", warmup_requests=servable.warmup
+        servable.module,
+        servable.signatures,
+        tmp_path / "export",
+        name="m",
+        warmup_requests=servable.warmup,
+        model=model,
     )
     exported = Exported(tmp_path / "export")
     raw = next(iter(task.held_back("", "validation")))

@@ -70,7 +70,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         kind.prepare(section, str(data), prepared, Progress())
         task = kind(section, prepared)
         keras.utils.set_random_seed(3)
-        model = task.build(portable=True)
+        model = task.build()
         rng = np.random.default_rng(0)
         model.set_weights([one + 0.1 * rng.normal(size=one.shape) for one in model.get_weights()])
         servable = task.servable(model)

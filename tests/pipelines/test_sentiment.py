@@ -26,13 +26,17 @@ def test_the_export_answers_as_the_training_model(tmp_path, cell):
     kind.prepare(config, str(tmp_path / "data.csv"), directory, Progress())
     task = kind(config, directory)
     keras.utils.set_random_seed(3)
-    trained, portable = task.build(), task.build(portable=True)
+    trained = task.build()
     rng = np.random.default_rng(0)
     trained.set_weights([weight + 0.1 * rng.normal(size=weight.shape) for weight in trained.get_weights()])
-    portable.set_weights(trained.get_weights())
-    servable = task.servable(portable)
+    servable = task.servable(trained)
     serving.export_saved_model(
-        servable.module, servable.signatures, tmp_path / "export", name="m", warmup_requests=servable.warmup
+        servable.module,
+        servable.signatures,
+        tmp_path / "export",
+        name="m",
+        warmup_requests=servable.warmup,
+        model=trained,
     )
     texts = np.array([text.encode() for text in [*reviews(20, seed=1).text, "", "word " * 3000, "\U0001f600"]], object)
     ids = Tokenizer(vocabulary_table(directory), config.model.max_tokens)(tf.constant(texts))

@@ -10,6 +10,7 @@ import tensorflow as tf
 from errors import UserError
 from serving.export import export_saved_model
 from serving.load_error import LoadError
+from serving.session_engine import SessionEngine
 from tests.conftest import ROOT
 
 
@@ -119,3 +120,46 @@ def test_the_client_and_the_store_need_no_tensorflow() -> None:
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'mlflow')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_layers_are_traced_without_cudnn_wherever_they_are(tmp_path: Path) -> None:
+    """Keras picks the kernel as it traces, and only a GPU host would show it: what each layer was told is looked at."""
+    import keras
+
+    told = {}
+
+    @keras.saving.register_keras_serializable("tests")
+    class Lstm(keras.layers.LSTM):
+        def call(self, sequences, initial_state=None, mask=None, training=False):
+            told[self.name] = self.use_cudnn
+            return super().call(sequences, initial_state, mask, training)
+
+    class Two(keras.layers.Layer):
+        def __init__(self, name: str) -> None:
+            super().__init__(name=name)
+            self.stack = [Lstm(3, name="in_a_list", return_sequences=True)]
+            self.by_name = {"backward": keras.layers.Bidirectional(Lstm(3, name="wrapped"))}
+
+        def call(self, x: tf.Tensor) -> tf.Tensor:
+            return self.by_name["backward"](self.stack[0](x))
+
+    model = keras.Sequential([Two("two"), keras.layers.Dense(1)])
+    model.build([None, 4, 2])
+    told.clear()
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    serve = tf.function(lambda x: {"y": model(x)}, input_signature=[tf.TensorSpec([None, 4, 2], tf.float32, "x")])
+    x = np.ones((1, 4, 2), "f")
+    directory = export_saved_model(
+        module,
+        {"serving_default": serve},
+        tmp_path / "model",
+        name="lstm",
+        warmup_requests=[("serving_default", {"x": x})],
+        model=model,
+    )
+    assert told == {"in_a_list": False, "forward_wrapped": False, "backward_wrapped": False}
+    engine = SessionEngine(directory)
+    np.testing.assert_allclose(engine.run("serving_default", [x])[0], model(x), atol=1e-6)
+    engine.close()
+    assert set(told.values()) == {"auto"}, "training goes on with the kernels it had"
