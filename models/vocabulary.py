@@ -126,11 +126,16 @@ class SubwordVocabulary(TextVocabulary):
         lengths = tf.minimum(tf.repeat(lengths, parts) - starts, _MAX_RUN)  # [M]
         characters = tf.RaggedTensor.from_row_lengths(characters.flat_values, lengths)  # [M, (T)]
 
-        ids, scores = self._candidates(characters.to_tensor(""))  # [M, T, L]
+        dense = characters.to_tensor("")
+        dense = tf.pad(
+            dense, [[0, 0], [0, tf.cast(tf.shape(dense)[1] == 0, tf.int32)]]
+        )  # a loop of no steps has no shape
+        ids, scores = self._candidates(dense)  # [M, T, L]
         sizes = self._best(scores)  # [M, T]
         ids = tf.gather(ids, self._longest - sizes, batch_dims=2)
         by_part = tf.ragged.boolean_mask(ids, self._ends(sizes, lengths))  # [M, (S)]
-        by_word = tf.RaggedTensor.from_row_lengths(by_part, tf.cast(parts, tf.int64)).merge_dims(1, 2).to_tensor(PADDING)  # [N, S]
+        by_word = tf.RaggedTensor.from_row_lengths(by_part, tf.cast(parts, tf.int64)).merge_dims(1, 2)
+        by_word = by_word.to_tensor(PADDING)  # [N, S]
         # what is unknown side by side is one unknown token
         repeated = (by_word == UNKNOWN) & (tf.pad(by_word, [[0, 0], [1, 0]])[:, :-1] == UNKNOWN)
         by_word = tf.ragged.boolean_mask(by_word, (by_word != PADDING) & ~repeated)

@@ -68,7 +68,7 @@ def test_no_row_is_longer_than_is_kept_and_no_texts_give_no_rows(kind):
     np.testing.assert_array_equal(graph.encode(tf.constant(TEXTS), max_tokens=3), whole[:, :3].to_tensor())
     assert graph.encode(tf.constant([], tf.string), max_tokens=3).shape[0] == 0
     assert graph.encode(tf.constant(["dog " * 300_000]), max_tokens=5).shape == (1, 5)
-    assert graph.encode(tf.constant([b"\xff\xfe dog"]), max_tokens=5).numpy()[0, 0] == UNKNOWN
+    assert UNKNOWN in graph.encode(tf.constant([b"\xff\xfe dog"]), max_tokens=5).numpy()
 
 
 def test_words_are_split_alike_at_every_character():
