@@ -5,7 +5,8 @@ FROM python:3.11-slim
 
 RUN useradd --create-home --uid 1000 unroll && mkdir /workspace && chown unroll /workspace
 WORKDIR /opt/unroll
-COPY pyproject.toml constraints.txt README.md LICENSE *.py ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY unroll unroll
 COPY models models
 COPY pipelines pipelines
 COPY serving serving

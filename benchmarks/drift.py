@@ -27,9 +27,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from models.text import REPLACE, SPLIT
-from monitoring import CategoricalFeature, NumericFeature, ReferenceProfile, TextFeature, compare, tokens
-from monitoring.variables import take
+from unroll.models.text.tokenizer import REPLACE, SPLIT
+from unroll.monitoring import CategoricalFeature, NumericFeature, ReferenceProfile, TextFeature, compare, tokens
+from unroll.monitoring.variables import take
 
 TOKENIZER = {
     "lowercase": True,

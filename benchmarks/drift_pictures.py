@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from monitoring import (
+from unroll.monitoring import (
     GeneratedTextFeature,
     ImageFeature,
     NumericFeature,
@@ -41,9 +41,9 @@ from monitoring import (
     VectorFeature,
     compare,
 )
-from monitoring.features import Feature
-from monitoring.variables import take
-from pipelines import openmoji
+from unroll.monitoring.features import Feature
+from unroll.monitoring.variables import take
+from unroll.pipelines.tasks.captioning import openmoji
 
 BATCH = 32
 Tensors = dict[str, np.ndarray]
@@ -78,7 +78,7 @@ class Captioner:
         self.model = None
         if directory:
             sys.path[0] = str(Path(__file__).resolve().parents[1])  # else benchmarks/serving.py hides the package
-            from pipelines.exported import Exported
+            from unroll.pipelines.training.exported import Exported
 
             self.model = Exported(directory)
 

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from monitoring import Comparison, NumericFeature, ReferenceProfile, SeriesFeature, compare
-from monitoring.variables import take
+from unroll.monitoring import Comparison, NumericFeature, ReferenceProfile, SeriesFeature, compare
+from unroll.monitoring.variables import take
 
 Tensors = dict[str, np.ndarray]
 

@@ -10,7 +10,7 @@ Unroll is trained by `unroll train forecasting`. The peers run in an environment
 Seconds are those of training and validation, without reading data and without the test part; `to best` is when the
 validation score was best. darts takes no missing values: for its models gaps are interpolated; they read each
 channel as a series of its own, as Unroll does, z-scored by the train part. All are
-scored by `pipelines.forecast.backtest`.
+scored by `unroll.pipelines.tasks.forecasting.backtest`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)  # else benchmarks/serving.py hides the package
-from serving.quiet import import_tensorflow  # noqa: E402
+from unroll.serving.engine.quiet import import_tensorflow  # noqa: E402
 
 import_tensorflow()
 import numpy as np  # noqa: E402
@@ -31,15 +31,15 @@ from mlflow import MlflowClient  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Column, Table  # noqa: E402
 
-from models.baselines import interpolate, last_value  # noqa: E402
-from pipelines.forecast.backtest import Backtest  # noqa: E402
-from pipelines.progress import Progress  # noqa: E402
-from pipelines.samples import city_temperatures  # noqa: E402
-from pipelines.series import data as series_data  # noqa: E402
-from pipelines.series.data import SeriesData  # noqa: E402
-from pipelines.series.section import SeriesSection  # noqa: E402
-from pipelines.series.windows import windows  # noqa: E402
-from pipelines.task import task_named  # noqa: E402
+from unroll.models.series.baselines import interpolate, last_value  # noqa: E402
+from unroll.pipelines.data.series import data as series_data  # noqa: E402
+from unroll.pipelines.data.series.data import SeriesData  # noqa: E402
+from unroll.pipelines.data.series.section import SeriesSection  # noqa: E402
+from unroll.pipelines.data.series.windows import windows  # noqa: E402
+from unroll.pipelines.samples import city_temperatures  # noqa: E402
+from unroll.pipelines.task import task_named  # noqa: E402
+from unroll.pipelines.tasks.forecasting.backtest import Backtest  # noqa: E402
+from unroll.pipelines.training.progress import Progress  # noqa: E402
 
 _FIGURES = ("mse_z", "mae_z", "mase", "coverage_80")
 _BASELINES = ("ridge", "seasonal_naive", "last_value")

@@ -31,9 +31,9 @@ from rich.table import Table
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
 from benchmarks import processes  # noqa: E402
-from serving.ports import free_port  # noqa: E402
-from serving.quiet import import_tensorflow  # noqa: E402
-from serving.store import Store  # noqa: E402
+from unroll.serving.engine.quiet import import_tensorflow  # noqa: E402
+from unroll.serving.server.ports import free_port  # noqa: E402
+from unroll.serving.versions.store import Store  # noqa: E402
 
 _GROWTH = 200e6
 _TIMEOUT = 30.0

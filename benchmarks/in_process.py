@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.systems import ROOT
-from serving.cores import cores
+from unroll.serving.engine.cores import cores
 
 LIMIT, ENGINE = "limit", "engine"
 _EXECUTORS = {LIMIT: "", ENGINE: "SINGLE_THREADED_EXECUTOR"}

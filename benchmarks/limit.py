@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from serving.quiet import import_tensorflow
+from unroll.serving.engine.quiet import import_tensorflow
 
 
 def main(saved_model: str, file: str, executor_type: str = "") -> None:

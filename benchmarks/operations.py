@@ -10,7 +10,8 @@ from typing import Any
 
 import grpc
 
-from serving import Store, protos
+from unroll.serving import Store
+from unroll.serving.protocol import protos
 
 _AVAILABLE = 30  # ModelVersionStatus.State
 _KEPT = 3  # versions of a model in the store: the one served, perhaps a damaged one, the new one

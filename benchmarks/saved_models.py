@@ -16,13 +16,13 @@ NAME = "model"
 
 def export_lstm(directory: Path) -> Path:
     """An LSTM of 64 units over the embeddings of 32 tokens, untrained; `tokens` int32 `[n, 32]`."""
-    from serving.quiet import import_tensorflow
+    from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
     import keras
     import tensorflow as tf
 
-    from serving import export_saved_model
+    from unroll.serving import export_saved_model
 
     keras.utils.set_random_seed(0)
     network = keras.Sequential(
@@ -56,12 +56,12 @@ def export_lstm(directory: Path) -> Path:
 
 def export_texts(directory: Path) -> Path:
     """Hashed words through one layer, untrained; `text` string `[n]`, and Classify."""
-    from serving.quiet import import_tensorflow
+    from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
     import tensorflow as tf
 
-    from serving import export_saved_model
+    from unroll.serving import export_saved_model
 
     class Classifier(tf.Module):
         def __init__(self) -> None:
@@ -132,7 +132,7 @@ def text_inputs(source: str, rows: int, count: int = 256) -> list[dict[str, NDAr
 
 def predict_body(inputs: dict[str, NDArray[Any]], model: str = NAME, version: int | None = None) -> bytes:
     """A PredictRequest, its numbers as `tensor_content`, as `tf.make_tensor_proto` gives them."""
-    from serving import protos
+    from unroll.serving.protocol import protos
 
     request = protos.PredictRequest()
     request.model_spec.name = model
@@ -152,7 +152,7 @@ def predict_body(inputs: dict[str, NDArray[Any]], model: str = NAME, version: in
 
 def classify_body(inputs: dict[str, NDArray[Any]], model: str) -> bytes:
     """A ClassificationRequest of the signature `classify`, a tf.Example a row."""
-    from serving import protos
+    from unroll.serving.protocol import protos
 
     request = protos.ClassificationRequest()
     request.model_spec.name, request.model_spec.signature_name = model, "classify"

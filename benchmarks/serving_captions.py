@@ -22,8 +22,8 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)  # else benchmarks/serving.py hides the package
-from serving import Client  # noqa: E402
 from tests.serving_fixtures import SERVE, start_server  # noqa: E402
+from unroll.serving import Client  # noqa: E402
 
 _BATCH = 16
 

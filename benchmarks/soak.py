@@ -33,7 +33,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/ser
 from benchmarks import processes, saved_models, systems  # noqa: E402
 from benchmarks.operations import Operator  # noqa: E402
 from benchmarks.traffic import Kind, Seen, Traffic  # noqa: E402
-from serving import Store  # noqa: E402
+from unroll.serving import Store  # noqa: E402
 
 _SHARE = 0.7
 _CLIENTS = 32

@@ -33,7 +33,7 @@ from benchmarks import processes, saved_models, systems  # noqa: E402
 from benchmarks.connections import GrpcConnection  # noqa: E402
 from benchmarks.peers import environment  # noqa: E402
 from benchmarks.trailers import OK  # noqa: E402
-from serving import Store  # noqa: E402
+from unroll.serving import Store  # noqa: E402
 
 _FOLLOWING = 200
 _SECONDS, _MEGABYTES = 2.5, 500  # what ours is to need at most

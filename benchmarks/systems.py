@@ -19,8 +19,8 @@ from benchmarks.connections import CONNECTIONS
 from benchmarks.peers import environment
 from benchmarks.saved_models import NAME, json_body, predict_body
 from benchmarks.trailers import OK
-from serving.cores import cores
-from serving.ports import free_port
+from unroll.serving.engine.cores import cores
+from unroll.serving.server.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "benchmarks" / "peers"

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
-from serving.quiet import import_tensorflow  # noqa: E402
+from unroll.serving.engine.quiet import import_tensorflow  # noqa: E402
 
 import_tensorflow()
 import keras  # noqa: E402
@@ -27,11 +27,11 @@ import tensorflow as tf  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from pipelines.config import load_config  # noqa: E402
-from pipelines.progress import Progress  # noqa: E402
-from pipelines.samples import movie_reviews  # noqa: E402
-from pipelines.tasks.sentiment import Sentiment, SentimentConfig  # noqa: E402
-from pipelines.text.labelled_text import stream  # noqa: E402
+from unroll.pipelines.samples import movie_reviews  # noqa: E402
+from unroll.pipelines.tasks.sentiment.labelled_text import stream  # noqa: E402
+from unroll.pipelines.tasks.sentiment.task import Sentiment, SentimentConfig  # noqa: E402
+from unroll.pipelines.training.config import load_config  # noqa: E402
+from unroll.pipelines.training.progress import Progress  # noqa: E402
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 import keras
 import tensorflow as tf
 
-from models.configuration import Configured
-from models.image_encoder import image_encoder
-from models.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
-from models.sequence_loss import sequence_cross_entropy
-from models.tokens import PADDING
+from unroll.models.layers.configuration import Configured
+from unroll.models.layers.image_encoder import image_encoder
+from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
+from unroll.models.sequence_loss import sequence_cross_entropy
+from unroll.models.tokens import PADDING
 
 
 @dataclass(frozen=True)

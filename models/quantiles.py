@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from models.instance_norm import window_statistics
+from unroll.models.layers.instance_norm import window_statistics
 
 
 def around_median(median: tf.Tensor, gaps: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:

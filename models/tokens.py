@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from models.decoding import SpecialIds
-from models.text import PADDING, UNKNOWN
+from unroll.models.decoding import SpecialIds
+from unroll.models.text.tokenizer import PADDING, UNKNOWN
 
 START, END, RESERVED = 2, 3, 4  # after PADDING and UNKNOWN; the vocabulary's tokens follow
 SPACE = "\u2581"  # how a token says that a space comes before it, as in sentencepiece (Kudo & Richardson 2018)

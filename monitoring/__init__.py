@@ -4,17 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from monitoring.drift import Comparison, compare
-    from monitoring.features import (
+    from unroll.monitoring.drift import Comparison, compare
+    from unroll.monitoring.features import (
         CategoricalFeature,
         GeneratedTextFeature,
         NumericFeature,
         TextFeature,
         VectorFeature,
     )
-    from monitoring.images import ImageFeature
-    from monitoring.profile import ReferenceProfile
-    from monitoring.series import SeriesFeature
+    from unroll.monitoring.images import ImageFeature
+    from unroll.monitoring.profile import ReferenceProfile
+    from unroll.monitoring.series import SeriesFeature
 
 _HOMES = {
     "CategoricalFeature": "features",
@@ -45,5 +45,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'monitoring' has no attribute {name!r}")
-    return getattr(import_module(f"monitoring.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'unroll.monitoring' has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from errors import UserError
-from monitoring.series import ACTUAL, SeriesFeature
-from serving import regular_files
+from unroll.errors import UserError
+from unroll.monitoring.series import ACTUAL, SeriesFeature
+from unroll.serving.files import regular_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,7 @@ def _check_cells(path: Path, table: "pd.DataFrame", column: str) -> None:
 def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.ndarray:
     import pyarrow as pa
 
-    from monitoring.timestamps import MISSING_TIME, TimeParser
+    from unroll.monitoring.timestamps import MISSING_TIME, TimeParser
 
     parser = TimeParser(
         feature.time_column, feature.time_format, whole_seconds=False, remedy="Write it as in the training data"

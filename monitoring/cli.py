@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workspace import Workspace
+from unroll.workspace import Workspace
 
 DRIFT_EXIT_CODE = 3
 
@@ -40,9 +40,9 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Compare a version's requests with its reference. Exit code 3: they have drifted."""
-    from monitoring.report import drift_report
-    from monitoring.requests import Window
-    from serving.regular_files import check_writable
+    from unroll.monitoring.report import drift_report
+    from unroll.monitoring.requests import Window
+    from unroll.serving.files.regular_files import check_writable
 
     if html is not None:
         check_writable(html, "--html")
@@ -56,7 +56,7 @@ def report(
         labels=labels,
     )
     if html is not None:
-        from monitoring.html import render, write
+        from unroll.monitoring.html import render, write
 
         write(html, render(result))
     if as_json:
@@ -64,7 +64,7 @@ def report(
     else:
         from rich.console import Console
 
-        from monitoring.terminal import print_report
+        from unroll.monitoring.terminal import print_report
 
         print_report(result, Console())
         if html is not None:

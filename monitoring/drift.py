@@ -25,9 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from monitoring.features import Values
-from monitoring.profile import ReferenceProfile
-from monitoring.variables import Tokens, take
+from unroll.monitoring.features import Values
+from unroll.monitoring.profile import ReferenceProfile
+from unroll.monitoring.variables import Tokens, take
 
 CLEAN_WINDOWS = 500
 LEVEL = 0.01

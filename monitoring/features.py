@@ -11,11 +11,11 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 
-from monitoring import tokens
-from monitoring.images import ImageFeature
-from monitoring.series import SeriesFeature
-from monitoring.sources import OfInput, OfOutput, scalars
-from monitoring.tokens import TokenSets
+from unroll.monitoring import tokens
+from unroll.monitoring.images import ImageFeature
+from unroll.monitoring.series import SeriesFeature
+from unroll.monitoring.sources import OfInput, OfOutput, scalars
+from unroll.monitoring.tokens import TokenSets
 
 MAX_COORDINATES = 64
 MAX_WORDS = 1000

@@ -10,11 +10,11 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from errors import UserError
-from monitoring import drift
-from monitoring.report import Report
-from monitoring.terminal import describe, notes
-from workspace import write_atomically
+from unroll.errors import UserError
+from unroll.monitoring import drift
+from unroll.monitoring.report import Report
+from unroll.monitoring.terminal import describe, notes
+from unroll.workspace import write_atomically
 
 REFERENCE, WINDOW = "#8a8f98", "#2563eb"
 _STYLE = """

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from errors import UserError
-from monitoring import features as feature_kinds
-from monitoring.features import Feature, GeneratedTextFeature, TextFeature, Values
-from monitoring.series import SeriesFeature
-from monitoring.tokens import TokenSets
-from monitoring.variables import Categorical, Magnitude, Numeric, Tokens, Variable, fit
-from serving import regular_files
+from unroll.errors import UserError
+from unroll.monitoring import features as feature_kinds
+from unroll.monitoring.features import Feature, GeneratedTextFeature, TextFeature, Values
+from unroll.monitoring.series import SeriesFeature
+from unroll.monitoring.tokens import TokenSets
+from unroll.monitoring.variables import Categorical, Magnitude, Numeric, Tokens, Variable, fit
+from unroll.serving.files import regular_files
 
 FORMAT = 1
 MAX_RECORDS = 20_000

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from errors import UserError
-from monitoring.actuals import Actuals, Unmatched
-from monitoring.drift import MIN_RECORDS, Comparison, compare, largest_window, sample
-from monitoring.features import Values
-from monitoring.profile import ReferenceProfile
-from monitoring.requests import Request, RequestLog, Skipped, Window
-from monitoring.variables import concatenate, take
-from serving.store import Store
+from unroll.errors import UserError
+from unroll.monitoring.actuals import Actuals, Unmatched
+from unroll.monitoring.drift import MIN_RECORDS, Comparison, compare, largest_window, sample
+from unroll.monitoring.features import Values
+from unroll.monitoring.profile import ReferenceProfile
+from unroll.monitoring.requests import Request, RequestLog, Skipped, Window
+from unroll.monitoring.variables import concatenate, take
+from unroll.serving.versions.store import Store
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from errors import UserError
-from serving import protos, regular_files, tensors, tfrecord
+from unroll.errors import UserError
+from unroll.serving.files import regular_files, tfrecord
+from unroll.serving.protocol import protos, tensors
 
 MAX_REQUESTS = 20_000
 MAX_RECORDS = 20_000

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from monitoring.drift import FEWEST_CLUSTERS, MIN_RECORDS, Feature
-from monitoring.report import Report, counted
+from unroll.monitoring.drift import FEWEST_CLUSTERS, MIN_RECORDS, Feature
+from unroll.monitoring.report import Report, counted
 
 _LONGEST_NAME = 30  # in one line
 

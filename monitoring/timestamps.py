@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from errors import UserError
+from unroll.errors import UserError
 
 MISSING_TIME = np.iinfo(np.int64).min
 _OFFSET = r"[Tt ]\d\d.*?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # after a time of day: a date may end like one

@@ -2,7 +2,7 @@
 
 A number is the indicator of its bin, a name of its category, a text of the tokens it holds. A window is then
 summarised by the mean of its records' vectors, and a statistic compares two such means. That makes any number
-of clean windows one matrix product (see `monitoring.drift`).
+of clean windows one matrix product (see `unroll.monitoring.drift`).
 
 A number that is the same throughout the reference will one day be another: `floor / n` is what one of n records can
 make of the statistic, and tells nothing. The other kinds have no floor: a name that the reference lacks is news.
@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from monitoring.features import Values
-from monitoring.tokens import TokenSets
+from unroll.monitoring.features import Values
+from unroll.monitoring.tokens import TokenSets
 
 MAX_BINS = 256
 MAX_CATEGORIES = 100

@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from errors import UserError
-from pipelines.tables import print_metrics, print_tables, rounded
-from workspace import Workspace, write_atomically
+from unroll.errors import UserError
+from unroll.pipelines.tables import print_metrics, print_tables, rounded
+from unroll.workspace import Workspace, write_atomically
 
 if TYPE_CHECKING:
-    from pipelines.promotion import Moved, Promotion
+    from unroll.pipelines.training.promotion import Moved, Promotion
 
 app = typer.Typer()
 
@@ -48,14 +48,14 @@ def train(
     The same command goes on where a killed one stopped. The first version of a model is served at once;
     later ones when they are promoted.
     """
-    from serving.quiet import import_tensorflow
+    from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
-    from pipelines.config import load_config
-    from pipelines.progress import Progress
-    from pipelines.samples import sample_for
-    from pipelines.task import task_named
-    from pipelines.training import train as run
+    from unroll.pipelines.samples import sample_for
+    from unroll.pipelines.task import task_named
+    from unroll.pipelines.training.config import load_config
+    from unroll.pipelines.training.progress import Progress
+    from unroll.pipelines.training.training import train as run
 
     kind = task_named(task)
     base = None
@@ -94,12 +94,12 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a registered model on labelled records, all of them."""
-    from serving.quiet import import_tensorflow
+    from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
-    from pipelines.evaluation import evaluate as run
-    from pipelines.progress import Progress
-    from pipelines.tracking import Tracking
+    from unroll.pipelines.training.evaluation import evaluate as run
+    from unroll.pipelines.training.progress import Progress
+    from unroll.pipelines.training.tracking import Tracking
 
     with Progress() as progress:
         with progress.stage("opening MLflow"):
@@ -119,8 +119,8 @@ def evaluate(
 @app.command()
 def models(home: Home = HOME, as_json: Json = False) -> None:
     """List the registered models, their versions, aliases and metrics."""
-    from pipelines.promotion import disagreements
-    from pipelines.tracking import Tracking
+    from unroll.pipelines.training.promotion import disagreements
+    from unroll.pipelines.training.tracking import Tracking
 
     versions = Tracking(Workspace(home)).versions()
     amiss = list(disagreements(versions, Workspace(home).store))
@@ -173,9 +173,9 @@ def rollback(
 
 
 def _promotion(home: Path, verify_public_key: Path | None, unsigned: bool) -> "Promotion":
-    from pipelines.promotion import Promotion
-    from pipelines.tracking import Tracking
-    from serving.verification import Verifier
+    from unroll.pipelines.training.promotion import Promotion
+    from unroll.pipelines.training.tracking import Tracking
+    from unroll.serving.versions.verification import Verifier
 
     workspace = Workspace(home)
     verify = Verifier(verify_public_key) if verify_public_key else None
@@ -195,7 +195,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000, home: Home = HOME
 ) -> None:
     """Open MLflow's pages on the workspace."""
-    from pipelines.tracking import serve_ui
+    from unroll.pipelines.training.tracking import serve_ui
 
     serve_ui(Workspace(home), port)
 
@@ -222,9 +222,9 @@ def predict(
     """Ask a model on a running server."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-    from pipelines.inputs import CommandLineClient, ask
-    from serving.client import ServingError
-    from serving.regular_files import check_writable
+    from unroll.pipelines.asking import CommandLineClient, ask
+    from unroll.serving.client.client import ServingError
+    from unroll.serving.files.regular_files import check_writable
 
     if plot is not None and plot.suffix not in _PICTURES:
         raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
@@ -277,9 +277,9 @@ def _token(file: Path) -> str:
 @app.command()
 def demo(home: Home = HOME) -> None:
     """Train on real reviews, serve, ask over gRPC and check for drift: the main job in one go."""
-    from serving.quiet import import_tensorflow
+    from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
-    from pipelines.demo import demo as run
+    from unroll.pipelines.demo import demo as run
 
     run(Workspace(home))

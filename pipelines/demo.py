@@ -17,19 +17,19 @@ from typing import IO
 from rich.console import Console
 from rich.table import Table
 
-import serving
-from errors import UserError
-from monitoring.report import Report, drift_report
-from monitoring.requests import Window
-from pipelines.config import load_config
-from pipelines.progress import Progress
-from pipelines.promotion import Promotion
-from pipelines.samples import movie_reviews
-from pipelines.splits import hash_split
-from pipelines.task import task_named
-from pipelines.tracking import Tracking
-from pipelines.training import train
-from workspace import Workspace
+from unroll import serving
+from unroll.errors import UserError
+from unroll.monitoring.report import Report, drift_report
+from unroll.monitoring.requests import Window
+from unroll.pipelines.data.splits import hash_split
+from unroll.pipelines.samples import movie_reviews
+from unroll.pipelines.task import task_named
+from unroll.pipelines.training.config import load_config
+from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.promotion import Promotion
+from unroll.pipelines.training.tracking import Tracking
+from unroll.pipelines.training.training import train
+from unroll.workspace import Workspace
 
 NAME = "movie_reviews"
 _WINDOW = 300

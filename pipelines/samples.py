@@ -1,4 +1,4 @@
-"""Real sample data that installs as packages (`pip install unroll[samples]`)."""
+"""Real sample data that installs as packages (the extra `samples`)."""
 
 import csv
 import importlib.util
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errors import UserError
-from workspace import write_atomically
+from unroll.errors import UserError
+from unroll.workspace import write_atomically
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def drawn_emoji(directory: Path) -> Sample:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        from pipelines import openmoji
+        from unroll.pipelines.tasks.captioning import openmoji
 
         table = pa.Table.from_pylist([vars(drawing) for drawing in openmoji.toned()])
         content = pa.BufferOutputStream()
@@ -115,5 +115,7 @@ def sample_for(task: str, directory: Path) -> Sample:
 def _package(name: str) -> Path:
     package = importlib.util.find_spec(name)
     if package is None or not package.submodule_search_locations:
-        raise UserError(f"the sample data of {name} is not installed. Run: pip install 'unroll[samples]'")
+        raise UserError(
+            f"the sample data of {name} is not installed. Run this in a checkout of Unroll: pip install -e '.[samples]'"
+        )
     return Path(package.submodule_search_locations[0])

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from pipelines.task import Row
+    from unroll.pipelines.task import Row
 
 _ROWS = 12
 _UNLIMITED = 1 << 20  # columns of a terminal

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
-from errors import UserError
-from pipelines.config import TaskConfig
-from pipelines.records import find_files
+from unroll.errors import UserError
+from unroll.pipelines.data.records import find_files
+from unroll.pipelines.training.config import TaskConfig
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
     from matplotlib.figure import Figure
 
-    import monitoring
-    from pipelines.progress import Progress
+    from unroll import monitoring
+    from unroll.pipelines.training.progress import Progress
 
 
 Arrays = Mapping[str, np.ndarray]
@@ -206,7 +206,7 @@ def register(task: Registered) -> Registered:
 
 
 def task_named(name: str) -> type[Task]:
-    """The task of that name; every module of `pipelines.tasks` is imported to find it.
+    """The task of that name; every folder of `unroll.pipelines.tasks` is looked into to find it.
 
     Raises:
         UserError: there is none.
@@ -215,10 +215,10 @@ def task_named(name: str) -> type[Task]:
         >>> task_named("sentiment").name
         'sentiment'
     """
-    import pipelines.tasks
+    from unroll.pipelines import tasks
 
-    for module in pkgutil.iter_modules(pipelines.tasks.__path__):
-        importlib.import_module(f"pipelines.tasks.{module.name}")
+    for folder in pkgutil.iter_modules(tasks.__path__):
+        importlib.import_module(f"{tasks.__name__}.{folder.name}.task")
     if name not in _TASKS:
         raise UserError(f"no task is named {name!r}. There is: {', '.join(sorted(_TASKS))}")
     return _TASKS[name]

@@ -7,13 +7,13 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "AsyncClient": "serving.async_client",
-    "Client": "serving.client",
-    "ServingError": "serving.messages",
-    "Store": "serving.store",
-    "UserError": "errors",
-    "export_saved_model": "serving.export",
-    "serve": "serving.model_server",
+    "AsyncClient": "unroll.serving.client.async_client",
+    "Client": "unroll.serving.client.client",
+    "ServingError": "unroll.serving.protocol.messages",
+    "Store": "unroll.serving.versions.store",
+    "UserError": "unroll.errors",
+    "export_saved_model": "unroll.serving.export",
+    "serve": "unroll.serving.server.model_server",
 }
 __all__ = ["AsyncClient", "Client", "ServingError", "Store", "UserError", "export_saved_model", "serve"]
 
@@ -21,4 +21,4 @@ __all__ = ["AsyncClient", "Client", "ServingError", "Store", "UserError", "expor
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'serving' has no attribute {name!r}")
+    raise AttributeError(f"module 'unroll.serving' has no attribute {name!r}")

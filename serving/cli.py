@@ -5,9 +5,9 @@ from pathlib import Path
 
 import typer
 
-from serving import flags
-from serving.server import start
-from workspace import Workspace
+from unroll.serving.server import flags
+from unroll.serving.server.start import start
+from unroll.workspace import Workspace
 
 app = typer.Typer()
 

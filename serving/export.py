@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
-from errors import UserError
-from serving import warmup
-from serving.model_spec import CLASSIFY
-from serving.session_engine import SessionEngine
+from unroll.errors import UserError
+from unroll.serving.engine.session_engine import SessionEngine
+from unroll.serving.protocol.model_spec import CLASSIFY
+from unroll.serving.versions import warmup
 
 if TYPE_CHECKING:
     import keras

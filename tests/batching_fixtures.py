@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.batching import Batcher
-from serving.batching_parameters import BatchingParameters
-from serving.metrics import Metrics
-from serving.padding import Arrays
+from unroll.serving.batching.batcher import Batcher
+from unroll.serving.batching.padding import Arrays
+from unroll.serving.batching.parameters import BatchingParameters
+from unroll.serving.front.metrics import Metrics
 
 
 class Gated:
@@ -48,8 +48,8 @@ class Gated:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     import tensorflow as tf
 
-    from serving.export import export_saved_model
-    from serving.session_engine import SessionEngine
+    from unroll.serving.engine.session_engine import SessionEngine
+    from unroll.serving.export import export_saved_model
 
     def spec(name: str, dtype: Any, *shape: int | None) -> tf.TensorSpec:
         return tf.TensorSpec(shape, dtype, name)

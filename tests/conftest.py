@@ -13,7 +13,7 @@ import hypothesis
 import pandas as pd
 import pytest
 
-import unroll as front_door
+from unroll import cli as front_door
 
 pytest_plugins = ["tests.batching_fixtures", "tests.rest_fixtures", "tests.serving_fixtures"]
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from serving.call import Call
-from serving.front import Front
-from serving.metrics import Metrics
-from serving.model import VersionParameters
-from serving.model_config import store_models
-from serving.model_service import ModelService
-from serving.prediction_service import PredictionService
-from serving.rest import RestParameters, RestServer, app
-from serving.servable import LoadParameters
-from serving.store import Store
-from serving.versions import Versions
 from tests import rest_client
+from unroll.serving.front.front import Front
+from unroll.serving.front.metrics import Metrics
+from unroll.serving.protocol.call import Call
+from unroll.serving.rest import RestParameters, RestServer, app
+from unroll.serving.services.model_service import ModelService
+from unroll.serving.services.prediction_service import PredictionService
+from unroll.serving.versions.loaded_version import LoadParameters
+from unroll.serving.versions.model_config import store_models
+from unroll.serving.versions.served_model import VersionParameters
+from unroll.serving.versions.served_models import Versions
+from unroll.serving.versions.store import Store
 
 DEFAULTS = RestParameters()
 
@@ -94,7 +94,7 @@ def export_types(directory: Path) -> Path:
     """Signatures that echo each type, and those whose answers REST cannot write."""
     import tensorflow as tf
 
-    from serving.export import export_saved_model
+    from unroll.serving.export import export_saved_model
 
     types = {
         "f": tf.float32, "d": tf.float64, "i8": tf.int8, "i16": tf.int16, "i32": tf.int32, "i64": tf.int64,
@@ -166,7 +166,7 @@ def export_refusing(directory: Path) -> Path:
     """A model with two ways to refuse numbers of 100 and more, and one to refuse texts."""
     import tensorflow as tf
 
-    from serving.export import export_saved_model
+    from unroll.serving.export import export_saved_model
 
     class Refusing(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "x")])
@@ -193,7 +193,7 @@ def export_parsing(directory: Path) -> Path:
     """A model whose one signature takes serialized tf.Examples with the feature `x`."""
     import tensorflow as tf
 
-    from serving.export import export_saved_model
+    from unroll.serving.export import export_saved_model
 
     class Parsing(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
@@ -208,7 +208,7 @@ def export_one_input(directory: Path, name: str, dtype: str) -> Path:
     """A model whose one input has this name and type."""
     import tensorflow as tf
 
-    from serving.export import export_saved_model
+    from unroll.serving.export import export_saved_model
 
     class One(tf.Module):
         pass

@@ -17,9 +17,9 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.ports import free_port
-from serving.store import Store
 from tests.rest_client import Reply, ask
+from unroll.serving.server.ports import free_port
+from unroll.serving.versions.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVE = ("-m", "unroll", "serve", "--port", "0", "--rest_api_port", "0")
@@ -96,9 +96,9 @@ def suggested(server: Server) -> list[str]:
 
 
 def start_model_server(*flags: str, cwd: Path = ROOT) -> Server:
-    """Runs `python -m serving.server` with these flags, gRPC and REST on free ports."""
+    """Runs `python -m unroll.serving.server` with these flags, gRPC and REST on free ports."""
     rest_port = free_port()
-    server = start_server("-m", "serving.server", "--port=0", f"--rest_api_port={rest_port}", *flags, cwd=cwd)
+    server = start_server("-m", "unroll.serving.server", "--port=0", f"--rest_api_port={rest_port}", *flags, cwd=cwd)
     server.rest_port = rest_port
     return server
 
@@ -110,7 +110,7 @@ def export_sample(directory: Path, offset: float = 0.0) -> Path:
     """
     import tensorflow as tf
 
-    from serving.export import export_saved_model
+    from unroll.serving.export import export_saved_model
 
     class Sample(tf.Module):
         def __init__(self) -> None:

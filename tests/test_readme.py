@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from serving import Client, ServingError
-from serving.ports import free_port
 from tests.conftest import ROOT, reviews
+from unroll.serving import Client, ServingError
+from unroll.serving.server.ports import free_port
 
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 

@@ -4,7 +4,7 @@ grpc.aio spends 120 to 160 microseconds of one core on a call, several times wha
 Here a call is parsed, handed over and answered in a fraction of that, on the loop that also forms the batches.
 """
 
-from serving.http2.grpc_server import GrpcServer
-from serving.http2.usage import GrpcLimits
+from unroll.serving.http2.grpc_server import GrpcServer
+from unroll.serving.http2.usage import GrpcLimits
 
 __all__ = ["GrpcLimits", "GrpcServer"]

@@ -7,15 +7,15 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from serving.http2 import frames
-from serving.http2.budget import CALL_WORTH, GIVEN_UP, REFUSED, STALLED, STRAINED, TAKEN_IN_CRUMBS, worth
-from serving.http2.fields import Headers
-from serving.http2.frames import ProtocolError, frame
-from serving.http2.headers import HeaderDecoder
-from serving.http2.patience import TICK, Patience, looked
-from serving.http2.stream import Receiver, Stream
-from serving.http2.turns import Turns
-from serving.http2.usage import Share
+from unroll.serving.http2 import frames
+from unroll.serving.http2.budget import CALL_WORTH, GIVEN_UP, REFUSED, STALLED, STRAINED, TAKEN_IN_CRUMBS, worth
+from unroll.serving.http2.fields import Headers
+from unroll.serving.http2.frames import ProtocolError, frame
+from unroll.serving.http2.headers import HeaderDecoder
+from unroll.serving.http2.patience import TICK, Patience, looked
+from unroll.serving.http2.stream import Receiver, Stream
+from unroll.serving.http2.turns import Turns
+from unroll.serving.http2.usage import Share
 
 _log = logging.getLogger(__name__)
 RECEIVE_WINDOW = 1 << 20
@@ -243,7 +243,7 @@ class Connection(asyncio.Protocol):
         return len(self._streams) > _TURN_COST
 
     def tick(self, crowded: bool) -> None:
-        """Looks after what the client owes; called each `serving.http2.patience.TICK` seconds.
+        """Looks after what the client owes; called each `unroll.serving.http2.patience.TICK` seconds.
 
         Args:
             crowded: whether connections are running short.

@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
-from serving.call import REQUEST_ID, Call, Method
-from serving.call import Stream as StreamMethod
-from serving.http2 import frames
-from serving.http2.connection import RECEIVE_WINDOW
-from serving.http2.headers import OK_STATUS, encode, percent_encoded
-from serving.http2.stream import Stream
-from serving.http2.usage import Share
-from serving.status import StatusError, invalid
+from unroll.serving.http2 import frames
+from unroll.serving.http2.connection import RECEIVE_WINDOW
+from unroll.serving.http2.headers import OK_STATUS, encode, percent_encoded
+from unroll.serving.http2.stream import Stream
+from unroll.serving.http2.usage import Share
+from unroll.serving.protocol.call import REQUEST_ID, Call, Method
+from unroll.serving.protocol.call import Stream as StreamMethod
+from unroll.serving.protocol.status import StatusError, invalid
 
 _log = logging.getLogger(__name__)
 WINDOW_BITS = {"gzip": 31, "deflate": 15}

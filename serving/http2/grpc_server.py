@@ -15,19 +15,19 @@ from collections.abc import Callable, Mapping
 
 import grpc
 
-from serving.call import Call, Method
-from serving.call import Stream as StreamMethod
-from serving.handshake import accept
-from serving.http2.connection import Connection
-from serving.http2.exchange import WINDOW_BITS, Streaming, Unary
-from serving.http2.handshake import GrpcHandshake
-from serving.http2.headers import encode
-from serving.http2.patience import TICK
-from serving.http2.stream import Receiver, Stream
-from serving.http2.turns import Turns
-from serving.http2.usage import GrpcLimits, Peer, Share, Usage
-from serving.seldom import Seldom
-from serving.status import StatusError
+from unroll.serving.front.handshake import accept
+from unroll.serving.front.seldom import Seldom
+from unroll.serving.http2.connection import Connection
+from unroll.serving.http2.exchange import WINDOW_BITS, Streaming, Unary
+from unroll.serving.http2.handshake import GrpcHandshake
+from unroll.serving.http2.headers import encode
+from unroll.serving.http2.patience import TICK
+from unroll.serving.http2.stream import Receiver, Stream
+from unroll.serving.http2.turns import Turns
+from unroll.serving.http2.usage import GrpcLimits, Peer, Share, Usage
+from unroll.serving.protocol.call import Call, Method
+from unroll.serving.protocol.call import Stream as StreamMethod
+from unroll.serving.protocol.status import StatusError
 
 _log = logging.getLogger(__name__)
 _CONTENT_TYPE = re.compile(r"application/grpc(?:$|[+;])")  # grpc-web is another protocol

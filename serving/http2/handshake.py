@@ -3,10 +3,10 @@
 import ssl
 from collections.abc import Callable
 
-from serving.handshake import Handshake
-from serving.http2.patience import TICK
-from serving.http2.usage import Share
-from serving.seldom import Seldom
+from unroll.serving.front.handshake import Handshake
+from unroll.serving.front.seldom import Seldom
+from unroll.serving.http2.patience import TICK
+from unroll.serving.http2.usage import Share
 
 _CROWDED_SECONDS = 1.0
 

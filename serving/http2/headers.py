@@ -11,8 +11,8 @@ from urllib.parse import quote
 import hpack
 from hpack.table import HeaderTable
 
-from serving.http2.fields import Headers
-from serving.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ProtocolError
+from unroll.serving.http2.fields import Headers
+from unroll.serving.http2.frames import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, ProtocolError
 
 _REMEMBERED_BYTES = 32 << 10
 _BYTES_A_COST = 8
@@ -62,7 +62,7 @@ class HeaderDecoder:
         self._known_bytes = 0
         self._changes = 0
         self.cost = 0
-        """Of the newest block, see `serving.http2.budget`: nothing if it was remembered."""
+        """Of the newest block, see `unroll.serving.http2.budget`: nothing if it was remembered."""
 
     def decode(self, block: bytes) -> Headers:
         """What a block says, and what it may be; see `Headers`.

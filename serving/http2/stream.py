@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from serving.http2 import frames
-from serving.http2.frames import frame
-from serving.http2.patience import Patience
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import frame
+from unroll.serving.http2.patience import Patience
 
 
 class Sender(Protocol):
-    """What a stream needs of its connection: see `serving.http2.connection.Connection`."""
+    """What a stream needs of its connection: see `unroll.serving.http2.connection.Connection`."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -64,7 +64,7 @@ class Stream:
         self._connection = connection
         self.number = number
         self.window = window
-        self.worth = worth  # see `serving.http2.budget`; nothing for one that is refused
+        self.worth = worth  # see `unroll.serving.http2.budget`; nothing for one that is refused
         self.receiver: Receiver | None = None
         self.patience: Patience | None = None
         self.remote_ended = False

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import grpc
 
-from serving.addresses import network
-from serving.http2.budget import REFUSED, Budget
-from serving.http2.stream import Stream
-from serving.status import StatusError
+from unroll.serving.front.addresses import network
+from unroll.serving.http2.budget import REFUSED, Budget
+from unroll.serving.http2.stream import Stream
+from unroll.serving.protocol.status import StatusError
 
 _CUT_SECONDS = 10.0  # until a connection that was cut off is forgotten
 _MOST_HALVINGS = 5

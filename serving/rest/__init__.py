@@ -1,7 +1,7 @@
 """TensorFlow Serving's REST API: `app` answers, `RestServer` listens."""
 
-from serving.rest.connections import ConnectionLimits
-from serving.rest.door import RestParameters, app
-from serving.rest.server import RestServer
+from unroll.serving.rest.connections import ConnectionLimits
+from unroll.serving.rest.door import RestParameters, app
+from unroll.serving.rest.server import RestServer
 
 __all__ = ["ConnectionLimits", "RestParameters", "RestServer", "app"]

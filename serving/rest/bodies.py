@@ -7,8 +7,8 @@ from typing import Any
 
 import grpc
 
-from serving.aside import LARGE, Aside
-from serving.status import StatusError, invalid
+from unroll.serving.front.aside import LARGE, Aside
+from unroll.serving.protocol.status import StatusError, invalid
 
 _MOST_RATIO = 100  # of what is unpacked to what came
 _SMALL_BYTES = 1 << 20  # of which any share may be packed

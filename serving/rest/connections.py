@@ -19,9 +19,9 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from serving.addresses import network
-from serving.handshake import Handshake
-from serving.seldom import Seldom
+from unroll.serving.front.addresses import network
+from unroll.serving.front.handshake import Handshake
+from unroll.serving.front.seldom import Seldom
 
 _HEAD_BYTES = 64 << 10
 _OTHER_PROTOCOLS = {

@@ -16,19 +16,23 @@ from typing import Any
 import grpc
 from google.protobuf import json_format
 
-from serving import protos, wire
-from serving.addresses import network
-from serving.aside import LARGE, Aside
-from serving.call import REQUEST_ID, Call
-from serving.front import Front
-from serving.metrics import Metrics
-from serving.model_spec import METADATA, PREDICTION, STATUS
-from serving.rest import bodies, json_answers, json_pieces, json_requests, json_text, openapi, signatures, urls
-from serving.rest.connections import ConnectionLimits
-from serving.rest.hosts import Hosts
-from serving.rest.signatures import Signatures
-from serving.rest.urls import Target
-from serving.status import StatusError
+from unroll.serving.front.addresses import network
+from unroll.serving.front.aside import LARGE, Aside
+from unroll.serving.front.front import Front
+from unroll.serving.front.metrics import Metrics
+from unroll.serving.protocol import protos, wire
+from unroll.serving.protocol.call import REQUEST_ID, Call
+from unroll.serving.protocol.model_spec import METADATA, PREDICTION, STATUS
+from unroll.serving.protocol.status import StatusError
+from unroll.serving.rest import bodies, openapi, signatures, urls
+from unroll.serving.rest.connections import ConnectionLimits
+from unroll.serving.rest.hosts import Hosts
+from unroll.serving.rest.json import answers as json_answers
+from unroll.serving.rest.json import pieces as json_pieces
+from unroll.serving.rest.json import requests as json_requests
+from unroll.serving.rest.json import text as json_text
+from unroll.serving.rest.signatures import Signatures
+from unroll.serving.rest.urls import Target
 
 _log = logging.getLogger(__name__)
 _CODE = grpc.StatusCode

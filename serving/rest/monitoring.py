@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from serving import text_protos
+from unroll.serving.protocol import text_protos
 
 PATH = "/monitoring/prometheus/metrics"
 _Prometheus = text_protos.message("tensorflow.serving.PrometheusConfig", {"enable": (1, "bool"), "path": (2, "string")})

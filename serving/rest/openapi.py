@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
-from serving.rest import samples
-from serving.rest.json_requests import Format
-from serving.rest.samples import BOOL, FLOATS, STRING
+from unroll.serving.protocol.model_spec import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
+from unroll.serving.rest import samples
+from unroll.serving.rest.json.requests import Format
+from unroll.serving.rest.samples import BOOL, FLOATS, STRING
 
 _FORMATS = {
     1: "float",

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from serving.model_spec import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
-from serving.rest.json_requests import Format
-from serving.rest.json_tensors import SUPPORTED
+from unroll.serving.protocol.model_spec import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
+from unroll.serving.rest.json.requests import Format
+from unroll.serving.rest.json.tensors import SUPPORTED
 
 STRING, BOOL = 7, 10
 FLOATS = (1, 2)

@@ -10,9 +10,9 @@ from typing import Any
 
 import uvicorn
 
-from errors import UserError
-from serving.handshake import accept
-from serving.rest.connections import Connection, ConnectionLimits, Connections
+from unroll.errors import UserError
+from unroll.serving.front.handshake import accept
+from unroll.serving.rest.connections import Connection, ConnectionLimits, Connections
 
 _BACKLOG = 2048
 _UNFINISHED_SECONDS = 1.0  # after which a request that is not there yet, or an answer not taken, delays no stop

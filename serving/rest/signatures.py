@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving import protos, wire
-from serving.call import Call
-from serving.front import Front
-from serving.model_spec import DEFAULT_SIGNATURE, METADATA
-from serving.rest.json_requests import Inputs
-from serving.rest.urls import Target
-from serving.status import invalid
+from unroll.serving.front.front import Front
+from unroll.serving.protocol import protos, wire
+from unroll.serving.protocol.call import Call
+from unroll.serving.protocol.model_spec import DEFAULT_SIGNATURE, METADATA
+from unroll.serving.protocol.status import invalid
+from unroll.serving.rest.json.requests import Inputs
+from unroll.serving.rest.urls import Target
 
 _MOST = 256  # models, versions and labels that are remembered
 

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from serving import protos
-from serving.status import invalid
+from unroll.serving.protocol import protos
+from unroll.serving.protocol.status import invalid
 
 _VERSION = r"(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _METHOD = re.compile(rf"(?i:/v1/models/([^/:]+){_VERSION}:(classify|regress|predict))")

@@ -10,7 +10,7 @@ from tests.attacks.trial import Target, line, process
 
 @contextlib.contextmanager
 def grpc_server(**limits: float) -> Iterator[Target]:
-    """A gRPC server in a process of its own, with these limits (`serving.http2.GrpcLimits`)."""
+    """A gRPC server in a process of its own, with these limits (`unroll.serving.http2.GrpcLimits`)."""
     with process("tests.attacks.grpc_target", json.dumps(limits)) as running:
         yield Target("grpc", int(line(running)), ECHO, b"x" * 100)
     assert running.returncode == 0

@@ -1,7 +1,7 @@
 """A gRPC server without models, in a process of its own: `python -m tests.attacks.grpc_target LIMITS_AS_JSON`.
 
 It answers what it is sent, announces its port, and lives until its input ends. Attacks on frames and connections meet
-the same code here as in `serving.server`, and do not wait for TensorFlow.
+the same code here as in `unroll.serving.server.start`, and do not wait for TensorFlow.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 
 import uvloop
 
-from serving.call import Call
-from serving.http2 import GrpcLimits, GrpcServer
+from unroll.serving.http2 import GrpcLimits, GrpcServer
+from unroll.serving.protocol.call import Call
 
 ECHO = "/test.Service/Echo"
 WATCH = "/test.Service/Watch"
@@ -31,7 +31,7 @@ async def _watch(messages: AsyncIterator[bytes], _call: Call) -> AsyncIterator[b
 
 async def main(limits: GrpcLimits) -> None:
     server = GrpcServer(_echo, {WATCH: _watch}, limits)
-    gc.set_threshold(20_000, 20, 20)  # as in serving.process
+    gc.set_threshold(20_000, 20, 20)  # as in unroll.serving.server.process
     gc.freeze()
     print(await server.listen("127.0.0.1", 0), flush=True)
     await asyncio.to_thread(sys.stdin.read)

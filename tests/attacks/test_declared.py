@@ -12,9 +12,9 @@ import grpc
 import numpy as np
 import pytest
 
-from serving import protos, tensors, wire
-from serving.store import Store
 from tests.serving_fixtures import Server, start_model_server
+from unroll.serving.protocol import protos, tensors, wire
+from unroll.serving.versions.store import Store
 
 PREDICTION = "/tensorflow.serving.PredictionService/"
 PREDICT, CLASSIFY, REGRESS, MULTI_INFERENCE, METADATA = (

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import frame
 from tests.attacks.trial import Target, flood, withstands
 from tests.serving.http2.peers import HELLO, LITERALS, prefixed
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import frame
 
 OPENED = frame(frames.HEADERS, frames.END_HEADERS, 1, LITERALS)
 SMALL_FRAMES = 1 << 14  # bytes of them, sent together

@@ -1,4 +1,4 @@
-"""The same attacks on the whole server, `python -m serving.server` with a model, and its end while they last."""
+"""The same attacks on the whole server, `python -m unroll.serving.server` with a model, and its end while they last."""
 
 import contextlib
 import itertools
@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from serving import protos, wire
-from serving.http2 import frames
-from serving.http2.frames import PREFACE, frame
-from serving.store import Store
 from tests.attacks.grpc_target import ECHO
 from tests.attacks.test_grpc_frames import FRAMES, SMALL_FRAMES
 from tests.attacks.test_grpc_silence import MANY
 from tests.attacks.trial import Target, flood, withstands
 from tests.serving.http2.peers import HELLO, LITERALS, prefixed
 from tests.serving_fixtures import Server, start_model_server
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import PREFACE, frame
+from unroll.serving.protocol import protos, wire
+from unroll.serving.versions.store import Store
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 

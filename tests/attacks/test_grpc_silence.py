@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import PREFACE, frame
 from tests.attacks.grpc_target import ECHO, WATCH
 from tests.attacks.trial import Target, flood, withstands
 from tests.serving.http2.peers import HELLO, LITERALS, prefixed
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import PREFACE, frame
 
 STREAMS = range(1, 4096, 2)  # as many as one connection may have
 WATCHES = LITERALS.replace(bytes((len(ECHO),)) + ECHO.encode(), bytes((len(WATCH),)) + WATCH.encode())

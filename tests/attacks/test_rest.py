@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving import protos
-from serving.model_spec import PREDICTION
-from serving.tensors import encode
 from tests.attacks.trial import Target, flood, withstands
 from tests.serving_fixtures import Server, start_model_server
+from unroll.serving.protocol import protos
+from unroll.serving.protocol.model_spec import PREDICTION
+from unroll.serving.protocol.tensors import encode
 
 PATH = "/v1/models/sample:predict"
 POST = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\n".encode()

@@ -7,8 +7,8 @@ import grpc
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
-from serving.store import Store
 from tests.serving_fixtures import Server, until
+from unroll.serving.versions.store import Store
 
 PREDICT, CLASSIFY, REGRESS = (f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.baselines import RidgeMap, interpolate, last_value, seasonal_naive
+from unroll.models.series.baselines import RidgeMap, interpolate, last_value, seasonal_naive
 
 BATCH, CHANNELS = 5, 3
 

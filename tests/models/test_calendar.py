@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from models.calendar import UNKNOWN_TIME, advance, calendar_cycles, calendar_features
+from unroll.models.series.calendar import UNKNOWN_TIME, advance, calendar_cycles, calendar_features
 
 STEPS = [
     ("15min", {"seconds": 900}),

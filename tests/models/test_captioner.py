@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.attention import AdditiveAttention
-from models.augmentation import augment
-from models.captioner import Captioner, CaptionerConfig
-from models.encoder import CELLS, causal_layer
-from models.image_encoder import Backbone, ResidualCNN, backbones
-from models.sequence_decoder import CONTEXTS, SequenceDecoder, SequenceDecoderConfig
-from models.tokens import END, PADDING, START, Detokenizer
+from unroll.models.captioner import Captioner, CaptionerConfig
+from unroll.models.layers.attention import AdditiveAttention
+from unroll.models.layers.augmentation import augment
+from unroll.models.layers.encoder import CELLS, causal_layer
+from unroll.models.layers.image_encoder import Backbone, ResidualCNN, backbones
+from unroll.models.layers.sequence_decoder import CONTEXTS, SequenceDecoder, SequenceDecoderConfig
+from unroll.models.tokens import END, PADDING, START, Detokenizer
 
 rng = np.random.default_rng(0)
 

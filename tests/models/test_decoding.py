@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.decoding import SpecialIds, beam_search, greedy, sample
-from models.tokens import END, PADDING, SPECIAL_IDS, START, UNKNOWN
+from unroll.models.decoding import SpecialIds, beam_search, greedy, sample
+from unroll.models.tokens import END, PADDING, SPECIAL_IDS, START, UNKNOWN
 
 VOCABULARY = 8  # four of them can be said, and the end
 LENGTH = 4

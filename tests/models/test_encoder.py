@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.encoder import CELLS, encoder
-from models.recurrent import Recurrent
-from models.tcn import TCN, CausalConv1D
+from unroll.models.layers.encoder import CELLS, encoder
+from unroll.models.layers.recurrent import Recurrent
+from unroll.models.layers.tcn import TCN, CausalConv1D
 
 
 @pytest.fixture(autouse=True)

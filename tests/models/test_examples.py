@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import models
+from unroll import models
 
 MODULES = [module.name for module in pkgutil.iter_modules(models.__path__)]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

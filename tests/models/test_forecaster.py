@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.encoder import CELLS
-from models.forecaster import Forecaster, ForecasterConfig, ensemble
-from models.quantiles import around_median, calibrated, pinball
+from unroll.models.layers.encoder import CELLS
+from unroll.models.quantiles import around_median, calibrated, pinball
+from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ensemble
 
 LEVELS = [0.1, 0.25, 0.5, 0.9]
 

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import serving
-from models.image import decode_picture, picture_problem, read_pictures
-from serving.session_engine import SessionEngine
-from serving.status import StatusError
 from tests.picture_fixtures import bad_pictures, chunk, corrupt_pictures, encoded, noise, plain, png_of_size
+from unroll import serving
+from unroll.models.image import decode_picture, picture_problem, read_pictures
+from unroll.serving.engine.session_engine import SessionEngine
+from unroll.serving.protocol.status import StatusError
 
 MOST, SIZE = 10_000, 40
 BAD, CORRUPT = bad_pictures(), corrupt_pictures()

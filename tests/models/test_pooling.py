@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.pooling import SequencePooling
+from unroll.models.layers.pooling import SequencePooling
 
 X = np.array([[[1.0, -5.0], [3.0, -1.0], [9.0, 9.0]], [[2.0, 2.0], [4.0, 0.0], [6.0, 1.0]]], np.float32)
 LENGTHS = np.array([2, 3], np.int32)

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import models
-from models.attention import AdditiveAttention
-from models.captioner import Captioner, CaptionerConfig
-from models.classifier import TextClassifier, TextClassifierConfig, TextEncoder
-from models.configuration import Configured
-from models.encoder import encoder
-from models.forecaster import Forecaster, ForecasterConfig, ForecastPath
-from models.image_encoder import Backbone, ResidualBlock, ResidualCNN
-from models.ngrams import NgramEvidence
-from models.pooling import SequencePooling
-from models.recurrent import Recurrent
-from models.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
-from models.tcn import TCN, CausalConv1D, TemporalBlock
+from unroll import models
+from unroll.models.captioner import Captioner, CaptionerConfig
+from unroll.models.layers.attention import AdditiveAttention
+from unroll.models.layers.configuration import Configured
+from unroll.models.layers.encoder import encoder
+from unroll.models.layers.image_encoder import Backbone, ResidualBlock, ResidualCNN
+from unroll.models.layers.pooling import SequencePooling
+from unroll.models.layers.recurrent import Recurrent
+from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
+from unroll.models.layers.tcn import TCN, CausalConv1D, TemporalBlock
+from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ForecastPath
+from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, TextEncoder
+from unroll.models.text.ngrams import NgramEvidence
 
 for module in pkgutil.iter_modules(models.__path__):
     importlib.import_module(f"{models.__name__}.{module.name}")

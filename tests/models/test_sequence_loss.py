@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.sequence_loss import sequence_cross_entropy
+from unroll.models.sequence_loss import sequence_cross_entropy
 
 rng = np.random.default_rng(0)
 MASK = np.array([[1, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]], bool)

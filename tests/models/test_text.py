@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.classifier import TextClassifier, TextClassifierConfig, total, truncate_middle
-from models.ngrams import NgramEvidence, log_count_ratios, ngram_features
-from models.text import Tokenizer, tokenize
+from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, total, truncate_middle
+from unroll.models.text.ngrams import NgramEvidence, log_count_ratios, ngram_features
+from unroll.models.text.tokenizer import Tokenizer, tokenize
 
 
 @pytest.mark.parametrize(

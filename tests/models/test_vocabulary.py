@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import serving
-from models.tokens import UNKNOWN
-from models.vocabulary import CharacterVocabulary, SubwordVocabulary, TextVocabulary, WordVocabulary
-from pipelines.captions.vocabulary import Vocabulary, normalise
-from serving.session_engine import SessionEngine
+from unroll import serving
+from unroll.models.text.vocabulary import CharacterVocabulary, SubwordVocabulary, TextVocabulary, WordVocabulary
+from unroll.models.tokens import UNKNOWN
+from unroll.pipelines.tasks.captioning.vocabulary import Vocabulary, normalise
+from unroll.serving.engine.session_engine import SessionEngine
 
 TEXTS = [
     "a man's red-brown dog", "the dog: running", "a cat, 3 dogs & 1 na\u00efve bird", "two  cats", "10,5 km_h",

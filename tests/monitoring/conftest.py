@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitoring import CategoricalFeature, NumericFeature, ReferenceProfile, TextFeature
+from unroll.monitoring import CategoricalFeature, NumericFeature, ReferenceProfile, TextFeature
 
 TOKENIZER = {
     "lowercase": True,

@@ -11,16 +11,16 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from errors import UserError
-from monitoring import ReferenceProfile, SeriesFeature
-from monitoring.actuals import Actuals
-from monitoring.cli import app
-from monitoring.report import drift_report
-from monitoring.requests import Window
-from monitoring.terminal import print_report
-from pipelines.progress import Progress
-from pipelines.series.section import SeriesSection
-from pipelines.series.table import read_table
+from unroll.errors import UserError
+from unroll.monitoring import ReferenceProfile, SeriesFeature
+from unroll.monitoring.actuals import Actuals
+from unroll.monitoring.cli import app
+from unroll.monitoring.report import drift_report
+from unroll.monitoring.requests import Window
+from unroll.monitoring.terminal import print_report
+from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.data.series.table import read_table
+from unroll.pipelines.training.progress import Progress
 
 HOUR = 3600
 START = int(pd.Timestamp("2026-01-01", tz="UTC").timestamp())

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from errors import UserError
-from monitoring.cli import app
 from tests.conftest import unroll
+from unroll.errors import UserError
+from unroll.monitoring.cli import app
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +168,9 @@ def test_only_requests_that_cannot_be_compared(home, tmp_path, log_writer, predi
 
 def test_it_runs_without_tensorflow(home):
     program = (
-        "import sys, monitoring.cli\n"
+        "import sys, unroll.monitoring.cli\n"
         "try:\n"
-        "    monitoring.cli.app(['report', 'topic', '--home', sys.argv[1], '--json'])\n"
+        "    unroll.monitoring.cli.app(['report', 'topic', '--home', sys.argv[1], '--json'])\n"
         "except SystemExit as end:\n"
         "    heavy = {'tensorflow', 'keras', 'mlflow', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules)\n"
         "    sys.exit(f'imported: {heavy}' if heavy else end.code)\n"

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from errors import UserError
-from monitoring import SeriesFeature
-from monitoring.actuals import Actuals
-from monitoring.cli import app
-from monitoring.profile import DIGEST, JSON_NAME, NPZ_NAME
-from serving import tfrecord
+from unroll.errors import UserError
+from unroll.monitoring import SeriesFeature
+from unroll.monitoring.actuals import Actuals
+from unroll.monitoring.cli import app
+from unroll.monitoring.profile import DIGEST, JSON_NAME, NPZ_NAME
+from unroll.serving.files import tfrecord
 
 REQUESTS = 40
 SEEDS = int(os.environ.get("FUZZ_SEEDS", "5"))  # of each kind of damage

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitoring import NumericFeature, ReferenceProfile, compare
-from monitoring.drift import CLEAN_WINDOWS, FEWEST_CLUSTERS, LEVEL, MIN_RECORDS
-from monitoring.variables import concatenate, take
+from unroll.monitoring import NumericFeature, ReferenceProfile, compare
+from unroll.monitoring.drift import CLEAN_WINDOWS, FEWEST_CLUSTERS, LEVEL, MIN_RECORDS
+from unroll.monitoring.variables import concatenate, take
 
 
 def keys(n):

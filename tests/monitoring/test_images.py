@@ -11,11 +11,18 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from monitoring import GeneratedTextFeature, ImageFeature, NumericFeature, ReferenceProfile, VectorFeature, compare
-from monitoring.drift import LEVEL
-from monitoring.images import colourfulness
-from monitoring.report import drift_report
-from monitoring.requests import Window
+from unroll.monitoring import (
+    GeneratedTextFeature,
+    ImageFeature,
+    NumericFeature,
+    ReferenceProfile,
+    VectorFeature,
+    compare,
+)
+from unroll.monitoring.drift import LEVEL
+from unroll.monitoring.images import colourfulness
+from unroll.monitoring.report import drift_report
+from unroll.monitoring.requests import Window
 
 NOUNS = ["house", "tree", "river", "road", "field", "ship", "cloud", "bridge"]
 NAMES = ["megapixels", "aspect", "bytes_per_pixel", "brightness", "contrast", "warmth", "colourfulness"]
@@ -258,10 +265,10 @@ def test_the_report_on_logged_pictures(home):
 
 def test_the_command_runs_without_tensorflow(home):
     program = (
-        "import sys, monitoring, monitoring.cli\n"
+        "import sys, unroll.monitoring.cli\n"
         "if 'PIL' in sys.modules: sys.exit('Pillow is imported before there is a picture')\n"
         "try:\n"
-        "    monitoring.cli.app(['report', 'camera', '--home', sys.argv[1], '--json'])\n"
+        "    unroll.monitoring.cli.app(['report', 'camera', '--home', sys.argv[1], '--json'])\n"
         "except SystemExit as end:\n"
         "    heavy = {'tensorflow', 'keras', 'mlflow', 'matplotlib', 'scipy', 'pandas'} & set(sys.modules)\n"
         "    sys.exit(f'imported: {heavy}' if heavy else end.code)\n"

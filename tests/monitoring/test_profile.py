@@ -7,9 +7,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from errors import UserError
-from monitoring import NumericFeature, ReferenceProfile, compare
-from monitoring.profile import JSON_NAME, NPZ_NAME
+from unroll.errors import UserError
+from unroll.monitoring import NumericFeature, ReferenceProfile, compare
+from unroll.monitoring.profile import JSON_NAME, NPZ_NAME
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_it_holds_no_text_and_no_pickle(profile, source):
 
 
 def test_a_large_reference_is_sampled(monkeypatch):
-    monkeypatch.setattr("monitoring.profile.MAX_RECORDS", 500)
+    monkeypatch.setattr("unroll.monitoring.profile.MAX_RECORDS", 500)
     scores = np.arange(5000, dtype=np.float32)
     profile = ReferenceProfile.build([NumericFeature("score")], {}, {"score": scores}, model="m")
     assert profile.records == 500

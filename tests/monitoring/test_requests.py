@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import UserError
-from monitoring.requests import RequestLog, Skipped, Window
-from serving import tfrecord
+from unroll.errors import UserError
+from unroll.monitoring.requests import RequestLog, Skipped, Window
+from unroll.serving.files import tfrecord
 
 START = 1_795_000_000_000_000_000
 
@@ -160,8 +160,8 @@ def test_a_file_that_rotation_deleted_meanwhile(tmp_path, log_writer, predict_lo
 
 def test_what_the_server_writes(tmp_path, predict_log):
     """The other side of contract 3."""
-    from serving.request_log import Entry, RequestLogParameters
-    from serving.request_log import RequestLog as Writer
+    from unroll.serving.front.request_log import Entry, RequestLogParameters
+    from unroll.serving.front.request_log import RequestLog as Writer
 
     writer = Writer(tmp_path, RequestLogParameters())
     for i in range(3):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from errors import UserError
-from monitoring.cli import app
+from unroll.errors import UserError
+from unroll.monitoring.cli import app
 
 
 @pytest.fixture(scope="module")

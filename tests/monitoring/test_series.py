@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from monitoring import ReferenceProfile, SeriesFeature, compare
-from monitoring.drift import LEVEL, MIN_RECORDS, _student_tail
-from monitoring.series import seasonal_strength
-from monitoring.variables import Magnitude, take
+from unroll.monitoring import ReferenceProfile, SeriesFeature, compare
+from unroll.monitoring.drift import LEVEL, MIN_RECORDS, _student_tail
+from unroll.monitoring.series import seasonal_strength
+from unroll.monitoring.variables import Magnitude, take
 
 SEASON, LOOKBACK, HORIZON = 24, 96, 12
 FEATURE = SeriesFeature(("a", "b"), SEASON, LOOKBACK, lower=0, upper=2, seconds=3600)

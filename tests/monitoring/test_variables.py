@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial import distance
 
-from monitoring.tokens import MAX_CHARACTERS, TokenSets, measure, split
-from monitoring.variables import Categorical, Numeric, Tokens
+from unroll.monitoring.tokens import MAX_CHARACTERS, TokenSets, measure, split
+from unroll.monitoring.variables import Categorical, Numeric, Tokens
 
 
 def means(variable, values):
@@ -91,7 +91,7 @@ def test_take():
 
 def test_tokens_are_those_of_the_model():
     """The monitor reads the model's own patterns with Python's `re`, the graph with RE2."""
-    from models import text as model
+    from unroll.models.text import tokenizer as model
 
     texts = [
         "Don't miss 'The Matrix' (1999)! It's <br /><b>great</b>...",

@@ -13,19 +13,19 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
-import serving
-from errors import UserError
-from pipelines.exported import Exported
-from pipelines.progress import Progress
-from pipelines.task import task_named
-from serving.batching_parameters import BatchingParameters
-from serving.ports import free_port
-from serving.runner import Runner
-from serving.session_engine import SessionEngine
-from serving.status import StatusError
-from serving.store import Store
 from tests.conftest import reviews
 from tests.serving_fixtures import Server, start_server
+from unroll import serving
+from unroll.errors import UserError
+from unroll.pipelines.task import task_named
+from unroll.pipelines.training.exported import Exported
+from unroll.pipelines.training.progress import Progress
+from unroll.serving.batching.parameters import BatchingParameters
+from unroll.serving.batching.runner import Runner
+from unroll.serving.engine.session_engine import SessionEngine
+from unroll.serving.protocol.status import StatusError
+from unroll.serving.server.ports import free_port
+from unroll.serving.versions.store import Store
 
 L, H = 24, 6
 NOON = 1_767_441_600  # 3 January 2026

@@ -10,12 +10,12 @@ from typing import Any
 import grpc
 import pytest
 
-from serving import tensors
-from serving.client import Client
 from tests.conftest import unroll
 from tests.serving.certificates import Authority
 from tests.serving.recording import recording
 from tests.serving_fixtures import ROOT, Server
+from unroll.serving.client.client import Client
+from unroll.serving.protocol import tensors
 
 
 def predict(server: Server, *inputs: str | bytes, stdin: bytes = b"") -> dict[str, Any]:

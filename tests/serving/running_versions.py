@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from serving import protos, tensors
-from serving.call import Call
-from serving.model import VersionParameters
-from serving.model_config import ListedModels, ModelConfig, ModelConfigs
-from serving.prediction_service import PredictionService
-from serving.servable import LoadParameters
-from serving.versions import Versions
+from unroll.serving.protocol import protos, tensors
+from unroll.serving.protocol.call import Call
+from unroll.serving.services.prediction_service import PredictionService
+from unroll.serving.versions.loaded_version import LoadParameters
+from unroll.serving.versions.model_config import ListedModels, ModelConfig, ModelConfigs
+from unroll.serving.versions.served_model import VersionParameters
+from unroll.serving.versions.served_models import Versions
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from errors import UserError
-from serving.export import export_saved_model
-from serving.load_error import LoadError
-from serving.session_engine import SessionEngine
 from tests.conftest import ROOT
+from unroll.errors import UserError
+from unroll.serving.engine.load_error import LoadError
+from unroll.serving.engine.session_engine import SessionEngine
+from unroll.serving.export import export_saved_model
 
 
 def test_the_contract_on_disk(exports: dict[int, Path]) -> None:
@@ -116,7 +116,7 @@ def test_an_export_never_overwrites(exports: dict[int, Path]) -> None:
 
 def test_the_client_and_the_store_need_no_tensorflow() -> None:
     code = (
-        "import sys, serving, serving.cli; serving.Client; serving.Store; "
+        "import sys, unroll.serving.cli; unroll.Client; unroll.serving.Store; "
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'mlflow')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -5,9 +5,9 @@ import contextlib
 
 import grpc
 
-from serving.call import Call
-from serving.http2 import GrpcLimits, GrpcServer
-from serving.status import StatusError
+from unroll.serving.http2 import GrpcLimits, GrpcServer
+from unroll.serving.protocol.call import Call
+from unroll.serving.protocol.status import StatusError
 
 MAX_STREAMS = 100
 

@@ -2,17 +2,6 @@
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import (
-    END_HEADERS,
-    FLOW_CONTROL_ERROR,
-    FRAME_SIZE_ERROR,
-    LARGEST_WINDOW,
-    PADDED,
-    PROTOCOL_ERROR,
-    STREAM_CLOSED,
-    frame,
-)
 from tests.conformance.http2.wire import (
     HELLO,
     HOLD,
@@ -29,6 +18,17 @@ from tests.conformance.http2.wire import (
     settings,
 )
 from tests.serving.http2.peers import HEADERS, LITERALS
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import (
+    END_HEADERS,
+    FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR,
+    LARGEST_WINDOW,
+    PADDED,
+    PROTOCOL_ERROR,
+    STREAM_CLOSED,
+    frame,
+)
 
 CUT_SHORT = headers(flags=0)
 PART = frame(frames.CONTINUATION, 0, 1, b"\x00\x01a\x01b")

@@ -2,19 +2,6 @@
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import (
-    COMPRESSION_ERROR,
-    END_HEADERS,
-    FRAME_SIZE_ERROR,
-    HAS_PRIORITY,
-    MAX_FRAME_BYTES,
-    PREFACE,
-    PROTOCOL_ERROR,
-    REFUSED_STREAM,
-    STREAM_CLOSED,
-    frame,
-)
 from tests.conformance.http2.wire import (
     FENCE,
     HOLD,
@@ -33,6 +20,19 @@ from tests.conformance.http2.wire import (
     settings,
 )
 from tests.serving.http2.peers import LITERALS
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import (
+    COMPRESSION_ERROR,
+    END_HEADERS,
+    FRAME_SIZE_ERROR,
+    HAS_PRIORITY,
+    MAX_FRAME_BYTES,
+    PREFACE,
+    PROTOCOL_ERROR,
+    REFUSED_STREAM,
+    STREAM_CLOSED,
+    frame,
+)
 
 HELD = request(fields=HOLD)
 CUT_SHORT = headers(flags=0)

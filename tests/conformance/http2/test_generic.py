@@ -2,8 +2,6 @@
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import END_HEADERS, END_STREAM, HAS_PRIORITY, PADDED, PREFACE, frame
 from tests.conformance.http2.literals import Form, literal
 from tests.conformance.http2.wire import (
     FENCE,
@@ -23,6 +21,8 @@ from tests.conformance.http2.wire import (
     settings,
 )
 from tests.serving.http2.peers import HEADERS, LITERALS
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import END_HEADERS, END_STREAM, HAS_PRIORITY, PADDED, PREFACE, frame
 
 
 def greeted(wire: Wire) -> None:

@@ -14,9 +14,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from serving import protos
-from serving.status import StatusError
 from tests.serving_fixtures import Server
+from unroll.serving.protocol import protos
+from unroll.serving.protocol.status import StatusError
 
 CODE = grpc.StatusCode
 CLIENT = Path(__file__).with_name("grpc_js.cjs")

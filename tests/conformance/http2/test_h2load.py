@@ -13,9 +13,9 @@ from typing import NamedTuple
 import grpc
 import pytest
 
-from serving import protos
 from tests.serving.http2.peers import prefixed
 from tests.serving_fixtures import Server
+from unroll.serving.protocol import protos
 
 pytestmark = pytest.mark.skipif(not shutil.which("h2load"), reason="needs h2load, of Debian's nghttp2-client")
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import END_HEADERS, frame
 from tests.conformance.http2.literals import Form, literal
 from tests.conformance.http2.wire import Wire, headers, run
 from tests.serving.http2.peers import LITERALS
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import END_HEADERS, frame
 
 NAME = literal(Form.PLAIN, "x-test", "", huffman=True)[:-1]
 A = b"\x1f"  # of five bits, 00011, and three of padding

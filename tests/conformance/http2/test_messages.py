@@ -5,10 +5,10 @@ Whoever stands in front of the server reads such a request in one way or another
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import PROTOCOL_ERROR, frame
 from tests.conformance.http2.wire import FENCE, HELLO, Case, Fields, Wire, data, failed, headers, reset, run
 from tests.serving.http2.peers import HEADERS
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import PROTOCOL_ERROR, frame
 
 METHOD, SCHEME, PATH, AUTHORITY = HEADERS[:4]
 REGULAR = HEADERS[4:]

@@ -10,9 +10,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from serving.ports import free_port
 from tests.serving.http2.peers import prefixed
 from tests.serving_fixtures import until
+from unroll.serving.server.ports import free_port
 
 CODE = grpc.StatusCode
 

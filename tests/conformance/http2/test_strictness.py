@@ -2,19 +2,6 @@
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import (
-    END_HEADERS,
-    FLOW_CONTROL_ERROR,
-    FRAME_SIZE_ERROR,
-    HAS_PRIORITY,
-    LARGEST_WINDOW,
-    NO_ERROR,
-    PREFACE,
-    PROTOCOL_ERROR,
-    STREAM_CLOSED,
-    frame,
-)
 from tests.conformance.http2.echo_server import MAX_STREAMS
 from tests.conformance.http2.wire import (
     FENCE,
@@ -33,6 +20,19 @@ from tests.conformance.http2.wire import (
     settings,
 )
 from tests.serving.http2.peers import HEADERS, LITERALS
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import (
+    END_HEADERS,
+    FLOW_CONTROL_ERROR,
+    FRAME_SIZE_ERROR,
+    HAS_PRIORITY,
+    LARGEST_WINDOW,
+    NO_ERROR,
+    PREFACE,
+    PROTOCOL_ERROR,
+    STREAM_CLOSED,
+    frame,
+)
 
 NO_GRPC = [*HEADERS[:-1], ("content-type", "text/html")]
 TRAILERS = headers(fields=[("a", "b")], flags=WHOLE)

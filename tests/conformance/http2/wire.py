@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import hpack
 
-from serving.http2 import frames
-from serving.http2.frames import END_HEADERS, END_STREAM, PREFACE, frame
 from tests.conformance.http2.literals import Form, literal
 from tests.serving.http2.peers import HEADERS, prefixed
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import END_HEADERS, END_STREAM, PREFACE, frame
 
 Fields = list[tuple[str, str]]
 OPEN, WHOLE = END_HEADERS, END_HEADERS | END_STREAM

@@ -10,9 +10,9 @@ import h2.config
 import h2.connection
 import h2.events
 
-from serving.call import Call, Stream
-from serving.http2 import GrpcLimits, GrpcServer, frames
-from serving.http2.frames import PREFACE, frame
+from unroll.serving.http2 import GrpcLimits, GrpcServer, frames
+from unroll.serving.http2.frames import PREFACE, frame
+from unroll.serving.protocol.call import Call, Stream
 
 HEADERS = [
     (":method", "POST"),

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from serving.http2 import frames
-from serving.http2.frames import frame
 from tests.serving.http2.peers import HEADERS, LITERALS, Peer, goaway_code, prefixed, raw, request, serving
+from unroll.serving.http2 import frames
+from unroll.serving.http2.frames import frame
 
 PING = frame(frames.PING, 0, 0, bytes(8))
 

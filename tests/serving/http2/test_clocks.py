@@ -7,10 +7,10 @@ import grpc
 import h2.events
 import pytest
 
-from serving.call import Call
-from serving.http2 import GrpcLimits, GrpcServer, frames
-from serving.http2.frames import PREFACE, frame
 from tests.serving.http2.peers import HEADERS, LITERALS, Peer, goaway_code, prefixed, raw, request, running, serving
+from unroll.serving.http2 import GrpcLimits, GrpcServer, frames
+from unroll.serving.http2.frames import PREFACE, frame
+from unroll.serving.protocol.call import Call
 
 WATCH = "/test.Service/Watch"
 WATCH_HEADERS = [*HEADERS[:2], (":path", WATCH), *HEADERS[3:]]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.call import Call
-from serving.http2 import GrpcLimits, GrpcServer, frames
-from serving.http2.frames import PREFACE, frame
 from tests.serving.http2.peers import HEADERS, LITERALS, Peer, echo_of, goaway_code, prefixed, raw, request, serving
+from unroll.serving.http2 import GrpcLimits, GrpcServer, frames
+from unroll.serving.http2.frames import PREFACE, frame
+from unroll.serving.protocol.call import Call
 
 
 async def test_another_implementation_is_answered_again_and_again() -> None:

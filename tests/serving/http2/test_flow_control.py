@@ -9,10 +9,10 @@ import h2.events
 import h2.settings
 import pytest
 
-from serving.call import Call
-from serving.http2 import GrpcLimits, frames
-from serving.http2.frames import frame
 from tests.serving.http2.peers import HEADERS, LITERALS, Peer, goaway_code, prefixed, raw, running, serving
+from unroll.serving.http2 import GrpcLimits, frames
+from unroll.serving.http2.frames import frame
+from unroll.serving.protocol.call import Call
 
 COUNT = "/test.Service/Count"
 COUNT_HEADERS = [*HEADERS[:2], (":path", COUNT), *HEADERS[3:]]

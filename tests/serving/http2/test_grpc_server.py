@@ -11,11 +11,11 @@ import grpc
 import pytest
 import uvloop
 
-from serving.call import Call
-from serving.http2 import GrpcLimits, GrpcServer, frames
-from serving.http2.frames import PREFACE, frame
-from serving.status import StatusError
 from tests.serving.http2.peers import HEADERS, Peer, prefixed, running
+from unroll.serving.http2 import GrpcLimits, GrpcServer, frames
+from unroll.serving.http2.frames import PREFACE, frame
+from unroll.serving.protocol.call import Call
+from unroll.serving.protocol.status import StatusError
 
 ECHO, HOLD, FAIL, BREAK, COUNT = (f"/test.Service/{name}" for name in ("Echo", "Hold", "Fail", "Break", "Count"))
 

@@ -5,8 +5,8 @@ import tracemalloc
 import hpack
 import pytest
 
-from serving.http2.frames import COMPRESSION_ERROR, ProtocolError
-from serving.http2.headers import HeaderDecoder
+from unroll.serving.http2.frames import COMPRESSION_ERROR, ProtocolError
+from unroll.serving.http2.headers import HeaderDecoder
 
 ADD = b"\x40\x01a\x01b"  # a: b, which becomes the dynamic table's newest
 NEWEST = b"\xbe"

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from serving import tls
-from serving.rest import ConnectionLimits, RestParameters, RestServer
-from serving.store import Store
 from tests.rest_fixtures import Rest
 from tests.serving.certificates import Authority
 from tests.serving_fixtures import until
+from unroll.serving.front import tls
+from unroll.serving.rest import ConnectionLimits, RestParameters, RestServer
+from unroll.serving.versions.store import Store
 
 BODY = json.dumps({"instances": [[1, 2]]}).encode()
 POST = b"POST /v1/models/types:predict HTTP/1.1\r\nHost: a\r\n"

@@ -16,20 +16,20 @@ from typing import Any
 import grpc
 import pytest
 
-from errors import UserError
-from serving import tls
-from serving.auth import Auth
-from serving.call import Call
-from serving.front import Front
-from serving.metrics import Metrics
-from serving.model_spec import STATUS
-from serving.rest import ConnectionLimits, RestParameters, RestServer, app
-from serving.rest.monitoring import metrics_path
-from serving.status import StatusError
-from serving.store import Store
 from tests.rest_fixtures import Rest, export_one_input, export_refusing
 from tests.serving.certificates import Authority
 from tests.serving_fixtures import until
+from unroll.errors import UserError
+from unroll.serving.front import tls
+from unroll.serving.front.auth import Auth
+from unroll.serving.front.front import Front
+from unroll.serving.front.metrics import Metrics
+from unroll.serving.protocol.call import Call
+from unroll.serving.protocol.model_spec import STATUS
+from unroll.serving.protocol.status import StatusError
+from unroll.serving.rest import ConnectionLimits, RestParameters, RestServer, app
+from unroll.serving.rest.monitoring import metrics_path
+from unroll.serving.versions.store import Store
 
 HALVES = {"instances": [[1, 2]]}
 

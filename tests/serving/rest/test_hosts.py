@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from serving import flags, settings
-from serving.rest import RestParameters
-from serving.rest.hosts import Hosts
 from tests.rest_fixtures import Rest
+from unroll.serving.rest import RestParameters
+from unroll.serving.rest.hosts import Hosts
+from unroll.serving.server import flags, settings
 
 
 def hosts(*arguments: str) -> Hosts | None:

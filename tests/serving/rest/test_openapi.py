@@ -10,16 +10,16 @@ from typing import Any
 import grpc
 import pytest
 
-from serving import protos
-from serving.call import Call
-from serving.front import Front
-from serving.metrics import Metrics
-from serving.model_spec import METADATA
-from serving.rest import app
-from serving.status import StatusError
-from serving.store import Store
 from tests.rest_fixtures import Rest, export_parsing
 from tests.serving_fixtures import ROOT
+from unroll.serving.front.front import Front
+from unroll.serving.front.metrics import Metrics
+from unroll.serving.protocol import protos
+from unroll.serving.protocol.call import Call
+from unroll.serving.protocol.model_spec import METADATA
+from unroll.serving.protocol.status import StatusError
+from unroll.serving.rest import app
+from unroll.serving.versions.store import Store
 
 
 @pytest.fixture(scope="module")

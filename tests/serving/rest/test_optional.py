@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from serving.store import Store
 from tests.rest_fixtures import Rest
+from unroll.serving.versions.store import Store
 
 
 def export_optional(directory: Path) -> Path:
     import tensorflow as tf
 
-    from serving.export import export_saved_model
+    from unroll.serving.export import export_saved_model
 
     never, three = tf.constant([-1], tf.int64), tf.constant([3], tf.int64)
 

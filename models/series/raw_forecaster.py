@@ -1,0 +1,175 @@
+"""From raw recent values to a forecast in the series' own units: the graph that is served."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from unroll.models.checks import checked, first_of, listed, quoted
+from unroll.models.quantiles import calibrated
+from unroll.models.series.calendar import UNKNOWN_TIME, calendar_features
+from unroll.models.series.forecaster import Forecaster, ensemble
+
+
+class WindowFeatures:
+    """What a `Forecaster` reads of a window, made the same way in training and in serving.
+
+    Args:
+        lookback: L, steps of history.
+        horizon: H, steps of the forecast.
+        targets: C, the first columns of a history.
+        past: P, the columns after them, known up to now only.
+        mean: float `[P + F]`, of the covariates in the training split.
+        std: float `[P + F]`.
+        cycles: of the calendar, as `unroll.models.series.calendar` names them.
+        step: length of a step, the keyword arguments of `calendar_features`.
+    """
+
+    def __init__(
+        self,
+        *,
+        lookback: int,
+        horizon: int,
+        targets: int,
+        past: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        cycles: Sequence[str],
+        step: dict[str, int],
+    ):
+        self.lookback = lookback
+        self.horizon = horizon
+        self.targets = targets
+        self.past = past
+        self.future = len(mean) - past
+        self.mean = np.array(mean, np.float32)
+        self.std = np.array(std, np.float32)
+        self.cycles = list(cycles)
+        self.step = step
+
+    @property
+    def covariates(self) -> int:
+        """K, features beside the targets."""
+        return len(self.mean) + 2 * len(self.cycles)
+
+    def __call__(
+        self, history: tf.Tensor, timestamp: tf.Tensor, future: tf.Tensor, static: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Inputs of a `Forecaster`.
+
+        Args:
+            history: float32 `[B, L, C + P + F]`, covariates in raw units, NaN where missing.
+            timestamp: int64 `[B]`, Unix seconds of the newest step, or `UNKNOWN_TIME`.
+            future: float32 `[B, H, F]`, raw.
+            static: int32 `[B, S]`, numbers of categories.
+
+        Returns:
+            `history` `[B, L, C]`, `covariates` `[B, L + H, K]` and `static`.
+        """
+        known = (history[:, :, self.targets :] - self.mean) / self.std  # [B, L, P + F]
+        ahead = (future - self.mean[self.past :]) / self.std[self.past :]  # [B, H, F]
+        unknown = tf.fill([tf.shape(history)[0], self.horizon, self.past], math.nan)
+        covariates = tf.concat([known, tf.concat([unknown, ahead], axis=2)], axis=1)  # [B, L + H, P + F]
+        calendar = calendar_features(timestamp, 1 - self.lookback, self.horizon, self.cycles, **self.step)
+        covariates = tf.concat([covariates, calendar], axis=2)  # [B, L + H, K]
+        return {"history": history[:, :, : self.targets], "covariates": covariates, "static": static}
+
+
+class RawForecaster(tf.Module):
+    """A trained `Forecaster` for raw histories of any length.
+
+    Instance normalisation makes the model indifferent to a series' level and scale, so raw units go in and
+    come out, also of a series that was not in the training data.
+
+    Args:
+        model: trained.
+        features: as in training.
+        offsets: float `[C, Q]`, added to the quantiles in units of the window's scale; see
+            `unroll.pipelines.tasks.forecasting.calibration`.
+        categories: by name the values of each static category, numbered from 1; an empty one is 0, unknown.
+        times: the first and the last timestamp that is believed, Unix seconds.
+
+    Call arguments:
+        history: float32 `[B, T, C + P + F]`, raw, NaN where missing; any T from 1 up. Of more than L steps the
+            newest count; fewer are padded in front with missing ones.
+        timestamp: int64 `[B]` or `[1]`.
+        future: float32 `[B, H, F]` or `[1, H, F]`.
+        static: string `[B, S]` or `[1, S]`, empty where unknown.
+
+    Raises:
+        tf.errors.InvalidArgumentError: a timestamp that is not believed, or a category that was not in training: the
+            model would read either as something else.
+
+    Returns:
+        `forecast` `[B, H, C]` and `quantiles` `[B, H, C, Q]`, in the units of the history; NaN for a target
+        without an observed step.
+    """
+
+    def __init__(
+        self,
+        model: Forecaster,
+        features: WindowFeatures,
+        offsets: np.ndarray,
+        categories: Mapping[str, Sequence[str]],
+        times: tuple[int, int],
+    ):
+        super().__init__(name="forecaster")
+        self._forward = model.call
+        self.features = features
+        self.offsets = np.asarray(offsets, np.float32)
+        self.weights = [weight.value for weight in model.weights]
+        self.tables = [
+            tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(list(names), tf.range(1, len(names) + 1, dtype=tf.int64)), 0
+            )
+            for names in categories.values()
+        ]
+        self.known = tuple((name, listed(names)) for name, names in categories.items())
+        self.times = times
+
+    def newest(self, history: tf.Tensor) -> tf.Tensor:
+        """The newest L steps of float32 `[B, T, D]`: `[B, L, D]`, with NaN in front of shorter histories."""
+        lookback = self.features.lookback
+        history = tf.where(tf.math.is_finite(history), history, math.nan)[:, -lookback:]
+        missing = lookback - tf.shape(history)[1]
+        history = tf.pad(history, [[0, 0], [missing, 0], [0, 0]], constant_values=math.nan)
+        return tf.ensure_shape(history, [None, lookback, None])
+
+    def __call__(
+        self, history: tf.Tensor, timestamp: tf.Tensor, future: tf.Tensor, static: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        rows = tf.shape(history)[0]
+        timestamp = tf.broadcast_to(timestamp, [rows])
+        future = tf.broadcast_to(future, [rows, self.features.horizon, self.features.future])
+        future = tf.where(tf.math.is_finite(future), future, math.nan)
+        static = tf.broadcast_to(static, [rows, len(self.tables)])
+        found = [tf.cast(table.lookup(static[:, column]), tf.int32) for column, table in enumerate(self.tables)]
+        numbers = tf.stack(found, axis=1) if found else tf.zeros([rows, 0], tf.int32)
+        timestamp, numbers = self._understood(timestamp, static, numbers)
+        inputs = self.features(self.newest(history), timestamp, future, numbers)
+        forecast, quantiles = ensemble(self._forward(inputs))
+        return {"forecast": forecast, "quantiles": calibrated(quantiles, inputs["history"], self.offsets)}
+
+    def _understood(self, timestamp: tf.Tensor, static: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Timestamps `[B]`, and numbers `[B, S]` of categories, of which none was taken for something else."""
+        first, last = self.times
+        strange = ((timestamp < first) | (timestamp > last)) & (timestamp != UNKNOWN_TIME)
+        unknown = (numbers == 0) & (static != "")
+        wrong = tf.reduce_any(strange)
+        if self.tables:
+            wrong |= tf.reduce_any(unknown)
+
+        def problem() -> tf.Tensor:
+            dates = " to ".join(str(np.datetime64(time, "s").astype("datetime64[D]")) for time in self.times)
+            said = f"Input 'timestamp': expected Unix seconds, from {dates} for this model, received "
+            advice = ". Divide milliseconds by 1000; leave the timestamp out where it is unknown."
+            problem = tf.strings.join([said, first_of(tf.strings.as_string(timestamp), strange), advice])
+            for column, (name, known) in enumerate(self.known):
+                chosen = unknown[:, column]
+                said, received = f"Input 'static': {name} ", quoted(first_of(static[:, column], chosen))
+                advice = f" was not in training. The model knows {known}; '' stands for any other."
+                problem = tf.where(tf.reduce_any(chosen), tf.strings.join([said, received, advice]), problem)
+            return problem
+
+        return checked((timestamp, numbers), ~wrong, problem)

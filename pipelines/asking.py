@@ -1,0 +1,81 @@
+"""How `unroll predict` asks: each task that can be asked has a module `asking`.
+
+A model says what it takes in its signature `describe`, whose output `json` has the key `input`; a model without
+that signature takes text. Such a module has `INPUT`, the kind of raw input that it sends, and a function
+`ask(client, description, inputs) -> Answer`.
+"""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import RenderableType
+
+from unroll.errors import UserError
+from unroll.pipelines import tasks
+from unroll.serving.client.client import Client
+from unroll.serving.client.connection import Names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class CommandLineClient(Client):
+    """A client whose errors name the options of `unroll predict`."""
+
+    names = Names(
+        address="--server",
+        model="NAME",
+        token="--token-file",
+        tls="--root-certificates",
+        root_certificates="--root-certificates",
+        client_certificate="--client-certificate",
+        client_key="--client-key",
+        max_message_bytes=None,
+    )
+
+
+DESCRIBE = "describe"
+"""Name of the signature by which a model says what it takes."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model on a server answered.
+
+    Args:
+        version: of the model that answered.
+        predictions: one dictionary a record, as JSON has it.
+        table: the same for a terminal.
+        figure: draws it while the client is open, or None where there is nothing to draw.
+    """
+
+    version: int
+    predictions: list[dict[str, Any]]
+    table: RenderableType
+    figure: "Callable[[], Figure] | None" = None
+
+
+def ask(client: Client, inputs: Sequence[str]) -> Answer:
+    """Asks a model what it wants to know, and then for its predictions.
+
+    Args:
+        client: of the model.
+        inputs: texts, files or `-` for standard input; what the model takes decides.
+
+    Raises:
+        UserError: inputs that the model does not take.
+        ServingError: the server refused the request or did not answer.
+    """
+    description: Mapping[str, Any] = {}
+    if DESCRIBE in client.metadata():
+        description = json.loads(client.predict({}, DESCRIBE)["json"].item())
+    kind = description.get("input", "text")
+    folders = [f"{tasks.__name__}.{folder.name}.asking" for folder in pkgutil.iter_modules(tasks.__path__)]
+    kinds = {module.INPUT: module for module in map(importlib.import_module, folders)}
+    if kind not in kinds:
+        raise UserError(f"{client.model}: takes {kind!r}, and this version of unroll can send {', '.join(kinds)}")
+    return kinds[kind].ask(client, description, inputs)

@@ -1,1 +1,0 @@
-"""Pictures and their captions: reading, checking, preparing and batching them."""

@@ -1,0 +1,1 @@
+"""Raw data, shared by tasks: records, splits, vocabularies, series, pictures."""

@@ -1,0 +1,303 @@
+"""A prepared data set of series: values on a regular grid, parts in time order, scales of the training part."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
+from unroll.pipelines.data.series.scales import Scales, choose_season, series_scales, standardise
+from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.data.series.table import read_table
+from unroll.pipelines.data.series.time_grid import Frequency, iso
+from unroll.pipelines.data.splits import SPLITS
+from unroll.pipelines.training.progress import Progress
+
+_NAMED_SERIES = 10_000  # facts give scales by series up to so many
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class SeriesData:
+    """Series on one grid, in memory or mapped from a prepared folder.
+
+    Args:
+        frequency: the distance between steps.
+        season: steps of the season of the seasonal naive forecast; 1 where there is none.
+        ids: of the series.
+        start: int64 [N]; Unix seconds of the first step.
+        offsets: int64 [N + 1]; series i has rows `offsets[i]` to `offsets[i + 1]` of `values`.
+        values: float32 [steps, D]; targets, past and future covariates, NaN where missing.
+        static: int32 [N, S]; numbers of the categories, 0 for an unknown one.
+        scales: of the targets, by series.
+        bounds: by part, the ordinals (of `Frequency.ordinal`) of its first step and of the step after its last.
+        facts: what is known of the data set; plain JSON.
+    """
+
+    frequency: Frequency
+    season: int
+    ids: list[str]
+    start: np.ndarray
+    offsets: np.ndarray
+    values: np.ndarray
+    static: np.ndarray
+    scales: Scales
+    bounds: dict[str, tuple[int, int]]
+    facts: dict[str, Any]
+
+    @property
+    def targets(self) -> int:
+        """C, columns of `values` that are forecast."""
+        return len(self.facts["targets"])
+
+    @property
+    def future_covariates(self) -> int:
+        """F, the last columns of `values`."""
+        return len(self.facts["future_covariates"])
+
+    def steps(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """First step and end, counted from the start of each series, of what lies in a part; int64 [N] each."""
+        lengths, first = np.diff(self.offsets), self.frequency.ordinal(self.start)
+        begin, end = (np.clip(bound - first, 0, lengths) for bound in self.bounds[part])
+        return begin, end
+
+    @classmethod
+    def load(cls, directory: Path) -> "SeriesData":
+        """Opens what `prepare` wrote; the values stay on disk until they are used."""
+        facts = json.loads((directory / "facts.json").read_text())
+        with np.load(directory / "series.npz") as arrays:
+            scales = Scales(arrays["mean"], arrays["std"], arrays["naive"])
+            start, offsets = arrays["start"], arrays["offsets"]
+            static = arrays["static"]
+        return cls(
+            Frequency.parse(facts["frequency"]),
+            facts["season"],
+            json.loads((directory / "ids.json").read_text()),
+            start,
+            offsets,
+            np.load(directory / "values.npy", mmap_mode="r"),
+            static,
+            scales,
+            {part: tuple(split["ordinals"]) for part, split in facts["splits"].items()},
+            facts,
+        )
+
+    def save(self, directory: Path) -> None:
+        np.save(directory / "values.npy", self.values)
+        np.savez(
+            directory / "series.npz",
+            start=self.start,
+            offsets=self.offsets,
+            static=self.static,
+            mean=self.scales.mean,
+            std=self.scales.std,
+            naive=self.scales.naive,
+        )
+        (directory / "ids.json").write_text(json.dumps(self.ids))
+        (directory / "facts.json").write_text(json.dumps(self.facts))
+
+
+def prepare(section: SeriesSection, data: str, directory: Path, progress: Progress) -> None:
+    """Reads series, puts them on a grid and writes `values.npy`, `series.npz`, `ids.json` and `facts.json`.
+
+    Args:
+        section: names the columns.
+        data: file, folder or glob.
+        directory: an empty folder.
+        progress: where to show it.
+
+    Raises:
+        UserError: data that cannot be trained on.
+    """
+    with progress.stage("reading rows") as stage:
+        table = read_table(section, data, stage)
+    with progress.stage("placing them on a grid") as stage:
+        frequency = Frequency.parse(section.frequency) if section.frequency else None
+        grid = to_grid(table, frequency, wide=section.columns == "series")
+        stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {grid.frequency.name}")
+    with progress.stage("scaling") as stage:
+        prepared = _split(section, grid)
+        stage.say(f"season {prepared.season}")
+    prepared.save(directory)
+
+
+def read_further(section: SeriesSection, facts: Mapping[str, Any], data: str, progress: Progress) -> SeriesData:
+    """Reads series for a model that is trained already, as one part called "all".
+
+    Series unseen in training are scaled by their own rows; so are all where the facts hold no
+    scales by series. Unknown categories have number 0. Both are counted in the facts.
+
+    Args:
+        section: names the columns, as in training.
+        facts: of the training data.
+        data: file, folder or glob.
+        progress: where to show it.
+
+    Raises:
+        UserError: data that cannot be read, or without the columns of the training.
+    """
+    columns: dict[str, Any] = {"frequency": facts["frequency"]}
+    if section.columns == "channels":
+        columns["targets"] = facts["targets"]
+    section = section.model_copy(update=columns)
+    frequency = Frequency.parse(facts["frequency"])
+    with progress.stage("reading rows") as stage:
+        grid = to_grid(read_table(section, data, stage), frequency, wide=section.columns == "series")
+        stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {frequency.name}")
+    bounds = {"all": _span(grid)}
+    known: Mapping[str, Any] = facts["series"]
+    own = series_scales(grid, *_steps(grid, bounds["all"]), facts["season"])
+    for row, name in enumerate(grid.ids):
+        if name in known:
+            own.mean[row], own.std[row], own.naive[row] = (known[name][key] for key in ("mean", "std", "naive"))
+    static, unknown = _static(grid, facts["categories"])
+    unseen = [name for name in grid.ids if name not in known]
+    further = {
+        **_facts(grid, facts["season"], bounds),
+        "categories": facts["categories"],
+        "series": {},
+        "unseen_series": len(unseen),
+        "unseen_series_named": unseen[:_LISTED],
+        "unknown_categories": unknown,
+    }
+    return SeriesData(
+        frequency,
+        facts["season"],
+        grid.ids,
+        grid.start,
+        grid.offsets,
+        grid.values,
+        static,
+        own,
+        bounds,
+        further,
+    )
+
+
+def newest(data: SeriesData, *, history: int, horizon: int) -> dict[str, np.ndarray]:
+    """What a forecast from each series' end is made from.
+
+    A series ends at its last step with an observed target; rows after it give its future covariates.
+
+    Args:
+        data: of `read_further`.
+        history: T, steps; those before a series' first are NaN.
+        horizon: H, steps.
+
+    Returns:
+        `history` float32 [N, T, D], `timestamp` int64 [N] of the newest step, `future` float32 [N, H, F], `static`
+        int32 [N, S].
+    """
+    count, width = len(data.ids), data.values.shape[1]
+    known = np.full((count, history, width), np.nan, np.float32)
+    future = np.full((count, horizon, data.future_covariates), np.nan, np.float32)
+    timestamp = np.empty(count, np.int64)
+    for row in range(count):
+        values = data.values[data.offsets[row] : data.offsets[row + 1]]
+        observed = ~np.isnan(values[:, : data.targets]).all(axis=1)
+        end = len(values) - int(observed[::-1].argmax())
+        part = values[max(0, end - history) : end]
+        known[row, history - len(part) :] = part
+        after = values[end : end + horizon, width - data.future_covariates :]
+        future[row, : len(after)] = after
+        timestamp[row] = data.frequency.advance(int(data.start[row]), np.array(end - 1))
+    return {
+        "history": known,
+        "timestamp": timestamp,
+        "future": future,
+        "static": data.static,
+    }
+
+
+def _split(section: SeriesSection, grid: SeriesGrid) -> SeriesData:
+    first, last = _span(grid)
+    rows = [int(row) if row >= 1 else int(row * (last - first) + 1e-9) for row in section.split_rows]
+    if sum(rows) > last - first or not all(rows):
+        raise UserError(
+            f"configuration key data.split_rows: {section.split_rows} of a grid of {last - first} steps gives parts of "
+            f"{rows} steps. Give parts of at least one step that sum to at most {last - first}"
+        )
+    cuts = first + np.cumsum([0, *rows])
+    bounds = {part: (int(cuts[i]), int(cuts[i + 1])) for i, part in enumerate(SPLITS)}
+    train = _steps(grid, bounds["train"])
+    _check_columns(grid, *train)
+    season = section.season or choose_season(grid, *train)
+    scales = series_scales(grid, *train, season)
+    categories = {name: names for name, (names, _) in grid.statics.items()}
+    static, _ = _static(grid, categories)
+    facts = {**_facts(grid, season, bounds), "categories": categories, "scaling": scales.facts}
+    facts["covariates"] = standardise(grid, *train)
+    tested, tested_end = _steps(grid, bounds["test"])
+    facts["seasonless_series"] = int(((tested < tested_end) & (tested - grid.offsets[:-1] < season)).sum())
+    facts["series"] = {}
+    if len(grid.ids) <= _NAMED_SERIES:
+        for row, name in enumerate(grid.ids):
+            facts["series"][name] = scales.of(row)
+    return SeriesData(
+        grid.frequency, season, grid.ids, grid.start, grid.offsets, grid.values, static, scales, bounds, facts
+    )
+
+
+def _span(grid: SeriesGrid) -> tuple[int, int]:
+    first = grid.frequency.ordinal(grid.start)
+    return int(first.min()), int((first + np.diff(grid.offsets)).max())
+
+
+def _steps(grid: SeriesGrid, bound: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of `values` of each series that lie in a part: first and end."""
+    first, lengths = grid.frequency.ordinal(grid.start), np.diff(grid.offsets)
+    begin, end = (grid.offsets[:-1] + np.clip(one - first, 0, lengths) for one in bound)
+    return begin, end
+
+
+def _check_columns(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> None:
+    seen = np.zeros(grid.values.shape[1], bool)
+    for one, other in zip(begin, end, strict=True):
+        seen |= ~np.isnan(grid.values[one:other]).all(axis=0)
+    names = [*grid.roles.numbers]
+    if not seen.all():
+        column = names[int((~seen).argmax())]
+        raise UserError(
+            f"column {column!r} has no value in the train part. Leave it out of data.targets and the covariates, or "
+            "give the train part more with data.split_rows"
+        )
+
+
+def _static(grid: SeriesGrid, categories: Mapping[str, list[str]]) -> tuple[np.ndarray, int]:
+    """Numbers of the series' categories, from 1; 0 where unknown or none, and how many have an unknown one."""
+    static, unknown = np.zeros((len(grid.ids), len(categories)), np.int32), 0
+    for column, (name, names) in enumerate(categories.items()):
+        numbers = {category: number for number, category in enumerate(names, 1)}
+        found, codes = grid.statics[name]
+        translated = np.array([*(numbers.get(category, 0) for category in found), 0], np.int32)
+        static[:, column] = translated[codes]
+        unknown += int(((codes >= 0) & (static[:, column] == 0)).sum())
+    return static, unknown
+
+
+def _facts(grid: SeriesGrid, season: int, bounds: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    missing = np.isnan(grid.values).mean(axis=0, dtype=np.float64)
+    return {
+        **grid.facts,
+        "frequency": grid.frequency.name,
+        "season": season,
+        "series_count": len(grid.ids),
+        "steps": len(grid.values),
+        "targets": grid.roles.targets,
+        "past_covariates": grid.roles.past_covariates,
+        "future_covariates": grid.roles.future_covariates,
+        "missing_share": dict(zip(grid.roles.numbers, missing.round(6).tolist(), strict=True)),
+        "splits": {
+            part: {
+                "ordinals": [begin, end],
+                "steps": end - begin,
+                "from": iso(grid.frequency.floor(begin)),
+                "before": iso(grid.frequency.floor(end)),
+            }
+            for part, (begin, end) in bounds.items()
+        },
+    }

@@ -1,0 +1,242 @@
+"""From rows in any order to series on a regular grid, with an account of what had to be mended."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.pipelines.data.series.columns import Roles
+from unroll.pipelines.data.series.table import SeriesTable
+from unroll.pipelines.data.series.time_grid import Frequency, iso
+
+_NAMED = 10  # series that a message or a list of facts names at most
+_MOST_STEPS, _FREE_STEPS = 20, 1_000_000  # a row, and beyond that
+_JUDGED = 4  # rows from which a series has a frequency of its own
+
+
+@dataclass
+class SeriesGrid:
+    """Series without holes: every step has a row, NaN where nothing was observed.
+
+    Args:
+        frequency: of all of them.
+        roles: names the columns of `values`; of a wide table of series, `targets` is the one name "value".
+        ids: of the series.
+        start: int64 [N]; Unix seconds of each series' first step.
+        offsets: int64 [N + 1]; series i has rows `offsets[i]` to `offsets[i + 1]` of `values`.
+        values: float32 [steps, D]; targets, past and future covariates, in this order.
+        statics: by column: category names, and int32 [N] numbers of them, -1 where there is none.
+        facts: counts of all that was met.
+    """
+
+    frequency: Frequency
+    roles: Roles
+    ids: list[str]
+    start: np.ndarray
+    offsets: np.ndarray
+    values: np.ndarray
+    statics: dict[str, tuple[list[str], np.ndarray]]
+    facts: dict[str, object]
+
+
+def to_grid(table: SeriesTable, frequency: Frequency | None, *, wide: bool = False) -> SeriesGrid:
+    """Sorts, drops repeated times, and leaves no step out.
+
+    Of rows of one series and time the last counts. Where a frequency is given, times beside the grid move to its
+    nearest point; where it is found, they are an error.
+
+    Args:
+        table: rows; its arrays are let go.
+        frequency: None takes the most common step.
+        wide: the table's targets are series of their own, with its covariates in common.
+
+    Raises:
+        UserError: no common frequency, times beside the grid, or no series with a value.
+    """
+    rows = _SortedRows(table)
+    if table.ids == [""]:
+        _check_one_series(rows)
+    found = frequency or _common_frequency(rows, table.ids)
+    counts = dict.fromkeys(("unsorted_rows", "exact_duplicates", "conflicting_duplicates", "snapped_rows", "gaps"), 0)
+    counts["unsorted_rows"] = rows.unsorted
+    placed = [_place(rows, series, found, frequency is not None, table.ids) for series in range(len(table.ids))]
+    lengths = [int(steps[-1]) + 1 for steps, _, _ in placed]
+    _check_size(rows, lengths, found, table.ids)
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    values = np.full((offsets[-1], table.values.shape[1]), np.nan, np.float32)
+    example = None
+    for series, (steps, _, snapped) in enumerate(placed):
+        numbers = table.values[rows.of(series)]
+        repeated = np.flatnonzero(np.diff(steps) == 0)
+        differ = ~((numbers[repeated] == numbers[repeated + 1]) | _both_nan(numbers, repeated)).all(axis=1)
+        counts["exact_duplicates"] += int((~differ).sum())
+        counts["conflicting_duplicates"] += int(differ.sum())
+        if differ.any() and example is None:
+            example = f"{_called(table.ids[series])}{iso(rows.times(series)[repeated[differ][0]])}"
+        counts["snapped_rows"] += snapped
+        counts["gaps"] += lengths[series] - len(steps) + len(repeated)
+        values[offsets[series] + steps] = numbers  # of repeated steps NumPy keeps the last
+    table.values = np.empty((0, 0), np.float32)
+    start = np.array([first for _, first, _ in placed], np.int64)
+    facts = {**table.facts, **counts, "conflicting_example": example}
+    grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, facts)
+    return _without_empty(_unstacked(grid) if wide else grid)
+
+
+class _SortedRows:
+    """Row numbers by series and time; equal times stay in the order of the files."""
+
+    def __init__(self, table: SeriesTable):
+        codes, self._times = table.codes, table.times
+        self.unsorted = 0
+        self._order = np.argsort(codes, kind="stable") if (np.diff(codes) < 0).any() else np.arange(len(codes))
+        self._bounds = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(table.ids)))])
+        for series in range(len(table.ids)):
+            rows = self.of(series)
+            back = int((np.diff(self._times[rows]) < 0).sum())
+            if back:
+                self.unsorted += back
+                rows[:] = rows[np.argsort(self._times[rows], kind="stable")]
+
+    def of(self, series: int) -> np.ndarray:
+        return self._order[self._bounds[series] : self._bounds[series + 1]]
+
+    def times(self, series: int) -> np.ndarray:
+        return self._times[self.of(series)]
+
+
+def _check_one_series(rows: _SortedRows) -> None:
+    times = rows.times(0)
+    different = 1 + int((np.diff(times) > 0).sum())
+    if different <= len(times) / 2:
+        raise UserError(
+            f"{len(times)} rows have {different} different times: the table holds several series. Name the column of "
+            "their ids with --set data.series=..."
+        )
+
+
+def _check_size(rows: _SortedRows, lengths: list[int], frequency: Frequency, ids: list[str]) -> None:
+    """One wrong date, or a step that is far too short, would fill the memory with missing values."""
+    count = sum(len(rows.of(series)) for series in range(len(ids)))
+    if sum(lengths) > _MOST_STEPS * count + _FREE_STEPS:
+        longest = int(np.argmax(lengths))
+        times = rows.times(longest)
+        raise UserError(
+            f"{_called(ids[longest])}{len(times)} rows from {iso(times[0])} to {iso(times[-1])} lie on "
+            f"{lengths[longest]:,} steps of {frequency.name}. Mend a time that is far off, or name a longer step with "
+            "--set data.frequency=..."
+        )
+
+
+def _common_frequency(rows: _SortedRows, ids: list[str]) -> Frequency:
+    votes: dict[Frequency, int] = {}
+    example: dict[Frequency, int] = {}
+    for series in range(len(ids)):
+        times = np.unique(rows.times(series))
+        frequency = Frequency.infer(times)
+        if frequency is not None:
+            votes[frequency] = votes.get(frequency, 0) + len(times)
+            if len(times) >= _JUDGED:
+                example.setdefault(frequency, series)
+    if not votes:
+        raise UserError(
+            f"no series has two rows at different times ({len(ids)} series), so that no frequency can be found and "
+            "nothing be learnt. Add rows, or name the column of series ids with --set data.series=..."
+        )
+    found = max(votes, key=lambda frequency: votes[frequency])
+    others = [frequency for frequency in example if frequency != found]
+    if others:
+        # the days of the month tell quarters from months only; a series of few rows may fall on any of them
+        one, other = example.get(found, 0), example[others[0]]
+        raise UserError(
+            f"series have different frequencies: {ids[one]!r} {found.name}, {ids[other]!r} {others[0].name}. Train "
+            "them apart, or name one step for all, as in --set "
+            f"data.frequency={min(found, others[0], key=_length).name} (steps without rows are missing values then)"
+        )
+    return found
+
+
+def _length(frequency: Frequency) -> int:
+    return frequency.seconds or frequency.months * 28 * 86_400
+
+
+def _place(
+    rows: _SortedRows, series: int, frequency: Frequency, given: bool, ids: list[str]
+) -> tuple[np.ndarray, int, int]:
+    """Steps after the series' first, the time of that, and how many rows had to move."""
+    times = rows.times(series)
+    ordinals = frequency.ordinal(times)
+    steps = ordinals - ordinals[0]
+    grid = frequency.advance(int(times[0]), steps)
+    if (grid == times).all():
+        return steps, int(times[0]), 0
+    if not given:
+        off = int((grid != times).argmax())
+        raise UserError(
+            f"{_called(ids[series])}{iso(times[off])} is beside the grid of {frequency.name} that begins at "
+            f"{iso(times[0])}. Name a step that all times fit, or to whose nearest point they may move, as in --set "
+            f"data.frequency={frequency.name}"
+        )
+    if frequency.seconds:
+        distinct, counts = np.unique(times % frequency.seconds, return_counts=True)
+        phase = distinct[counts.argmax()]
+        ordinals = (times - phase + frequency.seconds // 2) // frequency.seconds
+        start = int(ordinals[0] * frequency.seconds + phase)
+    else:
+        start = frequency.floor(int(ordinals[0]))
+        if frequency.month_end:
+            start += (int(frequency.advance(start, np.zeros((), np.int64))) - start) // 86_400 * 86_400
+    steps = ordinals - ordinals[0]
+    kept, distinct_times = len(np.unique(steps)), len(np.unique(times))
+    if distinct_times > 1.5 * kept:
+        raise UserError(
+            f"{_called(ids[series])}{distinct_times} times fall on {kept} steps of data.frequency={frequency.name}. "
+            "Add the values of a step up or average them first, or name a shorter step"
+        )
+    return steps, start, int((frequency.advance(start, steps) != times).sum())
+
+
+def _called(name: str) -> str:
+    return f"series {name!r}: " if name else ""
+
+
+def _both_nan(numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.isnan(numbers[rows]) & np.isnan(numbers[rows + 1])
+
+
+def _unstacked(grid: SeriesGrid) -> SeriesGrid:
+    """Every target column becomes a series; it begins where its values do."""
+    names, steps = grid.roles.targets, len(grid.values)
+    shared = grid.values[:, len(names) :]
+    observed = ~np.isnan(grid.values[:, : len(names)])
+    first = np.where(observed.any(axis=0), observed.argmax(axis=0), 0)
+    offsets = np.concatenate([[0], np.cumsum(steps - first)])
+    values = np.empty((offsets[-1], 1 + shared.shape[1]), np.float32)
+    for column, begin in enumerate(first):
+        part = values[offsets[column] : offsets[column + 1]]
+        part[:, 0] = grid.values[begin:, column]
+        part[:, 1:] = shared[begin:]
+    roles = Roles(["value"], grid.roles.past_covariates, grid.roles.future_covariates, grid.roles.ignored)
+    start = grid.frequency.advance(int(grid.start[0]), first.astype(np.int64))
+    return SeriesGrid(grid.frequency, roles, names, start, offsets, values, {}, grid.facts)
+
+
+def _without_empty(grid: SeriesGrid) -> SeriesGrid:
+    """Leaves out series that have no value of any target."""
+    observed = ~np.isnan(grid.values[:, : len(grid.roles.targets)]).all(axis=1)
+    kept = np.add.reduceat(observed, grid.offsets[:-1], dtype=np.int64) > 0
+    empty = [name for name, keep in zip(grid.ids, kept, strict=True) if not keep]
+    grid.facts |= {"empty_series": len(empty), "empty_series_named": empty[:_NAMED]}
+    if not kept.any():
+        raise UserError(
+            f"no value of any target ({', '.join(grid.roles.targets[:_NAMED])}) in {len(grid.ids)} series: all are "
+            "missing. Name other targets with --set data.targets=..."
+        )
+    if empty:
+        lengths = np.diff(grid.offsets)
+        grid.values = grid.values[np.repeat(kept, lengths)]
+        grid.offsets = np.concatenate([[0], np.cumsum(lengths[kept])])
+        grid.start = grid.start[kept]
+        grid.ids = [name for name, keep in zip(grid.ids, kept, strict=True) if keep]
+        grid.statics = {name: (names, numbers[kept]) for name, (names, numbers) in grid.statics.items()}
+    return grid

@@ -1,0 +1,77 @@
+"""Where times, series and values are found in data files."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from unroll.errors import UserError
+from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.pipelines.training.config import Section
+
+Names = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+
+
+class SeriesSection(Section):
+    """Columns of long or wide tables of time series."""
+
+    time: str = Field("time", description="column of the time")
+    time_format: str | None = Field(None, description="as strptime has it; null: ISO 8601 or Unix seconds")
+    series: str | None = Field(None, description="column of the series id; null: a wide table")
+    columns: Literal["channels", "series"] = Field(
+        "channels", description="a wide table's columns are channels of one series, or each a series of its own"
+    )
+    targets: Names | None = Field(None, description="forecast columns; null: every number not named otherwise")
+    past_covariates: Names = Field([], description="columns known up to now")
+    future_covariates: Names = Field([], description="columns known for the horizon, too")
+    static_categories: Names = Field([], description="columns with one category a series")
+    frequency: str | None = Field(None, description="such as 15min, 1h, 1D, 1M; null: the most common step")
+    season: int | None = Field(None, ge=1, description="steps; null: the frequency's that fits the train part best")
+    split_rows: list[float] = Field(
+        [0.7, 0.1, 0.2], min_length=3, max_length=3, description="steps, or shares, of train, validation, test"
+    )
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV files")
+    encoding: str = Field("utf-8", description="of CSV files")
+
+    @field_validator("split_rows")
+    @classmethod
+    def _check_split(cls, rows: list[float]) -> list[float]:
+        whole = all(row >= 1 and row == int(row) for row in rows)
+        if not whole and not (all(0 < row < 1 for row in rows) and sum(rows) <= 1 + 1e-9):
+            raise ValueError("takes three counts of rows, or three fractions that sum to at most 1")
+        return rows
+
+    @field_validator("frequency")
+    @classmethod
+    def _check_frequency(cls, name: str | None) -> str | None:
+        return name if name is None else _parsed(name)
+
+    @model_validator(mode="after")
+    def _check_roles(self) -> "SeriesSection":
+        roles = {
+            "time": [self.time],
+            "series": [self.series] if self.series else [],
+            "targets": self.targets or [],
+            "past_covariates": self.past_covariates,
+            "future_covariates": self.future_covariates,
+            "static_categories": self.static_categories,
+        }
+        seen: dict[str, str] = {}
+        for role, names in roles.items():
+            for name in names:
+                if name in seen:
+                    raise ValueError(f"column {name!r} is named by data.{seen[name]} and by data.{role}. Leave one out")
+                seen[name] = role
+        if self.series and self.columns == "series":
+            raise ValueError("data.columns=series is for wide tables, which have no data.series. Leave one out")
+        if self.static_categories and not self.series:
+            raise ValueError("data.static_categories need a column of series ids. Name it with data.series")
+        if self.targets == []:
+            raise ValueError("data.targets names no column. Leave it out to forecast every column of numbers")
+        return self
+
+
+def _parsed(name: str) -> str:
+    try:
+        return Frequency.parse(name).name
+    except UserError as error:
+        raise ValueError(str(error).partition(": ")[2].partition(" Received")[0].rstrip(".")) from None

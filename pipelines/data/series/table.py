@@ -1,0 +1,155 @@
+"""Rows of series, held as numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from unroll.errors import UserError
+from unroll.monitoring.timestamps import MISSING_TIME, TimeParser
+from unroll.pipelines.data.records import check_encoding, find_files
+from unroll.pipelines.data.series.columns import Roles, find_roles, read_batches
+from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.training.progress import Stage
+
+
+@dataclass
+class SeriesTable:
+    """All rows of the files, in their order; rows without time or series id are left out.
+
+    Args:
+        roles: names the columns of `values`.
+        ids: of the series, by code; one empty name for a wide table.
+        codes: int32 [rows]; the row's series.
+        times: int64 [rows]; Unix seconds.
+        values: float32 [rows, D]; NaN is missing.
+        statics: by column: category names, and int32 [series] numbers of them, -1 where there is none.
+        facts: what was met: rows, incomplete_rows, infinite, utc_offsets, static_conflicts, ignored_columns.
+    """
+
+    roles: Roles
+    ids: list[str]
+    codes: np.ndarray
+    times: np.ndarray
+    values: np.ndarray
+    statics: dict[str, tuple[list[str], np.ndarray]]
+    facts: dict[str, object]
+
+
+def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
+    """Reads the named columns of all files, in a few bytes a number.
+
+    Args:
+        section: names the columns.
+        data: file, folder or glob.
+        stage: shows the rows read.
+
+    Raises:
+        UserError: files, columns, times or numbers that cannot be read.
+    """
+    files = find_files(data)
+    check_encoding(section.encoding)
+    roles = find_roles(section, files[0])
+    parser = TimeParser(section.time, section.time_format, whole_seconds=section.frequency is None)
+    ids = _Coder()
+    categories = {name: _Categories() for name in section.static_categories}
+    codes, times, values = [], [], []
+    rows = incomplete = infinite = 0
+    for file, first, batch in read_batches(section, roles, files):
+        seconds = parser.parse(batch.column(section.time), file, first)
+        code = ids.codes(batch.column(section.series)) if section.series else np.zeros(len(seconds), np.int32)
+        with np.errstate(over="ignore"):
+            numbers = np.stack(
+                [batch.column(name).to_numpy(zero_copy_only=False).astype(np.float32) for name in roles.numbers], axis=1
+            )
+        rows += len(seconds)
+        usable = (seconds != MISSING_TIME) & (code >= 0)
+        incomplete += int((~usable).sum())
+        wild = np.isinf(numbers)
+        infinite += int(wild.sum())
+        numbers[wild] = np.nan
+        for name, category in categories.items():
+            category.add(code[usable], batch.column(name).filter(pa.array(usable)), len(ids.names))
+        codes.append(code[usable])
+        times.append(seconds[usable])
+        values.append(numbers[usable])
+        stage.say(f"{rows:,} rows")
+    if not rows:
+        raise UserError(f"--data {data}: holds no rows, only a header")
+    if rows == incomplete:
+        missing = f"a time in column {section.time!r}" + (f" and an id in {section.series!r}" if section.series else "")
+        raise UserError(
+            f"--data {data}: none of {rows} rows has {missing}. Name the right columns: data.time, data.series"
+        )
+    facts: dict[str, object] = {
+        "rows": rows,
+        "incomplete_rows": incomplete,
+        "infinite": infinite,
+        "utc_offsets": sorted(parser.offsets),
+        "static_conflicts": {name: category.conflicts() for name, category in categories.items()},
+        "ignored_columns": roles.ignored,
+    }
+    statics = {name: (one.coder.names, one.of_series(len(ids.names))) for name, one in categories.items()}
+    return SeriesTable(roles, ids.names or [""], _joined(codes), _joined(times), _joined(values), statics, facts)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """One array of many; the parts are let go one by one, so that memory does not double."""
+    rows = sum(len(part) for part in parts)
+    whole = np.empty((rows, *parts[0].shape[1:]), parts[0].dtype)
+    while parts:
+        part = parts.pop()
+        whole[rows - len(part) : rows] = part
+        rows -= len(part)
+    return whole
+
+
+class _Coder:
+    """Numbers names in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def codes(self, values: pa.Array) -> np.ndarray:
+        """int32 numbers of a batch of names; -1 for an empty one."""
+        if not pa.types.is_dictionary(values.type):
+            values = values.cast(pa.string()).dictionary_encode()
+        numbers = []
+        for name in values.dictionary.cast(pa.string()).to_pylist():
+            name = (name or "").strip()
+            if name and name not in self._numbers:
+                self._numbers[name] = len(self.names)
+                self.names.append(name)
+            numbers.append(self._numbers.get(name, -1))
+        return np.array([*numbers, -1], np.int32)[values.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+
+
+class _Categories:
+    """A static column: the last category of each series."""
+
+    def __init__(self) -> None:
+        self.coder = _Coder()
+        self._last = np.empty(0, np.int32)
+        self._conflict = np.empty(0, bool)
+
+    def add(self, series: np.ndarray, values: pa.Array, count: int) -> None:
+        self._grow(count)
+        code = self.coder.codes(values)
+        series, code = series[code >= 0], code[code >= 0]
+        before = self._last[series]
+        self._last[series] = code
+        self._conflict[series[(self._last[series] != code) | ((before >= 0) & (before != code))]] = True
+
+    def of_series(self, count: int) -> np.ndarray:
+        self._grow(count)
+        return self._last
+
+    def conflicts(self) -> int:
+        """Series with more than one category."""
+        return int(self._conflict.sum())
+
+    def _grow(self, count: int) -> None:
+        more = count - len(self._last)
+        self._last = np.append(self._last, np.full(more, -1, np.int32))
+        self._conflict = np.append(self._conflict, np.zeros(more, bool))

@@ -1,0 +1,78 @@
+"""Which windows a part has, by arithmetic: nothing is listed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.pipelines.data.series.data import SeriesData
+from unroll.pipelines.data.splits import SPLITS
+
+
+@dataclass(frozen=True)
+class WindowIndex:
+    """Windows of a part, numbered series by series in time order.
+
+    A window's target lies in the part whole; its history may reach back before it. At the start of a series, targets
+    begin after a lookback of history, or, where the series is shorter than lookback and horizon, after half of what
+    it has: such windows are padded on the left with NaN. A window whose target is missing altogether counts as any
+    other; it weighs nothing in a masked loss.
+
+    Args:
+        first: int64 [N]; step of each series (from its start) at which its first window's target begins.
+        ends: int64 [N]; number of the window after each series' last.
+        stride: steps from a window to the next.
+    """
+
+    first: np.ndarray
+    ends: np.ndarray
+    stride: int
+
+    @classmethod
+    def of(cls, data: SeriesData, part: str, *, lookback: int, horizon: int, stride: int = 1) -> "WindowIndex":
+        """Counts the windows of a part of `data`."""
+        begin, end = data.steps(part)
+        padded = end < lookback + horizon
+        history = np.where(padded, np.maximum((end - horizon) // 2, 1), lookback)
+        first = np.where(begin > 0, begin, history)
+        counts = np.maximum(end - horizon - first + stride, 0) // stride
+        return cls(first, np.cumsum(counts), stride)
+
+    @property
+    def count(self) -> int:
+        """Windows in all."""
+        return int(self.ends[-1])
+
+    @property
+    def series(self) -> int:
+        """Series that have any."""
+        return int((np.diff(self.ends, prepend=0) > 0).sum())
+
+
+def check_windows(data: SeriesData, *, lookback: int, horizon: int) -> dict[str, dict[str, int]]:
+    """Makes sure that every part has windows.
+
+    Returns:
+        By part: `windows`, and how many series are too short for any (`short_series`).
+
+    Raises:
+        UserError: a part without a window, and what to change.
+    """
+    report = {}
+    for part in SPLITS:
+        begin, end = data.bounds[part]
+        if part != "train" and end - begin < horizon:
+            raise UserError(
+                f"configuration key model.horizon: {horizon} steps are more than the {part} part's {end - begin}. "
+                "Lower model.horizon, or give the part more with data.split_rows"
+            )
+        index = WindowIndex.of(data, part, lookback=lookback, horizon=horizon)
+        if not index.count:
+            first, last = data.steps(part)
+            raise UserError(
+                f"the {part} part has no window of lookback {lookback} + horizon {horizon} steps: the longest "
+                f"series has {int((last - first).max())} steps in it. Lower model.horizon, add rows, or "
+                "give the part more with data.split_rows"
+            )
+        report[part] = {"windows": index.count, "short_series": len(data.ids) - index.series}
+    return report

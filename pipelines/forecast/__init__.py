@@ -1,1 +1,0 @@
-"""What is particular to forecasts: baselines, backtest, calibration, signatures, plots."""

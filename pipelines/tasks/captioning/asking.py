@@ -1,0 +1,165 @@
+"""Pictures to a model that captions them."""
+
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import numpy as np
+from rich.table import Column, Table
+from rich.text import Text
+
+from unroll.errors import UserError
+from unroll.pipelines.asking import Answer
+from unroll.pipelines.data.records import folder_of
+from unroll.serving.client.client import Client, Prediction, ServingError
+from unroll.serving.files.regular_files import check_inside
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INPUT = "image"
+_SUFFIXES = (".jpg", ".jpeg", ".png")
+_REQUEST_BYTES = 4 << 20
+_REQUEST_ROWS = 16
+_MOST_BYTES = (32 << 20) - 4096  # of a file: a message, as Unroll's client and server take it, has little else
+_DRAWN = 4  # pictures
+
+
+def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
+    """Sends pictures as they are, in requests that a server with default limits takes.
+
+    Args:
+        client: of the model.
+        description: what the model says of itself: whether it has the signature `attention`.
+        inputs: files; folders and globs stand for the JPEG and PNG files in them.
+
+    Returns:
+        A prediction a picture: `image`, its path; `caption`, `log_probability`, and the `alternatives` likewise. The
+        figure shows the first few pictures, with what the model looked at for each word where it says that.
+
+    Raises:
+        UserError: no such file, none in a folder, one that is too large or that the server refused.
+        ServingError: the server did not answer.
+
+    Example:
+        >>> ask(client, {"input": "image", "attention": True}, ["photo.jpg"]).predictions[0]["caption"]
+        'a dog runs along the beach'
+    """
+    files = _files(inputs)
+    version, rows = _asked(client, files)
+    predictions = [_prediction(file, row) for file, row in zip(files, rows, strict=True)]
+
+    def figure() -> "Figure":
+        from unroll.pipelines.tasks.captioning.plots import attention_sheet, captioned, open_picture
+
+        shown = files[:_DRAWN]
+        pictures = [open_picture(file.read_bytes()) for file in shown]
+        if not description.get("attention"):
+            return captioned(pictures, [prediction["caption"] for prediction in predictions[:_DRAWN]])
+        _, looked = _asked(client, shown, "attention", version)
+        return attention_sheet(
+            [(picture, row["tokens"].tolist(), row["maps"]) for picture, row in zip(pictures, looked, strict=True)]
+        )
+
+    return Answer(version, predictions, _table(f"{client.model}, version {version}", predictions), figure)
+
+
+def _files(inputs: Sequence[str]) -> list[Path]:
+    files: list[Path] = []
+    for given in inputs:
+        if Path(given).is_dir():
+            files += _pictures(sorted(Path(given).iterdir()), Path(given), f"--input {given}: the folder")
+        elif Path(given).is_file():
+            files.append(Path(given))
+        elif found := sorted(glob.glob(given, recursive=True)):
+            files += _pictures([Path(one) for one in found], folder_of(given), f"--input {given}: the pattern")
+        else:
+            raise UserError(f"--input {given}: no such file, folder or pattern. Give JPEG or PNG files")
+    if not files:
+        raise UserError("Nothing to ask. Give pictures with --input photo.jpg; a folder or a glob will do.")
+    for file in files:
+        if (size := file.stat().st_size) > _MOST_BYTES:
+            raise UserError(
+                f"--input {file}: {size / 2**20:.1f} MB, and a request takes {_MOST_BYTES / 2**20:.1f} MB at most. "
+                "Send a smaller copy"
+            )
+    return files
+
+
+def _pictures(found: Sequence[Path], folder: Path, where: str) -> list[Path]:
+    files = [file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file()]
+    if not files:
+        raise UserError(f"{where} holds no {', '.join(_SUFFIXES)} file. Name another")
+    for file in files:
+        check_inside(file, folder, "--input")
+    return files
+
+
+def _asked(
+    client: Client, files: Sequence[Path], signature: str = "serving_default", version: int | None = None
+) -> tuple[int, list[dict[str, Any]]]:
+    """The version that answered all, and the outputs of each picture."""
+    rows: list[dict[str, Any]] = []
+    for part in _parts(files):
+        for answer in _answers(client, part, signature, version):
+            version = answer.version  # of every answer, as it is printed once
+            rows += [{name: values[row] for name, values in answer.items()} for row in range(len(answer["caption"]))]
+    return version or 0, rows
+
+
+def _parts(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """Files in requests that a server with default limits takes."""
+    part: list[Path] = []
+    size = 0
+    for file in files:
+        length = file.stat().st_size
+        if part and (len(part) == _REQUEST_ROWS or size + length > _REQUEST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(file)
+        size += length
+    yield part
+
+
+def _answers(client: Client, files: Sequence[Path], signature: str, version: int | None) -> list[Prediction]:
+    """Answers to one request, or to one a picture where that was refused, to find the one that the server means."""
+    try:
+        return [client.predict({"image": [_read(file) for file in files]}, signature, version)]
+    except ServingError as error:
+        if error.code is not grpc.StatusCode.INVALID_ARGUMENT and "larger than max" not in error.message:
+            raise
+        if len(files) == 1:
+            reason = error.message.partition("\n")[0].rstrip(". ")  # what follows names operations of the graph
+            raise UserError(f"--input {files[0]}: {client.model} refused it: {reason}. Leave it out") from None
+    return [answer for file in files for answer in _answers(client, [file], signature, version)]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"--input {file}: cannot be read ({error.strerror}). Leave it out") from None
+
+
+def _prediction(file: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+    others = zip(row["alternatives"].tolist(), row["alternative_log_probabilities"].tolist(), strict=True)
+    return {
+        "image": str(file),
+        "caption": row["caption"],
+        "log_probability": float(row["log_probability"]),
+        "alternatives": [
+            {"caption": caption, "log_probability": value} for caption, value in others if np.isfinite(value)
+        ],
+    }
+
+
+def _table(title: str, predictions: Sequence[Mapping[str, Any]]) -> Table:
+    headings = ("image", "caption", "log-probability", "alternatives")
+    table = Table(*(Column(heading, overflow="fold") for heading in headings), title=Text(title))
+    for prediction in predictions:
+        others = [f"{other['caption']} ({other['log_probability']:.2f})" for other in prediction["alternatives"]]
+        cells = (prediction["image"], prediction["caption"], f"{prediction['log_probability']:.2f}", "\n".join(others))
+        table.add_row(*map(Text, cells))
+    return table

@@ -1,0 +1,274 @@
+"""Captioned pictures as a prepared data set, and its batches."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unroll.errors import UserError
+from unroll.models.image import decode_picture
+from unroll.models.tokens import PADDING
+from unroll.pipelines.data.pictures import EncodedPictures
+from unroll.pipelines.data.splits import SPLITS
+from unroll.pipelines.task import Arrays
+from unroll.pipelines.tasks.captioning.collection import (
+    Collection,
+    Picture,
+    check_readable,
+    collect,
+    drop_corrupt,
+    spans,
+)
+from unroll.pipelines.tasks.captioning.parts import KEYS, decode, keep_encoded, write_captions
+from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.vocabulary import Vocabulary
+from unroll.pipelines.training.progress import Progress
+
+_BATCH = 64
+_EXAMPLES = 5
+_PICTURES = "pictures.bin"
+
+
+def prepare(section: CaptionSection, data: str, directory: Path, progress: Progress) -> None:
+    """Writes the prepared data set.
+
+    Files: `facts.json`; `vocabulary.txt`, a piece a line; `skipped.csv`, the first 1000 pictures that were left out;
+    `pictures.bin`, encoded pictures; and of each part
+
+    - `<part>-pixels.npy`: uint8 `[images, S, S, 3]`, where all parts fit in `cache_gigabytes`;
+    - `<part>-spans.npy`: int64 `[images, 2]`, start and length in `pictures.bin`; of the train part where there are
+      no pixels;
+    - `<part>-tokens.npy`: int32 `[captions, T]`, from start to end, padded;
+    - `<part>-firsts.npy`: int64 `[images + 1]`, the first caption of each image;
+    - `<part>.jsonl`: captions, group, cluster and source of each image.
+
+    Args:
+        section: names the columns.
+        data: file, folder or glob.
+        directory: an empty folder.
+        progress: where to show it.
+
+    Raises:
+        UserError: data that cannot be trained on.
+    """
+    file = directory / _PICTURES
+    found = collect(section, data, file, progress)
+    cached = len(found.pictures) * section.size**2 * 3 <= section.cache_gigabytes * 1e9
+    with progress.stage("decoding pictures", total=len(found.pictures)) as stage:
+        parts: dict[str, list[Picture]] = {}
+        for split in SPLITS:
+            pictures = [picture for picture in found.pictures if picture.part == split]
+            pixels = directory / f"{split}-pixels.npy" if cached else None
+            good = decode(EncodedPictures(file, spans(pictures)), section.size, stage, pixels)
+            parts[split] = drop_corrupt(found, pictures, good, file)
+        found.pictures = [picture for pictures in parts.values() for picture in pictures]
+        stage.say(f"{len(found.pictures):,} pictures, skipped {found.skipped}")
+    if found.skipped.listed:
+        found.skipped.write(directory / "skipped.csv")
+    check_readable(found, data)
+    _check_parts(section, data, parts)
+    vocabulary = _vocabulary(section, data, parts["train"], progress)
+    (directory / "vocabulary.txt").write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8")
+    with progress.stage("cutting captions"):
+        lengths = [
+            length
+            for split, pictures in parts.items()
+            for length in write_captions(directory, split, pictures, vocabulary, section.most_tokens)
+        ]
+    encoded = {split: parts[split] for split in SPLITS if split != "train" or not cached}
+    if cached:
+        keep_encoded(file, [picture for pictures in encoded.values() for picture in pictures])
+    for split, pictures in encoded.items():
+        np.save(directory / f"{split}-spans.npy", spans(pictures))
+    facts = {
+        **_facts(found, parts),
+        "vocabulary": len(vocabulary.pieces),
+        "longest_caption": max(lengths),
+        "truncated_captions": sum(length > section.most_tokens for length in lengths),
+        "size": section.size,
+        "cached": cached,
+    }
+    (directory / "facts.json").write_text(json.dumps(facts))
+
+
+class CaptionData:
+    """A prepared data set.
+
+    Args:
+        directory: where `prepare` wrote.
+
+    Attributes:
+        facts: what was found: records, images and captions by part, pictures skipped by reason, and so on.
+        pieces: the vocabulary.
+        size: S, pixels of a side.
+
+    Example:
+        >>> data = CaptionData.load(directory)
+        >>> pixels, tokens, rows = next(iter(data.batches("train", 32, captions_per_image=2, shuffle=(seed, epoch))))
+    """
+
+    def __init__(self, directory: Path):
+        self._directory = directory
+        self.facts: dict[str, Any] = json.loads((directory / "facts.json").read_text())
+        self.pieces = (directory / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        self.size: int = self.facts["size"]
+
+    @classmethod
+    def load(cls, directory: Path) -> "CaptionData":
+        return cls(directory)
+
+    def images(self, part: str) -> int:
+        """Pictures of a part."""
+        return self.facts["images"][part]
+
+    def batches(
+        self, part: str, batch_size: int, *, captions_per_image: int, shuffle: tuple[int, int] | None
+    ) -> tf.data.Dataset:
+        """Batches in which each picture comes once.
+
+        Args:
+            part: train, validation or test.
+            batch_size: B, pictures of a batch at most.
+            captions_per_image: K.
+            shuffle: seed and epoch, which alone decide the order of the pictures and which of their captions are
+                taken, none twice; None: the order on disk, and the first captions.
+
+        Returns:
+            Dataset of pixels, uint8 `[B, S, S, 3]`; tokens of at most B * K captions, int32 `[N, T]`, from start to
+            end, padded to the longest of the batch; and the row of each caption's picture, int32 `[N]`.
+        """
+        count = self.images(part)
+        random = None if shuffle is None else np.random.default_rng(shuffle)
+        order = np.arange(count) if random is None else random.permutation(count)
+        chosen = self._chosen(part, captions_per_image, random)
+        tokens = self._array(part, "tokens")
+        cached = self.facts["cached"]
+        pixels = self._array(part, "pixels") if cached else self._encoded(part)  # or the bytes that they are in
+
+        def gather(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            captions = chosen[images]  # [B, K]
+            rows, _ = np.nonzero(captions >= 0)  # [N]
+            picked = tokens[captions[captions >= 0]]  # [N, longest]
+            used = np.any(picked != PADDING, axis=0).sum()
+            return np.asarray(pixels[images]), picked[:, :used], rows.astype(np.int32)
+
+        def batch(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            kinds = [tf.uint8 if cached else tf.string, tf.int32, tf.int32]
+            pictures, tokens, rows = tf.numpy_function(gather, [images], kinds)
+            if not cached:
+                pictures.set_shape([None])
+                one = tf.TensorSpec([self.size, self.size, 3], tf.uint8)
+                pictures = tf.map_fn(lambda one: decode_picture(one, self.size), pictures, fn_output_signature=one)
+            pictures.set_shape([None, self.size, self.size, 3])
+            tokens.set_shape([None, None])
+            rows.set_shape([None])
+            return pictures, tokens, rows
+
+        dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return dataset.map(batch, tf.data.AUTOTUNE).prefetch(2)
+
+    def encoded(self, part: str) -> Iterator[Arrays]:
+        """Raw records of the validation or test part in batches, in the order on disk.
+
+        Yields:
+            Object arrays `[n]`: `image`, bytes; `captions`, a list of texts; `group`, `cluster` (empty: of its own) and
+            `source`, text.
+        """
+        pictures = self._encoded(part)
+        with (self._directory / f"{part}.jsonl").open(encoding="utf-8") as lines:
+            for start in range(0, len(pictures), _BATCH):
+                rows = range(start, min(start + _BATCH, len(pictures)))
+                records = [json.loads(next(lines)) for _ in rows]
+                yield _raw(pictures[rows], *([one[key] for one in records] for key in KEYS))
+
+    def _chosen(self, part: str, count: int, random: np.random.Generator | None) -> np.ndarray:
+        """Rows of captions for each image, int64 `[images, K]`, -1 where it has fewer."""
+        firsts = self._array(part, "firsts")
+        captions = firsts[-1]
+        order = np.arange(captions)
+        if random is not None:
+            image = np.repeat(np.arange(len(firsts) - 1), np.diff(firsts))
+            order = np.lexsort((random.random(captions), image))  # shuffled within each image
+        places = firsts[:-1, None] + np.arange(count)  # [images, K]
+        return np.where(places < firsts[1:, None], order[np.minimum(places, captions - 1)], -1)
+
+    def _array(self, part: str, name: str) -> np.ndarray:
+        return np.load(self._directory / f"{part}-{name}.npy", mmap_mode="r")
+
+    def _encoded(self, part: str) -> EncodedPictures:
+        return EncodedPictures(self._directory / _PICTURES, self._array(part, "spans"))
+
+
+def read_further(section: CaptionSection, data: str, progress: Progress) -> Iterator[Arrays]:
+    """Further data in batches, as `CaptionData.encoded` has them; pictures that cannot be read are skipped and counted.
+
+    Args:
+        section: names the columns; `split` is not looked at.
+        data: file, folder or glob.
+        progress: where to show it.
+
+    Raises:
+        UserError: files that cannot be read, or none of whose records is a readable picture with a caption.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / _PICTURES
+        found = collect(section.model_copy(update={"split": None}), data, file, progress)
+        encoded = EncodedPictures(file, spans(found.pictures))
+        with progress.stage("checking pictures", total=len(encoded)) as stage:
+            good = decode(encoded, section.size, stage)
+            pictures = drop_corrupt(found, found.pictures, good, file)
+            stage.say(f"{len(pictures):,} pictures, skipped {found.skipped}")
+        found.pictures = pictures
+        check_readable(found, data)
+        for start in range(0, len(good), _BATCH):
+            some = pictures[start : start + _BATCH]
+            yield _raw(encoded[good[start : start + _BATCH]], *([getattr(one, key) for one in some] for key in KEYS))
+
+
+def _raw(encoded: np.ndarray, *columns: Sequence[Any]) -> Arrays:
+    batch = {"image": encoded}
+    for key, values in zip(KEYS, columns, strict=True):
+        batch[key] = np.empty(len(values), object)
+        for row, value in enumerate(values):
+            batch[key][row] = value
+    return batch
+
+
+def _check_parts(section: CaptionSection, data: str, parts: dict[str, list[Picture]]) -> None:
+    for split, pictures in parts.items():
+        if not pictures:
+            total = sum(map(len, parts.values()))
+            how = f"column {section.split!r} names none" if section.split else f"{total:,} pictures are too few"
+            raise UserError(f"--data {data}: no picture is in the {split} part: {how}. Add some")
+
+
+def _vocabulary(section: CaptionSection, data: str, pictures: Sequence[Picture], progress: Progress) -> Vocabulary:
+    with progress.stage("making the vocabulary") as stage:
+        captions = (caption for picture in pictures for caption in picture.captions)
+        vocabulary = Vocabulary.build(captions, section.vocabulary, section.vocabulary_size, section.min_count)
+        pieces = len(vocabulary.pieces)
+        few = section.vocabulary == "subword" and pieces < section.vocabulary_size
+        stage.say(f"{pieces:,} pieces" + (f"; the captions give no {section.vocabulary_size:,}" if few else ""))
+    if not vocabulary.pieces:
+        raise UserError(
+            f"--data {data}: no {section.vocabulary} of the train part's captions occurs {section.min_count} times. "
+            "Lower data.min_count"
+        )
+    return vocabulary
+
+
+def _facts(found: Collection, parts: dict[str, list[Picture]]) -> dict[str, Any]:
+    return {
+        "records": found.records,
+        "uncaptioned": found.uncaptioned,
+        "duplicates": sum(len(picture.parts) > 1 for picture in found.pictures),
+        "skipped": dict(found.skipped.counts.most_common()),
+        "skipped_examples": found.skipped.listed[:_EXAMPLES],
+        "images": {split: len(pictures) for split, pictures in parts.items()},
+        "captions": {split: sum(len(one.captions) for one in pictures) for split, pictures in parts.items()},
+        "most_captions": max(len(picture.captions) for picture in found.pictures),
+    }

@@ -1,0 +1,106 @@
+"""What an exported captioner scores, and what it looks like."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from unroll.errors import UserError
+from unroll.pipelines.task import Arrays, Evaluation, Predict
+from unroll.pipelines.tasks.captioning.metrics import caption_metrics, rouge_l, word_recalls
+from unroll.pipelines.tasks.captioning.plots import attention_sheet, contact_sheet, open_picture
+from unroll.pipelines.tasks.captioning.vocabulary import normalise
+from unroll.pipelines.training.metrics import metric_name
+
+_MOST_GROUPS = 20
+_MOST_KEPT = 4000  # pictures, for the plots and the reference profile
+_MOST_BYTES = 256 << 20
+_SHOWN = 4
+
+
+class CaptionScores:
+    """Gathers answers batch by batch; of many pictures an even sample is kept, of the captions all.
+
+    Args:
+        lowercase: whether the model's captions are in lower case, and so the references.
+    """
+
+    def __init__(self, lowercase: bool):
+        self._lowercase = lowercase
+        self._generated: list[str] = []
+        self._references: list[list[str]] = []
+        self._groups: list[str] = []
+        self._clusters: list[str] = []
+        self._kept: list[tuple[int, bytes, dict[str, Any]]] = []
+        self._stride = 1
+
+    @property
+    def count(self) -> int:
+        return len(self._generated)
+
+    def add(self, batch: Arrays, answers: Arrays) -> None:
+        """Takes raw records, `image`, `captions`, `group` and `cluster`, and what `serving_default` answered."""
+        for row, picture in enumerate(batch["image"]):
+            if self.count % self._stride == 0:
+                kept = {name: answers[name][row] for name in ("caption", "log_probability", "embedding")}
+                self._kept.append((self.count, picture, kept))
+            self._generated.append(answers["caption"][row].decode())
+            self._references.append([normalise(one, self._lowercase) for one in batch["captions"][row]])
+            self._groups.append(batch["group"][row])
+            self._clusters.append(batch["cluster"][row])
+        while len(self._kept) > _MOST_KEPT or sum(len(picture) for _, picture, _ in self._kept) > _MOST_BYTES:
+            self._kept, self._stride = self._kept[::2], 2 * self._stride
+
+    def evaluation(self, predict: Predict | None) -> Evaluation:
+        """Metrics over all pictures and by group, and figures.
+
+        Args:
+            predict: for the signature `attention`; None for a model without.
+
+        Raises:
+            UserError: there was nothing to score.
+        """
+        if not self.count:
+            raise UserError("there is no picture with a caption to evaluate on")
+        words = word_recalls(self._generated, self._references)
+        return Evaluation(
+            self._metrics(),
+            inputs={"image": np.array([picture for _, picture, _ in self._kept], object)},
+            outputs={name: np.array([answer[name] for _, _, answer in self._kept]) for name in self._kept[0][2]},
+            figures={"contact_sheet.png": self._contact_sheet()} | (self._attention(predict) if predict else {}),
+            tables={"words": words} if words else {},
+            clusters=_take(self._clusters, [number for number, _, _ in self._kept]),
+        )
+
+    def _metrics(self) -> dict[str, float]:
+        metrics = caption_metrics(self._generated, self._references)
+        names, counts = np.unique(self._groups, return_counts=True)
+        if len(names) > 1:
+            for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
+                rows = [row for row, name in enumerate(self._groups) if name == group]
+                scores = caption_metrics(_take(self._generated, rows), _take(self._references, rows))
+                metrics |= {f"{metric}/{metric_name(group)}": value for metric, value in scores.items()}
+        return metrics
+
+    def _contact_sheet(self) -> Figure:
+        numbers = [number for number, _, _ in self._kept]
+        generated, references = _take(self._generated, numbers), _take(self._references, numbers)
+        scores = rouge_l(generated, references)
+        order, middle = np.argsort(-scores, kind="stable"), (len(scores) - _SHOWN) // 2
+        shown = order
+        if len(order) > 3 * _SHOWN:
+            shown = np.concatenate([order[:_SHOWN], order[middle : middle + _SHOWN], order[-_SHOWN:]])
+        pictures = [open_picture(self._kept[row][1]) for row in shown]
+        return contact_sheet(pictures, _take(references, shown), _take(generated, shown), scores[shown])
+
+    def _attention(self, predict: Predict) -> dict[str, Figure]:
+        pictures = np.array([picture for _, picture, _ in self._kept[:_SHOWN]], object)
+        answers = predict({"image": pictures}, "attention")
+        words = [[word.decode() for word in tokens] for tokens in answers["tokens"]]
+        shown = zip([open_picture(picture) for picture in pictures], words, answers["maps"], strict=True)
+        return {"attention.png": attention_sheet(list(shown))}
+
+
+def _take(values: Sequence[Any], rows: Iterable[int]) -> list[Any]:
+    return [values[row] for row in rows]

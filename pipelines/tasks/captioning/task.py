@@ -1,0 +1,271 @@
+"""Captions of pictures: `unroll train captioning --data captions.csv --set data.image=file`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from pydantic import Field, field_validator, model_validator
+
+from unroll import monitoring
+from unroll.errors import UserError
+from unroll.models.captioner import Captioner, CaptionerConfig
+from unroll.models.layers.augmentation import augment
+from unroll.models.layers.image_encoder import backbones
+from unroll.models.principal import PrincipalComponents
+from unroll.models.tokens import RESERVED
+from unroll.monitoring.features import Feature
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+from unroll.pipelines.tasks.captioning import data as caption_data
+from unroll.pipelines.tasks.captioning.data import CaptionData
+from unroll.pipelines.tasks.captioning.evaluation import CaptionScores
+from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.signatures import caption_signatures
+from unroll.pipelines.tasks.captioning.table import caption_files, picture_files
+from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.progress import Progress
+
+_BATCH = 32  # pictures of a prediction
+_MOST_SUMMARISED = 2000  # training pictures whose features are summarised
+_WARMUP = 2
+_CONTEXTS = {"attention": "attention", "show_and_tell": "initial", "karpathy": "every_step"}  # of the decoder
+
+
+class CaptionModelSection(Section):
+    """The captioner; see `unroll.models.captioner.Captioner`."""
+
+    backbone: str | None = Field(None, description="of keras.applications; null: a residual network from scratch")
+    weights: str | None = Field(None, description="of the backbone: imagenet, or a file")
+    filters: int = Field(32, ge=1, le=1024, description="of the residual network's first stage")
+    blocks: int = Field(2, ge=1, le=16, description="of each stage")
+    conditioning: Literal["attention", "show_and_tell", "karpathy"] = "attention"
+    cell: Literal["rnn", "lstm", "gru", "tcn"] = "lstm"
+    units: int = Field(256, ge=1, le=4096)
+    layers: int = Field(1, ge=1, le=16)
+    embedding: int = Field(128, ge=1, le=4096, description="features of a word")
+    grid_dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
+    beams: int = Field(4, ge=2, le=64, description="hypotheses of the search, the answer among them")
+    length_penalty: float = Field(0.7, ge=0, le=5, description="0 ranks hypotheses by probability alone")
+
+    @field_validator("backbone")
+    @classmethod
+    def _check_backbone(cls, value: str | None) -> str | None:
+        """Before the pictures are read, which may take hours."""
+        if value is not None and value not in backbones():
+            names = {name.lower(): name for name in backbones()}
+            close = get_close_matches(value.lower(), names, n=1)
+            known = f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(backbones())}"
+            raise ValueError(f"no network of keras.applications. {known}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "CaptionModelSection":
+        if self.weights is not None and self.backbone is None:
+            # nothing would be loaded, and the network from scratch would be frozen as one that had learnt
+            raise ValueError(
+                f"weights={self.weights!r} are those of a backbone, and none is named. Add model.backbone, such as "
+                "model.backbone=MobileNetV3Small, or leave model.weights out"
+            )
+        return self
+
+
+class CaptionTrainSection(TrainSection):
+    """How the captioner is trained."""
+
+    epochs: int = Field(30, ge=1)
+    patience: int = Field(10, ge=1)
+    captions: int = Field(5, ge=1, le=100, description="captions of a picture in an epoch at most")
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    coverage: float = Field(0.1, ge=0, description="weight of looking at every place (with attention)")
+    scheduled_sampling: float = Field(0.0, ge=0, lt=1, description="share of the model's own words in the last epoch")
+    fine_tune: int | None = Field(None, ge=0, description="epoch, from 0, in which a backbone begins to learn too")
+    shift: float = Field(0.06, ge=0, le=1, description="pictures are moved by this share of a side at most")
+    zoom: float = Field(0.1, ge=0, le=1, description="and scaled by 1 + this at most, or its inverse")
+    colour: float = Field(0.05, ge=0, le=1, description="and tinted by this share of the range at most")
+    flip: Literal["none", "horizontal", "all"] = Field("none", description="and mirrored; all: turned as well")
+
+
+class CaptionConfig(TaskConfig):
+    data: CaptionSection = CaptionSection()
+    model: CaptionModelSection = CaptionModelSection()
+    train: CaptionTrainSection = CaptionTrainSection()
+
+
+@register
+class Captioning(Task):
+    """A picture to a sentence."""
+
+    name = "captioning"
+    Config = CaptionConfig
+    monitor = "token_error"
+    config: CaptionConfig
+
+    @classmethod
+    def data_files(cls, data: str) -> list[Path]:
+        return caption_files(data)
+
+    @classmethod
+    def files(cls, config: CaptionConfig, data: str) -> list[Path]:
+        return [*cls.data_files(data), *picture_files(config.data, data)]
+
+    @classmethod
+    def preparation(cls, config: CaptionConfig) -> dict[str, Any]:
+        return config.data.model_dump(mode="json")
+
+    @classmethod
+    def prepare(cls, config: CaptionConfig, data: str, directory: Path, progress: Progress) -> None:
+        caption_data.prepare(config.data, data, directory, progress)
+
+    def __init__(self, config: CaptionConfig, directory: Path):
+        super().__init__(config, directory)
+        self._data = CaptionData.load(directory)
+
+    def facts(self) -> dict[str, Any]:
+        attention = self.config.model.conditioning == "attention"
+        return {**self._data.facts, "lowercase": self.config.data.lowercase, "attention": attention}
+
+    def summary(self) -> str:
+        facts = self._data.facts
+        parts = ", ".join(
+            f"{part} {count:,} ({facts['captions'][part]:,} captions)" for part, count in facts["images"].items()
+        )
+        skipped = ", ".join(f"{count:,} {reason}" for reason, count in facts["skipped"].items())
+        where = f" (listed in {self.directory / 'skipped.csv'})" if skipped else ""
+        return (
+            f"{sum(facts['images'].values()):,} pictures: {parts}; {facts['vocabulary']:,} pieces, the longest caption "
+            f"{facts['longest_caption']}; skipped {skipped or 'none'}{where}"
+        )
+
+    def train_batches(self, epoch: int) -> tf.data.Dataset:
+        config = self.config.train
+        batches = self._data.batches(
+            "train", config.batch_size, captions_per_image=config.captions, shuffle=(config.seed, epoch)
+        )
+        seeds = tf.constant(np.random.SeedSequence([config.seed, epoch]).generate_state(1), tf.int64)
+
+        def change(number: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            pictures, ids, rows = batch
+            seed = tf.stack([seeds[0], number])
+            changed = augment(
+                pictures, seed, shift=config.shift, zoom=config.zoom, colour=config.colour, flip=config.flip
+            )
+            return {"pictures": changed, "ids": ids, "rows": rows}, ids
+
+        return batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def validation_batches(self) -> tf.data.Dataset:
+        captions = self.config.train.captions
+        return self._data.batches("validation", _BATCH, captions_per_image=captions, shuffle=None).map(_pair)
+
+    def steps_per_epoch(self) -> int:
+        return -(-self._data.images("train") // self.config.train.batch_size)
+
+    def build(self) -> Captioner:
+        section, train = self.config.model, self.config.train
+        try:
+            model = Captioner(
+                CaptionerConfig(
+                    vocabulary=len(self._data.pieces) + RESERVED,
+                    size=self._data.size,
+                    context=_CONTEXTS[section.conditioning],
+                    label_smoothing=train.label_smoothing,
+                    coverage=train.coverage,
+                    scheduled_sampling=train.scheduled_sampling > 0,
+                    **section.model_dump(exclude={"beams", "length_penalty", "conditioning"}),
+                )
+            )
+        except (ValueError, OSError) as error:
+            raise UserError(
+                f"configuration keys model.backbone, model.weights: {str(error).splitlines()[0]}. "
+                "Name a network of keras.applications, and imagenet or its weights' file"
+            ) from None
+        return model
+
+    def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        model.compile(optimizer)  # loss and metrics are the model's own
+
+    def begin_epoch(self, model: keras.Model, epoch: int) -> None:
+        train = self.config.train
+        if model.own is not None:
+            model.own.assign(train.scheduled_sampling * epoch / max(1, train.epochs - 1))
+        if self.config.model.weights is not None:
+            learns = train.fine_tune is not None and epoch >= train.fine_tune
+            if model.encoder.trainable != learns:
+                model.encoder.trainable = learns
+                model.make_train_function(force=True)
+
+    def servable(self, model: keras.Model) -> Servable:
+        section = self.config.model
+        description = {
+            "task": self.name,
+            "input": "image",
+            "size": self._data.size,
+            "most_pixels": self.config.data.most_pixels,
+            "attention": section.conditioning == "attention",
+        }
+        return caption_signatures(
+            model,
+            self._data.pieces,
+            self._components(model),
+            most_pixels=self.config.data.most_pixels,
+            max_length=min(self._data.facts["longest_caption"], self.config.data.most_tokens) + 1,
+            beams=section.beams,
+            length_penalty=section.length_penalty,
+            description=description,
+            warmup=next(iter(self._data.encoded("validation")))["image"][:_WARMUP],
+        )
+
+    def _components(self, model: Captioner) -> PrincipalComponents:
+        """Of the grids' means of training pictures as they are."""
+        batches = self._data.batches("train", _BATCH, captions_per_image=1, shuffle=(0, 0))
+        means = [
+            tf.reduce_mean(model.encode(tf.cast(pictures, tf.float32)), axis=1).numpy()
+            for pictures, *_ in batches.take(_MOST_SUMMARISED // _BATCH)
+        ]
+        return PrincipalComponents(np.concatenate(means))
+
+    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+        yield from self._data.encoded(part)
+
+    @classmethod
+    def records(
+        cls, config: CaptionConfig, facts: Mapping[str, Any], data: str, progress: Progress
+    ) -> Iterator[Arrays]:
+        yield from caption_data.read_further(config.data, data, progress)
+
+    @classmethod
+    def evaluate(
+        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+    ) -> Evaluation:
+        scores = CaptionScores(facts["lowercase"])
+        with progress.stage("captioning") as stage:
+            for batch in records:
+                for start in range(0, len(batch["image"]), _BATCH):
+                    part = {name: values[start : start + _BATCH] for name, values in batch.items()}
+                    scores.add(part, predict({"image": part["image"]}))
+                    stage.advance()
+            stage.say(f"{scores.count:,} pictures")
+        return scores.evaluation(predict if facts["attention"] else None)
+
+    def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
+        features: list[Feature] = [
+            monitoring.ImageFeature("image"),
+            monitoring.VectorFeature("embedding"),
+            monitoring.GeneratedTextFeature.fit("caption", validation.outputs["caption"]),
+            monitoring.NumericFeature("log_probability"),
+        ]
+        return monitoring.ReferenceProfile.build(
+            features, validation.inputs, validation.outputs, model=name, clusters=validation.clusters
+        )
+
+    def figures(self, model: keras.Model) -> dict[str, Any]:
+        return {}
+
+
+def _pair(pictures: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    return {"pictures": tf.cast(pictures, tf.float32), "ids": ids, "rows": rows}, ids

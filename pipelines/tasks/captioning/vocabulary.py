@@ -1,0 +1,138 @@
+"""Captions to piece ids: words, subwords or characters, losslessly."""
+
+import functools
+import io
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+
+from unroll.errors import UserError
+from unroll.models.tokens import RESERVED, SPACE, UNKNOWN
+from unroll.pipelines.data.vocabulary import count_vocabulary
+from unroll.pipelines.tasks.captioning.section import Kind
+
+_BLANK = re.compile(f"[\\s{SPACE}]+")
+
+Cut = Callable[[str], Sequence[str]]
+
+
+def normalise(caption: str, lowercase: bool) -> str:
+    """A caption as it is learnt and compared: Unicode's composed form (NFC), single spaces, none at the ends.
+
+    Args:
+        caption: any text; halves of surrogate pairs become "?".
+        lowercase: makes capitals small.
+
+    Example:
+        >>> normalise("  A  Dog\\n", lowercase=True)
+        'a dog'
+    """
+    text = caption.encode("utf-8", "replace").decode()
+    text = unicodedata.normalize("NFC", text.lower() if lowercase else text)
+    return _BLANK.sub(" ", text).strip()
+
+
+class Vocabulary:
+    """The pieces of captions. A space becomes "▁" (U+2581) before the piece that follows it, as in sentencepiece.
+
+    Args:
+        pieces: piece i has the id i + 4; before them come padding, unknown, start and end.
+        cut: makes pieces of a normalised caption.
+        scores: of subwords, the logarithms of their probabilities, which `unroll.models.text.vocabulary` encodes by.
+
+    Example:
+        >>> vocabulary = Vocabulary.build(["medium-dark skin", "dark hair"], "word", size=10)
+        >>> vocabulary.pieces
+        ['-', '▁dark', '▁hair', '▁medium', '▁skin', 'dark']
+        >>> vocabulary.encode("dark fur")
+        [5, 1]
+    """
+
+    def __init__(self, pieces: list[str], cut: Cut, scores: Sequence[float] = ()):
+        self.pieces = pieces
+        self.scores = scores
+        self._cut = cut
+        self._ids = {piece: number for number, piece in enumerate(pieces, RESERVED)}
+
+    @classmethod
+    def build(cls, captions: Iterable[str], kind: Kind, size: int, min_count: int = 1) -> "Vocabulary":
+        """The most frequent pieces, most frequent first; of subwords those of a unigram model, most probable first.
+
+        Args:
+            captions: normalised, of the train part.
+            kind: word (letters, digits and marks together, with apostrophes inside; every other character alone),
+                subword (Kudo 2018, arXiv:1804.10959) or character.
+            size: pieces at most; captions that hold fewer give fewer.
+            min_count: occurrences of a kept word or character.
+
+        Raises:
+            UserError: a size too small for subwords.
+        """
+        if kind == "subword":
+            return cls(*_subwords(captions, size))
+        cut: Cut = words if kind == "word" else characters
+        batches = ([piece.encode() for piece in cut(caption)] for caption in captions)
+        return cls([piece.decode() for piece in count_vocabulary(batches, size, min_count)], cut)
+
+    def encode(self, caption: str) -> list[int]:
+        """Ids of a normalised caption's pieces, without start and end; 1 for a piece that is not in the vocabulary."""
+        return [self._ids.get(piece, UNKNOWN) for piece in self._cut(caption)]
+
+
+def words(caption: str) -> list[str]:
+    """Words, and every other character alone.
+
+    Example:
+        >>> words("man's hat: off")
+        ["▁man's", '▁hat', ':', '▁off']
+    """
+    return _word_pattern().findall(SPACE + caption.replace(" ", SPACE)) if caption else []
+
+
+def characters(caption: str) -> list[str]:
+    """Each character, with "▁" for the space.
+
+    Example:
+        >>> characters("a dog")
+        ['a', '▁', 'd', 'o', 'g']
+    """
+    return list(caption.replace(" ", SPACE))
+
+
+@functools.cache
+def _word_pattern() -> re.Pattern[str]:
+    # Python's \w lacks the combining marks, without which words of Indic scripts fall apart
+    marks = "".join(one for one in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(one)[0] == "M")
+    word = f"(?:[^\\W_]|[{marks}])+"
+    return re.compile(f"{SPACE}?(?:{word}(?:['’]{word})*|[^{SPACE}])")
+
+
+def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut, list[float]]:
+    import sentencepiece
+
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(captions),
+            model_writer=model,
+            model_type="unigram",
+            vocab_size=size + 1,  # and one for what is unknown
+            hard_vocab_limit=False,  # few captions give fewer pieces
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            unk_id=0,
+            bos_id=-1,
+            eos_id=-1,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise UserError(
+            f"configuration key data.vocabulary_size: no subwords can be made of the captions ({reason}). "
+            f"Received: {size}. Raise it, or set data.vocabulary=word"
+        ) from None
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    pieces = [processor.id_to_piece(number) for number in range(1, processor.get_piece_size())]
+    scores = [processor.get_score(number) for number in range(1, processor.get_piece_size())]
+    return pieces, functools.partial(processor.encode, out_type=str), scores

@@ -1,0 +1,175 @@
+"""Recent steps of one or many series to a forecasting model."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from unroll.errors import UserError
+from unroll.pipelines.asking import Answer
+from unroll.pipelines.data.records import find_files
+from unroll.pipelines.data.series import data as series_data
+from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.data.series.summary import further_summary
+from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.pipelines.tables import FigureTable, aligned
+from unroll.pipelines.training.progress import Progress
+from unroll.serving.client.client import Client, Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INPUT = "series"
+_REQUEST_BYTES = 4 << 20
+_REQUEST_ROWS = 64
+_SETTING = re.compile(rf"\bdata\.({'|'.join(SeriesSection.model_fields)})\b")
+_SHOWN = 3  # series on the terminal; --json has them all
+
+
+def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
+    """Sends the newest steps that a table holds of each series.
+
+    Args:
+        client: of the model.
+        description: what the model says of itself: columns, frequency, lookback, horizon, quantiles.
+        inputs: one file with the columns of the training data; rows after the last observed targets give the
+            covariates that are known of the horizon.
+
+    Raises:
+        UserError: no such file, or one that does not fit the model.
+        ServingError: the server refused the request or did not answer.
+    """
+    section = SeriesSection.model_validate(description["data"])
+    columns = [section.time, *([section.series] if section.series else []), *description["targets"]]
+    columns += section.past_covariates + section.future_covariates + section.static_categories
+    remedy = (
+        f"{client.model} forecasts series: give it one file of their recent steps, with the columns "
+        f"{', '.join(columns)}, as in --input recent.csv"
+    )
+    with Progress() as progress:
+        data = _read(section, description, inputs, remedy, progress)
+        progress.line(further_summary({**data.facts, "unseen_series": 0}))
+        newest = series_data.newest(data, history=description["lookback"], horizon=description["horizon"])
+        for line in _unknown(newest["future"], description["future_covariates"]):
+            progress.line(line)
+    answers: list[Prediction] = []
+    for request in _requests(newest, data):
+        answers.append(client.predict(request, version=answers[0].version if answers else None))
+    forecast, quantiles = (np.concatenate([one[key] for one in answers]) for key in ("forecast", "quantiles"))
+    frequency, ahead = Frequency.parse(description["frequency"]), 1 + np.arange(description["horizon"])
+    predictions = []
+    for row, name in enumerate(data.ids):
+        times = frequency.advance(int(newest["timestamp"][row]), ahead)
+        predictions.append(_prediction(name, times, forecast[row], quantiles[row], description))
+
+    def figure() -> "Figure":
+        from unroll.pipelines.tasks.forecasting.backtest import ForecastWindow
+        from unroll.pipelines.tasks.forecasting.plots import fan_charts
+
+        shown = 6 if len(description["targets"]) == 1 else 3
+        windows = [
+            ForecastWindow(
+                name,
+                int(newest["timestamp"][row]),
+                newest["history"][row, -max(48, 3 * len(ahead)) :, : len(description["targets"])],
+                forecast[row],
+                quantiles[row],
+            )
+            for row, name in enumerate(data.ids[:shown])
+        ]
+        return fan_charts(windows, description["targets"], description["quantiles"], frequency)
+
+    title = f"{client.model}, version {answers[0].version}"
+    return Answer(answers[0].version, predictions, _tables(title, predictions), figure)
+
+
+def _read(
+    section: SeriesSection, description: Mapping[str, Any], inputs: Sequence[str], remedy: str, progress: Progress
+) -> series_data.SeriesData:
+    if len(inputs) != 1:
+        raise UserError(f"{remedy}. Received: {', '.join(inputs) or 'nothing'}")
+    (given,) = inputs
+    if not Path(given).is_file():
+        raise UserError(f"--input {given}: {'is a folder' if Path(given).is_dir() else 'no such file'}. {remedy}")
+    try:
+        find_files(given)  # refuses a file of an unknown kind
+        return series_data.read_further(section, {**description, "series": {}}, given, progress)
+    except UserError as error:
+        # a trained model's settings are what they are, so what is left to mend is the file
+        problem, *advice = re.split(r"(?<=\.) (?=[A-Z])", str(error).replace("--data ", "--input ", 1))
+        kept = [sentence.rstrip(".") for sentence in (problem, *(one for one in advice if not _SETTING.search(one)))]
+        raise UserError(f"{'. '.join(kept)}. {remedy}") from None
+
+
+def _unknown(future: np.ndarray, covariates: Sequence[str]) -> Iterator[str]:
+    """Says which covariates float `[series, horizon, covariates]` are missing."""
+    series, horizon, _ = future.shape
+    for name, missing in zip(covariates, np.isnan(future).sum(axis=1).T, strict=True):
+        if missing.any():
+            most, alike = missing.max(), len(set(missing[missing > 0])) == 1
+            where = f" in {np.count_nonzero(missing)} of {series} series" if series > 1 else ""
+            yield (
+                f"{name} is unknown for {'' if alike else 'up to '}{most} of {horizon} steps of the horizon{where}: "
+                "add rows with it."
+            )
+
+
+def _requests(newest: Mapping[str, np.ndarray], data: series_data.SeriesData) -> Iterator[dict[str, Any]]:
+    """Requests that a server with default limits takes."""
+    size = newest["history"][0].nbytes
+    rows = max(1, min(_REQUEST_ROWS, _REQUEST_BYTES // size))
+    categories = [["", *names] for names in data.facts["categories"].values()]
+    for start in range(0, len(data.ids), rows):
+        part = slice(start, start + rows)
+        request: dict[str, Any] = {key: newest[key][part] for key in ("history", "timestamp")}
+        request["series"] = data.ids[part]
+        if newest["future"].shape[2]:
+            request["future"] = newest["future"][part]
+        if categories:
+            request["static"] = [
+                [names[number] for names, number in zip(categories, numbers, strict=True)]
+                for numbers in newest["static"][part]
+            ]
+        yield request
+
+
+def _prediction(
+    series: str, times: np.ndarray, forecast: np.ndarray, quantiles: np.ndarray, description: Mapping[str, Any]
+) -> dict[str, Any]:
+    targets, levels = description["targets"], description["quantiles"]
+    return {
+        "series": series or None,
+        "time": [f"{np.datetime64(int(time), 's')}Z" for time in times],
+        "forecast": {target: _numbers(forecast[:, column]) for column, target in enumerate(targets)},
+        "quantiles": {
+            target: {f"{level:g}": _numbers(quantiles[:, column, i]) for i, level in enumerate(levels)}
+            for column, target in enumerate(targets)
+        },
+    }
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    """JSON has no NaN: what cannot be forecast, since nothing of it was observed, is null."""
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _tables(title: str, predictions: Sequence[Mapping[str, Any]]) -> RenderableType:
+    tables: list[RenderableType] = []
+    for prediction in predictions[:_SHOWN]:
+        name = f"{title}: {prediction['series']}" if prediction["series"] else title
+        columns = [[time.replace("T", " ").removesuffix(":00Z") for time in prediction["time"]]]
+        for target, forecast in prediction["forecast"].items():
+            levels, steps = list(prediction["quantiles"][target].values()), len(forecast)
+            texts = aligned([*forecast, *levels[0], *levels[-1]])
+            intervals = zip(texts[:steps], texts[steps : 2 * steps], texts[2 * steps :], strict=True)
+            columns.append([f"{point}  ({low} to {high})" for point, low, high in intervals])
+        tables.append(FigureTable(name, ["time (UTC)", *prediction["forecast"]], list(zip(*columns, strict=True))))
+    names = list(next(iter(predictions[0]["quantiles"].values())))
+    note = f"In brackets: the quantiles {names[0]} and {names[-1]}."
+    if len(predictions) > _SHOWN:
+        note += f" {len(predictions) - _SHOWN} more series: --json has them all."
+    return Group(*tables, Text(note))

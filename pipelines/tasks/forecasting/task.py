@@ -1,0 +1,351 @@
+"""Forecasting of one or many series: `unroll train forecasting --data load.csv --set data.time=date`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from pydantic import Field, field_validator
+
+from unroll import monitoring
+from unroll.errors import UserError
+from unroll.models.layers.instance_norm import window_statistics
+from unroll.models.series.baselines import RidgeMap
+from unroll.models.series.calendar import UNKNOWN_TIME, calendar_cycles
+from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ensemble
+from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
+from unroll.pipelines.data.series import data as series_data
+from unroll.pipelines.data.series.data import SeriesData
+from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.data.series.summary import further_summary
+from unroll.pipelines.data.series.summary import summary as data_summary
+from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.pipelines.data.series.window_index import WindowIndex, check_windows
+from unroll.pipelines.data.series.windows import windows
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+from unroll.pipelines.tasks.forecasting.backtest import Backtest
+from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
+from unroll.pipelines.tasks.forecasting.plots import backtest_figures
+from unroll.pipelines.tasks.forecasting.reference import ReferenceWindows
+from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
+from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
+from unroll.pipelines.training import plots
+from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.progress import Progress
+
+_BATCH = 256  # windows of a prediction
+_MOST_VALIDATED = 50_000  # windows, after every epoch
+_MOST_CALIBRATED = 20_000
+_GRADIENT_BATCHES = 2
+_FEWEST_STEPS = 128  # of an epoch
+_YEAR = 31_556_952  # seconds
+_YEARS_BEFORE, _YEARS_AFTER = 25, 100  # of the data, in which a timestamp is believed
+_HIDDEN = 0.1  # of the training windows, of which time and future covariates, or categories, are not told
+
+
+class ForecastModelSection(Section):
+    """The forecaster; see `unroll.models.series.forecaster.Forecaster`."""
+
+    lookback: int = Field(336, ge=1, le=100_000, description="timesteps that are read")
+    horizon: int = Field(24, ge=1, le=10_000, description="timesteps that are forecast")
+    cell: Literal["rnn", "lstm", "gru", "tcn"] = "gru"
+    units: int = Field(32, ge=1, le=4096)
+    layers: int = Field(1, ge=1, le=16)
+    members: int = Field(3, ge=1, le=32, description="forecasters whose answers are averaged")
+    segment: int = Field(48, ge=1, description="timesteps that one step of encoder and decoder covers")
+    linear: bool = Field(
+        True, description="adds a direct linear map from history to horizon, fitted by ridge regression"
+    )
+    dropout: float = Field(0.3, ge=0, lt=1)
+    kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
+    quantiles: list[float] = Field([0.1, 0.5, 0.9], min_length=1, description="levels, 0.5 among them")
+    calendar: bool = Field(True, description="makes covariates of hour, weekday and season from the time")
+
+    @field_validator("quantiles")
+    @classmethod
+    def _rising(cls, levels: list[float]) -> list[float]:
+        if levels != sorted(set(levels)) or 0.5 not in levels or not 0 < levels[0] <= levels[-1] < 1:
+            raise ValueError("must rise between 0 and 1, with 0.5 among them")
+        return levels
+
+
+class ForecastTrainSection(TrainSection):
+    """How the forecaster is trained."""
+
+    epochs: int = Field(3, ge=1, description="at most, each of as many passes as make 128 batches")
+    patience: int = Field(2, ge=1)
+    stride: int = Field(1, ge=1, description="timesteps from one training window to the next")
+
+
+class ForecastConfig(TaskConfig):
+    data: SeriesSection = SeriesSection()
+    model: ForecastModelSection = ForecastModelSection()
+    train: ForecastTrainSection = ForecastTrainSection()
+
+
+@register
+class Forecasting(Task):
+    """The recent past of a series to quantiles of its future."""
+
+    name = "forecasting"
+    Config = ForecastConfig
+    monitor = "loss"
+    config: ForecastConfig
+
+    @classmethod
+    def preparation(cls, config: ForecastConfig) -> dict[str, Any]:
+        return config.data.model_dump(mode="json")
+
+    @classmethod
+    def prepare(cls, config: ForecastConfig, data: str, directory: Path, progress: Progress) -> None:
+        series_data.prepare(config.data, data, directory, progress)
+
+    def __init__(self, config: ForecastConfig, directory: Path):
+        super().__init__(config, directory)
+        section = config.model
+        self._data = SeriesData.load(directory)
+        self._windows = check_windows(self._data, lookback=section.lookback, horizon=section.horizon)
+        facts, frequency = self._data.facts, self._data.frequency
+        covariates = [facts["covariates"][name] for name in (*facts["past_covariates"], *facts["future_covariates"])]
+        step = {"seconds": frequency.seconds, "months": frequency.months}
+        begin, end = self._data.bounds["train"]
+        self._features = WindowFeatures(
+            lookback=section.lookback,
+            horizon=section.horizon,
+            targets=self._data.targets,
+            past=len(facts["past_covariates"]),
+            mean=[one["mean"] for one in covariates],
+            std=[one["std"] for one in covariates],
+            cycles=calendar_cycles(**step, span=end - begin) if section.calendar else [],
+            step=step,
+        )
+        self._categories: dict[str, list[str]] = facts["categories"]
+
+    def facts(self) -> dict[str, Any]:
+        section = self.config.model
+        model = {"lookback": section.lookback, "horizon": section.horizon, "quantiles": section.quantiles}
+        return {**self._data.facts, **model, "windows": self._windows}
+
+    def summary(self) -> str:
+        return data_summary(self._data.facts, self._windows)
+
+    def train_batches(self, epoch: int) -> tf.data.Dataset:
+        config = self.config.train
+        batches = self._cut(
+            "train", config.batch_size, stride=config.stride, shuffle=(config.seed, epoch), passes=self._passes
+        )
+        if self._features.covariates or self._categories:
+            batches = batches.enumerate().map(lambda number, batch: _hide(batch, (config.seed, epoch), number))
+        return batches.map(self._pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+    def validation_batches(self) -> tf.data.Dataset:
+        stride = self._stride("validation", _MOST_VALIDATED)
+        return self._cut("validation", _BATCH, stride=stride).map(self._pair, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def steps_per_epoch(self) -> int:
+        return self._passes * self._batches
+
+    @cached_property
+    def _batches(self) -> int:
+        """Batches of one pass over the training windows."""
+        section, config = self.config.model, self.config.train
+        index = WindowIndex.of(
+            self._data, "train", lookback=section.lookback, horizon=section.horizon, stride=config.stride
+        )
+        return -(-index.count // config.batch_size)
+
+    @property
+    def _passes(self) -> int:
+        """Passes of an epoch: a small data set would else give too few steps to learn by."""
+        return -(-_FEWEST_STEPS // self._batches)
+
+    def build(self) -> Forecaster:
+        section = self.config.model
+        model = Forecaster(
+            ForecasterConfig(
+                channels=self._data.targets,
+                covariates=self._features.covariates,
+                categories=[len(names) + 1 for names in self._categories.values()],
+                **section.model_dump(exclude={"calendar"}),
+            )
+        )
+        if section.linear:
+            model.set_linear(self._ridge)
+        return model
+
+    def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        model.compile(optimizer)  # loss and metrics are the model's own
+
+    def servable(self, model: keras.Model) -> Servable:
+        served = RawForecaster(model, self._features, self._offsets(model), self._categories, self._times())
+        columns = self._data.values.shape[1]
+        return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
+
+    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+        return _raw(self._data, self._cut(part, _BATCH, history=_context(self.facts())))
+
+    @classmethod
+    def records(
+        cls, config: ForecastConfig, facts: Mapping[str, Any], data: str, progress: Progress
+    ) -> Iterator[Arrays]:
+        further = series_data.read_further(config.data, facts, data, progress)
+        section = config.model
+        progress.line(further_summary(further.facts))
+        if not WindowIndex.of(further, "all", lookback=section.lookback, horizon=section.horizon).count:
+            longest = int(np.diff(further.offsets).max())
+            raise UserError(
+                f"--data {data}: no series has a window to forecast; the longest has {longest} steps, and the model "
+                f"forecasts {section.horizon} steps from the {section.lookback} before. Give more rows"
+            )
+        batches = windows(
+            further,
+            "all",
+            lookback=section.lookback,
+            horizon=section.horizon,
+            batch_size=_BATCH,
+            history=_context(facts),
+        )
+        return _raw(further, batches)
+
+    @classmethod
+    def evaluate(
+        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+    ) -> Evaluation:
+        backtest = Backtest(facts["quantiles"], facts["targets"], Frequency.parse(facts["frequency"]))
+        kept = ReferenceWindows()
+        with progress.stage("forecasting") as stage:
+            for batch in records:
+                answer = predict(batch)
+                backtest.add(batch, {"model": answer["forecast"], **predict(batch, "baselines")}, answer["quantiles"])
+                kept.add(batch, answer)
+                stage.advance()
+            stage.say(f"{backtest.counts()['windows']:,} windows")
+        return Evaluation(backtest.metrics(), kept.inputs, kept.outputs, backtest_figures(backtest), _steps(backtest))
+
+    def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
+        section, frequency = self.config.model, self._data.frequency
+        inner = [level for level in section.quantiles if level <= 0.1] or section.quantiles[:1]
+        lower = section.quantiles.index(inner[-1])
+        feature = monitoring.SeriesFeature(
+            channels=tuple(self._data.facts["targets"]),
+            season=self._data.season,
+            lookback=section.lookback,
+            lower=lower,
+            upper=len(section.quantiles) - 1 - lower,
+            seconds=frequency.seconds,
+            months=frequency.months,
+            time_column=self.config.data.time,
+            time_format=self.config.data.time_format,
+            series_column=self.config.data.series,
+        )
+        return monitoring.ReferenceProfile.build([feature], validation.inputs, validation.outputs, model=name)
+
+    def figures(self, model: keras.Model) -> dict[str, Any]:
+        norms = []
+        for inputs, target in self.validation_batches().take(_GRADIENT_BATCHES):
+            history = inputs["history"]
+            with tf.GradientTape() as tape:
+                tape.watch(history)
+                loss = model.compute_loss(None, target, model({**inputs, "history": history}))
+            norms += list(tf.norm(tape.gradient(loss, history), axis=-1).numpy())  # [L] each
+        return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
+
+    def _cut(self, part: str, batch_size: int, **options: Any) -> tf.data.Dataset:
+        section = self.config.model
+        return windows(
+            self._data, part, lookback=section.lookback, horizon=section.horizon, batch_size=batch_size, **options
+        )
+
+    def _stride(self, part: str, most: int) -> int:
+        """Steps between windows, so that there are not many more than `most`."""
+        return -(-self._windows[part]["windows"] // most)
+
+    def _pair(self, window: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """What the model reads and should forecast, z-scored by series."""
+        mean, std = window["mean"][:, None], window["std"][:, None]  # [B, 1, C]
+        history, targets = window["history"], self._data.targets
+        scaled = tf.concat([(history[:, :, :targets] - mean) / std, history[:, :, targets:]], axis=2)  # [B, L, D]
+        inputs = self._features(scaled, window["timestamp"], window["future"], window["static"])
+        return inputs, (window["target"] - mean) / std
+
+    def _offsets(self, model: Forecaster) -> np.ndarray:
+        """The calibration of the quantiles, from the validation part."""
+        quantiles, actual, scale = [], [], []
+        stride = self._stride("validation", _MOST_CALIBRATED)
+        for inputs, target in self._cut("validation", _BATCH, stride=stride).map(self._pair):
+            quantiles.append(ensemble(model.predict_on_batch(inputs))[1].numpy())
+            actual.append(target.numpy())
+            scale.append(window_statistics(inputs["history"])[1][:, 0].numpy())  # [B, C]
+        return quantile_offsets(
+            np.concatenate(quantiles), np.concatenate(actual), np.concatenate(scale), self.config.model.quantiles
+        )
+
+    @cached_property
+    def _ridge(self) -> np.ndarray:
+        """The best linear map, float64 `[L, H]`: a baseline, and where the model begins."""
+        section = self.config.model
+        train, validation = (
+            self._cut(part, _BATCH, stride=self._stride(part, MAX_WINDOWS)).as_numpy_iterator()
+            for part in ("train", "validation")
+        )
+        return fit_ridge(train, validation, section.lookback, section.horizon).kernel
+
+    def _times(self) -> tuple[int, int]:
+        """What is not far from the data counts as a time: hardly any count of milliseconds, days or hours does."""
+        first, last = (
+            self._data.frequency.floor(self._data.bounds[part][end]) for part, end in (("train", 0), ("test", 1))
+        )
+        return first - _YEARS_BEFORE * _YEAR, last + _YEARS_AFTER * _YEAR
+
+    def _description(self) -> dict[str, Any]:
+        """What `unroll predict` needs to know to ask the model."""
+        facts = self.facts()
+        columns = ["targets", "past_covariates", "future_covariates", "categories"]
+        return {
+            "task": self.name,
+            "input": "series",
+            "data": self.config.data.model_dump(mode="json"),
+            **{key: facts[key] for key in (*columns, "frequency", "season", "lookback", "horizon", "quantiles")},
+        }
+
+
+def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:
+    """Windows as a client would send them, names instead of numbers, with what is known of their future."""
+    ids = np.array([one.encode() for one in data.ids], object)
+    names = [np.array([b"", *(name.encode() for name in names)], object) for names in data.facts["categories"].values()]
+    for batch in batches.as_numpy_iterator():
+        static = np.empty(batch["static"].shape, object)
+        for column, categories in enumerate(names):
+            static[:, column] = categories[batch["static"][:, column]]
+        yield {**batch, "series": ids[batch["series"]], "static": static}
+
+
+def _context(facts: Mapping[str, Any]) -> int:
+    """Steps of history that the model and the seasonal naive forecast need."""
+    return max(facts["lookback"], facts["season"])
+
+
+def _hide(window: dict[str, tf.Tensor], seed: tuple[int, int], number: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Takes time and future covariates from a few windows, categories from others: a client may leave them out."""
+    rows = tf.shape(window["timestamp"])[0]
+    key = tf.stack([tf.constant(seed[0] * 100_003 + seed[1], tf.int64), number])
+    hidden = tf.random.stateless_uniform([rows], key) < _HIDDEN
+    nameless = tf.random.stateless_uniform([rows], key[::-1]) < _HIDDEN
+    return {
+        **window,
+        "timestamp": tf.where(hidden, UNKNOWN_TIME, window["timestamp"]),
+        "static": tf.where(nameless[:, None], 0, window["static"]),
+        "future": tf.where(hidden[:, None, None], float("nan"), window["future"]),
+    }
+
+
+def _steps(backtest: Backtest) -> dict[str, list[dict[str, Any]]]:
+    """A row a step, a column a system."""
+    rows: dict[int, dict[str, Any]] = {}
+    for one in backtest.by_step():
+        rows.setdefault(one["step"], {"step": one["step"]})
+        rows[one["step"]][one["system"]] = one["mase"]
+    return {"MASE by step of the horizon": list(rows.values())}

@@ -1,0 +1,1 @@
+"""Labelled texts: sentiment, or any other class of a text."""

@@ -1,0 +1,167 @@
+"""Texts to a model whose default signature takes one string a record."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unroll.errors import UserError
+from unroll.pipelines.asking import Answer
+from unroll.pipelines.tables import FigureTable, rounded
+from unroll.serving.client.client import Client, TensorInfo
+
+INPUT = "text"
+_REQUEST_ROWS = 64
+_REQUEST_BYTES = 4 << 20
+_SUFFIXES = (
+    ".txt", ".text", ".md", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", ".html", ".xml",
+    ".pdf", ".docx", ".xlsx", ".jpg", ".jpeg", ".png",
+)  # fmt: skip
+_AS_A_TEXT = "if it is a text, pipe it to --input -"
+_SHOWN = 40  # characters of a text on the terminal; --json has them all
+
+
+def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
+    """Sends texts, in requests that a server with default limits takes.
+
+    Args:
+        client: of the model.
+        description: what the model says of itself; nothing of it is needed.
+        inputs: a text, a file with a text a line, or `-` for standard input.
+
+    Raises:
+        UserError: no text, what looks like a file and is none, a file that is empty or not UTF-8, or a model that
+            takes no text.
+        ServingError: the server refused the request or did not answer.
+    """
+    texts = _texts(inputs)
+    column = _text_input(client)
+    version: int | None = None
+    rows: list[dict[str, Any]] = []
+    for part in _parts(texts):
+        answer = client.predict({column: part}, version=version)
+        version = answer.version  # of every answer, as it is printed once
+        rows += _rows(column, part, answer)
+    return Answer(version or 0, rows, _table(f"{client.model}, version {version}", rows))
+
+
+def _texts(inputs: Sequence[str]) -> list[str]:
+    texts: list[str] = []
+    for given in inputs:
+        if given == "-":
+            lines = sys.stdin.buffer.read().decode(errors="replace").splitlines()
+            if not lines:
+                raise UserError("--input -: standard input is empty. Send it a text a line")
+            texts += lines
+        elif _is_file(given):
+            texts += _lines(given)
+        elif _like_a_path(given):
+            raise UserError(f"--input {given}: no such file. Check its path; {_AS_A_TEXT}")
+        else:
+            texts.append(given.encode(errors="surrogateescape").decode(errors="replace"))  # the shell passes any bytes
+    if not texts:
+        raise UserError("Nothing to ask. Give a text, a file or - with --input.")
+    return texts
+
+
+def _is_file(given: str) -> bool:
+    """Whether a regular file is given; refuses what else stands under the name."""
+    if not given:
+        return False
+    path = Path(given)
+    try:
+        if path.is_dir():
+            raise UserError(f"--input {given}: is a folder. Name a file in it; {_AS_A_TEXT}")
+        if path.exists() and not path.is_file():
+            raise UserError(f"--input {given}: is no regular file. Name one, or pipe it to --input -")
+        return path.exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # so a text
+            return False
+        raise UserError(f"--input {given}: cannot be read ({error.strerror}). Name another file") from None
+
+
+def _like_a_path(given: str) -> bool:
+    """Whether this is the name of a file rather than a text: `reviews/new`, `my reviews.txt`; not `good/bad film`."""
+    name = given.lower()
+    one_word = not any(character.isspace() for character in given)
+    return name.endswith(_SUFFIXES) or (one_word and os.sep in given and any(map(str.isalpha, given)))
+
+
+def _lines(file: str) -> list[str]:
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"--input {file}: not UTF-8 at byte {error.start}. Convert it first.") from None
+    except OSError as error:
+        raise UserError(f"--input {file}: cannot be read ({error.strerror}). Name another file") from None
+    if not lines:
+        raise UserError(f"--input {file}: is empty. Give a file with a text a line")
+    return lines
+
+
+def _parts(texts: list[str]) -> Iterator[list[str]]:
+    """Texts in requests that a server with default limits takes."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        length = len(text.encode())
+        if part and (len(part) == _REQUEST_ROWS or size + length > _REQUEST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += length
+    yield part
+
+
+def _rows(column: str, texts: list[str], answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A text and its outputs, one dictionary a text."""
+    return [
+        {
+            column: text,
+            **{
+                output: values[row].tolist() if hasattr(values[row], "tolist") else values[row]
+                for output, values in answer.items()
+            },
+        }
+        for row, text in enumerate(texts)
+    ]
+
+
+def _text_input(client: Client) -> str:
+    """The one input of the default signature, which must be text."""
+    signatures = client.metadata()
+    default = signatures.get("serving_default")
+    if default is None:
+        raise UserError(
+            f"{client.model}: has no serving_default, which `unroll predict` asks; it has: "
+            f"{', '.join(signatures) or 'nothing'}. Ask it with unroll.Client."
+        )
+    if [info.dtype.kind for info in default.inputs.values()] != ["O"]:
+        taken = (f"{alias} ({_type_name(info)})" for alias, info in default.inputs.items())
+        raise UserError(
+            f"{client.model}: `unroll predict` sends one input of text, and this model's serving_default takes "
+            f"{', '.join(taken) or 'nothing'}. Ask it with unroll.Client."
+        )
+    return next(iter(default.inputs))
+
+
+def _type_name(info: TensorInfo) -> str:
+    return "string" if info.dtype == object else str(info.dtype)
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> FigureTable:
+    cells = []
+    for row in rows:
+        text, *outputs = row.values()
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+        cells.append([shown, *map(_cell, outputs)])
+    return FigureTable(title, list(rows[0]), cells)
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return ", ".join(rounded(one) if isinstance(one, float) else str(_cell(one)) for one in value)

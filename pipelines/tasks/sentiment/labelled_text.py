@@ -1,0 +1,255 @@
+"""From files of labelled texts to a prepared data set: vocabulary, token shards, counts."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from pydantic import Field
+
+from unroll.errors import UserError
+from unroll.models.text.ngrams import log_count_ratios, ngram_features
+from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
+from unroll.pipelines.data.records import Batch, find_files, read_records
+from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
+from unroll.pipelines.data.text_shards import ShardWriter
+from unroll.pipelines.data.vocabulary import count_vocabulary
+from unroll.pipelines.training.config import Section
+from unroll.pipelines.training.progress import Progress
+
+_MOST_CLASSES = 1000
+_MOST_WEIGHTS = 50_000_000
+
+
+class LabelledTextSection(Section):
+    """Where texts and labels are found in the data files."""
+
+    text: str = Field("text", description="column of the text")
+    label: str = Field("label", description="column of the class")
+    split: str | None = Field(None, description="column saying train, validation or test; else a hash decides")
+    group: str | None = Field(None, description="column by which metrics are also given, such as a source")
+    label_names: dict[str, str] = Field({}, description="what clients are answered for a label of the data")
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV files")
+    encoding: str = Field("utf-8", description="of CSV and JSONL files")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a prepared data set.
+
+    Args:
+        classes: the labels as the data has them, in order.
+        counts: kept records, `{label: {split: count}}`.
+        read: records in the files.
+        unusable: records without text or label.
+        conflicting: texts dropped since they occur with different labels.
+        duplicates: further copies of kept texts, dropped.
+        bucket_counts: training records by bucket of length.
+    """
+
+    classes: list[str]
+    counts: dict[str, dict[str, int]]
+    read: int
+    unusable: int
+    conflicting: int
+    duplicates: int
+    bucket_counts: list[int]
+
+    def part(self, split: str) -> int:
+        """Records of one part."""
+        return sum(counts[split] for counts in self.counts.values())
+
+    @classmethod
+    def load(cls, directory: Path) -> "Facts":
+        return cls(**json.loads((directory / "facts.json").read_text()))
+
+
+def prepare(
+    section: LabelledTextSection,
+    data: str,
+    directory: Path,
+    progress: Progress,
+    *,
+    vocabulary_size: int,
+    min_count: int,
+    max_tokens: int,
+    ngram_buckets: int,
+) -> None:
+    """Writes `vocabulary.txt`, token shards of each part, `log_count_ratios.npy` and `facts.json`.
+
+    Three passes over the files (index, vocabulary, tokens), each in bounded memory.
+
+    Args:
+        section: names the columns.
+        data: file, folder or glob.
+        directory: an empty folder.
+        progress: where to show it.
+        vocabulary_size: words kept at most.
+        min_count: occurrences of a kept word in the training part.
+        max_tokens: tokens kept of each text.
+        ngram_buckets: of `unroll.models.text.ngrams`.
+
+    Raises:
+        UserError: data that cannot be trained on.
+    """
+    with RecordIndex.create(directory / "index.sqlite") as index:
+        with progress.stage("reading records") as stage:
+            read, unusable = _index(section, data, index)
+            counts = index.counts()
+            _check(section, data, read, counts)
+            _check_size(len(counts), ngram_buckets + vocabulary_size)
+            stage.say(f"{read} records")
+        classes = sorted(counts, key=lambda label: (len(label), label) if label.isdigit() else (0, label))
+        training = sum(count["train"] for count in counts.values())
+        with progress.stage("counting words", total=training) as stage:
+
+            def tokens() -> Iterator[Sequence[bytes]]:
+                for batch in kept_records(section, data, index):
+                    texts = batch.only("train").texts
+                    yield tokenize(tf.constant(texts, tf.string), max_tokens).flat_values.numpy().tolist()
+                    stage.advance(len(texts))
+
+            vocabulary = count_vocabulary(tokens(), vocabulary_size, min_count)
+            stage.say(f"{len(vocabulary)} words")
+        if not vocabulary:
+            raise UserError(
+                f"--data {data}: no word of column {section.text!r} occurs {min_count} times in the train part. "
+                "Name the text's column with --set data.text=..., or lower model.min_count"
+            )
+        (directory / "vocabulary.txt").write_bytes(b"".join(word + b"\n" for word in vocabulary))
+        tokenizer = Tokenizer(vocabulary_table(directory), max_tokens)
+        total = sum(sum(count.values()) for count in counts.values())
+        ngrams = np.zeros((len(vocabulary) + RESERVED + ngram_buckets, len(classes)))
+        with progress.stage("tokenising", total=total) as stage, ExitStack() as stack:
+            writers = {split: stack.enter_context(ShardWriter(directory, split)) for split in SPLITS}
+            for batch in kept_records(section, data, index):
+                rows = tokenizer.ragged(tf.constant(batch.texts))
+                numbers = [classes.index(label) for label in batch.labels]
+                ids = np.split(rows.flat_values.numpy(), rows.row_splits.numpy()[1:-1])
+                for tokens_of_text, number, split in zip(ids, numbers, batch.splits, strict=True):
+                    writers[split].write(tokens_of_text, number)
+                _count_ngrams(ngrams, rows, np.where(np.array(batch.splits) == "train", numbers, -1), ngram_buckets)
+                stage.advance(len(ids))
+        np.save(directory / "log_count_ratios.npy", log_count_ratios(ngrams))
+        dropped = read - unusable - total - index.conflicts()
+        facts = Facts(classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts)
+    (directory / "facts.json").write_text(json.dumps(asdict(facts)))
+
+
+def vocabulary_table(directory: Path) -> tf.lookup.TextFileInitializer:
+    """From word to rank, of a prepared data set; an export carries the file in its `assets/`."""
+    return tf.lookup.TextFileInitializer(
+        str(directory / "vocabulary.txt"),
+        key_dtype=tf.string,
+        key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+        value_dtype=tf.int64,
+        value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+    )
+
+
+def columns(section: LabelledTextSection) -> list[str]:
+    named = [section.text, section.label, section.split, section.group]
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def stream(section: LabelledTextSection, data: str) -> Iterator[Batch]:
+    """Batches of the named columns."""
+    return read_records(find_files(data), columns(section), delimiter=section.delimiter, encoding=section.encoding)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Records that are kept, in equally long lists; groups are empty where no column is named."""
+
+    texts: list[str]
+    labels: list[str]
+    groups: list[str]
+    splits: list[str]
+
+    def only(self, part: str) -> "Kept":
+        """Those of one part."""
+        chosen = [split == part for split in self.splits]
+        return Kept(*(list(compress(values, chosen)) for values in vars(self).values()))
+
+
+def kept_records(section: LabelledTextSection, data: str, index: RecordIndex) -> Iterator[Kept]:
+    """Streams the records that an index of the same files keeps, in batches."""
+    kept = index.kept()
+    row, split, label = next(kept, (-1, "", ""))
+    first = 0
+    for batch in stream(section, data):
+        records = Kept([], [], [], [])
+        size = len(batch[section.text])
+        while first <= row < first + size:
+            records.texts.append(batch[section.text][row - first] or "")
+            records.labels.append(label)
+            records.groups.append((batch[section.group][row - first] or "") if section.group else "")
+            records.splits.append(split)
+            row, split, label = next(kept, (-1, "", ""))
+        first += size
+        if records.texts:
+            yield records
+
+
+def _index(section: LabelledTextSection, data: str, index: RecordIndex) -> tuple[int, int]:
+    read = unusable = 0
+    for batch in stream(section, data):
+        texts, labels = batch[section.text], batch[section.label]
+        if section.split:
+            splits = [named_split(value) for value in batch[section.split]]
+        else:
+            splits = [hash_split(text or "") for text in texts]
+        index.add(read, texts, labels, splits)
+        read += len(texts)
+        unusable += sum(
+            not text or not text.strip() or label is None for text, label in zip(texts, labels, strict=True)
+        )
+    return read, unusable
+
+
+def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str, dict[str, int]]) -> None:
+    if not read:
+        raise UserError(f"--data {data}: holds no records, only a header. Add labelled records")
+    if not counts:
+        raise UserError(
+            f"--data {data}: none of {read} records has both a text in column {section.text!r} and a label in "
+            f"column {section.label!r}. Name the right columns with --set data.text=... --set data.label=..."
+        )
+    if len(counts) == 1:
+        raise UserError(
+            f"--data {data}: column {section.label!r} holds one class only, {next(iter(counts))!r}. "
+            "A classifier needs records of two or more"
+        )
+    if len(counts) > _MOST_CLASSES:
+        raise UserError(
+            f"--data {data}: column {section.label!r} holds {len(counts)} different values, too many for "
+            f"classes (at most {_MOST_CLASSES}). Name the label's column with --set data.label=..."
+        )
+    for split in SPLITS:
+        if not any(count[split] for count in counts.values()):
+            how = f"column {section.split!r} names none" if section.split else f"{read} records are too few"
+            raise UserError(f"--data {data}: no record is in the {split} part: {how}. Add some")
+    for label, count in counts.items():
+        if not count["train"]:
+            raise UserError(
+                f"--data {data}: label {label!r} never occurs in the train part. Add records of it, or remove it"
+            )
+
+
+def _check_size(classes: int, features: int) -> None:
+    if classes * features > _MOST_WEIGHTS:
+        raise UserError(
+            f"{classes} classes and {features} words and pairs make a linear path of {classes * features:,} weights "
+            f"(at most {_MOST_WEIGHTS:,}). Lower model.ngram_buckets and model.vocabulary_size"
+        )
+
+
+def _count_ngrams(counts: np.ndarray, rows: tf.RaggedTensor, labels: np.ndarray, buckets: int) -> None:
+    features = ngram_features(rows.to_tensor(), len(counts) - buckets, buckets).numpy()  # [B, 2T - 1]
+    for label in np.unique(labels[labels >= 0]):
+        of_class = features[labels == label].ravel()
+        counts[:, label] += np.bincount(of_class, minlength=len(counts))

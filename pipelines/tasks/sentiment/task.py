@@ -1,0 +1,338 @@
+"""Sentiment, or any other class of a text: `unroll train sentiment --data reviews.csv`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+from pydantic import Field
+
+from unroll import monitoring
+from unroll.errors import UserError
+from unroll.models.text import tokenizer as text
+from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, token_counts, total, truncate_middle
+from unroll.models.text.tokenizer import RESERVED, Tokenizer
+from unroll.monitoring.features import Feature
+from unroll.monitoring.profile import MAX_RECORDS
+from unroll.pipelines.data.splits import RecordIndex
+from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+from unroll.pipelines.tasks.sentiment import labelled_text
+from unroll.pipelines.tasks.sentiment.labelled_text import Facts, LabelledTextSection
+from unroll.pipelines.training import plots
+from unroll.pipelines.training.calibration import fit_temperatures
+from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.metrics import classification_metrics, metric_name
+from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.signature import signature
+
+_BATCH = 64  # texts of a prediction
+_MOST_GROUPS = 20
+_GRADIENT_BATCHES = 8
+
+
+class SentimentModelSection(Section):
+    """The classifier; see `unroll.models.text.classifier.TextClassifier`."""
+
+    cell: Literal["rnn", "lstm", "gru", "tcn"] = "tcn"
+    units: int = Field(64, ge=1, le=4096)
+    layers: int = Field(2, ge=1, le=16)
+    members: int = Field(3, ge=1, le=32, description="encoders whose answers are averaged")
+    bidirectional: bool = False
+    residual: bool = False
+    embedding: int = Field(64, ge=1, le=4096, description="features of a word")
+    dropout: float = Field(0.5, ge=0, lt=1)
+    embedding_dropout: float = Field(0.2, ge=0, lt=1)
+    recurrent_dropout: float = Field(0.0, ge=0, lt=1)
+    word_dropout: float = Field(0.2, ge=0, lt=1)
+    kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
+    pooling: list[Literal["last", "mean", "max", "attention"]] = Field(["mean", "max"], min_length=1)
+    vocabulary_size: int = Field(50_000, ge=1, le=2_000_000)
+    min_count: int = Field(2, ge=1, description="occurrences of a word in the train part to be known")
+    max_tokens: int = Field(1000, ge=1, le=100_000, description="tokens kept of a text")
+    encoder_tokens: int = Field(256, ge=2, description="of these, how many the encoder reads, half at each end")
+    ngram_buckets: int = Field(2**18, ge=0, le=2**26, description="hashed word pairs; 0: no linear path")
+    encoder_loss: float = Field(1.0, ge=0, description="weight of the encoder's own loss")
+
+
+class SentimentTrainSection(TrainSection):
+    """How the classifier is trained."""
+
+    epochs: int = Field(2, ge=1)
+    learning_rate: float = Field(2e-3, gt=0, le=10)
+    class_weights: bool = Field(False, description="weigh classes by the inverse of their frequency")
+
+
+class SentimentConfig(TaskConfig):
+    data: LabelledTextSection = LabelledTextSection()
+    model: SentimentModelSection = SentimentModelSection()
+    train: SentimentTrainSection = SentimentTrainSection()
+
+
+@register
+class Sentiment(Task):
+    """Text to label: tokens, an encoder beside a linear n-gram path, a calibrated softmax."""
+
+    name = "sentiment"
+    Config = SentimentConfig
+    monitor = "log_loss"
+    config: SentimentConfig
+
+    @classmethod
+    def preparation(cls, config: SentimentConfig) -> dict[str, Any]:
+        return {**config.data.model_dump(exclude={"label_names"}), **cls._tokenising(config)}
+
+    @classmethod
+    def prepare(cls, config: SentimentConfig, data: str, directory: Path, progress: Progress) -> None:
+        labelled_text.prepare(config.data, data, directory, progress, **cls._tokenising(config))
+
+    @staticmethod
+    def _tokenising(config: SentimentConfig) -> dict[str, int]:
+        return config.model.model_dump(include={"vocabulary_size", "min_count", "max_tokens", "ngram_buckets"})
+
+    def __init__(self, config: SentimentConfig, directory: Path):
+        super().__init__(config, directory)
+        self._data = Facts.load(directory)
+        with (directory / "vocabulary.txt").open("rb") as words:
+            self._vocabulary = [word.rstrip(b"\n").decode() for word in words]
+        unknown = config.data.label_names.keys() - set(self._data.classes)
+        if unknown:
+            raise UserError(
+                f"configuration key data.label_names: {sorted(unknown)[0]!r} is no label of the data. "
+                f"Labels: {', '.join(self._data.classes)}"
+            )
+        self._names = [config.data.label_names.get(label, label) for label in self._data.classes]
+
+    def facts(self) -> dict[str, Any]:
+        return {**asdict(self._data), "labels": self._names}
+
+    def summary(self) -> str:
+        data = self._data
+        parts = ", ".join(f"{part} {data.part(part):,}" for part in ("train", "validation", "test"))
+        left_out = data.unusable + data.conflicting + data.duplicates
+        return (
+            f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {parts}; "
+            f"left out {left_out:,} ({data.duplicates:,} duplicates, {data.conflicting:,} texts with "
+            f"different labels, {data.unusable:,} without text or label)"
+        )
+
+    def train_batches(self, epoch: int) -> tf.data.Dataset:
+        config = self.config.train
+        seed = int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0])
+        batches = read_shards(self.directory, "train", batch_size=config.batch_size, shuffle_seed=seed)
+        if not config.class_weights:
+            return batches
+        counts = [self._data.counts[label]["train"] for label in self._data.classes]
+        weights = tf.constant(list(class_weights(counts).values()))
+        return batches.map(lambda ids, labels: (ids, labels, tf.gather(weights, labels)))
+
+    def validation_batches(self) -> tf.data.Dataset:
+        return read_shards(self.directory, "validation", batch_size=_BATCH, shuffle_seed=None)
+
+    def steps_per_epoch(self) -> int:
+        return batch_count(self._data.bucket_counts, self.config.train.batch_size)
+
+    def build(self) -> TextClassifier:
+        section = self.config.model
+        model = TextClassifier(
+            TextClassifierConfig(
+                vocabulary=len(self._vocabulary) + RESERVED,
+                classes=len(self._names),
+                **section.model_dump(exclude={"vocabulary_size", "min_count", "max_tokens"}),
+            )
+        )
+        if model.evidence is not None:
+            model.evidence.set_ratios(np.load(self.directory / "log_count_ratios.npy"))
+        return model
+
+    def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        model.compile(
+            optimizer,
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[
+                keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="log_loss"),
+                keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
+            ],
+        )
+
+    def servable(self, model: keras.Model) -> Servable:
+        weights = self._calibrate(model)
+        tokenizer = Tokenizer(labelled_text.vocabulary_table(self.directory), self.config.model.max_tokens)
+        names = tf.constant(self._names)
+
+        def probabilities(texts: tf.Tensor) -> tf.Tensor:
+            return tf.nn.softmax(total(model(tokenizer(texts)), weights))  # [B, C]
+
+        def serving_default(text):
+            distribution = probabilities(text)
+            return {
+                "label": tf.gather(names, tf.argmax(distribution, axis=1)),
+                "score": tf.reduce_max(distribution, axis=1),
+                "probabilities": distribution,
+            }
+
+        def classify(inputs):
+            features = tf.io.parse_example(inputs, {"text": tf.io.FixedLenFeature([], tf.string)})
+            distribution = probabilities(features["text"])
+            return {
+                "classes": tf.broadcast_to(names, tf.shape(distribution)),
+                "scores": distribution,
+            }
+
+        module = tf.Module(name="sentiment")
+        module.tokenizer = tokenizer
+        module.weights = [weight.value for weight in model.weights]
+        signatures = {
+            "serving_default": signature(serving_default, [tf.TensorSpec([None], tf.string, name="text")]),
+            "classify": signature(classify, [tf.TensorSpec([None], tf.string, name="inputs")]),
+        }
+        texts = np.array([b"a short text", b"a longer text, " * 100], object)
+        examples = [
+            tf.train.Example(
+                features=tf.train.Features(
+                    feature={"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[one]))}
+                )
+            ).SerializeToString()
+            for one in texts
+        ]
+        warmup: list[tuple[str, Arrays]] = [
+            ("serving_default", {"text": texts}),
+            ("classify", {"inputs": np.array(examples, object)}),
+        ]
+        return Servable(module, signatures, warmup)
+
+    def _calibrate(self, model: TextClassifier) -> list[float]:
+        """Weights of the encoders' mean and of the linear path, from the validation part."""
+        answers, labels = zip(
+            *((model.predict_on_batch(ids), labels) for ids, labels in self.validation_batches()), strict=True
+        )
+        paths = [np.concatenate([answer["encoders"].mean(axis=1) for answer in answers])]
+        if model.evidence is not None:
+            paths.append(np.concatenate([answer["evidence"] for answer in answers]))
+        return [*fit_temperatures(paths, np.concatenate(labels)), 0.0][:2]
+
+    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+        with RecordIndex.open(self.directory / "index.sqlite") as index:
+            for batch in labelled_text.kept_records(self.config.data, data, index):
+                kept = batch.only(part)
+                if kept.texts:
+                    yield _arrays(kept.texts, kept.labels, kept.groups)
+
+    @classmethod
+    def records(
+        cls, config: SentimentConfig, facts: Mapping[str, Any], data: str, progress: Progress
+    ) -> Iterator[Arrays]:
+        section = config.data
+        for batch in labelled_text.stream(section.model_copy(update={"split": None}), data):
+            groups = batch[section.group] if section.group else [None] * len(batch[section.text])
+            usable = [
+                (one, label, group or "")
+                for one, label, group in zip(batch[section.text], batch[section.label], groups, strict=True)
+                if one and one.strip() and label is not None
+            ]
+            if usable:
+                yield _arrays(*map(list, zip(*usable, strict=True)))
+
+    @classmethod
+    def evaluate(
+        cls,
+        facts: Mapping[str, Any],
+        records: Iterable[Arrays],
+        predict: Predict,
+        progress: Progress,
+    ) -> Evaluation:
+        classes: list[str] = facts["classes"]
+        labels, distributions, groups = [], [], []
+        sample, stride, seen = [], 1, 0
+        with progress.stage("predicting") as stage:
+            for batch in records:
+                unknown = set(batch["true"]) - set(classes)
+                if unknown:
+                    raise UserError(
+                        f"label {sorted(unknown)[0]!r} is unknown to the model, which knows: {', '.join(classes)}"
+                    )
+                answers = _predict_by_length(batch["text"], predict)
+                labels.append(np.array([classes.index(label) for label in batch["true"]]))
+                distributions.append(answers["probabilities"])
+                groups.append(batch["group"])
+                # of any number of texts, an even sample is kept for the reference profile
+                chosen = range(-seen % stride, len(batch["text"]), stride)
+                sample += [(batch["text"][row], answers["label"][row], answers["score"][row]) for row in chosen]
+                seen += len(batch["text"])
+                if len(sample) > 2 * MAX_RECORDS:
+                    sample, stride = sample[::2], 2 * stride
+                stage.advance()
+            stage.say(f"{seen} records")
+        if not seen:
+            raise UserError("there is no record with both a text and a label to evaluate on")
+        true, probabilities = np.concatenate(labels), np.concatenate(distributions)
+        texts, names, scores = zip(*sample, strict=True)
+        return Evaluation(
+            _metrics(true, probabilities, np.concatenate(groups)),
+            inputs={"text": np.array(texts, object)},
+            outputs={"label": np.array(names, object), "score": np.array(scores)},
+            figures={
+                "confusion_matrix.png": plots.confusion_matrix(true, probabilities.argmax(axis=1), facts["labels"]),
+                "calibration.png": plots.calibration(true, probabilities),
+            },
+        )
+
+    def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
+        tokenizer = {
+            "lowercase": True,
+            "replace": [list(rule) for rule in text.REPLACE],
+            "split": text.SPLIT,
+            "vocabulary": "assets/vocabulary.txt",
+        }
+        features: list[Feature] = [
+            monitoring.TextFeature("text", tokenizer),
+            monitoring.NumericFeature("score"),
+            monitoring.CategoricalFeature("label"),
+        ]
+        return monitoring.ReferenceProfile.build(
+            features, validation.inputs, validation.outputs, model=name, vocabulary=self._vocabulary
+        )
+
+    def figures(self, model: keras.Model) -> dict[str, Any]:
+        encoder, norms = model.encoders[0], []
+        for ids, labels in self.validation_batches().take(_GRADIENT_BATCHES):
+            ends, lengths = truncate_middle(ids, token_counts(ids), self.config.model.encoder_tokens)
+            with tf.GradientTape() as tape:
+                embedded = encoder.embedding(ends)
+                tape.watch(embedded)
+                logits = encoder.classify(embedded, lengths)
+                loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            by_step = tf.norm(tape.gradient(loss, embedded), axis=-1).numpy()  # [B, T]
+            norms += [row[:length] for row, length in zip(by_step, lengths.numpy(), strict=True)]
+        return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
+
+
+def _metrics(true: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Metrics over all records and, as `metric/group`, over the largest groups."""
+    metrics = classification_metrics(true, probabilities)
+    names, counts = np.unique(groups, return_counts=True)
+    if len(names) > 1:
+        for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
+            chosen = groups == group
+            scores = classification_metrics(true[chosen], probabilities[chosen])
+            metrics |= {f"{metric}/{metric_name(group)}": value for metric, value in scores.items()}
+    return metrics
+
+
+def _arrays(texts: list[str], labels: list[str], groups: list[str]) -> dict[str, np.ndarray]:
+    return {
+        "text": np.array([one.encode() for one in texts], object),
+        "true": np.array(labels, object),
+        "group": np.array(groups, object),
+    }
+
+
+def _predict_by_length(texts: np.ndarray, predict: Predict) -> dict[str, np.ndarray]:
+    """Answers to texts, in their order; texts of about the same length share a batch."""
+    order = np.argsort([len(one) for one in texts])
+    answers = [predict({"text": texts[order[start : start + _BATCH]]}) for start in range(0, len(texts), _BATCH)]
+    original = np.argsort(order)
+    return {key: np.concatenate([answer[key] for answer in answers])[original] for key in answers[0]}

@@ -1,1 +1,0 @@
-"""Files of labelled texts to batches of token ids."""

@@ -1,0 +1,1 @@
+"""Training that knows no task by name: fit, resume, tracking, evaluation, export, registration."""

@@ -1,0 +1,145 @@
+"""Configuration: pydantic models with good defaults, filled from a YAML file and `--set` options."""
+
+import copy
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unroll.errors import UserError
+
+
+class Section(BaseModel):
+    """A part of a configuration; a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class TrainSection(Section):
+    """How any task is trained."""
+
+    epochs: int = Field(10, ge=1, description="passes over the training part at most")
+    batch_size: int = Field(64, ge=1, le=65536)
+    learning_rate: float = Field(1e-3, gt=0, le=10)
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the rate rises from 0")
+    clip_norm: float = Field(1.0, gt=0, description="largest global norm of a gradient")
+    weight_decay: float = Field(0.0, ge=0, lt=1, description="times the rate, off every weight at each step (AdamW)")
+    patience: int = Field(3, ge=1, description="epochs without a better validation loss before stopping")
+    minutes: float | None = Field(None, gt=0, description="time budget; no epoch begins that would pass it")
+    mixed_precision: bool = Field(False, description="compute in float16; needs a GPU")
+    seed: int = Field(0, ge=0, lt=2**31)
+
+
+class TaskConfig(Section):
+    """What every task's configuration has in common."""
+
+    train: TrainSection = TrainSection()
+
+
+Config = TypeVar("Config", bound=TaskConfig)
+
+
+def load_config(
+    schema: type[Config],
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
+) -> Config:
+    """Reads a configuration.
+
+    Args:
+        schema: the task's configuration model.
+        file: YAML with any of its keys, or None.
+        overrides: `key.sub=value` strings, each value read as YAML if it is any; they win over the file.
+        base: keys to start from, such as those of a trained model.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        UserError: a file that is not YAML, an unknown key, a value out of range.
+
+    Example:
+        >>> load_config(TaskConfig, overrides=["train.epochs=3"]).train.epochs
+        3
+    """
+    values: dict[str, Any] = copy.deepcopy(dict(base or {}))
+    if file is not None:
+        _merge(values, _read_yaml(file))
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        if not separator or not key:
+            raise UserError(f"--set takes key.sub=value. Received: {override!r}")
+        _assign(values, key.split("."), _value(value))
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_explain(schema, error)) from None
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise UserError(f"--config {file}: no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--config {file}: cannot be read as YAML ({reason})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"--config {file}: must hold keys such as 'train: {{epochs: 3}}'. Received: {values!r}")
+    return values
+
+
+def _value(text: str) -> Any:
+    """An option's value: YAML, or the text itself where it is none (`|` and `,` are delimiters, say)."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return text if value == "" and text not in ("''", '""') else value
+
+
+def _merge(values: dict[str, Any], more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(values.get(key), dict):
+            _merge(values[key], value)
+        else:
+            values[key] = value
+
+
+def _assign(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        child = values.setdefault(key, {})
+        if not isinstance(child, dict):
+            raise UserError(f"--set {'.'.join(path)}: {key} holds {child!r}, not keys of its own")
+        values = child
+    values[path[-1]] = value
+
+
+def _explain(schema: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    path = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        known = _keys(schema)
+        close = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+        siblings = [key for key in known if key.rpartition(".")[0] == path.rpartition(".")[0]] or known
+        hint = f"Did you mean {close[0]}?" if close else f"Known keys: {', '.join(siblings)}"
+        return f"configuration key {path}: unknown. {hint}"
+    own = first["type"] == "value_error"
+    reason = first["ctx"]["error"] if own else first["msg"]
+    # of keys that contradict each other the whole section would be shown
+    received = "" if own and isinstance(first["input"], dict) else f". Received: {first['input']!r}"
+    return f"configuration key {path}: {reason}{received}"
+
+
+def _keys(schema: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in schema.model_fields.items():
+        candidates = (field.annotation, *get_args(field.annotation))
+        section = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        keys += _keys(section, f"{prefix}{name}.") if section else [prefix + name]
+    return keys

@@ -1,0 +1,53 @@
+"""MLflow's database, where it is a file."""
+
+import fcntl
+from pathlib import Path
+
+from unroll.errors import UserError
+
+_SQLITE = "sqlite:///"
+
+
+def database_file(tracking_uri: str) -> Path | None:
+    """The file of a tracking URI; None for one that names something else.
+
+    Example:
+        >>> database_file("sqlite:////data/mlflow.db")
+        PosixPath('/data/mlflow.db')
+    """
+    return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
+
+
+def ensure_database(database: Path, artifacts: Path) -> None:
+    """Makes the database where there is none.
+
+    MLflow makes it in a hundred steps, which two commands cannot take at once, nor a second one finish. So one makes it
+    under another name while the others wait, and it appears whole.
+
+    Args:
+        database: the file.
+        artifacts: folder of what belongs to no experiment.
+
+    Raises:
+        UserError: something else is in its place.
+    """
+    if _is_there(database):
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(f".{database.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_there(database):
+            return
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        aside = database.with_name(f".{database.name}.new").absolute()
+        for leftover in aside.parent.glob(f"{aside.name}*"):  # of a command that was killed
+            leftover.unlink()
+        SqlAlchemyStore(f"{_SQLITE}{aside}", artifacts.resolve().as_uri()).engine.dispose()
+        aside.rename(database)
+
+
+def _is_there(database: Path) -> bool:
+    if database.exists() and not database.is_file():
+        raise UserError(f"{database}: is no file, and MLflow's database belongs there. Move it, or name another --home")
+    return database.exists()

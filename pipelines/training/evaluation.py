@@ -1,0 +1,37 @@
+"""Scoring an exported model on further data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from unroll.errors import UserError
+from unroll.pipelines.task import Evaluation, task_named
+from unroll.pipelines.training.config import load_config
+from unroll.pipelines.training.exported import Card, Exported
+from unroll.pipelines.training.progress import Progress
+
+
+def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Progress) -> Evaluation:
+    """Scores a SavedModel on all records of some labelled data.
+
+    Args:
+        directory: of the SavedModel, with the card that `unroll train` wrote.
+        data: file, folder or glob.
+        overrides: `data.key=value` where the columns are named differently from the training data's.
+        progress: where to show it.
+
+    Returns:
+        Metrics, figures and tables.
+
+    Raises:
+        UserError: data that cannot be read, or labels that the model does not know.
+    """
+    card = Card.load(directory)
+    task = task_named(card.task)
+    foreign = [override for override in overrides if not override.startswith("data.")]
+    if foreign:
+        raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")
+    config = load_config(task.Config, overrides=overrides, base=card.config)
+    task.data_files(data)
+    return task.evaluate(
+        card.facts, task.records(config, card.facts, data, progress), Exported(directory).predict, progress
+    )

@@ -1,0 +1,153 @@
+"""An exported model: what is known of it, and its answers."""
+
+import dataclasses
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.pipelines.training.tracking import git_revision
+from unroll.serving.engine.load_error import LoadError
+from unroll.serving.engine.parallelism import Parallelism
+from unroll.serving.engine.session_engine import SessionEngine
+from unroll.serving.protocol.status import StatusError
+from unroll.workspace import write_atomically
+
+_FORMAT = 1
+_FILE = "unroll.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is stored with a model, for people and for later commands.
+
+    Args:
+        name: of the model.
+        task: that trained it.
+        config: the whole configuration.
+        facts: of the data set, as the task gives them.
+        data: path that the training was given.
+        digest: SHA-256 of the data files.
+        run_id: in MLflow.
+        metrics: `{"test/accuracy": ...}`.
+    """
+
+    name: str
+    task: str
+    config: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    data: str
+    digest: str
+    run_id: str
+    metrics: Mapping[str, float]
+
+    def files(self) -> dict[str, bytes]:
+        """`unroll.json` and `model_card.md`."""
+        document = {"format": _FORMAT, **dataclasses.asdict(self), "code": _code()}
+        return {_FILE: json.dumps(document, indent=1).encode(), "model_card.md": self._markdown().encode()}
+
+    @classmethod
+    def load(cls, directory: Path) -> "Card":
+        """Of a SavedModel directory.
+
+        Raises:
+            UserError: the model was not exported by `unroll train`, or by a later version of it.
+        """
+        file = directory / "assets.extra" / _FILE
+        try:
+            document = json.loads(file.read_text())
+        except (OSError, ValueError):
+            raise UserError(f"{file}: missing or damaged. Train the model again with `unroll train`") from None
+        if document.get("format") != _FORMAT:
+            raise UserError(f"{file}: has format {document.get('format')!r}, not {_FORMAT}. Update unroll")
+        return cls(**{field.name: document[field.name] for field in dataclasses.fields(cls)})
+
+    def _markdown(self) -> str:
+        metrics = "\n".join(f"| {key} | {value:.4f} |" for key, value in self.metrics.items())
+        facts = "\n".join(
+            f"- {key}: {value if len(str(value)) < 500 else str(value)[:500] + ' ...'}"
+            for key, value in self.facts.items()
+        )
+        code = "\n".join(f"- {key}: {value}" for key, value in _code().items())
+        return f"""# {self.name}
+
+A {self.task} model trained by Unroll. MLflow run {self.run_id}.
+
+## Data
+
+`{self.data}`, SHA-256 {self.digest}.
+
+{facts}
+
+## Metrics
+
+Measured through the exported graph. The epoch and the calibration were chosen on the validation part; the test
+part was used once, for this table.
+
+| metric | value |
+|---|---|
+{metrics}
+
+## Limits
+
+The model answers for data like its training data; on other data its answers mean little.
+`unroll monitor report {self.name}` says when live requests stop looking like the validation part.
+
+## Code
+
+{code}
+
+## Configuration
+
+```json
+{json.dumps(self.config, indent=1)}
+```
+"""
+
+
+class Exported:
+    """A SavedModel directory, answering in this process as a server would.
+
+    Args:
+        directory: the SavedModel.
+    """
+
+    def __init__(self, directory: Path):
+        self.directory = directory
+
+    @cached_property
+    def _engine(self) -> SessionEngine:
+        try:
+            return SessionEngine(self.directory, Parallelism(intra_op=0, inter_op=0))
+        except LoadError as error:
+            raise UserError(f"{self.directory}: cannot be loaded ({error}). {error.remedy}") from None
+
+    def predict(self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default") -> dict[str, np.ndarray]:
+        """Outputs of a signature by name, from all its inputs; others are ignored.
+
+        Raises:
+            UserError: the model refuses the inputs.
+        """
+        definition = self._engine.signatures[signature]
+        try:
+            answers = self._engine.run(signature, [inputs[name] for name in definition.inputs])
+        except StatusError as error:
+            raise UserError(f"{self.directory}: the model refuses the data. {error.message}") from None
+        return dict(zip(definition.outputs, answers, strict=True))
+
+    def add(self, files: Mapping[str, bytes]) -> None:
+        """Writes files under `assets.extra/`."""
+        for name, content in files.items():
+            write_atomically(self.directory / "assets.extra" / name, content)
+
+
+def _code() -> dict[str, str]:
+    packages = ("tensorflow", "keras", "numpy")
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    return {"unroll": importlib.metadata.version("unroll-sequences"), "git revision": git_revision(), **versions}

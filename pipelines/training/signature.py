@@ -1,0 +1,47 @@
+"""Signatures that check the shapes of their inputs, some of which a client may leave out."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from unroll.models.checks import checked_shapes
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+def signature(
+    function: Callable[..., Tensors],
+    needed: Sequence[tf.TensorSpec] = (),
+    optional: Tensors | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> Any:
+    """A tf.function to export. It refuses inputs that differ from their specs, or in their rows.
+
+    Args:
+        function: takes the inputs by name; those that were left out are not passed.
+        needed: specs of the inputs that must be sent.
+        optional: of each other input what stands for it, a tensor of one row; it becomes the SignatureDef's default.
+        columns: by input, the names of what stands in its last dimension; for the error.
+
+    Example:
+        >>> signature(lambda x, by=None: {"y": x if by is None else x * by},
+        ...           [tf.TensorSpec([None], tf.float32, "x")], {"by": tf.constant([2.0])})
+    """
+    optional = optional or {}
+    specs = [*needed, *(tf.TensorSpec([None, *v.shape[1:]], v.dtype, name=name) for name, v in optional.items())]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        inspect.Parameter(spec.name, kind, default=optional.get(spec.name, inspect.Parameter.empty)) for spec in specs
+    ]
+    arguments = inspect.Signature(parameters)
+
+    def call(*args: tf.Tensor, **kwargs: tf.Tensor) -> Tensors:
+        given = arguments.bind(*args, **kwargs).arguments
+        if given:
+            given = checked_shapes(given, {spec.name: spec for spec in specs}, optional, columns or {})
+        return function(**given)
+
+    call.__signature__ = arguments  # type: ignore[attr-defined]  # the defaults of which TensorFlow exports
+    return tf.function(call, input_signature=specs, autograph=False)

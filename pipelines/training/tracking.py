@@ -1,0 +1,360 @@
+"""Runs and registered models in MLflow."""
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unroll.errors import UserError
+from unroll.pipelines.training.database import database_file, ensure_database
+from unroll.workspace import Workspace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+CHAMPION = "champion"
+_PREVIOUS = "unroll.previous"  # tag on a registered model: the versions an alias pointed to before
+_HISTORY = 100
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry.
+
+    Args:
+        name: of the model.
+        version: its number.
+        aliases: that point to it.
+        task: that trained it.
+        run_id: of the run that trained it.
+        metrics: of its evaluation, `split/metric`.
+    """
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    task: str
+    run_id: str
+    metrics: dict[str, float]
+
+
+class Tracking:
+    """MLflow on a workspace: its own SQLite database, or the server that `$MLFLOW_TRACKING_URI` names.
+
+    Args:
+        workspace: where the database and the artifacts are.
+        create: makes the database where there is none.
+
+    Raises:
+        UserError: there is no database to read.
+    """
+
+    def __init__(self, workspace: Workspace, create: bool = False):
+        mlflow = _quiet_mlflow()
+        self._workspace = workspace
+        database = database_file(workspace.tracking_uri)
+        if database is not None:
+            if not create and not database.exists():
+                raise UserError(
+                    f"{workspace.home}: no model was trained here. Name the workspace with --home, or train one: "
+                    "unroll train sentiment"
+                )
+            ensure_database(database, workspace.artifacts)
+        named = os.environ.get("MLFLOW_TRACKING_URI")
+        mlflow.set_registry_uri(workspace.tracking_uri)
+        mlflow.set_tracking_uri(workspace.tracking_uri)
+        if named is None:  # MLflow sets it, which would name the database of every later workspace
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        self._mlflow = mlflow
+        self._client = mlflow.MlflowClient()
+
+    @contextmanager
+    def run(self, experiment: str, resume: str | None = None) -> Iterator["Run"]:
+        """A run that is recorded, or one that goes on.
+
+        Args:
+            experiment: made if absent.
+            resume: id of an interrupted run, or None.
+        """
+        from mlflow.exceptions import MlflowException
+
+        mlflow = self._mlflow
+        with self._reachable():
+            known = self._client.get_experiment_by_name(experiment)
+            if known is not None and known.lifecycle_stage == "deleted":
+                self._client.restore_experiment(known.experiment_id)
+            if known is None:
+                location = None
+                if self._workspace.tracking_uri.startswith("sqlite"):
+                    location = (self._workspace.artifacts.resolve() / experiment).as_uri()
+                try:
+                    self._client.create_experiment(experiment, artifact_location=location)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":  # else another command was quicker
+                        raise
+            mlflow.set_experiment(experiment)
+            if resume and not self._exists(resume):
+                resume = None
+            active = mlflow.start_run(run_id=resume)
+        with active:
+            yield Run(mlflow, active.info.run_id)
+            mlflow.flush_async_logging()
+
+    def register(self, name: str, task: str, run_id: str, saved_model: Path, metrics: Mapping[str, float]) -> int:
+        """Records a SavedModel directory as the next version of a model.
+
+        Returns:
+            The version's number.
+        """
+        mlflow, client = self._mlflow, self._client
+        logged = mlflow.initialize_logged_model(
+            name=name, source_run_id=run_id, model_type=task, tags={"unroll.task": task}
+        )
+        client.log_model_artifacts(logged.model_id, str(saved_model))
+        mlflow.finalize_logged_model(logged.model_id, "READY")
+        with redirect_stderr(io.StringIO()):  # where MLflow announces it, through the progress bars
+            version = mlflow.register_model(
+                f"models:/{logged.model_id}", name, tags={"unroll.task": task, **_metric_tags(metrics)}
+            )
+        return int(version.version)
+
+    def versions(self, name: str | None = None) -> list[Registered]:
+        """Registered versions, newest first; of all models for None."""
+        with self._reachable():
+            models = [model for model in self._models() if name in (None, model.name)]
+            return [
+                self._describe(version, model.aliases)
+                for model in models
+                for version in self._client.search_model_versions(f'name = "{model.name}"')
+            ]
+
+    def _models(self) -> "Iterator[RegisteredModel]":
+        token: str | None = None
+        while True:
+            page = self._client.search_registered_models(page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def version(self, name: str, version: int | None = None, alias: str | None = None) -> Registered:
+        """One registered version.
+
+        Args:
+            name: of the model.
+            version: its number, or None.
+            alias: such as `champion`, where no number is given; with neither, the champion.
+
+        Raises:
+            UserError: no such model, version or alias; says which there are.
+        """
+        found = self.versions(name)
+        if not found:
+            known = sorted({one.name for one in self.versions()})
+            hint = f"There is: {', '.join(known)}" if known else "Train one with `unroll train sentiment`"
+            raise UserError(f"no model is registered as {name!r} in {self._workspace.home}. {hint}")
+        if version is not None:
+            matches = [one for one in found if one.version == version]
+            wanted = f"version {version}"
+        else:
+            matches = [one for one in found if (alias or CHAMPION) in one.aliases]
+            wanted = f"alias {alias or CHAMPION!r}"
+        if not matches:
+            there = ", ".join(f"{one.version} {' '.join(one.aliases)}".strip() for one in found)
+            raise UserError(f"model {name!r} has no {wanted}. It has versions: {there}")
+        return matches[0]
+
+    def saved_model(self, registered: Registered) -> Path:
+        """A version's SavedModel directory; one that a tracking server keeps is copied into the cache."""
+        from mlflow.artifacts import download_artifacts
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        with self._reachable():
+            uri = self._client.get_model_version_download_uri(registered.name, str(registered.version))
+            if uri.startswith("models:/"):
+                uri = self._client.get_logged_model(uri.removeprefix("models:/")).artifact_location
+            if uri.startswith("file:"):
+                path = Path(local_file_uri_to_path(uri))
+                if not (path / "saved_model.pb").exists():
+                    raise UserError(
+                        f"{path}: version {registered.version} of {registered.name!r} was trained there, and is there "
+                        "no longer. Put the workspace back where it was, or train again"
+                    )
+                return path
+            server = hashlib.sha256(self._workspace.tracking_uri.encode()).hexdigest()[:12]
+            copy = self._workspace.cache / "registry" / server / registered.name / str(registered.version)
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(prefix=".downloading-", dir=copy.parent) as aside:
+                    os.rename(download_artifacts(artifact_uri=uri, dst_path=aside), copy)
+            return copy
+
+    def history(self, name: str, alias: str = CHAMPION) -> list[int]:
+        """The versions that an alias pointed to before, the last one last."""
+        with self._reachable():
+            tag = self._client.get_registered_model(name).tags.get(f"{_PREVIOUS}.{alias}", "")
+        return [int(version) for version in tag.split(",") if version]
+
+    def point(self, registered: Registered, alias: str, history: Sequence[int]) -> None:
+        """Moves an alias to a version.
+
+        Args:
+            registered: the version.
+            alias: the alias.
+            history: where the alias pointed before, the last one last.
+        """
+        with self._reachable():
+            tag = ",".join(map(str, history[-_HISTORY:]))
+            self._client.set_registered_model_alias(registered.name, alias, str(registered.version))
+            self._client.set_registered_model_tag(registered.name, f"{_PREVIOUS}.{alias}", tag)
+
+    def _describe(self, version: "ModelVersion", aliases: Mapping[str, str]) -> Registered:
+        prefix = "metric."
+        return Registered(
+            name=version.name,
+            version=int(version.version),
+            aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),
+            task=version.tags.get("unroll.task", ""),
+            run_id=version.run_id or "",
+            metrics={
+                key.removeprefix(prefix): float(value) for key, value in version.tags.items() if key.startswith(prefix)
+            },
+        )
+
+    def _exists(self, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._client.get_run(run_id).info.lifecycle_stage == "active"
+        except MlflowException:
+            return False
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield
+        except MlflowException as error:
+            if error.error_code == "INVALID_PARAMETER_VALUE":
+                raise UserError(f"MLflow refuses it: {error.message.splitlines()[0]}") from None
+            if "Max retries" not in str(error) and "Connection" not in str(error):
+                raise
+            raise UserError(
+                f"the tracking server {self._workspace.tracking_uri} does not answer. "
+                "Start it, or unset MLFLOW_TRACKING_URI to use the workspace's own database"
+            ) from None
+
+
+class Run:
+    """What is recorded of one run.
+
+    Args:
+        mlflow: the module, connected.
+        run_id: of the active run.
+    """
+
+    def __init__(self, mlflow: Any, run_id: str):
+        self._mlflow = mlflow
+        self.run_id = run_id
+
+    def describe(self, config: Mapping[str, Any], dataset: str, digest: str, tags: Mapping[str, str]) -> None:
+        """Records the configuration as parameters, the data set with its digest, and tags."""
+        from mlflow.data.dataset_source_registry import resolve_dataset_source
+        from mlflow.data.meta_dataset import MetaDataset
+
+        self._mlflow.log_params(_parameters(config))
+        self._mlflow.set_tags({"dataset.digest": digest, "git.revision": git_revision(), **tags})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
+            source = resolve_dataset_source(dataset)
+        described = MetaDataset(source, name=Path(dataset).name, digest=digest[:36])  # type: ignore[abstract]
+        self._mlflow.log_input(described, context="training")
+
+    def metrics(self, values: Mapping[str, float], step: int, *, wait: bool = False) -> None:
+        """Records numbers, in the background unless `wait`; the run's end waits until they are written."""
+        self._mlflow.log_metrics(dict(values), step=step, synchronous=wait)
+
+    def figures(self, figures: "Mapping[str, Figure]") -> None:
+        for name, figure in figures.items():
+            self._mlflow.log_figure(figure, f"plots/{name}")
+
+    def tables(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Records tables, one dictionary a row, as CSV files."""
+        for title, rows in tables.items():
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+            self._mlflow.log_text(text.getvalue(), f"tables/{title.replace(' ', '_')}.csv")
+
+
+def _quiet_mlflow() -> Any:
+    """The module."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asked when it is imported or first used
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import mlflow  # which sets the level of its loggers
+
+    for logger in ("mlflow", "alembic"):  # their notices would run into the progress bars
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    return mlflow
+
+
+def _parameters(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`{"train": {"seed": 0}}` to `{"train.seed": 0}`."""
+    return {
+        f"{section}.{key}": json.dumps(value) if isinstance(value, dict | list) else value
+        for section, keys in config.items()
+        for key, value in keys.items()
+    }
+
+
+def git_revision() -> str:
+    """The commit of the working directory, with `-dirty` for uncommitted changes; `unknown` outside git."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match=NeVeR"]
+    try:
+        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _metric_tags(metrics: Mapping[str, float]) -> dict[str, str]:
+    return {f"metric.{key}": repr(value) for key, value in metrics.items()}
+
+
+def serve_ui(workspace: Workspace, port: int) -> None:
+    """Becomes MLflow's server on the workspace, on this machine only, until interrupted.
+
+    Raises:
+        UserError: the port is in use, or the runs are on a server with pages of its own.
+    """
+    database = database_file(workspace.tracking_uri)
+    if database is None:
+        raise UserError(f"MLFLOW_TRACKING_URI names a server already. Open {workspace.tracking_uri} in a browser")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise UserError(f"port {port} is in use. Choose another with --port") from None
+    _quiet_mlflow()
+    ensure_database(database, workspace.artifacts)
+    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--backend-store-uri", workspace.tracking_uri]
+    command += ["--artifacts-destination", str(workspace.artifacts.resolve())]
+    print(f"MLflow on {workspace.home}: http://127.0.0.1:{port} (stop with Ctrl+C)", flush=True)
+    os.execve(sys.executable, command, environment)

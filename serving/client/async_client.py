@@ -1,0 +1,147 @@
+"""The client for asyncio."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import grpc
+import grpc.aio
+from numpy.typing import ArrayLike
+
+from unroll.serving.client.dialogue import Dialogue, Question, Talk
+from unroll.serving.protocol.messages import Classes, Example, Forecast, Prediction, SignatureInfo
+
+T = TypeVar("T")
+
+
+class AsyncClient(Dialogue):
+    """`Client` for asyncio: the same methods with the same arguments, to be awaited. Tasks of one event loop share it.
+
+    Make it inside the event loop. A task that is cancelled cancels its call on the server.
+
+    Args: those of `Dialogue`.
+
+    Example:
+        >>> async def main():
+        ...     async with AsyncClient("127.0.0.1:8500", model="sentiment") as client:
+        ...         return await asyncio.gather(*(client.sentiment([text]) for text in ("Fine.", "Dreadful.")))
+        >>> asyncio.run(main())
+        [[('positive', 0.97)], [('negative', 0.97)]]
+    """
+
+    _transport = grpc.aio
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        await self._channel.close()
+
+    async def predict(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        signature: str = "serving_default",
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> Prediction:
+        """Runs a signature."""
+        return await self._run(self._predict(inputs, signature, version, label, request_id))
+
+    async def classify(
+        self,
+        examples: Sequence[Example],
+        signature: str = "classify",
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> list[Classes]:
+        """Runs a Classify signature."""
+        return await self._run(self._classify(examples, signature, version, label, request_id))
+
+    async def regress(
+        self,
+        examples: Sequence[Example],
+        signature: str = "regress",
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> list[float]:
+        """Runs a Regress signature."""
+        return await self._run(self._regress(examples, signature, version, label, request_id))
+
+    async def multi_inference(
+        self,
+        examples: Sequence[Example],
+        classify: Sequence[str] = (),
+        regress: Sequence[str] = (),
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> dict[str, list[Classes] | list[float]]:
+        """Runs several Classify and Regress signatures on the same examples."""
+        return await self._run(self._multi_inference(examples, classify, regress, version, label, request_id))
+
+    async def sentiment(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """Asks a sentiment model."""
+        return await self._run(self._sentiment(texts))
+
+    async def forecast(
+        self,
+        history: Sequence[ArrayLike],
+        timestamp: ArrayLike | None = None,
+        series: Sequence[str] | None = None,
+        future: ArrayLike | None = None,
+        static: Sequence[Sequence[str]] | None = None,
+    ) -> Forecast:
+        """Asks a forecasting model."""
+        optional = {"timestamp": timestamp, "series": series, "future": future, "static": static}
+        return await self._run(self._forecast(history, optional))
+
+    async def caption(self, pictures: Sequence[bytes]) -> list[tuple[str, float]]:
+        """Asks a captioning model."""
+        return await self._run(self._caption(pictures))
+
+    async def metadata(self) -> dict[str, SignatureInfo]:
+        """The model's signatures by name."""
+        return await self._run(self._metadata_of())
+
+    async def status(self) -> dict[int, str]:
+        """States by version."""
+        return await self._run(self._status())
+
+    async def reload_config(self, config: str) -> None:
+        """Has the server serve what a configuration says instead of what it serves."""
+        await self._run(self._reload_config(config))
+
+    async def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Returns once a version is AVAILABLE."""
+        await self._run(self._wait_until_ready(timeout))
+
+    async def _run(self, talk: Talk[T]) -> T:
+        try:
+            step = next(talk)
+            while True:
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                    step = next(talk)
+                    continue
+                try:
+                    answer = await self._answer(step)
+                except grpc.RpcError as error:
+                    step = talk.throw(error)
+                else:
+                    step = talk.send(answer)
+        except StopIteration as done:
+            return done.value
+
+    async def _answer(self, asked: Question) -> bytes:
+        given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}
+        if asked.address is None:
+            return await self._method(asked.path)(asked.message, **given)
+        async with self._open_aside(asked.address) as channel:
+            return await channel.unary_unary(asked.path)(asked.message, **given)

@@ -1,0 +1,227 @@
+"""A client for Unroll's server and for any TensorFlow Serving. It needs no TensorFlow."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import grpc
+from numpy.typing import ArrayLike
+
+from unroll.serving.client.dialogue import Dialogue, Question, Talk
+from unroll.serving.protocol.messages import (
+    Classes,
+    Example,
+    Forecast,
+    Prediction,
+    ServingError,
+    SignatureInfo,
+    TensorInfo,
+)
+
+__all__ = ["Client", "Forecast", "Prediction", "ServingError", "SignatureInfo", "TensorInfo"]
+T = TypeVar("T")
+
+
+class Client(Dialogue):
+    """Asks one model on one server, over one connection. Threads may share it.
+
+    Calls that find the server unavailable are tried again, with a growing pause, within the timeout; others never
+    are. Every method raises `ServingError` where the server refused the request or did not answer in time, and
+    `UserError` where its arguments cannot be sent. `AsyncClient` is the same for asyncio.
+
+    Args: those of `Dialogue`.
+
+    Example:
+        >>> with Client("127.0.0.1:8500", model="sentiment") as client:
+        ...     answer = client.predict({"text": ["A fine film.", "Dreadful."]})
+        >>> answer["label"]
+        array(['positive', 'negative'], dtype=object)
+    """
+
+    _transport = grpc
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def predict(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        signature: str = "serving_default",
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> Prediction:
+        """Runs a signature.
+
+        Args:
+            inputs: arrays or lists by input name; optional ones (see `metadata`) may be left out. Text may
+                be str; numbers are converted to the signature's own type.
+            signature: its name.
+            version: a version number; the server's choice where None.
+            request_id: your own id of the request; a new one where None.
+            label: a version's label, such as `stable`, instead of a number.
+
+        Returns:
+            Outputs by name. Strings are `str`; an output named `*_bytes`, or with a string that is not UTF-8, holds
+            `bytes` instead.
+        """
+        return self._run(self._predict(inputs, signature, version, label, request_id))
+
+    def classify(
+        self,
+        examples: Sequence[Example],
+        signature: str = "classify",
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> list[Classes]:
+        """Runs a Classify signature.
+
+        Args:
+            examples: a text each, or features by name: str, bytes, float, int, or lists of one of these.
+                A text alone is the feature `text`.
+            signature: its name.
+            version: a version number; the server's choice where None.
+            request_id: your own id of the request; a new one where None.
+            label: a version's label, instead of a number.
+
+        Returns:
+            For each example its classes with their scores, in the model's order.
+        """
+        return self._run(self._classify(examples, signature, version, label, request_id))
+
+    def regress(
+        self,
+        examples: Sequence[Example],
+        signature: str = "regress",
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> list[float]:
+        """Runs a Regress signature: a value for each example. Arguments as in `classify`."""
+        return self._run(self._regress(examples, signature, version, label, request_id))
+
+    def multi_inference(
+        self,
+        examples: Sequence[Example],
+        classify: Sequence[str] = (),
+        regress: Sequence[str] = (),
+        version: int | None = None,
+        request_id: str | None = None,
+        label: str | None = None,
+    ) -> dict[str, list[Classes] | list[float]]:
+        """Runs several Classify and Regress signatures on the same examples.
+
+        Args:
+            examples: as in `classify`.
+            classify: names of Classify signatures.
+            regress: names of Regress signatures.
+            version: a version number; the server's choice where None.
+            request_id: your own id of the request; a new one where None.
+            label: a version's label, instead of a number.
+
+        Returns:
+            By signature what `classify` or `regress` returns.
+        """
+        return self._run(self._multi_inference(examples, classify, regress, version, label, request_id))
+
+    def sentiment(self, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """Asks a sentiment model: for each text its label and the label's probability.
+
+        Example:
+            >>> client.sentiment(["A fine film."])
+            [('positive', 0.97)]
+        """
+        return self._run(self._sentiment(texts))
+
+    def forecast(
+        self,
+        history: Sequence[ArrayLike],
+        timestamp: ArrayLike | None = None,
+        series: Sequence[str] | None = None,
+        future: ArrayLike | None = None,
+        static: Sequence[Sequence[str]] | None = None,
+    ) -> Forecast:
+        """Asks a forecasting model.
+
+        Args:
+            history: of each series the newest steps, `[T, columns]` or, of one column, `[T]`, in raw units with NaN
+                for what is missing; lengths may differ.
+            timestamp: int `[n]`, Unix seconds of each series' newest step.
+            series: `[n]`, names of the series, for monitoring.
+            future: float `[n, horizon, future covariates]`, where the model has such.
+            static: `[n, categories]`, where the model has such.
+
+        Example:
+            >>> answer = client.forecast([[412.0, 398.5, float("nan"), 405.1]])
+            >>> answer.forecast[0, :, 0], answer.quantiles[0.9][0, :, 0]
+        """
+        optional = {"timestamp": timestamp, "series": series, "future": future, "static": static}
+        return self._run(self._forecast(history, optional))
+
+    def caption(self, pictures: Sequence[bytes]) -> list[tuple[str, float]]:
+        """Asks a captioning model: for each JPEG or PNG its caption and the caption's log-probability.
+
+        Example:
+            >>> client.caption([Path("photo.jpg").read_bytes()])
+            [('a dog runs along the beach', -3.1)]
+        """
+        return self._run(self._caption(pictures))
+
+    def metadata(self) -> dict[str, SignatureInfo]:
+        """The model's signatures by name."""
+        return self._run(self._metadata_of())
+
+    def status(self) -> dict[int, str]:
+        """States by version: START, LOADING, AVAILABLE, UNLOADING or END."""
+        return self._run(self._status())
+
+    def reload_config(self, config: str) -> None:
+        """Has the server serve what a configuration says instead of what it serves.
+
+        Args:
+            config: what a `--model_config_file` holds.
+
+        Raises:
+            UserError: it is no ModelServerConfig in protobuf's text format.
+        """
+        self._run(self._reload_config(config))
+
+    def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Returns once a version is AVAILABLE.
+
+        Raises:
+            ServingError: none is after `timeout` seconds.
+        """
+        self._run(self._wait_until_ready(timeout))
+
+    def _run(self, talk: Talk[T]) -> T:
+        try:
+            step = next(talk)
+            while True:
+                if isinstance(step, float):
+                    time.sleep(step)
+                    step = next(talk)
+                    continue
+                try:
+                    answer = self._answer(step)
+                except grpc.RpcError as error:
+                    step = talk.throw(error)
+                else:
+                    step = talk.send(answer)
+        except StopIteration as done:
+            return done.value
+
+    def _answer(self, asked: Question) -> bytes:
+        given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}
+        if asked.address is None:
+            return self._method(asked.path)(asked.message, **given)
+        with self._open_aside(asked.address) as channel:
+            return channel.unary_unary(asked.path)(asked.message, **given)

@@ -1,0 +1,1 @@
+"""Files that others write while we read: regular ones only, followed, in TensorFlow's record format."""

@@ -1,0 +1,1 @@
+"""TensorFlow Serving's JSON to tensors, and back."""

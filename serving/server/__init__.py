@@ -1,0 +1,1 @@
+"""One server from its command line: flags, settings, processes."""

@@ -1,0 +1,1 @@
+"""TensorFlow Serving's services, as methods from bytes to bytes: answered in this process, or by another server."""

@@ -1,0 +1,1 @@
+"""Which versions of which models are loaded: store, policy, loading, warm-up, tuning, signatures."""

@@ -1,0 +1,143 @@
+"""Reading data files: formats, streaming, and what is said of files that cannot be read."""
+
+import gzip
+import json
+
+import pandas as pd
+import pytest
+
+from unroll.errors import UserError
+from unroll.pipelines.data.records import find_files, read_records
+
+ROWS = pd.DataFrame(
+    {
+        "text": ['He said "no",\nand left.', "Äpfel \U0001f600", "third"],
+        "label": [1, 0, 1],
+        "other": [0.5, 1.5, 2.5],
+    }
+)
+
+
+def write(folder, kind):
+    file = folder / f"reviews.{kind}"
+    if kind in ("csv", "csv.gz"):
+        ROWS.to_csv(file, index=False)
+    elif kind == "tsv":
+        ROWS.to_csv(file, index=False, sep="\t")
+    elif kind == "parquet":
+        ROWS.to_parquet(file, index=False)
+    else:
+        lines = "".join(json.dumps(row) + "\n" for row in ROWS.to_dict("records"))
+        file.write_bytes(gzip.compress(lines.encode()) if kind.endswith("gz") else lines.encode())
+    return file
+
+
+def read(path, columns=("text", "label"), **options):
+    table = {column: [] for column in columns}
+    for batch in read_records(find_files(str(path)), columns, **options):
+        for column in columns:
+            table[column] += batch[column]
+    return table
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "jsonl", "jsonl.gz", "parquet"])
+def test_every_format_gives_the_same_records(tmp_path, kind):
+    table = read(write(tmp_path, kind))
+    assert table == {"text": ROWS.text.tolist(), "label": ["1", "0", "1"]}
+
+
+def test_a_folder_and_a_glob_are_read_in_order_of_name(tmp_path):
+    for name in ("b", "a"):
+        pd.DataFrame({"text": [name], "label": ["x"]}).to_csv(tmp_path / f"{name}.csv", index=False)
+    (tmp_path / "notes.md").write_text("not data")
+    assert read(tmp_path)["text"] == ["a", "b"]
+    assert read(tmp_path / "*.csv")["text"] == ["a", "b"]
+
+
+def test_missing_values_are_none(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n,1\nfine,\n")
+    assert read(tmp_path / "a.csv") == {"text": [None, "fine"], "label": ["1", None]}
+
+
+def test_cells_can_be_handed_on_as_stored(tmp_path):
+    rows = pd.DataFrame({"bytes": [b"\xff\0", None], "list": [["a", "b"], []], "label": [1, 0]})
+    rows.to_parquet(tmp_path / "a.parquet", index=False)
+    (tmp_path / "b.jsonl").write_text('{"bytes": null, "list": ["a", "b"], "label": 1}\n')
+    columns, stored = ("label", "bytes", "list"), ("bytes", "list")
+    assert read(tmp_path / "a.parquet", columns, as_stored=stored) == {
+        "label": ["1", "0"], "bytes": [b"\xff\0", None], "list": [["a", "b"], []],
+    }  # fmt: skip
+    assert read(tmp_path / "b.jsonl", columns, as_stored=stored) == {
+        "label": ["1"], "bytes": [None], "list": [["a", "b"]],
+    }  # fmt: skip
+
+
+def test_further_kinds_of_files_can_be_named(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(UserError, match="unknown kind of file"):
+        find_files(str(tmp_path / "a.json"))
+    assert find_files(str(tmp_path), (".json",)) == [tmp_path / "a.json"]
+
+
+def test_large_files_come_in_batches(tmp_path):
+    pd.DataFrame({"text": ["word " * 50] * 5000, "label": ["x"] * 5000}).to_csv(tmp_path / "a.csv", index=False)
+    sizes = [len(batch["text"]) for batch in read_records([tmp_path / "a.csv"], ["text", "label"])]
+    assert sum(sizes) == 5000
+    assert max(sizes) <= 256
+
+
+def test_other_encodings_and_delimiters_can_be_named(tmp_path):
+    (tmp_path / "a.csv").write_bytes("text;label\nÄpfel;1\n".encode("latin-1"))
+    assert read(tmp_path / "a.csv", encoding="latin-1", delimiter=";") == {"text": ["Äpfel"], "label": ["1"]}
+
+
+def truncated(folder):
+    file = write(folder, "parquet")
+    file.write_bytes(file.read_bytes()[:-20])
+    return file
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda d: d / "none.csv", "no such file, folder or pattern"),
+        (lambda d: d, "the folder holds no .csv"),
+        (lambda d: _file(d, "a.docx", b"x"), "unknown kind of file. Known: .csv"),
+        (lambda d: _file(d, "a.csv", b""), "is empty. It needs a header line"),
+        (
+            lambda d: _file(d, "a.csv", b"review,stars\ngood,1\n"),
+            "has no column 'text'. It has: 'review', 'stars'",
+        ),
+        (lambda d: _file(d, "a.csv", b"text,label\n\xc4pfel,1\n"), "is not utf-8 text. Name its encoding"),
+        (lambda d: _file(d, "a.csv", "text,label\nx,1\n".encode("utf-16")), "is not utf-8 text"),
+        (lambda d: _file(d, "a.csv", b"text,label\na,b,c\n"), "cannot be read as CSV with delimiter ','"),
+        (
+            lambda d: _file(d, "a.csv", b"text;label\n1,5;2\n1;2\n"),
+            "the header has no ',' but ';'. Name it: --set data.delimiter=';'",
+        ),
+        (lambda d: _file(d, "a.csv.gz", gzip.compress(b"text;label\n1;2\n")), "--set data.delimiter=';'"),
+        (lambda d: _file(d, "a.csv", b"text\tlabel\n1\t2\n"), """--set 'data.delimiter="\\t"'"""),
+        (lambda d: write(d, "parquet").rename(d / "a.csv"), "is a Parquet file. Rename it to a.parquet"),
+        (lambda d: _file(d, "a.jsonl", b'{"text": "a", "label": 1}\n{"text"\n'), "line 2: is not JSON"),
+        (lambda d: _file(d, "a.jsonl", b"[1]\n"), "line 1: must be a JSON object"),
+        (lambda d: _file(d, "a.jsonl", b'{"text": "\xc4"}\n'), "is not utf-8 text"),
+        (
+            lambda d: _file(d, "a.jsonl.gz", gzip.compress(b'{"text": "a", "label": 1}\n' * 999)[:-9]),
+            "cannot be read",
+        ),
+        (lambda d: _file(d, "a.parquet", b"PAR1"), "is truncated or not Parquet"),
+        (truncated, "is truncated or not Parquet"),
+    ],
+)
+def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, make, words):
+    path = make(tmp_path)
+    with pytest.raises(UserError) as caught:
+        read(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _file(folder, name, content):
+    (folder / name).write_bytes(content)
+    return folder / name

@@ -1,0 +1,265 @@
+"""The prepared data set of captioned pictures: parts, skipping, batches."""
+
+import csv
+import hashlib
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tests.picture_fixtures import bad_pictures, corrupt_pictures, encoded, noise
+from unroll.errors import UserError
+from unroll.models.image import decode_picture
+from unroll.models.tokens import END, PADDING, START, Detokenizer
+from unroll.pipelines.data.records import digest
+from unroll.pipelines.tasks.captioning.data import CaptionData, prepare, read_further
+from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.task import CaptionConfig, Captioning
+from unroll.pipelines.training.progress import Progress
+
+SIZE = 16
+COLUMNS = ["image", "caption", "split", "source"]
+
+
+def prepared(folder, rows, **section) -> CaptionData:
+    """Rows of picture, caption(s), split and source; as Parquet, prepared."""
+    file, directory = folder / "data.parquet", folder / "prepared"
+    pd.DataFrame(rows, columns=COLUMNS).to_parquet(file)
+    directory.mkdir()
+    keys = {"split": "split", "group": "source", "size": SIZE, **section}
+    with Progress() as progress:
+        prepare(CaptionSection(**keys), str(file), directory, progress)
+    return CaptionData.load(directory)
+
+
+def picture(seed: int, width: int = 20) -> bytes:
+    return encoded(noise(width, 20, seed), "JPEG" if seed % 2 else "PNG")
+
+
+def rows(count: int = 12, captions: int = 3) -> list[list]:
+    """Pictures with captions that name them, half of which are in the train part."""
+    parts = ["train", "val", "train", "test_new"]
+    return [
+        [
+            picture(seed),
+            [f"picture {seed} said {'very ' * number}once" for number in range(captions)],
+            parts[seed % 4],
+            "",
+        ]
+        for seed in range(count)
+    ]
+
+
+def square(content: bytes) -> np.ndarray:
+    return decode_picture(tf.constant(content), SIZE).numpy()
+
+
+@pytest.mark.parametrize("gigabytes", [1, 0])
+def test_batches_hold_pictures_beside_their_captions(tmp_path, gigabytes):
+    table = rows()
+    data = prepared(tmp_path, table, cache_gigabytes=gigabytes)
+    assert data.facts["cached"] == bool(gigabytes)
+    assert (tmp_path / "prepared/train-pixels.npy").exists() == bool(gigabytes)
+    text = Detokenizer(data.pieces)
+    for part, name in (("train", "train"), ("validation", "val"), ("test", "test_new")):
+        expected = [(square(one[0]), one[1]) for one in table if one[2] == name]
+        batches = list(data.batches(part, 4, captions_per_image=2, shuffle=None))
+        assert [len(pixels) for pixels, *_ in batches] == ([4, 2] if part == "train" else [3])
+        pixels = np.concatenate([pixels for pixels, *_ in batches])
+        np.testing.assert_array_equal(pixels, [pixels for pixels, _ in expected])
+        for one, tokens, rows_ in batches:
+            np.testing.assert_array_equal(rows_, np.repeat(range(len(one)), 2))
+            assert (tokens[:, 0] == START).numpy().all()
+            assert (tokens == END).numpy().sum(-1).max() == 1
+            assert (tokens.numpy()[..., -1] != PADDING).any()
+        if part == "train":
+            said = [one.decode() for _, tokens, _ in batches for one in text(tokens).numpy()]
+            assert said == [caption for _, captions in expected for caption in captions[:2]]
+
+
+def test_an_epoch_is_decided_by_its_seed_and_number(tmp_path):
+    data = prepared(tmp_path, rows(40), cache_gigabytes=0)
+    text = Detokenizer(data.pieces)
+
+    def epoch(seed, number):
+        batches = list(data.batches("train", 7, captions_per_image=2, shuffle=(seed, number)))
+        return [
+            [one.decode() for one in pair] for _, tokens, _ in batches for pair in text(tokens).numpy().reshape(-1, 2)
+        ]
+
+    first = epoch(0, 0)
+    assert first == epoch(0, 0)
+    assert first != epoch(0, 1)
+    assert first != epoch(1, 0)
+    named = [int(re.search(r"\d+", captions[0])[0]) for captions in first]
+    assert sorted(named) == list(range(0, 40, 2))
+    assert all(captions[0] != captions[1] for captions in first)
+    lengths = [len(captions[0].split()) for number in range(20) for captions in epoch(0, number)]
+    assert np.bincount(lengths)[4:] / len(lengths) == pytest.approx([1 / 3] * 3, abs=0.1)
+
+
+def test_a_picture_with_fewer_captions_has_fewer_rows(tmp_path):
+    table = [*rows(), [picture(50), ["one"], "train", ""]]
+    data = prepared(tmp_path, table)
+    ((_, tokens, owners),) = data.batches("train", 7, captions_per_image=5, shuffle=(0, 0))
+    assert sorted(np.bincount(owners)) == [1, 3, 3, 3, 3, 3, 3]
+    assert len(tokens) == len(owners)
+    (one,) = [row for row in range(7) if (owners.numpy() == row).sum() == 1]
+    said = Detokenizer(data.pieces)(tokens).numpy()[owners.numpy() == one]
+    assert said.tolist() == [b"one"]
+
+
+def test_what_is_skipped_is_counted_and_listed(tmp_path):
+    bad, corrupt = bad_pictures(), corrupt_pictures()
+    table = [*rows(), *([content, ["a"], "train", ""] for content in (*bad.values(), *corrupt.values()) if content)]
+    table += [[None, ["a"], "train", ""], [picture(99), ["", " "], "train", ""], [picture(98), None, "train", ""]]
+    data = prepared(tmp_path, table, most_pixels=10_000)
+    assert data.facts["skipped"] == {
+        "has more than 10,000 pixels": 2,
+        "is truncated": 3,
+        "is corrupt": 1,
+        "holds no picture": 1,
+        **{reason.partition(" (")[0]: 1 for reason in bad if "empty" not in reason and "10,000" not in reason},
+    }
+    assert data.facts["uncaptioned"] == 2
+    assert data.facts["records"] == len(table)
+    assert data.facts["images"] == {"train": 6, "validation": 3, "test": 3}
+    listed = list(csv.DictReader((tmp_path / "prepared/skipped.csv").open()))
+    assert {"source": "data.parquet, row 13", "reason": "is a GIF, not JPEG or PNG"} in listed
+    assert len(listed) == sum(data.facts["skipped"].values())
+    pixels = np.load(tmp_path / "prepared/train-pixels.npy")
+    assert pixels.shape == (6, SIZE, SIZE, 3)
+
+
+def test_a_picture_in_several_parts_goes_to_the_last_with_all_captions(tmp_path):
+    table = rows()
+    table += [[table[0][0], ["second"], "test", "x"], [table[0][0], ["third"], "train", "y"]]
+    data = prepared(tmp_path, table)
+    assert data.facts["duplicates"] == 1
+    assert data.facts["images"] == {"train": 5, "validation": 3, "test": 4}
+    (records,) = data.encoded("test")
+    row = records["image"].tolist().index(table[0][0])
+    assert records["captions"][row] == [*table[0][1], "second", "third"]
+    assert (records["group"][row], records["source"][row]) == ("x", "data.parquet, row 13")
+
+
+def test_without_a_split_the_bytes_decide(tmp_path):
+    table = rows(120, captions=1)
+    data = prepared(tmp_path, [*table, *table], split=None)
+    digests = [int(hashlib.md5(one[0]).hexdigest(), 16) % 10 for one in table]
+    assert data.images("test") == digests.count(0)
+    assert data.images("validation") == digests.count(1)
+    assert data.images("train") == 120 - digests.count(0) - digests.count(1)
+    assert data.facts["captions"]["train"] == 2 * data.images("train")
+
+
+def test_without_a_split_a_cluster_stays_whole(tmp_path):
+    table = rows(120, captions=1)
+    for row, one in enumerate(table):
+        one[-1] = f"patient {row // 4}" if row < 100 else ""
+    data = prepared(tmp_path, table, split=None, cluster="source")
+    clusters = {}
+    for part in ("train", "validation", "test"):
+        lines = (tmp_path / f"prepared/{part}.jsonl").read_text().splitlines()
+        clusters[part] = [json.loads(line)["cluster"] for line in lines]
+    names = [f"patient {number}" for number in range(25)]
+    for part, remainders in (("test", [0]), ("validation", [1]), ("train", range(2, 10))):
+        inside = [name for name in names if int(hashlib.md5(name.encode()).hexdigest(), 16) % 10 in remainders]
+        assert sorted(filter(None, clusters[part])) == sorted(4 * inside)
+    digests = [int(hashlib.md5(one[0]).hexdigest(), 16) % 10 for one in table[100:]]
+    assert clusters["test"].count("") == digests.count(0)
+    assert clusters["validation"].count("") == digests.count(1)
+    records = list(data.encoded("validation"))
+    assert [name for batch in records for name in batch["cluster"]] == clusters["validation"]
+
+
+def test_paths_are_read_and_missing_ones_skipped(tmp_path):
+    lines = []
+    for seed in range(6):
+        (tmp_path / f"{seed}.png").write_bytes(picture(seed))
+        part = ["train", "val", "test"][seed % 3]
+        lines += [{"image": f"{seed}.png", "caption": f"first {seed}", "part": part}] * 2
+    lines += [{"image": "none.png", "caption": "a", "part": "train"}] * 2
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    directory = tmp_path / "prepared"
+    directory.mkdir()
+    with Progress() as progress:
+        prepare(CaptionSection(split="part", size=SIZE), str(tmp_path / "data.jsonl"), directory, progress)
+    data = CaptionData.load(directory)
+    assert data.facts["skipped"] == {"does not exist": 1}
+    assert data.facts["skipped_examples"] == [[str(tmp_path / "none.png"), "does not exist"]]
+    assert data.facts["images"] == {"train": 2, "validation": 2, "test": 2}
+    (records,) = data.encoded("validation")
+    assert records["captions"].tolist() == [["first 1", "first 1"], ["first 4", "first 4"]]
+    assert records["image"][0] == picture(1)
+
+
+def test_other_pictures_in_files_of_the_same_names_are_other_data(tmp_path):
+    data = tmp_path / "data.csv"
+    data.write_text("image,caption\na.png,one\na.png,two\nnone.png,none\n" + "x" * 300 + ",too long a name\n")
+    config = CaptionConfig(data={"split": None, "size": SIZE})
+    (tmp_path / "a.png").write_bytes(picture(0))
+    files = Captioning.files(config, str(data))
+    assert files == [data, tmp_path / "a.png"]
+    before = digest(files)
+    assert digest(Captioning.files(config, str(data))) == before
+    (tmp_path / "a.png").write_bytes(picture(1))
+    assert digest(Captioning.files(config, str(data))) != before
+
+
+def test_long_captions_are_cut(tmp_path):
+    data = prepared(tmp_path, rows(captions=4), max_tokens=5)
+    assert data.facts["longest_caption"] == 7
+    assert data.facts["truncated_captions"] == 2 * 12
+    ((_, tokens, _),) = data.batches("train", 6, captions_per_image=4, shuffle=None)
+    assert tokens.shape[-1] == 7
+    assert (tokens.numpy() == END).any(-1).all()
+
+
+def test_the_vocabulary_is_of_the_train_part(tmp_path):
+    data = prepared(tmp_path, [*rows(), [picture(50), ["zebra"], "test", ""]])
+    assert "▁zebra" not in data.pieces
+    assert "▁picture" in data.pieces
+    assert data.facts["vocabulary"] == len(data.pieces)
+
+
+def test_further_data_is_read_without_its_parts(tmp_path, capsys):
+    table = [*rows(), [corrupt_pictures()["a PNG that ends too early"], ["a"], "nowhere", ""]]
+    table += [[table[3][0], ["Again"], "anywhere", ""]]
+    pd.DataFrame(table, columns=COLUMNS).to_parquet(tmp_path / "a.parquet")
+    section = CaptionSection(split="split", group="source", size=SIZE)
+    with Progress() as progress:
+        (records,) = read_further(section, str(tmp_path / "a.parquet"), progress)
+    assert records["image"].tolist() == [one[0] for one in rows()]
+    assert records["captions"][3] == [*table[3][1], "again"]
+    assert "12 pictures, skipped 1 is truncated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "section", "words"),
+    [
+        ([], {}, "holds no records"),
+        ([[b"x", [" "], "train", ""]], {}, "none of 1 records has a caption in column 'caption'"),
+        (
+            [[b"x", ["a"], "train", ""]],
+            {},
+            "no picture can be read: 1 is neither JPEG nor PNG. The first, data.parquet",
+        ),
+        ([[picture(0)[:-20], ["a"], "train", ""]], {}, "no picture can be read: 1 is truncated"),
+        (
+            [one for one in rows() if one[2] != "val"],
+            {},
+            "no picture is in the validation part: column 'split' names none",
+        ),
+        (rows(1), {"split": None}, "1 pictures are too few"),
+        (rows(), {"min_count": 99}, "no word of the train part's captions occurs 99 times"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_is_refused(tmp_path, table, section, words):
+    with pytest.raises(UserError) as caught:
+        prepared(tmp_path, table, **section)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

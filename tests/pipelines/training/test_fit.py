@@ -1,0 +1,118 @@
+"""Training: what is kept, when it ends, and going on after `kill -9`."""
+
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, reviews
+from unroll.errors import UserError
+from unroll.pipelines.task import task_named
+from unroll.pipelines.training.checkpoint import load_checkpoint
+from unroll.pipelines.training.fit import fit
+from unroll.pipelines.training.progress import Progress
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fit")
+    reviews(400).to_csv(folder / "data.csv", index=False)
+    directory = folder / "prepared"
+    directory.mkdir()
+    task = task_named("sentiment")
+    task.prepare(configuration(), str(folder / "data.csv"), directory, Progress())
+    return directory
+
+
+def configuration(**train):
+    settings = {"epochs": EPOCHS, "batch_size": 16, "learning_rate": 0.01, "seed": 5, **train}
+    model = {
+        "units": 4,
+        "embedding": 4,
+        "ngram_buckets": 64,
+        "cell": "gru",
+        "layers": 1,
+        "members": 1,
+        "recurrent_dropout": 0.1,
+    }
+    return task_named("sentiment").Config.model_validate({"train": settings, "model": model})
+
+
+def train(directory, checkpoint, **settings):
+    task = task_named("sentiment")(configuration(**settings), directory)
+    keras.utils.set_random_seed(task.config.train.seed)
+    model = task.build()
+    return model, fit(task, model, checkpoint, Progress())
+
+
+def test_a_killed_run_ends_as_an_uninterrupted_one(data, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from tests.pipelines.training.test_fit import train;"
+        "train(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    checkpoint = tmp_path / "checkpoint.npz"
+    victim = subprocess.Popen([sys.executable, "-c", code, data, checkpoint], cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists():
+        assert victim.poll() is None, "the run ended before it wrote a checkpoint"
+        assert time.monotonic() < deadline, "no checkpoint in two minutes"
+        time.sleep(0.01)
+    victim.kill()
+    victim.wait()
+    assert len(load_checkpoint(checkpoint)[0]["epochs"]) < EPOCHS, "killed too late to tell"
+    resumed, history = train(data, checkpoint)
+    whole, expected = train(data, tmp_path / "other.npz")
+    assert [e["train/loss"] for e in history.epochs] == pytest.approx(
+        [e["train/loss"] for e in expected.epochs], rel=1e-5
+    )
+    assert history.best == expected.best
+    for got, want in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run(data, tmp_path):
+    model, history = train(data, tmp_path / "c.npz", epochs=40, patience=2, learning_rate=0.05)
+    assert len(history.epochs) == history.best + 3 < 40, "two epochs after the best one"
+    losses = [epoch["validation/log_loss"] for epoch in history.epochs]
+    assert history.best == int(np.argmin(losses))
+    task = task_named("sentiment")(configuration(), data)
+    scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True)
+    assert scores["log_loss"] == pytest.approx(losses[history.best], rel=1e-5)
+
+
+def test_the_time_budget_ends_the_run(data, tmp_path):
+    _, history = train(data, tmp_path / "c.npz", epochs=500, patience=500, minutes=0.01)
+    assert 1 <= len(history.epochs) < 500
+
+
+def test_the_rate_rises_and_falls(data, tmp_path):
+    _, history = train(data, tmp_path / "c.npz", warmup=0.25)
+    rates = [epoch["learning_rate"] for epoch in history.epochs]
+    assert rates[0] == pytest.approx(0.01, rel=0.1), "warmed up after a quarter of the steps"
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.001
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_advice(data, tmp_path):
+    task = task_named("sentiment")(configuration(), data)
+    model = task.build()
+    model.encoders[0].head.bias.assign([np.nan, 0.0])
+    with pytest.raises(UserError, match=r"diverged in epoch 1: the loss is nan. Lower train.learning_rate, now 0.01"):
+        fit(task, model, tmp_path / "c.npz", Progress())
+
+
+def test_class_weights_scale_the_loss_of_each_record(data):
+    task = task_named("sentiment")(configuration(class_weights=True), data)
+    facts = task.facts()
+    counts = {index: facts["counts"][label]["train"] for index, label in enumerate(facts["classes"])}
+    total = dict.fromkeys(counts, 0.0)
+    for _, labels, weights in task.train_batches(0):
+        for label, weight in zip(labels.numpy(), weights.numpy(), strict=True):
+            total[label] += weight
+    assert total[0] == pytest.approx(total[1], rel=1e-5)
+    assert sum(total.values()) == pytest.approx(sum(counts.values()), rel=1e-5)

@@ -1,0 +1,45 @@
+"""The front door: `unroll COMMAND`, composed from the packages' own command lines."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from unroll.errors import UserError, told_in_one_line
+from unroll.monitoring.cli import app as monitor
+from unroll.pipelines.cli import app as train_and_ask
+from unroll.serving.cli import app as serve
+
+app = typer.Typer(
+    help="Train, serve and watch sequence models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+_Misused: Any = typer.BadParameter.__base__  # click's UsageError, which Typer has a copy of, under no public name
+
+app.add_typer(train_and_ask)
+app.add_typer(serve)
+app.add_typer(monitor, name="monitor")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command line, by default the process's own, and exits."""
+    with told_in_one_line():
+        try:
+            code = app(args=arguments, prog_name="unroll", standalone_mode=False)
+        except _Misused as misuse:
+            if told := misuse.format_message():
+                raise UserError(_in_one_line(misuse, told)) from None
+            code = misuse.exit_code  # no command, of which the help is printed already
+        sys.exit(code)
+
+
+def _in_one_line(misuse: Any, told: str) -> str:
+    """What is wrong with a command line, in whose command, and where to read how it is right."""
+    command = misuse.ctx.command_path if misuse.ctx else "unroll"
+    (invalid, *_) = misuse.__cause__.errors() if hasattr(misuse.__cause__, "errors") else [{}]
+    received = f" (received {invalid['input']!r})" if "input" in invalid else ""
+    end = "" if told.endswith("?") else "."
+    return f"{command}: {told[:1].lower()}{told[1:].rstrip('.')}{received}{end} See `{command} --help`"
