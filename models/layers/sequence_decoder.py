@@ -84,7 +84,7 @@ class State(NamedTuple):
 class SequenceDecoder(Configured, keras.layers.Layer):
     """Says which token comes next, from a source and the tokens so far.
 
-    Training and serving take the same steps, one token at a time; `unroll.models.decoding` takes them to whole sequences.
+    Training and serving take the same steps, one token at a time; `models.decoding` makes whole sequences of them.
 
     Args:
         config: see `SequenceDecoderConfig`.

@@ -58,5 +58,5 @@ def test_every_message_of_the_protocol_has_a_name_here():
 
 
 def test_tensorflow_stays_out():
-    code = "from unroll.serving.protocol import protos; protos.Example(); import sys; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    program = "from unroll.serving.protocol import protos; protos.Example(); sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", f"import sys; {program}"]).returncode == 0
