@@ -37,8 +37,10 @@ class TextFeature(OfInput):
             directory and names a file with one token a line.
 
     Example:
-        >>> TextFeature("text", {"lowercase": True, "replace": [], "split": "[ ]+",
-        ...                      "vocabulary": "assets/vocabulary.txt"})
+        >>> tokenizer = {"lowercase": True, "replace": [], "split": "[ ]+", "vocabulary": "assets/vocabulary.txt"}
+        >>> feature = TextFeature("text", tokenizer)
+        >>> feature.measure({"text": np.array(["A fine film", ""])}, {}, {"a": 0, "film": 1})["text/length"]
+        array([3., 0.], dtype=float32)
     """
 
     kind: ClassVar[str] = "text"
@@ -67,7 +69,8 @@ class GeneratedTextFeature(OfOutput):
         words: the words that are watched.
 
     Example:
-        >>> GeneratedTextFeature.fit("caption", ["woman running: dark skin tone", ...])
+        >>> GeneratedTextFeature.fit("caption", ["a dog runs", "a red dog"]).words
+        ('a', 'dog', 'red', 'runs')
     """
 
     kind: ClassVar[str] = "generated_text"
@@ -147,7 +150,8 @@ class VectorFeature(OfOutput):
         output: name of the output tensor, floats of shape `(records, coordinates)`.
 
     Example:
-        >>> VectorFeature("embedding")  # embedding/1, embedding/2, ...
+        >>> list(VectorFeature("embedding").measure({}, {"embedding": np.ones([5, 2])}, {}))
+        ['embedding/1', 'embedding/2']
     """
 
     kind: ClassVar[str] = "vector"

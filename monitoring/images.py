@@ -25,7 +25,8 @@ class ImageFeature(OfInput):
         most_pixels: a larger picture is not decoded; its light and colours are NaN.
 
     Example:
-        >>> ImageFeature("image")
+        >>> ImageFeature("image").measure({"image": np.array([b"not a picture"])}, {}, {})["image/megapixels"]
+        array([nan], dtype=float32)
     """
 
     kind: ClassVar[str] = "image"

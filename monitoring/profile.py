@@ -81,8 +81,11 @@ class ReferenceProfile:
             ValueError: where the arrays are empty or differ in their number of rows.
 
         Example:
-            >>> profile = ReferenceProfile.build([NumericFeature("score")], {}, {"score": scores}, model="m")
-            >>> assets_extra = profile.files()
+            >>> from unroll.monitoring.features import NumericFeature
+            >>> scores = {"score": np.random.default_rng(0).random(100)}
+            >>> profile = ReferenceProfile.build([NumericFeature("score")], {}, scores, model="m")
+            >>> sorted(profile.files())
+            ['reference_profile.json', 'reference_profile.npz']
         """
         rows = {name: len(array) for name, array in [*inputs.items(), *outputs.items()]}
         rows |= {"clusters": len(clusters)} if len(clusters) else {}

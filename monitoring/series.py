@@ -34,7 +34,9 @@ class SeriesFeature:
         quantiles: name of the output `(n, horizon, channels, quantiles)`.
 
     Example:
-        >>> SeriesFeature(("load",), season=24, lookback=336, lower=1, upper=7, seconds=3600, time_column="date")
+        >>> feature = SeriesFeature(("load",), season=24, lookback=336, lower=1, upper=7, time_column="date")
+        >>> feature.channels
+        ('load',)
     """
 
     kind: ClassVar[str] = "series"

@@ -27,7 +27,12 @@ class FigureTable:
         rows: as many cells each; texts begin at the left, anything else ends at the right.
 
     Example:
-        >>> Console().print(FigureTable("load version 1", ["test", "model", "ridge"], [["mase", 0.81, 0.85]]))
+        >>> Console(width=40).print(FigureTable("", ["test", "model", "ridge"], [["mase", 0.81, 0.85]]))
+        <BLANKLINE>
+         test    model    ridge
+         ──────────────────────
+         mase   0.8100   0.8500
+        <BLANKLINE>
     """
 
     title: str

@@ -119,8 +119,10 @@ def read_records(
         UserError: a missing column, an encoding or syntax error, a truncated file; with the file's name.
 
     Example:
+        >>> written = Path("reviews.csv").write_text("text,label\\nA fine film.,pos\\nDreadful.,\\n")
         >>> for batch in read_records([Path("reviews.csv")], ["text", "label"]):
-        ...     print(len(batch["text"]))
+        ...     print(batch)
+        {'text': ['A fine film.', 'Dreadful.'], 'label': ['pos', None]}
     """
     check_encoding(encoding)
     for file in files:

@@ -23,7 +23,7 @@ class ShardWriter:
         bucket_counts: records written so far, by the bucket of length that they will be batched in.
 
     Example:
-        >>> with ShardWriter(directory, "train") as writer:
+        >>> with ShardWriter(Path(), "train") as writer:
         ...     writer.write(np.array([5, 3, 9], np.int32), label=1)
     """
 

@@ -26,8 +26,10 @@ def signature(
         columns: by input, the names of what stands in its last dimension; for the error.
 
     Example:
-        >>> signature(lambda x, by=None: {"y": x if by is None else x * by},
-        ...           [tf.TensorSpec([None], tf.float32, "x")], {"by": tf.constant([2.0])})
+        >>> scaled = signature(lambda x, by=None: {"y": x if by is None else x * by},
+        ...                    [tf.TensorSpec([None], tf.float32, "x")], {"by": tf.constant([2.0])})
+        >>> scaled(x=tf.constant([1.0, 3.0]), by=tf.constant([2.0, 2.0]))["y"].numpy()
+        array([2., 6.], dtype=float32)
     """
     optional = optional or {}
     specs = [*needed, *(tf.TensorSpec([None, *v.shape[1:]], v.dtype, name=name) for name, v in optional.items())]

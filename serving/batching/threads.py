@@ -17,8 +17,15 @@ class Threads:
         count: how many there are.
 
     Example:
-        >>> threads = Threads("batch_threads", 1)
-        >>> threads.submit(lambda: engine.run("serving_default", feeds), deliver)
+        >>> async def main():
+        ...     delivered = asyncio.Future()
+        ...     threads = Threads("batch_threads", 1)
+        ...     threads.submit(lambda: 6 * 7, delivered.set_result)
+        ...     outcome = await delivered
+        ...     threads.close()
+        ...     return outcome
+        >>> asyncio.run(main())
+        42
     """
 
     def __init__(self, name: str, count: int) -> None:

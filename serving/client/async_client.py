@@ -25,7 +25,7 @@ class AsyncClient(Dialogue):
         >>> async def main():
         ...     async with AsyncClient("127.0.0.1:8500", model="sentiment") as client:
         ...         return await asyncio.gather(*(client.sentiment([text]) for text in ("Fine.", "Dreadful.")))
-        >>> asyncio.run(main())
+        >>> asyncio.run(main())  # doctest: +SKIP
         [[('positive', 0.97)], [('negative', 0.97)]]
     """
 

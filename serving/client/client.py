@@ -32,9 +32,9 @@ class Client(Dialogue):
     Args: those of `Dialogue`.
 
     Example:
-        >>> with Client("127.0.0.1:8500", model="sentiment") as client:
+        >>> with Client("127.0.0.1:8500", model="sentiment") as client:  # doctest: +SKIP
         ...     answer = client.predict({"text": ["A fine film.", "Dreadful."]})
-        >>> answer["label"]
+        >>> answer["label"]  # doctest: +SKIP
         array(['positive', 'negative'], dtype=object)
     """
 
@@ -136,7 +136,7 @@ class Client(Dialogue):
         """Asks a sentiment model: for each text its label and the label's probability.
 
         Example:
-            >>> client.sentiment(["A fine film."])
+            >>> client.sentiment(["A fine film."])  # doctest: +SKIP
             [('positive', 0.97)]
         """
         return self._run(self._sentiment(texts))
@@ -160,8 +160,8 @@ class Client(Dialogue):
             static: `[n, categories]`, where the model has such.
 
         Example:
-            >>> answer = client.forecast([[412.0, 398.5, float("nan"), 405.1]])
-            >>> answer.forecast[0, :, 0], answer.quantiles[0.9][0, :, 0]
+            >>> answer = client.forecast([[412.0, 398.5, float("nan"), 405.1]])  # doctest: +SKIP
+            >>> answer.forecast[0, :, 0], answer.quantiles[0.9][0, :, 0]  # doctest: +SKIP
         """
         optional = {"timestamp": timestamp, "series": series, "future": future, "static": static}
         return self._run(self._forecast(history, optional))
@@ -170,7 +170,7 @@ class Client(Dialogue):
         """Asks a captioning model: for each JPEG or PNG its caption and the caption's log-probability.
 
         Example:
-            >>> client.caption([Path("photo.jpg").read_bytes()])
+            >>> client.caption([Path("photo.jpg").read_bytes()])  # doctest: +SKIP
             [('a dog runs along the beach', -3.1)]
         """
         return self._run(self._caption(pictures))

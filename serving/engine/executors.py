@@ -27,7 +27,7 @@ def executor_type(graph_def: Any, device_types: Iterable[str] = ("CPU",)) -> str
         `SINGLE_THREADED`, or `DEFAULT` where that cannot be.
 
     Example:
-        >>> executor_type(GraphDef())
+        >>> executor_type(tf.Graph().as_graph_def())
         'SINGLE_THREADED_EXECUTOR'
     """
     if set(device_types) - {"CPU"}:

@@ -19,7 +19,7 @@ def has_effects(graph_def: Any, outputs: Iterable[str]) -> bool:
         outputs: names of tensors.
 
     Example:
-        >>> has_effects(GraphDef(), [])
+        >>> has_effects(tf.Graph().as_graph_def(), [])
         False
     """
     return any(map(_EFFECTS.search, _ops_behind(graph_def, outputs)))

@@ -19,6 +19,7 @@ class FollowedFile:
         path: the file, which is to be read after this.
 
     Example:
+        >>> characters = Path("tokens").write_text("app:6fd1b7a60d4c2e8891a3")
         >>> followed = FollowedFile(Path("tokens"))
         >>> tokens = followed.path.read_text()
         >>> if followed.changed():

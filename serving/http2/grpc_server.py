@@ -55,9 +55,11 @@ class GrpcServer:
         admit: looks at a call before its message is read; raises StatusError for a refusal.
 
     Example:
-        >>> server = GrpcServer(front.answer, {})
-        >>> port = await server.listen("127.0.0.1", 0)
-        >>> await server.stop(drain_seconds=30)
+        >>> async def main():
+        ...     server = GrpcServer(front.answer, {})
+        ...     port = await server.listen("127.0.0.1", 0)
+        ...     await server.stop(drain_seconds=30)
+        >>> asyncio.run(main())  # doctest: +SKIP
     """
 
     def __init__(

@@ -110,6 +110,7 @@ def lines(given: argparse.Namespace) -> Iterator[str]:
         given: see `unroll.serving.server.flags`.
 
     Example:
+        >>> from unroll.serving.server import flags
         >>> list(lines(flags.parse(["--rest_allowed_hosts=models.example"], "server")))
         ['--rest_allowed_hosts does not count: there is no REST without --rest_api_port']
     """

@@ -48,9 +48,9 @@ class Store:
 
     Example:
         >>> store = Store(Path("workspace/store"))
-        >>> store.put("sentiment", 1, Path("exported"))
+        >>> store.put("sentiment", 1, Path("exported"))  # doctest: +SKIP
         PosixPath('workspace/store/sentiment/1')
-        >>> store.versions("sentiment")
+        >>> store.versions("sentiment")  # doctest: +SKIP
         [1]
     """
 

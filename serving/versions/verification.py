@@ -48,8 +48,8 @@ class Verifier:
         UserError: the file cannot be read, or holds no such key.
 
     Example:
-        >>> verify = Verifier(Path("signers.pem"))
-        >>> verify(Path("store/sentiment/3"))
+        >>> verify = Verifier(Path("signers.pem"))  # doctest: +SKIP
+        >>> verify(Path("store/sentiment/3"))  # doctest: +SKIP
     """
 
     def __init__(self, keys_file: Path) -> None:

@@ -44,7 +44,8 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         ServingError: the server did not answer.
 
     Example:
-        >>> ask(client, {"input": "image", "attention": True}, ["photo.jpg"]).predictions[0]["caption"]
+        >>> answer = ask(client, {"input": "image", "attention": True}, ["photo.jpg"])  # doctest: +SKIP
+        >>> answer.predictions[0]["caption"]  # doctest: +SKIP
         'a dog runs along the beach'
     """
     files = _files(inputs)

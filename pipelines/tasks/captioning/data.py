@@ -107,8 +107,9 @@ class CaptionData:
         size: S, pixels of a side.
 
     Example:
-        >>> data = CaptionData.load(directory)
-        >>> pixels, tokens, rows = next(iter(data.batches("train", 32, captions_per_image=2, shuffle=(seed, epoch))))
+        >>> data = CaptionData.load(directory)  # doctest: +SKIP
+        >>> batches = data.batches("train", 32, captions_per_image=2, shuffle=(seed, epoch))  # doctest: +SKIP
+        >>> pixels, tokens, rows = next(iter(batches))  # doctest: +SKIP
     """
 
     def __init__(self, directory: Path):

@@ -44,9 +44,9 @@ class Vocabulary:
     Example:
         >>> vocabulary = Vocabulary.build(["medium-dark skin", "dark hair"], "word", size=10)
         >>> vocabulary.pieces
-        ['-', '▁dark', '▁hair', '▁medium', '▁skin', 'dark']
+        ['-', 'dark', '▁dark', '▁hair', '▁medium', '▁skin']
         >>> vocabulary.encode("dark fur")
-        [5, 1]
+        [6, 1]
     """
 
     def __init__(self, pieces: list[str], cut: Cut, scores: Sequence[float] = ()):

@@ -66,8 +66,12 @@ class Backtest:
 
     Example:
         >>> backtest = Backtest([0.1, 0.5, 0.9], ["load"], Frequency.parse("1h"))
-        >>> backtest.add(windows, {"model": forecast, "last_value": last}, quantiles)
-        >>> backtest.metrics()["mase/last_value"]
+        >>> ones = np.ones([1, 2, 1])  # [batch, horizon, channels]
+        >>> windows = {"history": ones, "target": 3 * ones, "timestamp": np.array([0]), "series": np.array([b"a"])}
+        >>> windows |= {"mean": ones[0, :1], "std": ones[0, :1], "naive": ones[0, :1]}
+        >>> backtest.add(windows, {"model": 2 * ones, "last_value": ones}, np.stack([ones, 2 * ones, 4 * ones], -1))
+        >>> backtest.metrics()["mase"], backtest.metrics()["mase/last_value"]
+        (1.0, 2.0)
     """
 
     def __init__(self, levels: Sequence[float], channels: Sequence[str], frequency: Frequency):
