@@ -195,7 +195,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000, home: Home = HOME
 ) -> None:
     """Open MLflow's pages on the workspace."""
-    from unroll.pipelines.training.tracking import serve_ui
+    from unroll.pipelines.training.tracking.ui import serve_ui
 
     serve_ui(Workspace(home), port)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from unroll.errors import UserError
-from unroll.pipelines.training.tracking import git_revision
+from unroll.pipelines.training.revision import git_revision
 from unroll.serving.engine.load_error import LoadError
 from unroll.serving.engine.parallelism import Parallelism
 from unroll.serving.engine.session_engine import SessionEngine

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from unroll.errors import UserError
-from unroll.pipelines.training.database import database_file, ensure_database
+from unroll.pipelines.training.tracking.database import database_file, ensure_database
 
 COMMANDS = """
 import os
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 import mlflow.store.tracking.sqlalchemy_store  # what all of them need, once
 from unroll.pipelines.training.tracking import Tracking
-from workspace import Workspace
+from unroll.workspace import Workspace
 
 def command():
     tracking = Tracking(Workspace(Path(sys.argv[1])), create=True)

@@ -1,28 +1,22 @@
 """Runs and registered models in MLflow."""
 
-import csv
 import hashlib
 import io
-import json
-import logging
 import os
-import socket
-import subprocess
-import sys
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unroll.errors import UserError
-from unroll.pipelines.training.database import database_file, ensure_database
+from unroll.pipelines.training.tracking.database import database_file, ensure_database
+from unroll.pipelines.training.tracking.quiet import import_mlflow
+from unroll.pipelines.training.tracking.run import Run
 from unroll.workspace import Workspace
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 CHAMPION = "champion"
@@ -63,7 +57,7 @@ class Tracking:
     """
 
     def __init__(self, workspace: Workspace, create: bool = False):
-        mlflow = _quiet_mlflow()
+        mlflow = import_mlflow()
         self._workspace = workspace
         database = database_file(workspace.tracking_uri)
         if database is not None:
@@ -82,7 +76,7 @@ class Tracking:
         self._client = mlflow.MlflowClient()
 
     @contextmanager
-    def run(self, experiment: str, resume: str | None = None) -> Iterator["Run"]:
+    def run(self, experiment: str, resume: str | None = None) -> Iterator[Run]:
         """A run that is recorded, or one that goes on.
 
         Args:
@@ -259,102 +253,5 @@ class Tracking:
             ) from None
 
 
-class Run:
-    """What is recorded of one run.
-
-    Args:
-        mlflow: the module, connected.
-        run_id: of the active run.
-    """
-
-    def __init__(self, mlflow: Any, run_id: str):
-        self._mlflow = mlflow
-        self.run_id = run_id
-
-    def describe(self, config: Mapping[str, Any], dataset: str, digest: str, tags: Mapping[str, str]) -> None:
-        """Records the configuration as parameters, the data set with its digest, and tags."""
-        from mlflow.data.dataset_source_registry import resolve_dataset_source
-        from mlflow.data.meta_dataset import MetaDataset
-
-        self._mlflow.log_params(_parameters(config))
-        self._mlflow.set_tags({"dataset.digest": digest, "git.revision": git_revision(), **tags})
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The specified dataset source can be interpreted")
-            source = resolve_dataset_source(dataset)
-        described = MetaDataset(source, name=Path(dataset).name, digest=digest[:36])  # type: ignore[abstract]
-        self._mlflow.log_input(described, context="training")
-
-    def metrics(self, values: Mapping[str, float], step: int, *, wait: bool = False) -> None:
-        """Records numbers, in the background unless `wait`; the run's end waits until they are written."""
-        self._mlflow.log_metrics(dict(values), step=step, synchronous=wait)
-
-    def figures(self, figures: "Mapping[str, Figure]") -> None:
-        for name, figure in figures.items():
-            self._mlflow.log_figure(figure, f"plots/{name}")
-
-    def tables(self, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        """Records tables, one dictionary a row, as CSV files."""
-        for title, rows in tables.items():
-            text = io.StringIO()
-            writer = csv.DictWriter(text, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-            self._mlflow.log_text(text.getvalue(), f"tables/{title.replace(' ', '_')}.csv")
-
-
-def _quiet_mlflow() -> Any:
-    """The module."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # asked when it is imported or first used
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    import mlflow  # which sets the level of its loggers
-
-    for logger in ("mlflow", "alembic"):  # their notices would run into the progress bars
-        logging.getLogger(logger).setLevel(logging.WARNING)
-    return mlflow
-
-
-def _parameters(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """`{"train": {"seed": 0}}` to `{"train.seed": 0}`."""
-    return {
-        f"{section}.{key}": json.dumps(value) if isinstance(value, dict | list) else value
-        for section, keys in config.items()
-        for key, value in keys.items()
-    }
-
-
-def git_revision() -> str:
-    """The commit of the working directory, with `-dirty` for uncommitted changes; `unknown` outside git."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match=NeVeR"]
-    try:
-        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
 def _metric_tags(metrics: Mapping[str, float]) -> dict[str, str]:
     return {f"metric.{key}": repr(value) for key, value in metrics.items()}
-
-
-def serve_ui(workspace: Workspace, port: int) -> None:
-    """Becomes MLflow's server on the workspace, on this machine only, until interrupted.
-
-    Raises:
-        UserError: the port is in use, or the runs are on a server with pages of its own.
-    """
-    database = database_file(workspace.tracking_uri)
-    if database is None:
-        raise UserError(f"MLFLOW_TRACKING_URI names a server already. Open {workspace.tracking_uri} in a browser")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise UserError(f"port {port} is in use. Choose another with --port") from None
-    _quiet_mlflow()
-    ensure_database(database, workspace.artifacts)
-    environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--backend-store-uri", workspace.tracking_uri]
-    command += ["--artifacts-destination", str(workspace.artifacts.resolve())]
-    print(f"MLflow on {workspace.home}: http://127.0.0.1:{port} (stop with Ctrl+C)", flush=True)
-    os.execve(sys.executable, command, environment)

@@ -1,0 +1,6 @@
+"""Runs and registered models in MLflow."""
+
+from unroll.pipelines.training.tracking.registry import CHAMPION, Registered, Tracking
+from unroll.pipelines.training.tracking.run import Run
+
+__all__ = ["CHAMPION", "Registered", "Run", "Tracking"]
