@@ -36,9 +36,9 @@ from unroll.pipelines.data.series import data as series_data  # noqa: E402
 from unroll.pipelines.data.series.data import SeriesData  # noqa: E402
 from unroll.pipelines.data.series.section import SeriesSection  # noqa: E402
 from unroll.pipelines.data.series.windows import windows  # noqa: E402
-from unroll.pipelines.samples import city_temperatures  # noqa: E402
-from unroll.pipelines.task import task_named  # noqa: E402
+from unroll.pipelines.registry import task_named  # noqa: E402
 from unroll.pipelines.tasks.forecasting.backtest import Backtest  # noqa: E402
+from unroll.pipelines.tasks.forecasting.sample import sample  # noqa: E402
 from unroll.pipelines.training.progress import Progress  # noqa: E402
 
 _FIGURES = ("mse_z", "mae_z", "mase", "coverage_80")
@@ -51,8 +51,8 @@ def main() -> None:
         folder = Path(name)
         keys: dict[str, Any] = {"split_rows": arguments.split_rows, "time": arguments.time}
         if arguments.data is None:
-            sample = city_temperatures(folder)
-            arguments.data, keys = sample.path, keys | sample.settings["data"]
+            found = sample(folder)
+            arguments.data, keys = found.path, keys | found.settings["data"]
         keys |= {key: getattr(arguments, key) for key in ("series", "season") if getattr(arguments, key)}
         rows = [] if arguments.only_peers else _unroll(arguments, keys, folder)
         if arguments.peer_python:

@@ -27,8 +27,8 @@ import tensorflow as tf  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from unroll.pipelines.samples import movie_reviews  # noqa: E402
 from unroll.pipelines.tasks.sentiment.labelled_text import stream  # noqa: E402
+from unroll.pipelines.tasks.sentiment.sample import sample  # noqa: E402
 from unroll.pipelines.tasks.sentiment.task import Sentiment, SentimentConfig  # noqa: E402
 from unroll.pipelines.training.config import load_config  # noqa: E402
 from unroll.pipelines.training.progress import Progress  # noqa: E402
@@ -135,8 +135,7 @@ def _padding(batches: tf.data.Dataset) -> float:
 def _sample(records: int, folder: Path) -> Path:
     import pandas as pd
 
-    sample = movie_reviews()
-    table = pd.read_csv(sample.path)
+    table = pd.read_csv(sample(folder).path)
     table = table.sample(min(records, len(table)), random_state=0)
     table.to_csv(folder / "reviews.csv", index=False)
     return folder / "reviews.csv"

@@ -7,8 +7,10 @@ if TYPE_CHECKING:
     from unroll.monitoring.drift import Comparison, compare
     from unroll.monitoring.features import (
         CategoricalFeature,
+        CategoricalInput,
         GeneratedTextFeature,
         NumericFeature,
+        NumericInput,
         TextFeature,
         VectorFeature,
     )
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CategoricalFeature": "features",
+    "CategoricalInput": "features",
     "Comparison": "drift",
     "GeneratedTextFeature": "features",
     "ImageFeature": "images",
     "NumericFeature": "features",
+    "NumericInput": "features",
     "ReferenceProfile": "profile",
     "SeriesFeature": "series",
     "TextFeature": "features",
@@ -31,10 +35,12 @@ _HOMES = {
 
 __all__ = [
     "CategoricalFeature",
+    "CategoricalInput",
     "Comparison",
     "GeneratedTextFeature",
     "ImageFeature",
     "NumericFeature",
+    "NumericInput",
     "ReferenceProfile",
     "SeriesFeature",
     "TextFeature",

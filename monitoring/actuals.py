@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unroll.errors import UserError
+from unroll.monitoring.calendar_months import months_of
+from unroll.monitoring.missing import MISSING
 from unroll.monitoring.series import ACTUAL, SeriesFeature
 from unroll.serving.files import regular_files
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PARQUET = (".parquet", ".pq")
-_MISSING = ["", "-", "?", "na", "n/a", "#n/a", "nan", "-nan", "null", "none"]  # in small letters
 OBSERVED = 0.5  # of a horizon's values, at least
 
 Tensors = Mapping[str, np.ndarray]
@@ -120,7 +121,7 @@ class Actuals:
             wanted = (
                 newest[row] + feature.seconds * steps
                 if feature.seconds
-                else _months(newest[row]) + feature.months * steps
+                else months_of(newest[row]) + feature.months * steps
             )
             if len(times) and wanted[-1] <= times[-1]:
                 at = np.searchsorted(times, wanted)
@@ -177,13 +178,13 @@ def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.n
             raise UserError(f"{path}, row {row}, column {column.name!r}: has no time. Add it, or leave the row out")
     except UserError as error:
         raise UserError(f"--labels: {error}") from None
-    return seconds if feature.seconds else _months(seconds)
+    return seconds if feature.seconds else months_of(seconds)
 
 
 def _numbers(path: Path, columns: "pd.DataFrame") -> np.ndarray:
     import pandas as pd
 
-    columns = columns.mask(columns.astype(str).apply(lambda cells: cells.str.strip().str.lower()).isin(_MISSING))
+    columns = columns.mask(columns.astype(str).apply(lambda cells: cells.str.strip().str.lower()).isin(MISSING))
     numbers = columns.apply(pd.to_numeric, errors="coerce")
     wrong = (numbers.isna() & columns.notna()).to_numpy()
     if wrong.any():
@@ -206,11 +207,6 @@ def _sorted(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     times, values = times[order], values[order]
     last = np.append(times[1:] != times[:-1], True)[: len(times)]
     return times[last], values[last]
-
-
-def _months(seconds: Any) -> Any:
-    """Calendar months since January 1970."""
-    return np.asarray(seconds, "datetime64[s]").astype("datetime64[M]").astype(np.int64)
 
 
 def _text(name: Any) -> str:

@@ -33,7 +33,7 @@ def report(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="What came true, for a forecasting model: CSV or Parquet, a column of times and the targets."
+            help="What came true, where the model tells a future: CSV or Parquet, a column of times and the targets."
         ),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the report, with figures, here.")] = None,

@@ -5,22 +5,13 @@ a window has one statistic, the largest of its features' statistics, each standa
 standard deviation over clean windows of the same size; it is compared with the same maximum on those clean
 windows.
 
-Clean windows of texts are drawn at random. Records that belong together, scans of a patient, frames of a video, are
-more alike than those of others, so live traffic, whose patients are others, differs from the reference by more than
-records drawn from it do. There, a clean window is drawn from one half of the reference's clusters and compared with the
-other half.
-
-A series asks for yet more: requests that follow one another in time share most of their history, so a window of them
-differs from the reference however healthy it is. There, clean windows are runs of consecutive reference records. A
-reference holds only a handful that share no step, too few to count those that are farther off; their mean and standard
-deviation give a prediction interval for one more.
+How clean windows are drawn depends on what the records have to do with one another; see `unroll.monitoring.windows`.
 """
 
-import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,19 +19,11 @@ import numpy as np
 from unroll.monitoring.features import Values
 from unroll.monitoring.profile import ReferenceProfile
 from unroll.monitoring.variables import Tokens, take
+from unroll.monitoring.windows import Independent
 
-CLEAN_WINDOWS = 500
 LEVEL = 0.01
-MIN_RECORDS = 30
-FEWEST_CLUSTERS = 20  # alike in size; halves of fewer do not tell how unlike further ones may be
-FEWEST_RUNS = 3  # of a series, below which nobody can tell what is usual
-RUN_SHARE = 50  # a run is at most one in so many of a series' reference records
-MIN_RUNS = 5  # with fewer, Student's t would let nothing through; with these, large changes
 MAX_MOVERS = 8
 MOVER_DEVIATIONS = 4.5  # one of a thousand tokens goes so far by chance in less than 1 in 100 windows
-
-Means = Iterator[tuple[str, np.ndarray, np.ndarray]]
-"""A variable, mean indicator vectors of its clean windows, and of the records that each is compared with."""
 
 Movers = tuple[tuple[str, float, float], ...]
 """Tokens with the share of texts that hold them: in the reference, in the window."""
@@ -83,13 +66,13 @@ class Comparison:
 
     Args:
         records: records in the window.
-        compared: how many of them were compared, at most `largest_window`.
+        compared: how many of them were compared, at most `windows.largest`.
         reference_records: records in the reference.
         level: the stated rate of false alarms.
         p_value: conformal, (1 + clean windows at least as far off) / (1 + clean windows), or, for series, of
             Student's t; None where the window or the reference is too small to tell.
+        windows: how clean windows were drawn.
         features: the variables, largest deviation first.
-        runs: of a series, how many runs the reference holds that can be taken as independent.
     """
 
     records: int
@@ -97,8 +80,13 @@ class Comparison:
     reference_records: int
     level: float
     p_value: float | None
+    windows: Independent
     features: tuple[Feature, ...] = ()
-    runs: int | None = None
+
+    @property
+    def runs(self) -> int | None:
+        """Of a series, how many runs the reference holds that can be taken as independent."""
+        return self.windows.runs(self.compared)
 
     @property
     def drift(self) -> bool:
@@ -137,14 +125,12 @@ def compare(
         The comparison; without a p-value, and so without an alarm, for fewer than `MIN_RECORDS` records, or a
         reference of fewer than `FEWEST_RUNS` independent runs, or of clusters worth fewer than `FEWEST_CLUSTERS`.
     """
-    n = min(len(keys), largest_window(profile))
-    if n < MIN_RECORDS or (profile.clusters is not None and _alike(profile.clusters) < FEWEST_CLUSTERS):
-        return Comparison(len(keys), n, profile.records, level, None)
-    runs = profile.records // (2 * (n + profile.series.lookback)) if profile.series else None
-    if runs is not None and runs < FEWEST_RUNS:
-        return Comparison(len(keys), n, profile.records, level, None, runs=runs)
+    rule = profile.windows
+    n = min(len(keys), rule.largest)
+    if not rule.enough(n):
+        return Comparison(len(keys), n, profile.records, level, None, rule)
     if n < len(keys):
-        rows = np.arange(n) if profile.series else sample(keys, n)
+        rows = rule.sample(keys, n)
         values = {name: take(value, rows) for name, value in values.items()}
 
     names = tuple(name for name in profile.variables if name in values)
@@ -158,15 +144,7 @@ def compare(
     clean = np.maximum(clean, floor)
     centre, spread = clean.mean(axis=0), np.maximum(clean.std(axis=0), np.maximum(floor, 1e-9))
     standardised = (np.maximum(now, floor) - centre) / spread
-    if runs is not None:
-        freedom = max(runs, MIN_RUNS) - 1
-        t = standardised * math.sqrt(freedom / (freedom + 2))
-        p_values = np.array([min(1, len(names) * _student_tail(value, freedom)) for value in t])
-    else:
-        clean_maxima = ((clean - centre) / spread).max(axis=1)
-        # A tie in exact arithmetic must count as one after rounding as well.
-        at_least = (clean_maxima[:, None] >= standardised - 1e-9).sum(axis=0)
-        p_values = (1 + at_least) / (1 + CLEAN_WINDOWS)
+    p_values = rule.p_values(standardised, (clean - centre) / spread, n)
 
     features = []
     for column in np.argsort(-standardised, kind="stable"):
@@ -191,19 +169,7 @@ def compare(
                 fell=fell,
             )
         )
-    return Comparison(len(keys), n, profile.records, level, features[0].p_value, tuple(features), runs)
-
-
-def largest_window(profile: ReferenceProfile) -> int:
-    """Records that can be compared: half the reference; of a series' one run, or `MIN_RECORDS`."""
-    half = profile.records // 2
-    return min(half, max(profile.records // RUN_SHARE, MIN_RECORDS)) if profile.series else half
-
-
-def sample(keys: Sequence[str], n: int) -> np.ndarray:
-    """Rows of at most n of the keys, ascending: those whose hash is smallest, in whatever order they come."""
-    hashes = [hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys]
-    return np.sort(np.argsort(hashes, kind="stable")[:n])
+    return Comparison(len(keys), n, profile.records, level, features[0].p_value, rule, tuple(features))
 
 
 @lru_cache(maxsize=4)
@@ -212,71 +178,9 @@ def _clean_statistics(profile: ReferenceProfile, names: tuple[str, ...], n: int)
 
     The draws are the same for the same sizes, so that a report repeats.
     """
-    draw = _runs if profile.series else _halves if profile.clusters is not None else _draws
-    statistics = [profile.variables[name].statistic(window, rest) for name, window, rest in draw(profile, names, n)]
-    return np.stack(statistics, axis=1)
-
-
-def _draws(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Means:
-    rng = np.random.default_rng(0)
-    draws = np.zeros((CLEAN_WINDOWS, profile.records), np.float32)
-    for draw in draws:
-        draw[rng.permutation(profile.records)[:n]] = 1
-    for name in names:
-        reference = profile.variables[name].indicators(profile.codes[name])
-        inside = _sums(draws, reference)
-        yield name, inside / n, (reference.sum(axis=0) - inside) / (profile.records - n)
-
-
-def _halves(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Means:
-    """The records of a random half of the clusters against the other half; a cluster in the middle is cut."""
-    assert profile.clusters is not None
-    rng = np.random.default_rng(0)
-    half = profile.records // 2
-    windows = np.zeros((CLEAN_WINDOWS, profile.records), np.float32)
-    others = np.zeros_like(windows)
-    for window, other in zip(windows, others, strict=True):
-        places = rng.permutation(profile.clusters.max() + 1).astype(np.uint16)  # 16 bits are sorted by counting
-        order = places[profile.clusters].argsort(kind="stable")
-        window[rng.permutation(order[:half])[:n]] = 1
-        other[order[half:]] = 1
-    for name in names:
-        reference = profile.variables[name].indicators(profile.codes[name])
-        yield name, _sums(windows, reference) / n, _sums(others, reference) / (profile.records - half)
-
-
-def _alike(clusters: np.ndarray) -> float:
-    """How many clusters alike in size make a mean vary as much as these: 1 / sum of squared shares (Kish 1965)."""
-    return len(clusters) ** 2 / float((np.bincount(clusters) ** 2).sum())
-
-
-def _sums(draws: np.ndarray, indicators: np.ndarray) -> np.ndarray:
-    # Counts below 2**24 are exact in float32, whose product is the faster one.
-    return (draws @ indicators.astype(np.float32)).astype(np.float64)
-
-
-def _runs(profile: ReferenceProfile, names: tuple[str, ...], n: int) -> Means:
-    last = profile.records - n
-    starts = np.linspace(0, last, min(CLEAN_WINDOWS, last + 1)).astype(int)
-    for name in names:
-        reference = profile.variables[name].indicators(profile.codes[name])
-        before = np.zeros((profile.records + 1, reference.shape[1]), np.int32)
-        np.cumsum(reference, axis=0, out=before[1:])
-        inside = before[starts + n] - before[starts]
-        yield name, inside / n, (before[-1] - inside) / (profile.records - n)
-
-
-def _student_tail(t: float, freedom: int) -> float:
-    """The probability that Student's t exceeds a value (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan2(t, math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term = cosine if odd else 1.0
-    total = term if freedom > 1 else 0.0
-    for step in range(2 + odd, freedom, 2):
-        term *= cosine**2 * (step - 1) / step
-        total += term
-    inside = math.sin(angle) * total
-    return (1 - (2 / math.pi * (angle + inside) if odd else inside)) / 2
+    indicators = {name: partial(profile.variables[name].indicators, profile.codes[name]) for name in names}
+    means = profile.windows.draw(indicators, n)
+    return np.stack([profile.variables[name].statistic(window, rest) for name, window, rest in means], axis=1)
 
 
 def _movers(variable: Tokens, window: np.ndarray, reference: np.ndarray, noise: float) -> tuple[Movers, Movers]:

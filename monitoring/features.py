@@ -46,6 +46,10 @@ class TextFeature(OfInput):
     kind: ClassVar[str] = "text"
     tokenizer: Mapping[str, Any]
 
+    @property
+    def vocabulary_file(self) -> str:  # type: ignore[override]
+        return self.tokenizer["vocabulary"]
+
     def measure(
         self,
         inputs: Mapping[str, np.ndarray],
@@ -84,7 +88,7 @@ class GeneratedTextFeature(OfOutput):
         return cls(output, tuple(ranked[:MAX_WORDS]))
 
     @property
-    def vocabulary(self) -> dict[str, int]:
+    def vocabulary(self) -> dict[str, int]:  # type: ignore[override]
         """Word to id."""
         return {word: i for i, word in enumerate(self.words)}
 
@@ -135,9 +139,48 @@ class CategoricalFeature(OfOutput):
         outputs: Mapping[str, np.ndarray],
         vocabulary: Mapping[str, int],
     ) -> dict[str, Values]:
-        values = scalars(self.output, outputs).tolist()
-        names = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
-        return {self.output: np.array(names, dtype=str)}
+        return {self.output: _names(scalars(self.output, outputs))}
+
+
+@dataclass(frozen=True)
+class NumericInput(OfInput):
+    """A number that each record brings.
+
+    Args:
+        input: name of the input tensor, shape `(records,)` or `(records, 1)`; NaN where it is missing.
+    """
+
+    kind: ClassVar[str] = "numeric_input"
+
+    def measure(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        vocabulary: Mapping[str, int],
+    ) -> dict[str, Values]:
+        """Values of the variables `<input>/value` and `<input>/missing`, 1 where it is."""
+        values = scalars(self.input, inputs).astype(np.float32)
+        return {f"{self.input}/value": values, f"{self.input}/missing": np.isnan(values).astype(np.float32)}
+
+
+@dataclass(frozen=True)
+class CategoricalInput(OfInput):
+    """A name that each record brings.
+
+    Args:
+        input: name of the string input tensor, shape `(records,)` or `(records, 1)`.
+    """
+
+    kind: ClassVar[str] = "categorical_input"
+
+    def measure(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
+        vocabulary: Mapping[str, int],
+    ) -> dict[str, Values]:
+        """Values of the variable `<input>/name`."""
+        return {f"{self.input}/name": _names(scalars(self.input, inputs))}
 
 
 @dataclass(frozen=True)
@@ -183,6 +226,8 @@ Feature = (
     | NumericFeature
     | CategoricalFeature
     | VectorFeature
+    | NumericInput
+    | CategoricalInput
     | SeriesFeature
     | ImageFeature
 )
@@ -203,3 +248,8 @@ def from_json(data: Mapping[str, Any]) -> Feature:
     """
     arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
     return _KINDS[arguments.pop("kind")](**arguments)
+
+
+def _names(values: np.ndarray) -> np.ndarray:
+    """Strings `(n,)`; bytes that are not UTF-8 are replaced."""
+    return np.array([v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist()], str)

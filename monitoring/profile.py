@@ -13,10 +13,11 @@ import numpy as np
 
 from unroll.errors import UserError
 from unroll.monitoring import features as feature_kinds
-from unroll.monitoring.features import Feature, GeneratedTextFeature, TextFeature, Values
-from unroll.monitoring.series import SeriesFeature
+from unroll.monitoring.actuals import Actuals
+from unroll.monitoring.features import Feature, Values
 from unroll.monitoring.tokens import TokenSets
 from unroll.monitoring.variables import Categorical, Magnitude, Numeric, Tokens, Variable, fit
+from unroll.monitoring.windows import Clustered, Consecutive, Independent
 from unroll.serving.files import regular_files
 
 FORMAT = 1
@@ -26,6 +27,7 @@ NPZ_NAME = "reference_profile.npz"
 DIGEST = "sha256"  # key of the document
 CLUSTERS = "records/cluster"  # array of the .npz, beside those named after variables
 
+_NUMBERS = {kind.kind: kind for kind in (Numeric, Magnitude)}
 _VARIABLES: dict[str, type[Variable]] = {kind.kind: kind for kind in (Numeric, Magnitude, Categorical, Tokens)}
 
 
@@ -92,23 +94,17 @@ class ReferenceProfile:
         if len(set(rows.values())) != 1 or 0 in rows.values():
             raise ValueError(f"Inputs and outputs must have the same number of rows, at least 1. Received: {rows}")
         n = next(iter(rows.values()))
-        if series := _series(features):
-            keep = np.argsort(inputs[series.timestamp], kind="stable") if series.timestamp in inputs else np.arange(n)
-            keep = keep[np.linspace(0, n - 1, min(n, MAX_RECORDS)).astype(int)]
-        else:
-            # Shuffled, so that the files say nothing about the data's order.
-            keep = np.random.default_rng(0).permutation(n)[:MAX_RECORDS]
+        keep = _kept(features, inputs, n)
         ids = {token: i for i, token in enumerate(vocabulary)}
         kept_inputs = {name: np.asarray(array)[keep] for name, array in inputs.items()}
         kept_outputs = {name: np.asarray(array)[keep] for name, array in outputs.items()}
-        number = Magnitude if series else Numeric
         values: dict[str, Values] = {}
         variables: dict[str, Variable] = {}
         for feature in features:
             measured = feature.measure(kept_inputs, kept_outputs, ids)
-            known = feature.vocabulary if isinstance(feature, GeneratedTextFeature) else ids
+            known = ids if feature.vocabulary is None else feature.vocabulary
             values |= measured
-            variables |= {name: fit(value, known, number) for name, value in measured.items()}
+            variables |= {name: fit(value, known, _NUMBERS[feature.number]) for name, value in measured.items()}
         return cls(
             model,
             tuple(features),
@@ -116,7 +112,7 @@ class ReferenceProfile:
             {name: variable.encode(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
             {name: variable.summary(values[name]) for name, variable in variables.items()},  # type: ignore[arg-type]
             ids,
-            _numbered([clusters[row] for row in keep]) if len(clusters) and not series else None,
+            _numbered([clusters[row] for row in keep]) if len(clusters) and _shared_steps(features) is None else None,
         )
 
     @property
@@ -138,10 +134,20 @@ class ReferenceProfile:
         """Names of the output tensors that the features need."""
         return [name for feature in self.features for name in feature.outputs]
 
-    @property
-    def series(self) -> SeriesFeature | None:
-        """The feature of a forecasting model. Its reference records are in the order of time."""
-        return _series(self.features)
+    @cached_property
+    def windows(self) -> Independent:
+        """How clean windows are drawn from the reference."""
+        if (steps := _shared_steps(self.features)) is not None:
+            return Consecutive(self.records, steps)
+        return Independent(self.records) if self.clusters is None else Clustered(self.records, self.clusters)
+
+    def actuals(self, labels: Path) -> Actuals | None:
+        """What came true, from a file that arrives later; None where no feature has a use for it.
+
+        Raises:
+            UserError: a file that does not fit the model.
+        """
+        return next((found for feature in self.features if (found := feature.actuals(labels))), None)
 
     @cached_property
     def means(self) -> dict[str, np.ndarray]:
@@ -239,8 +245,17 @@ class ReferenceProfile:
         return profile
 
 
-def _series(features: Sequence[Feature]) -> SeriesFeature | None:
-    return next((feature for feature in features if isinstance(feature, SeriesFeature)), None)
+def _shared_steps(features: Sequence[Feature]) -> int | None:
+    return next((feature.shared_steps for feature in features if feature.shared_steps is not None), None)
+
+
+def _kept(features: Sequence[Feature], inputs: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    """Rows of the records that are kept, in the order in which they are."""
+    orders = (feature.in_order(inputs, n) for feature in features)
+    if (order := next((one for one in orders if one is not None), None)) is not None:
+        return order[np.linspace(0, n - 1, min(n, MAX_RECORDS)).astype(int)]
+    # Shuffled, so that the files say nothing about the data's order.
+    return np.random.default_rng(0).permutation(n)[:MAX_RECORDS]
 
 
 def _numbered(names: Sequence[str]) -> np.ndarray | None:
@@ -278,9 +293,9 @@ def _check_alike(made: Any, read: Any) -> None:
 
 def _vocabulary(version_dir: Path, features: Sequence[Feature]) -> dict[str, int]:
     for feature in features:
-        if isinstance(feature, TextFeature):
+        if feature.vocabulary_file is not None:
             # Not splitlines: a token may hold a character that Unicode takes for a line's end.
-            path = version_dir / feature.tokenizer["vocabulary"]
+            path = version_dir / feature.vocabulary_file
             if regular_files.leads_out(path, version_dir):
                 raise ValueError(f"its vocabulary {path} is not the version's")
             text = regular_files.read(path).decode().removesuffix("\n")

@@ -9,11 +9,12 @@ import numpy as np
 
 from unroll.errors import UserError
 from unroll.monitoring.actuals import Actuals, Unmatched
-from unroll.monitoring.drift import MIN_RECORDS, Comparison, compare, largest_window, sample
+from unroll.monitoring.drift import Comparison, compare
 from unroll.monitoring.features import Values
 from unroll.monitoring.profile import ReferenceProfile
 from unroll.monitoring.requests import Request, RequestLog, Skipped, Window
 from unroll.monitoring.variables import concatenate, take
+from unroll.monitoring.windows import MIN_RECORDS
 from unroll.serving.versions.store import Store
 
 
@@ -109,14 +110,10 @@ def drift_report(
             f"--window: version {version} of {model!r} answered no logged request in it; the newest is from "
             f"{newest:%Y-%m-%d %H:%M} UTC. Widen the window, or count requests: --window 1000."
         )
-    if labels and not profile.series:
-        raise UserError(f"--labels: {model!r} is no forecasting model; labels are for those so far. Leave it out.")
-    actuals = Actuals.read(labels, profile.series) if labels and profile.series else None
-    read = chosen
-    if not profile.series:
-        # More records cannot be compared, so more requests need not be read.
-        enough = max(largest_window(profile), MIN_RECORDS)
-        read = [chosen[row] for row in sample([request.request_id for request in chosen], enough)]
+    actuals = profile.actuals(labels) if labels else None
+    if labels and actuals is None:
+        raise UserError(f"--labels: {model!r} answers nothing that labels are compared with so far. Leave it out.")
+    read = [chosen[row] for row in profile.windows.needs([request.request_id for request in chosen])]
     values, keys = _measure(profile, log, read, actuals)
     if not keys:
         raise UserError(f"{log.directory}: {_nothing(profile, log.skipped, len(read), actuals)}")

@@ -2,9 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+from unroll.monitoring.sources import OfRecords
+
+if TYPE_CHECKING:
+    from unroll.monitoring.actuals import Actuals
 
 ACTUAL = "actual"
 """Name of the values that came true, `(n, horizon, channels)`, among a feature's inputs."""
@@ -13,7 +19,7 @@ _ROWS = 256  # at once: windows may be long
 
 
 @dataclass(frozen=True)
-class SeriesFeature:
+class SeriesFeature(OfRecords):
     """The newest steps of a series, the forecast for the next ones, and what came true where that is known.
 
     Args:
@@ -40,6 +46,7 @@ class SeriesFeature:
     """
 
     kind: ClassVar[str] = "series"
+    number: ClassVar[str] = "magnitude"
     channels: tuple[str, ...]
     season: int
     lookback: int
@@ -67,6 +74,19 @@ class SeriesFeature:
     @property
     def outputs(self) -> tuple[str, ...]:
         return (self.forecast, self.quantiles)
+
+    @property
+    def shared_steps(self) -> int:  # type: ignore[override]
+        return self.lookback
+
+    def in_order(self, inputs: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+        """By timestamp; without one they are in order already."""
+        return np.argsort(inputs[self.timestamp], kind="stable") if self.timestamp in inputs else np.arange(n)
+
+    def actuals(self, labels: Path) -> "Actuals":
+        from unroll.monitoring.actuals import Actuals
+
+        return Actuals.read(labels, self)
 
     def measure(
         self,

@@ -2,13 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from unroll.monitoring.actuals import Actuals
+
+
+class OfRecords:
+    """A feature of records that have nothing to do with one another; what is special about others they override."""
+
+    shared_steps: ClassVar[int | None] = None
+    """Of records that follow one another, the timesteps that neighbours may share."""
+    number: ClassVar[str] = "numeric"
+    """Kind of variable that its numbers are: `numeric`, or `magnitude` where it counts how far a number went."""
+    vocabulary_file: ClassVar[str | None] = None
+    """Of the tokens that it is made of, relative to a version's directory."""
+    vocabulary: ClassVar[dict[str, int] | None] = None
+    """Tokens of its own, with their ids."""
+
+    def in_order(self, inputs: Mapping[str, np.ndarray], n: int) -> np.ndarray | None:
+        """Rows of n records in the order of time; None where that says nothing."""
+        return None
+
+    def actuals(self, labels: Path) -> "Actuals | None":
+        """What came true, from a file that arrives later; None where a feature has no use for it."""
+        return None
+
 
 @dataclass(frozen=True)
-class OfInput:
+class OfInput(OfRecords):
     """A feature of one input tensor.
 
     Args:
@@ -25,7 +50,7 @@ class OfInput:
 
 
 @dataclass(frozen=True)
-class OfOutput:
+class OfOutput(OfRecords):
     """A feature of one output tensor.
 
     Args:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from unroll.monitoring.drift import FEWEST_CLUSTERS, MIN_RECORDS, Feature
+from unroll.monitoring.drift import Feature
 from unroll.monitoring.report import Report, counted
 
 _LONGEST_NAME = 30  # in one line
@@ -44,33 +44,17 @@ def notes(report: Report) -> list[str]:
         f"{counted(report.requests, 'request')} from {report.first:%Y-%m-%d %H:%M} to "
         f"{report.last:%Y-%m-%d %H:%M} UTC, compared with {comparison.reference_records} held-back records."
     ]
-    if comparison.p_value is None and comparison.runs is not None:
-        lines.append(
-            "Requests of a series follow one another, so the reference must be several times as long as a window and "
-            "its history. Train with a longer validation part (data.split_rows) or a shorter model.lookback."
-        )
-    elif comparison.p_value is None:
-        lines.append(
-            f"It takes at least {MIN_RECORDS} records, and twice as many in the reference, of at least "
-            f"{FEWEST_CLUSTERS} clusters alike in size where it has any (data.cluster)."
-        )
+    if comparison.p_value is None:
+        lines.append(comparison.windows.shortage(comparison.compared))
     else:
         lines.append(
             f"p = {comparison.p_value:.3f}. A window without drift alarms (p <= {comparison.level:g}) about "
             f"once in {1 / comparison.level:.0f}; the features' p are adjusted for their number."
         )
-    if comparison.p_value is not None and comparison.runs is not None:
-        lines.append(
-            f"Requests of a series follow one another: the reference counts as {comparison.runs} independent "
-            "windows. Fewer than ten tell only large changes."
-        )
-        if comparison.compared < comparison.records or report.read < report.requests:
-            lines.append(f"The newest {comparison.compared} records were compared.")
-    elif report.read < report.requests or comparison.compared < comparison.records:
-        lines.append(
-            f"A window larger than half the reference is sampled by hash of the request id: "
-            f"{comparison.compared} records were compared."
-        )
+        if caution := comparison.windows.caution(comparison.compared):
+            lines.append(caution)
+    if report.read < report.requests or comparison.compared < comparison.records:
+        lines.append(comparison.windows.excerpt(comparison.compared))
     left_out = {
         "that called another method than Predict": skipped.method,
         "that asked another signature than the default one": skipped.signature,

@@ -4,17 +4,40 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "Task": "unroll.pipelines.task",
-    "TaskConfig": "unroll.pipelines.training.config",
-    "load_config": "unroll.pipelines.training.config",
-    "register": "unroll.pipelines.task",
-    "task_named": "unroll.pipelines.task",
-    "train": "unroll.pipelines.training.training",
+    "Category": "data.columns",
+    "Label": "data.targets",
+    "Number": "data.columns",
+    "RecordSection": "data.sections",
+    "RecordTask": "record_task",
+    "Section": "training.config",
+    "Task": "task",
+    "TaskConfig": "training.config",
+    "Value": "data.targets",
+    "Words": "data.columns",
+    "load_config": "training.config",
+    "register": "registry",
+    "task_named": "registry",
+    "train": "training.training",
 }
-__all__ = ["Task", "TaskConfig", "load_config", "register", "task_named", "train"]
+__all__ = [
+    "Category",
+    "Label",
+    "Number",
+    "RecordSection",
+    "RecordTask",
+    "Section",
+    "Task",
+    "TaskConfig",
+    "Value",
+    "Words",
+    "load_config",
+    "register",
+    "task_named",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'unroll.pipelines' has no attribute {name!r}")

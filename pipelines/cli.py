@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from unroll import plugins
 from unroll.errors import UserError
 from unroll.pipelines.tables import print_metrics, print_tables, rounded
 from unroll.workspace import Workspace, write_atomically
@@ -28,6 +29,12 @@ VerifyPublicKey = Annotated[
     Path | None, typer.Option(help="PEM file of the keys that servers ask for: refuses what they would refuse.")
 ]
 Unsigned = Annotated[bool, typer.Option("--unsigned", help="Let an unsigned version replace a signed one.")]
+Import = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import", envvar="UNROLL_IMPORT", help="Module with a task of your own, such as my_tasks; repeatable."
+    ),
+]
 HOME = Path("workspace")
 _PICTURES = (".png", ".svg", ".pdf")
 _TOKEN = re.compile("[!-9;-~]+")  # a colon is of the server's file, where a name stands before it
@@ -35,11 +42,12 @@ _TOKEN = re.compile("[!-9;-~]+")  # a colon is of the server's file, where a nam
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="Kind of problem: sentiment, forecasting or captioning.")],
+    task: Annotated[str, typer.Argument(help=f"Kind of problem: {', '.join(plugins.built_in())}, or one of your own.")],
     data: Annotated[str | None, typer.Option(help="File, folder or glob. [default: sample data]")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of configuration keys.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key.sub=value; repeatable.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model. [default: the task's]")] = None,
+    import_: Import = None,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
@@ -48,11 +56,12 @@ def train(
     The same command goes on where a killed one stopped. The first version of a model is served at once;
     later ones when they are promoted.
     """
+    plugins.name_modules(import_ or [])
     from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
+    from unroll.pipelines.registry import task_named
     from unroll.pipelines.samples import sample_for
-    from unroll.pipelines.task import task_named
     from unroll.pipelines.training.config import load_config
     from unroll.pipelines.training.progress import Progress
     from unroll.pipelines.training.training import train as run
@@ -90,10 +99,12 @@ def evaluate(
     version: Annotated[int | None, typer.Option(help="Version. [default: the champion]")] = None,
     alias: Annotated[str | None, typer.Option(help="Alias instead of a version.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="data.*=value; repeatable.")] = None,
+    import_: Import = None,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
     """Score a registered model on labelled records, all of them."""
+    plugins.name_modules(import_ or [])
     from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
@@ -139,7 +150,7 @@ def models(home: Home = HOME, as_json: Json = False) -> None:
             if key.startswith("test/") and key.count("/") == 1
         ]
         table.add_row(one.name, str(one.version), " ".join(one.aliases), one.task, "  ".join(scores))
-    Console().print(table if versions else f"No model is registered in {home}. Train one: unroll train sentiment")
+    Console().print(table if versions else f"No model is registered in {home}. Train one: unroll train TASK")
     for line in amiss:
         Console().print(line, soft_wrap=True, highlight=False, markup=False)
 
@@ -205,7 +216,7 @@ def predict(
     name: Annotated[str, typer.Argument(help="The model.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", help="A text, a file (of texts, recent steps or a picture), - for stdin. Repeatable."),
+        typer.Option("--input", help="What the model takes: a text, a JSON object, a file, - for stdin. Repeatable."),
     ] = None,
     server: Annotated[str, typer.Option(help="The server's host:port.")] = "127.0.0.1:8500",
     token_file: Annotated[Path | None, typer.Option(help="File with your token and nothing else.")] = None,
@@ -216,10 +227,12 @@ def predict(
         Path | None, typer.Option(help="PEM file of your certificate, if the server asks for one.")
     ] = None,
     client_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw a forecast or attention into this PNG, SVG or PDF.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw what there is to see into this PNG, SVG or PDF.")] = None,
+    import_: Import = None,
     as_json: Json = False,
 ) -> None:
     """Ask a model on a running server."""
+    plugins.name_modules(import_ or [])
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
     from unroll.pipelines.asking import CommandLineClient, ask
@@ -276,10 +289,8 @@ def _token(file: Path) -> str:
 
 @app.command()
 def demo(home: Home = HOME) -> None:
-    """Train on real reviews, serve, ask over gRPC and check for drift: the main job in one go."""
+    """Train on real data, serve, ask over gRPC and check for drift: the main job in one go."""
     from unroll.serving.engine.quiet import import_tensorflow
 
     import_tensorflow()
-    from unroll.pipelines.demo import demo as run
-
-    run(Workspace(home))
+    next(plugins.beside("demo")).demo(Workspace(home))

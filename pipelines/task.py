@@ -1,16 +1,13 @@
-"""What a task answers, and the register of tasks."""
+"""What a task answers."""
 
 import abc
-import importlib
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from unroll.errors import UserError
 from unroll.pipelines.data.records import find_files
 from unroll.pipelines.training.config import TaskConfig
 
@@ -187,38 +184,3 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def figures(self, model: "keras.Model") -> "dict[str, Figure]":
         """Plots of the trained model itself, by file name."""
-
-
-_TASKS: dict[str, type[Task]] = {}
-Registered = TypeVar("Registered", bound=type[Task])
-
-
-def register(task: Registered) -> Registered:
-    """Class decorator that makes a task known by its name.
-
-    Raises:
-        ValueError: a second task of that name.
-    """
-    if task.name in _TASKS and _TASKS[task.name].__qualname__ != task.__qualname__:
-        raise ValueError(f"a task named {task.name!r} is registered already: {_TASKS[task.name]}")
-    _TASKS[task.name] = task
-    return task
-
-
-def task_named(name: str) -> type[Task]:
-    """The task of that name; every folder of `unroll.pipelines.tasks` is looked into to find it.
-
-    Raises:
-        UserError: there is none.
-
-    Example:
-        >>> task_named("sentiment").name
-        'sentiment'
-    """
-    from unroll.pipelines import tasks
-
-    for folder in pkgutil.iter_modules(tasks.__path__):
-        importlib.import_module(f"{tasks.__name__}.{folder.name}.task")
-    if name not in _TASKS:
-        raise UserError(f"no task is named {name!r}. There is: {', '.join(sorted(_TASKS))}")
-    return _TASKS[name]

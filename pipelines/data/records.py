@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ _LARGE_ROWS = 64  # of a batch with cells as stored, such as pictures
 
 Batch = dict[str, list[Any]]
 """Values by column: text, or None where it is missing; or cells as stored."""
+
+Require = Callable[[Sequence[str]], None]
+"""Refuses a file that has only these columns."""
 
 
 def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[Path]:
@@ -102,6 +105,7 @@ def read_records(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     as_stored: Collection[str] = (),
+    advice: Mapping[str, str] | None = None,
 ) -> Iterator[Batch]:
     """Streams the named columns as text.
 
@@ -111,6 +115,7 @@ def read_records(
         delimiter: of CSV files; by default a comma, a tab for `.tsv`.
         encoding: of CSV and JSONL files.
         as_stored: columns whose cells are handed on as JSONL or Parquet has them: bytes, lists, dictionaries.
+        advice: by column, how to name another one; for the error.
 
     Yields:
         `{column: values}` with up to some thousand values a column; a missing value is None.
@@ -125,14 +130,18 @@ def read_records(
         {'text': ['A fine film.', 'Dreadful.'], 'label': ['pos', None]}
     """
     check_encoding(encoding)
+
+    def require(present: Sequence[str]) -> None:
+        _require(columns, present, file, advice or {})
+
     for file in files:
         kind = file_format(file)
         if kind == "parquet":
-            yield from _read_parquet(file, columns, as_stored)
+            yield from _read_parquet(file, columns, as_stored, require)
         elif kind == "jsonl":
-            yield from _read_jsonl(file, columns, encoding, as_stored)
+            yield from _read_jsonl(file, columns, encoding, as_stored, require)
         else:
-            yield from _read_csv(file, columns, delimiter, encoding)
+            yield from _read_csv(file, columns, delimiter, encoding, require)
 
 
 def file_format(file: Path) -> str | None:
@@ -230,16 +239,14 @@ def open_parquet(file: Path) -> Iterator[pq.ParquetFile]:
         raise UserError(f"{file}: is truncated or not Parquet ({reason}). Copy or write it again") from None
 
 
-def _require(columns: Sequence[str], present: Sequence[str], file: Path) -> None:
+def _require(columns: Sequence[str], present: Sequence[str], file: Path, advice: Mapping[str, str]) -> None:
     for column in columns:
         if list(present).count(column) > 1:
             raise UserError(f"{file}: has {list(present).count(column)} columns {column!r}. Rename all but one")
         if column not in present:
             names = ", ".join(repr(name) for name in present)
-            raise UserError(
-                f"{file}: has no column {column!r}. It has: {names}. Name the right one, as in "
-                "--set data.text=COLUMN; label, image, caption, split and group likewise (null: none)"
-            )
+            remedy = f"Name the right one: {advice[column]}" if column in advice else "Give a file that has it"
+            raise UserError(f"{file}: has no column {column!r}. It has: {names}. {remedy}")
 
 
 def _undecodable(file: Path, encoding: str, guess: str = "latin-1") -> UserError:
@@ -254,19 +261,23 @@ def _texts(column: pa.Array) -> list[str | None]:
     return pc.cast(column, pa.string()).to_pylist()
 
 
-def _read_csv(file: Path, columns: Sequence[str], delimiter: str | None, encoding: str) -> Iterator[Batch]:
+def _read_csv(
+    file: Path, columns: Sequence[str], delimiter: str | None, encoding: str, require: Require
+) -> Iterator[Batch]:
     as_text = pa.csv.ConvertOptions(
         column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
     )
     with open_csv(file, as_text, delimiter=delimiter, encoding=encoding) as reader:
-        _require(columns, reader.schema.names, file)
+        require(reader.schema.names)
         for batch in reader:
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 part = batch.slice(start, _BATCH_ROWS)
                 yield {name: part.column(name).to_pylist() for name in columns}
 
 
-def _read_jsonl(file: Path, columns: Sequence[str], encoding: str, as_stored: Collection[str]) -> Iterator[Batch]:
+def _read_jsonl(
+    file: Path, columns: Sequence[str], encoding: str, as_stored: Collection[str], require: Require
+) -> Iterator[Batch]:
     batch: Batch = {name: [] for name in columns}
     rows = _LARGE_ROWS if as_stored else _BATCH_ROWS
     number = 0
@@ -280,7 +291,7 @@ def _read_jsonl(file: Path, columns: Sequence[str], encoding: str, as_stored: Co
                 record = json.loads(line)
                 if not isinstance(record, dict):
                     raise UserError(f"{file}, line {number}: must be a JSON object. Received: {line[:60]!r}")
-                _require(columns, list(record), file)
+                require(list(record))
                 for name in columns:
                     batch[name].append(record[name] if name in as_stored else _text(record[name]))
                 if len(batch[columns[0]]) == rows:
@@ -303,10 +314,10 @@ def _text(value: object) -> str | None:
     return text.encode("utf-8", "replace").decode()  # half of an emoji that was cut in two is no text
 
 
-def _read_parquet(file: Path, columns: Sequence[str], as_stored: Collection[str]) -> Iterator[Batch]:
+def _read_parquet(file: Path, columns: Sequence[str], as_stored: Collection[str], require: Require) -> Iterator[Batch]:
     try:
         with open_parquet(file) as parquet:
-            _require(columns, parquet.schema_arrow.names, file)
+            require(parquet.schema_arrow.names)
             for batch in parquet.iter_batches(_LARGE_ROWS if as_stored else _BATCH_ROWS, columns=list(columns)):
                 yield {
                     name: batch.column(name).to_pylist() if name in as_stored else _texts(batch.column(name))

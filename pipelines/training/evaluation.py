@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unroll.errors import UserError
-from unroll.pipelines.task import Evaluation, task_named
+from unroll.pipelines.registry import task_named
+from unroll.pipelines.task import Evaluation
 from unroll.pipelines.training.config import load_config
 from unroll.pipelines.training.exported import Card, Exported
 from unroll.pipelines.training.progress import Progress
@@ -26,7 +27,7 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
         UserError: data that cannot be read, or labels that the model does not know.
     """
     card = Card.load(directory)
-    task = task_named(card.task)
+    task = task_named(card.task, card.module)
     foreign = [override for override in overrides if not override.startswith("data.")]
     if foreign:
         raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")

@@ -36,6 +36,7 @@ class Card:
         digest: SHA-256 of the data files.
         run_id: in MLflow.
         metrics: `{"test/accuracy": ...}`.
+        module: where the task's class is, for a person to import; empty of older models.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Card:
     digest: str
     run_id: str
     metrics: Mapping[str, float]
+    module: str = ""
 
     def files(self) -> dict[str, bytes]:
         """`unroll.json` and `model_card.md`."""
@@ -66,7 +68,7 @@ class Card:
             raise UserError(f"{file}: missing or damaged. Train the model again with `unroll train`") from None
         if document.get("format") != _FORMAT:
             raise UserError(f"{file}: has format {document.get('format')!r}, not {_FORMAT}. Update unroll")
-        return cls(**{field.name: document[field.name] for field in dataclasses.fields(cls)})
+        return cls(**{field.name: document[field.name] for field in dataclasses.fields(cls) if field.name in document})
 
     def _markdown(self) -> str:
         metrics = "\n".join(f"| {key} | {value:.4f} |" for key, value in self.metrics.items())

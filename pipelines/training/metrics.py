@@ -1,9 +1,12 @@
-"""Scores of predicted class probabilities."""
+"""Scores of predictions, over all records and by group."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from sklearn import metrics
+
+_MOST_GROUPS = 20
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -67,6 +70,47 @@ def reliability(
     mean_confidence = np.bincount(bin_of, confidence, bins)[held] / count[held]
     accuracy = np.bincount(bin_of, right, bins)[held] / count[held]
     return mean_confidence, accuracy, count[held]
+
+
+def by_group(
+    groups: Sequence[str] | np.ndarray, score: Callable[[np.ndarray], Mapping[str, float]]
+) -> dict[str, float]:
+    """Metrics over all records and, as `metric/group`, over the largest groups; of a single group only the former.
+
+    Args:
+        groups: the group of each record.
+        score: metrics of the records with these numbers, int `[n]`.
+
+    Example:
+        >>> by_group(["a", "b", "b"], lambda rows: {"count": len(rows)})
+        {'count': 3, 'count/b': 2, 'count/a': 1}
+    """
+    groups = np.asarray(groups)
+    scores = dict(score(np.arange(len(groups))))
+    names, counts = np.unique(groups, return_counts=True)
+    if len(names) > 1:
+        for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
+            of_group = score(np.flatnonzero(groups == group))
+            scores |= {f"{metric}/{metric_name(group)}": value for metric, value in of_group.items()}
+    return scores
+
+
+def regression_metrics(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Mean absolute error, root mean squared error and coefficient of determination (left out of a constant).
+
+    Args:
+        actual: float `[records]`.
+        predicted: float `[records]`.
+
+    Example:
+        >>> regression_metrics(np.array([1.0, 3.0]), np.array([2.0, 3.0]))["mae"]
+        0.5
+    """
+    error = predicted.astype(np.float64) - actual
+    scores = {"mae": float(np.abs(error).mean()), "rmse": float(np.sqrt((error**2).mean()))}
+    if (variance := float(np.var(actual.astype(np.float64)))) > 0:
+        scores["r2"] = 1 - float((error**2).mean()) / variance
+    return scores
 
 
 def metric_name(group: str) -> str:

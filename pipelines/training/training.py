@@ -20,6 +20,7 @@ import tensorflow as tf
 from unroll import serving
 from unroll.errors import UserError
 from unroll.pipelines.data import records
+from unroll.pipelines.registry import register
 from unroll.pipelines.task import Evaluation, Row, Task
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.config import TaskConfig
@@ -88,6 +89,7 @@ def train(
         UserError: data or configuration that cannot be used, or the same training under way already.
     """
     start = time.monotonic()
+    register(task)  # a class that was passed, and is to be found by the model's card
     serving.Store(workspace.store).versions(name)  # refuses a bad name before the work, not after it
     _check_devices(config)
     files = task.files(config, data)
@@ -103,7 +105,7 @@ def train(
             (directory / "run_id").write_text(run.run_id)
             run.describe(settings, data, digest, {"task": task.name})
             model, history = _fit(problem, directory / "checkpoint.npz", run, progress)
-            card = Card(name, task.name, settings, problem.facts(), data, digest, run.run_id, {})
+            card = Card(name, task.name, settings, problem.facts(), data, digest, run.run_id, {}, _module(task))
             exported = _export(problem, model, card, directory / "exported", progress)
             card, test = _evaluate(problem, exported, card, data, progress)
             with progress.stage("recording in MLflow"):
@@ -182,6 +184,11 @@ def _evaluate(problem: Task, exported: Exported, card: Card, data: str, progress
     with progress.stage("summarising the reference data"):
         exported.add(card.files() | problem.profile(card.name, scored["validation"]).files())
     return card, scored["test"]
+
+
+def _module(task: type[Task]) -> str:
+    """Where others find the task; nowhere if it was written into a notebook or a script."""
+    return "" if task.__module__ == "__main__" else task.__module__
 
 
 def _check_devices(config: TaskConfig) -> None:

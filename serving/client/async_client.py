@@ -9,7 +9,7 @@ import grpc.aio
 from numpy.typing import ArrayLike
 
 from unroll.serving.client.dialogue import Dialogue, Question, Talk
-from unroll.serving.protocol.messages import Classes, Example, Forecast, Prediction, SignatureInfo
+from unroll.serving.protocol.messages import Classes, Example, Prediction, SignatureInfo
 
 T = TypeVar("T")
 
@@ -85,26 +85,6 @@ class AsyncClient(Dialogue):
     ) -> dict[str, list[Classes] | list[float]]:
         """Runs several Classify and Regress signatures on the same examples."""
         return await self._run(self._multi_inference(examples, classify, regress, version, label, request_id))
-
-    async def sentiment(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """Asks a sentiment model."""
-        return await self._run(self._sentiment(texts))
-
-    async def forecast(
-        self,
-        history: Sequence[ArrayLike],
-        timestamp: ArrayLike | None = None,
-        series: Sequence[str] | None = None,
-        future: ArrayLike | None = None,
-        static: Sequence[Sequence[str]] | None = None,
-    ) -> Forecast:
-        """Asks a forecasting model."""
-        optional = {"timestamp": timestamp, "series": series, "future": future, "static": static}
-        return await self._run(self._forecast(history, optional))
-
-    async def caption(self, pictures: Sequence[bytes]) -> list[tuple[str, float]]:
-        """Asks a captioning model."""
-        return await self._run(self._caption(pictures))
 
     async def metadata(self) -> dict[str, SignatureInfo]:
         """The model's signatures by name."""

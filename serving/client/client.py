@@ -11,14 +11,13 @@ from unroll.serving.client.dialogue import Dialogue, Question, Talk
 from unroll.serving.protocol.messages import (
     Classes,
     Example,
-    Forecast,
     Prediction,
     ServingError,
     SignatureInfo,
     TensorInfo,
 )
 
-__all__ = ["Client", "Forecast", "Prediction", "ServingError", "SignatureInfo", "TensorInfo"]
+__all__ = ["Client", "Prediction", "ServingError", "SignatureInfo", "TensorInfo"]
 T = TypeVar("T")
 
 
@@ -131,49 +130,6 @@ class Client(Dialogue):
             By signature what `classify` or `regress` returns.
         """
         return self._run(self._multi_inference(examples, classify, regress, version, label, request_id))
-
-    def sentiment(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """Asks a sentiment model: for each text its label and the label's probability.
-
-        Example:
-            >>> client.sentiment(["A fine film."])  # doctest: +SKIP
-            [('positive', 0.97)]
-        """
-        return self._run(self._sentiment(texts))
-
-    def forecast(
-        self,
-        history: Sequence[ArrayLike],
-        timestamp: ArrayLike | None = None,
-        series: Sequence[str] | None = None,
-        future: ArrayLike | None = None,
-        static: Sequence[Sequence[str]] | None = None,
-    ) -> Forecast:
-        """Asks a forecasting model.
-
-        Args:
-            history: of each series the newest steps, `[T, columns]` or, of one column, `[T]`, in raw units with NaN
-                for what is missing; lengths may differ.
-            timestamp: int `[n]`, Unix seconds of each series' newest step.
-            series: `[n]`, names of the series, for monitoring.
-            future: float `[n, horizon, future covariates]`, where the model has such.
-            static: `[n, categories]`, where the model has such.
-
-        Example:
-            >>> answer = client.forecast([[412.0, 398.5, float("nan"), 405.1]])  # doctest: +SKIP
-            >>> answer.forecast[0, :, 0], answer.quantiles[0.9][0, :, 0]  # doctest: +SKIP
-        """
-        optional = {"timestamp": timestamp, "series": series, "future": future, "static": static}
-        return self._run(self._forecast(history, optional))
-
-    def caption(self, pictures: Sequence[bytes]) -> list[tuple[str, float]]:
-        """Asks a captioning model: for each JPEG or PNG its caption and the caption's log-probability.
-
-        Example:
-            >>> client.caption([Path("photo.jpg").read_bytes()])  # doctest: +SKIP
-            [('a dog runs along the beach', -3.1)]
-        """
-        return self._run(self._caption(pictures))
 
     def metadata(self) -> dict[str, SignatureInfo]:
         """The model's signatures by name."""

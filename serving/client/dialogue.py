@@ -4,6 +4,7 @@ Each operation is a generator. It yields what is to be sent, and is given the an
 returns is the operation's result. Its client only moves bytes, in its own way.
 """
 
+import functools
 import json
 import random
 import time
@@ -18,8 +19,9 @@ from numpy.typing import ArrayLike
 
 from unroll.errors import UserError
 from unroll.serving.client import connection
+from unroll.serving.client.questions import Describe, Inquiry, known_questions
 from unroll.serving.protocol import arguments, messages, model_spec, protos, text_protos
-from unroll.serving.protocol.messages import Classes, Example, Forecast, Prediction, ServingError, SignatureInfo
+from unroll.serving.protocol.messages import Classes, Example, Prediction, ServingError, SignatureInfo
 
 _FIRST_WAIT, _LONGEST_WAIT, _ATTEMPTS = 0.05, 1.0, 5
 _LEAST_SECONDS = 0.001
@@ -110,7 +112,7 @@ class Dialogue:
         self._certified = bool(client_certificate)
         self._methods: dict[str, Any] = {}
         self._signatures: dict[tuple[int | None, str | None], dict[str, SignatureInfo]] = {}
-        self._levels: dict[int, list[float]] = {}
+        self._descriptions: dict[int, dict[str, Any]] = {}  # of the version that was asked last
         self._options = connection.options(max_message_bytes)
         self._credentials: grpc.ChannelCredentials | None = None
         if tls or any((root_certificates, client_certificate, client_key)):
@@ -213,27 +215,42 @@ class Dialogue:
             for name, result in zip((*classify, *regress), results, strict=True)
         }
 
-    def _sentiment(self, texts: Sequence[str]) -> Talk[list[tuple[str, float]]]:
-        arguments.check_list("texts", texts, "texts")
-        answer = yield from self._predict({"text": texts})
-        return list(zip(answer["label"].tolist(), answer["score"].tolist(), strict=True))
+    def __getattr__(self, name: str) -> Any:
+        function = None if name.startswith("_") else known_questions().get(name)
+        if function is None:
+            raise AttributeError(f"{type(self).__name__} has no method {name!r}")
 
-    def _forecast(self, history: Sequence[ArrayLike], optional: Mapping[str, ArrayLike | None]) -> Talk[Forecast]:
-        inputs: dict[str, ArrayLike] = {"history": messages.histories(history)}
-        inputs.update((name, given) for name, given in optional.items() if given is not None)
+        @functools.wraps(function)
+        def method(*given: Any, **named: Any) -> Any:
+            return self._run(self._answer_to(function(*given, **named)))
+
+        return method
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *known_questions()})
+
+    def _run(self, talk: Talk[Any]) -> Any:
+        """Sends what a talk yields, each client in its own way, and returns what it returns."""
+        raise NotImplementedError
+
+    def _answer_to(self, question: Inquiry[T]) -> Talk[T]:
         give_up = time.monotonic() + self.timeout
-        answer = yield from self._predict(inputs, give_up=give_up)
-        if answer.version not in self._levels:
-            described = yield from self._predict({}, "describe", answer.version, give_up=give_up)
-            self._levels = {answer.version: json.loads(described["json"].item())["quantiles"]}
-        levels = self._levels[answer.version]
-        by_level = {level: answer["quantiles"][..., index] for index, level in enumerate(levels)}
-        return Forecast(answer["forecast"], by_level, answer.version, answer.request_id)
+        try:
+            step = next(question)
+            while True:
+                if isinstance(step, Describe):
+                    answer: Any = yield from self._described_as(step.version, give_up)
+                else:
+                    answer = yield from self._predict(step.inputs, step.signature, step.version, give_up=give_up)
+                step = question.send(answer)
+        except StopIteration as done:
+            return done.value
 
-    def _caption(self, pictures: Sequence[bytes]) -> Talk[list[tuple[str, float]]]:
-        messages.check_pictures(pictures)
-        answer = yield from self._predict({"image": pictures})
-        return list(zip(answer["caption"].tolist(), answer["log_probability"].tolist(), strict=True))
+    def _described_as(self, version: int, give_up: float) -> Talk[dict[str, Any]]:
+        if version not in self._descriptions:
+            answer = yield from self._predict({}, "describe", version, give_up=give_up)
+            self._descriptions = {version: json.loads(answer["json"].item())}
+        return self._descriptions[version]
 
     def _metadata_of(
         self, version: int | None = None, label: str | None = None, give_up: float | None = None

@@ -40,23 +40,6 @@ class Prediction(dict[str, NDArray[Any]]):
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What a forecasting model expects, in the series' own units.
-
-    Args:
-        forecast: float `[n, horizon, targets]`.
-        quantiles: the same shape by level, such as 0.1 and 0.9 for the ends of the 80 % interval.
-        version: of the model that answered.
-        request_id: to match what happens later.
-    """
-
-    forecast: NDArray[Any]
-    quantiles: dict[float, NDArray[Any]]
-    version: int
-    request_id: str
-
-
-@dataclass(frozen=True)
 class TensorInfo:
     """What a signature takes or gives: numpy dtype, shape with None for a free size, whether it may be left out."""
 
@@ -163,44 +146,6 @@ def signatures(response: Any) -> dict[str, SignatureInfo]:
         for name, definition in sorted(definitions.items())
         if not name.startswith("__saved_model")
     }
-
-
-def histories(series: Sequence[ArrayLike]) -> NDArray[np.float32]:
-    """Stacks histories `[T, columns]`, or `[T]` of one column, to `[n, longest T, columns]`, with NaN before the short.
-
-    Raises:
-        UserError: one holds more than numbers, or they differ in their columns.
-    """
-    arguments.check_list("history", series, "series, each a list of numbers")
-    arrays = [_history(position, one) for position, one in enumerate(series)]
-    if len({array.shape[1:] for array in arrays}) > 1:
-        raise UserError(f"histories have different columns: {sorted({array.shape[1:] for array in arrays})}")
-    longest = max((len(array) for array in arrays), default=0)
-    padded = [np.pad(one, ((longest - len(one), 0), (0, 0)), constant_values=np.nan) for one in arrays]
-    return np.stack(padded) if padded else np.empty((0, 0, 0), np.float32)
-
-
-def check_pictures(pictures: Any) -> None:
-    """Refuses what is no list of files' bytes.
-
-    Raises:
-        UserError: it is none.
-    """
-    remedy = "Give the bytes of the files, as in [Path('photo.jpg').read_bytes()]"
-    arguments.check_list("pictures", pictures, "bytes", remedy)
-    for picture in pictures:
-        if not isinstance(picture, bytes):
-            raise UserError(f"pictures: expected bytes, received {shown(picture)}. {remedy}")
-
-
-def _history(position: int, given: ArrayLike) -> NDArray[np.float32]:
-    try:
-        array = np.asarray(given, np.float32)
-    except (TypeError, ValueError):
-        array = np.empty((), np.float32)
-    if array.ndim not in (1, 2):
-        raise UserError(f"history {position}: expected numbers [T] or [T, columns], received {shown(given)}")
-    return array if array.ndim == 2 else array[:, None]
 
 
 def _array(name: str, given: ArrayLike) -> NDArray[Any]:

@@ -256,4 +256,4 @@ def test_labels_that_match_nothing_or_no_forecaster(home, tmp_path, profile, wri
     write_version(tmp_path / "store" / "load" / "1", profile)
     error = run(home, "--store", str(tmp_path / "store"), "--labels", str(early)).exception
     assert isinstance(error, UserError)
-    assert "no forecasting model" in str(error)
+    assert "nothing that labels are compared with" in str(error)

@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from unroll.monitoring import NumericFeature, ReferenceProfile, compare
-from unroll.monitoring.drift import CLEAN_WINDOWS, FEWEST_CLUSTERS, LEVEL, MIN_RECORDS
+from unroll.monitoring.drift import LEVEL
 from unroll.monitoring.variables import concatenate, take
+from unroll.monitoring.windows import CLEAN_WINDOWS, FEWEST_CLUSTERS, MIN_RECORDS
 
 
 def keys(n):

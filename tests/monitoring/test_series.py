@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 
 from unroll.monitoring import ReferenceProfile, SeriesFeature, compare
-from unroll.monitoring.drift import LEVEL, MIN_RECORDS, _student_tail
+from unroll.monitoring.drift import LEVEL
 from unroll.monitoring.series import seasonal_strength
 from unroll.monitoring.variables import Magnitude, take
+from unroll.monitoring.windows import MIN_RECORDS, _student_tail
 
 SEASON, LOOKBACK, HORIZON = 24, 96, 12
 FEATURE = SeriesFeature(("a", "b"), SEASON, LOOKBACK, lower=0, upper=2, seconds=3600)

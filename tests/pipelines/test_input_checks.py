@@ -17,7 +17,7 @@ from tests.conftest import reviews
 from tests.serving_fixtures import Server, start_server
 from unroll import serving
 from unroll.errors import UserError
-from unroll.pipelines.task import task_named
+from unroll.pipelines.registry import task_named
 from unroll.pipelines.training.exported import Exported
 from unroll.pipelines.training.progress import Progress
 from unroll.serving.batching.parameters import BatchingParameters

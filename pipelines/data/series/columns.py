@@ -10,27 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from unroll.errors import UserError
+from unroll.monitoring.missing import SPELLINGS
 from unroll.pipelines.data.records import file_format, open_csv, open_parquet
 from unroll.pipelines.data.series.section import SeriesSection
 
-_MISSING = [
-    "",
-    "-",
-    "?",
-    "NA",
-    "N/A",
-    "n/a",
-    "#N/A",
-    "NaN",
-    "nan",
-    "NAN",
-    "-nan",
-    "NULL",
-    "Null",
-    "null",
-    "None",
-    "none",
-]
 _BAD_NUMBER = r"CSV column #(\d+): Row #(\d+): CSV conversion error.*invalid value '(.*)'"
 _NUMBER = r"(?i)^[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?)$"
 _BATCH_ROWS = 1 << 16
@@ -116,7 +99,7 @@ def _schema(section: SeriesSection, file: Path) -> pa.Schema:
             return parquet.schema_arrow
     if file_format(file) == "jsonl":
         raise UserError(f"{file}: series are read from CSV and Parquet files. Convert it")
-    options = pa.csv.ConvertOptions(null_values=_MISSING)
+    options = pa.csv.ConvertOptions(null_values=SPELLINGS)
     with open_csv(file, options, delimiter=section.delimiter, encoding=section.encoding) as reader:
         return reader.schema
 
@@ -126,7 +109,7 @@ def _with_first_text(section: SeriesSection, file: Path, column: str) -> str:
     row = 1 if file_format(file) == "parquet" else 2
     for batch in _cells(section, file, column):
         cells = pc.fill_null(pc.utf8_trim_whitespace(batch), "")
-        texts = pc.invert(pc.or_(pc.is_in(cells, pa.array(_MISSING)), pc.match_substring_regex(cells, _NUMBER)))
+        texts = pc.invert(pc.or_(pc.is_in(cells, pa.array(SPELLINGS)), pc.match_substring_regex(cells, _NUMBER)))
         first = pc.index(texts, True).as_py()
         if first >= 0:
             return f"{column} (row {row + first}: {cells[first].as_py()[:40]!r})"
@@ -166,7 +149,7 @@ def read_batches(
 def _csv(section: SeriesSection, file: Path, texts: list[str], numbers: list[str]) -> Iterator[pa.RecordBatch]:
     types = dict.fromkeys(texts, pa.dictionary(pa.int32(), pa.string())) | dict.fromkeys(numbers, pa.float64())
     options = pa.csv.ConvertOptions(
-        column_types=types, include_columns=texts + numbers, null_values=_MISSING, strings_can_be_null=False
+        column_types=types, include_columns=texts + numbers, null_values=SPELLINGS, strings_can_be_null=False
     )
     try:
         with open_csv(file, options, delimiter=section.delimiter, encoding=section.encoding) as reader:
@@ -193,7 +176,7 @@ def _floats(values: pa.Array, name: str, file: Path, first: int) -> pa.Array:
         values = values.dictionary_decode()
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         trimmed = pc.utf8_trim_whitespace(values)
-        values = pc.if_else(pc.is_in(trimmed, pa.array(_MISSING, trimmed.type)), None, trimmed)
+        values = pc.if_else(pc.is_in(trimmed, pa.array(SPELLINGS, trimmed.type)), None, trimmed)
     try:
         return values.cast(pa.float64(), safe=False)
     except pa.ArrowNotImplementedError:

@@ -1,14 +1,13 @@
 """Where times, series and values are found in data files."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from unroll.errors import UserError
+from unroll.pipelines.data.sections import Delimiter, Encoding, Names
 from unroll.pipelines.data.series.time_grid import Frequency
 from unroll.pipelines.training.config import Section
-
-Names = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
 class SeriesSection(Section):
@@ -29,8 +28,8 @@ class SeriesSection(Section):
     split_rows: list[float] = Field(
         [0.7, 0.1, 0.2], min_length=3, max_length=3, description="steps, or shares, of train, validation, test"
     )
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV files")
-    encoding: str = Field("utf-8", description="of CSV files")
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
 
     @field_validator("split_rows")
     @classmethod

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unroll.errors import UserError
+from unroll.monitoring.calendar_months import months_of
 
 _DAY = 86_400
 _UNITS = {"W": 7 * _DAY, "D": _DAY, "h": 3600, "min": 60, "s": 1}
@@ -100,7 +101,7 @@ class Frequency:
         """Number of the step that int64 Unix seconds lie in, counted from 1970; the same for all series."""
         if self.seconds:
             return times // self.seconds
-        return _civil(times)[0] // self.months
+        return months_of(times) // self.months
 
     def floor(self, ordinal: int) -> int:
         """Unix seconds at which the step of that number begins."""
@@ -119,8 +120,7 @@ class Frequency:
             return start + steps * self.seconds
         month, day, _ = (int(part[0]) for part in _civil(np.array([start])))
         months = month + np.asarray(steps) * self.months
-        first = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-        length = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - first
+        first, length = _days_of(months)
         days = first + (length if self.month_end else np.minimum(day, length)) - 1
         return days * _DAY + start % _DAY
 
@@ -132,11 +132,17 @@ def iso(time: int) -> str:
 
 def _civil(times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Months since January 1970, the day of the month from 1 and the number of its last day."""
-    days = (np.asarray(times) // _DAY).astype("datetime64[D]")
-    months = days.astype("datetime64[M]")
-    first = months.astype("datetime64[D]")
-    last = ((months + 1).astype("datetime64[D]") - first).astype(np.int64)
-    return months.astype(np.int64), (days - first).astype(np.int64) + 1, last
+    months = months_of(times)
+    first, length = _days_of(months)
+    return months, np.asarray(times) // _DAY - first + 1, length
+
+
+def _days_of(months: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Days since 1970 of each month's first day, and the month's days."""
+    first, after = (
+        month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for month in (months, months + 1)
+    )
+    return first, after - first
 
 
 def _mode(values: np.ndarray) -> int:

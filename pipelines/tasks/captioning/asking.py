@@ -1,7 +1,7 @@
 """Pictures to a model that captions them."""
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
+from unroll.pipelines.asking.rows import requests
 from unroll.pipelines.data.records import folder_of
 from unroll.serving.client.client import Client, Prediction, ServingError
 from unroll.serving.files.regular_files import check_inside
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 INPUT = "image"
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-_REQUEST_BYTES = 4 << 20
 _REQUEST_ROWS = 16
 _MOST_BYTES = (32 << 20) - 4096  # of a file: a message, as Unroll's client and server take it, has little else
 _DRAWN = 4  # pictures
@@ -103,25 +103,11 @@ def _asked(
 ) -> tuple[int, list[dict[str, Any]]]:
     """The version that answered all, and the outputs of each picture."""
     rows: list[dict[str, Any]] = []
-    for part in _parts(files):
+    for part in requests(files, size=lambda file: file.stat().st_size, rows=_REQUEST_ROWS):
         for answer in _answers(client, part, signature, version):
             version = answer.version  # of every answer, as it is printed once
             rows += [{name: values[row] for name, values in answer.items()} for row in range(len(answer["caption"]))]
     return version or 0, rows
-
-
-def _parts(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Files in requests that a server with default limits takes."""
-    part: list[Path] = []
-    size = 0
-    for file in files:
-        length = file.stat().st_size
-        if part and (len(part) == _REQUEST_ROWS or size + length > _REQUEST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(file)
-        size += length
-    yield part
 
 
 def _answers(client: Client, files: Sequence[Path], signature: str, version: int | None) -> list[Prediction]:

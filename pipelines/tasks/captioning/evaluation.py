@@ -11,9 +11,9 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict
 from unroll.pipelines.tasks.captioning.metrics import caption_metrics, rouge_l, word_recalls
 from unroll.pipelines.tasks.captioning.plots import attention_sheet, contact_sheet, open_picture
 from unroll.pipelines.tasks.captioning.vocabulary import normalise
-from unroll.pipelines.training.metrics import metric_name
+from unroll.pipelines.training.even_sample import EvenSample
+from unroll.pipelines.training.metrics import by_group
 
-_MOST_GROUPS = 20
 _MOST_KEPT = 4000  # pictures, for the plots and the reference profile
 _MOST_BYTES = 256 << 20
 _SHOWN = 4
@@ -32,8 +32,9 @@ class CaptionScores:
         self._references: list[list[str]] = []
         self._groups: list[str] = []
         self._clusters: list[str] = []
-        self._kept: list[tuple[int, bytes, dict[str, Any]]] = []
-        self._stride = 1
+        self._kept: EvenSample[tuple[bytes, dict[str, Any]]] = EvenSample(
+            _MOST_KEPT, _MOST_BYTES, lambda kept: len(kept[0])
+        )
 
     @property
     def count(self) -> int:
@@ -42,15 +43,12 @@ class CaptionScores:
     def add(self, batch: Arrays, answers: Arrays) -> None:
         """Takes raw records, `image`, `captions`, `group` and `cluster`, and what `serving_default` answered."""
         for row, picture in enumerate(batch["image"]):
-            if self.count % self._stride == 0:
-                kept = {name: answers[name][row] for name in ("caption", "log_probability", "embedding")}
-                self._kept.append((self.count, picture, kept))
+            answer = {name: answers[name][row] for name in ("caption", "log_probability", "embedding")}
+            self._kept.add((picture, answer))
             self._generated.append(answers["caption"][row].decode())
             self._references.append([normalise(one, self._lowercase) for one in batch["captions"][row]])
             self._groups.append(batch["group"][row])
             self._clusters.append(batch["cluster"][row])
-        while len(self._kept) > _MOST_KEPT or sum(len(picture) for _, picture, _ in self._kept) > _MOST_BYTES:
-            self._kept, self._stride = self._kept[::2], 2 * self._stride
 
     def evaluation(self, predict: Predict | None) -> Evaluation:
         """Metrics over all pictures and by group, and figures.
@@ -64,38 +62,32 @@ class CaptionScores:
         if not self.count:
             raise UserError("there is no picture with a caption to evaluate on")
         words = word_recalls(self._generated, self._references)
+        pictures, answers = zip(*self._kept.records, strict=True)
         return Evaluation(
-            self._metrics(),
-            inputs={"image": np.array([picture for _, picture, _ in self._kept], object)},
-            outputs={name: np.array([answer[name] for _, _, answer in self._kept]) for name in self._kept[0][2]},
+            by_group(self._groups, self._scores),
+            inputs={"image": np.array(pictures, object)},
+            outputs={name: np.array([answer[name] for answer in answers]) for name in answers[0]},
             figures={"contact_sheet.png": self._contact_sheet()} | (self._attention(predict) if predict else {}),
             tables={"words": words} if words else {},
-            clusters=_take(self._clusters, [number for number, _, _ in self._kept]),
+            clusters=_take(self._clusters, self._kept.rows),
         )
 
-    def _metrics(self) -> dict[str, float]:
-        metrics = caption_metrics(self._generated, self._references)
-        names, counts = np.unique(self._groups, return_counts=True)
-        if len(names) > 1:
-            for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
-                rows = [row for row, name in enumerate(self._groups) if name == group]
-                scores = caption_metrics(_take(self._generated, rows), _take(self._references, rows))
-                metrics |= {f"{metric}/{metric_name(group)}": value for metric, value in scores.items()}
-        return metrics
+    def _scores(self, rows: np.ndarray) -> dict[str, float]:
+        return caption_metrics(_take(self._generated, rows), _take(self._references, rows))
 
     def _contact_sheet(self) -> Figure:
-        numbers = [number for number, _, _ in self._kept]
+        numbers = self._kept.rows
         generated, references = _take(self._generated, numbers), _take(self._references, numbers)
         scores = rouge_l(generated, references)
         order, middle = np.argsort(-scores, kind="stable"), (len(scores) - _SHOWN) // 2
         shown = order
         if len(order) > 3 * _SHOWN:
             shown = np.concatenate([order[:_SHOWN], order[middle : middle + _SHOWN], order[-_SHOWN:]])
-        pictures = [open_picture(self._kept[row][1]) for row in shown]
+        pictures = [open_picture(self._kept.records[row][0]) for row in shown]
         return contact_sheet(pictures, _take(references, shown), _take(generated, shown), scores[shown])
 
     def _attention(self, predict: Predict) -> dict[str, Figure]:
-        pictures = np.array([picture for _, picture, _ in self._kept[:_SHOWN]], object)
+        pictures = np.array([picture for picture, _ in self._kept.records[:_SHOWN]], object)
         answers = predict({"image": pictures}, "attention")
         words = [[word.decode() for word in tokens] for tokens in answers["tokens"]]
         shown = zip([open_picture(picture) for picture in pictures], words, answers["maps"], strict=True)

@@ -1,13 +1,13 @@
 """Where pictures and captions are found in data files, and how they are prepared."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
+from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, Names, SplitColumn
 from unroll.pipelines.training.config import Section
 
 Kind = Literal["word", "subword", "character"]
-Names = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 _MOST_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
 
 
@@ -17,8 +17,8 @@ class CaptionSection(Section):
     image: str = Field("image", description="column of the picture: a path, or its bytes (in JSONL as base64)")
     images: str | None = Field(None, description="folder that paths start from; null: the data file's own")
     caption: Names = Field(["caption"], min_length=1, description="one or several columns of captions")
-    split: str | None = Field(None, description="column saying train, validation or test; else a hash decides")
-    group: str | None = Field(None, description="column by which metrics are also given, such as a source")
+    split: SplitColumn = None
+    group: GroupColumn = None
     cluster: str | None = Field(
         None,
         description="column of what belongs together (a patient, a video, a figure in all its variants); "
@@ -32,8 +32,8 @@ class CaptionSection(Section):
     size: int = Field(128, ge=16, le=1024, description="pixels of a side that pictures are scaled to")
     most_pixels: int = Field(50_000_000, ge=1, le=120_000_000, description="of a picture that is not refused")
     cache_gigabytes: float = Field(8, ge=0, description="decoded pictures are kept on disk where that is enough")
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV files")
-    encoding: str = Field("utf-8", description="of CSV and JSONL files")
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
 
     @property
     def most_tokens(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from unroll.errors import UserError
 from unroll.pipelines.data.records import SUFFIXES, file_format, find_files, read_records
+from unroll.pipelines.data.sections import column_advice
 from unroll.pipelines.tasks.captioning.section import CaptionSection
 from unroll.serving.files.regular_files import leads_out
 
@@ -90,7 +91,14 @@ def _table(section: CaptionSection, file: Path, folder: Path) -> Iterator[Captio
     stored = [section.image, *section.caption]
     columns = list(dict.fromkeys(name for name in (*stored, section.split, section.group, section.cluster) if name))
     row = 0
-    batches = read_records([file], columns, delimiter=section.delimiter, encoding=section.encoding, as_stored=stored)
+    batches = read_records(
+        [file],
+        columns,
+        delimiter=section.delimiter,
+        encoding=section.encoding,
+        as_stored=stored,
+        advice=column_advice(section),
+    )
     for batch in batches:
         for index, cell in enumerate(batch[section.image]):
             row += 1

@@ -18,7 +18,8 @@ from unroll.models.layers.image_encoder import backbones
 from unroll.models.principal import PrincipalComponents
 from unroll.models.tokens import RESERVED
 from unroll.monitoring.features import Feature
-from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+from unroll.pipelines.registry import register
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.captioning import data as caption_data
 from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import CaptionScores

@@ -25,7 +25,8 @@ from unroll.pipelines.data.series.summary import summary as data_summary
 from unroll.pipelines.data.series.time_grid import Frequency
 from unroll.pipelines.data.series.window_index import WindowIndex, check_windows
 from unroll.pipelines.data.series.windows import windows
-from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+from unroll.pipelines.registry import register
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures

@@ -15,9 +15,10 @@ from unroll.errors import UserError
 from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
 from unroll.pipelines.data.records import Batch, find_files, read_records
+from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, SplitColumn, column_advice
 from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
 from unroll.pipelines.data.text_shards import ShardWriter
-from unroll.pipelines.data.vocabulary import count_vocabulary
+from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table, write_vocabulary
 from unroll.pipelines.training.config import Section
 from unroll.pipelines.training.progress import Progress
 
@@ -30,11 +31,11 @@ class LabelledTextSection(Section):
 
     text: str = Field("text", description="column of the text")
     label: str = Field("label", description="column of the class")
-    split: str | None = Field(None, description="column saying train, validation or test; else a hash decides")
-    group: str | None = Field(None, description="column by which metrics are also given, such as a source")
+    split: SplitColumn = None
+    group: GroupColumn = None
     label_names: dict[str, str] = Field({}, description="what clients are answered for a label of the data")
-    delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV files")
-    encoding: str = Field("utf-8", description="of CSV and JSONL files")
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def prepare(
                 f"--data {data}: no word of column {section.text!r} occurs {min_count} times in the train part. "
                 "Name the text's column with --set data.text=..., or lower model.min_count"
             )
-        (directory / "vocabulary.txt").write_bytes(b"".join(word + b"\n" for word in vocabulary))
+        write_vocabulary(directory, vocabulary)
         tokenizer = Tokenizer(vocabulary_table(directory), max_tokens)
         total = sum(sum(count.values()) for count in counts.values())
         ngrams = np.zeros((len(vocabulary) + RESERVED + ngram_buckets, len(classes)))
@@ -140,17 +141,6 @@ def prepare(
     (directory / "facts.json").write_text(json.dumps(asdict(facts)))
 
 
-def vocabulary_table(directory: Path) -> tf.lookup.TextFileInitializer:
-    """From word to rank, of a prepared data set; an export carries the file in its `assets/`."""
-    return tf.lookup.TextFileInitializer(
-        str(directory / "vocabulary.txt"),
-        key_dtype=tf.string,
-        key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
-        value_dtype=tf.int64,
-        value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
-    )
-
-
 def columns(section: LabelledTextSection) -> list[str]:
     named = [section.text, section.label, section.split, section.group]
     return list(dict.fromkeys(name for name in named if name))
@@ -158,7 +148,13 @@ def columns(section: LabelledTextSection) -> list[str]:
 
 def stream(section: LabelledTextSection, data: str) -> Iterator[Batch]:
     """Batches of the named columns."""
-    return read_records(find_files(data), columns(section), delimiter=section.delimiter, encoding=section.encoding)
+    return read_records(
+        find_files(data),
+        columns(section),
+        delimiter=section.delimiter,
+        encoding=section.encoding,
+        advice=column_advice(section),
+    )
 
 
 @dataclass(frozen=True)

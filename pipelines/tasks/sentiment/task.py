@@ -12,25 +12,26 @@ from pydantic import Field
 
 from unroll import monitoring
 from unroll.errors import UserError
-from unroll.models.text import tokenizer as text
 from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, token_counts, total, truncate_middle
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
 from unroll.pipelines.data.splits import RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
-from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task, register
+from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
+from unroll.pipelines.registry import register
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.labelled_text import Facts, LabelledTextSection
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.calibration import fit_temperatures
 from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
-from unroll.pipelines.training.metrics import classification_metrics, metric_name
+from unroll.pipelines.training.even_sample import EvenSample
+from unroll.pipelines.training.metrics import by_group, classification_metrics
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.signature import signature
 
 _BATCH = 64  # texts of a prediction
-_MOST_GROUPS = 20
 _GRADIENT_BATCHES = 8
 
 
@@ -96,8 +97,7 @@ class Sentiment(Task):
     def __init__(self, config: SentimentConfig, directory: Path):
         super().__init__(config, directory)
         self._data = Facts.load(directory)
-        with (directory / "vocabulary.txt").open("rb") as words:
-            self._vocabulary = [word.rstrip(b"\n").decode() for word in words]
+        self._vocabulary = read_vocabulary(directory)
         unknown = config.data.label_names.keys() - set(self._data.classes)
         if unknown:
             raise UserError(
@@ -160,7 +160,7 @@ class Sentiment(Task):
 
     def servable(self, model: keras.Model) -> Servable:
         weights = self._calibrate(model)
-        tokenizer = Tokenizer(labelled_text.vocabulary_table(self.directory), self.config.model.max_tokens)
+        tokenizer = Tokenizer(vocabulary_table(self.directory), self.config.model.max_tokens)
         names = tf.constant(self._names)
 
         def probabilities(texts: tf.Tensor) -> tf.Tensor:
@@ -246,7 +246,7 @@ class Sentiment(Task):
     ) -> Evaluation:
         classes: list[str] = facts["classes"]
         labels, distributions, groups = [], [], []
-        sample, stride, seen = [], 1, 0
+        sample: EvenSample[tuple[Any, ...]] = EvenSample(2 * MAX_RECORDS)  # for the reference profile
         with progress.stage("predicting") as stage:
             for batch in records:
                 unknown = set(batch["true"]) - set(classes)
@@ -258,20 +258,16 @@ class Sentiment(Task):
                 labels.append(np.array([classes.index(label) for label in batch["true"]]))
                 distributions.append(answers["probabilities"])
                 groups.append(batch["group"])
-                # of any number of texts, an even sample is kept for the reference profile
-                chosen = range(-seen % stride, len(batch["text"]), stride)
-                sample += [(batch["text"][row], answers["label"][row], answers["score"][row]) for row in chosen]
-                seen += len(batch["text"])
-                if len(sample) > 2 * MAX_RECORDS:
-                    sample, stride = sample[::2], 2 * stride
+                for record in zip(batch["text"], answers["label"], answers["score"], strict=True):
+                    sample.add(record)
                 stage.advance()
-            stage.say(f"{seen} records")
-        if not seen:
+            stage.say(f"{len(sample)} records")
+        if not len(sample):
             raise UserError("there is no record with both a text and a label to evaluate on")
         true, probabilities = np.concatenate(labels), np.concatenate(distributions)
-        texts, names, scores = zip(*sample, strict=True)
+        texts, names, scores = zip(*sample.records, strict=True)
         return Evaluation(
-            _metrics(true, probabilities, np.concatenate(groups)),
+            by_group(np.concatenate(groups), lambda rows: classification_metrics(true[rows], probabilities[rows])),
             inputs={"text": np.array(texts, object)},
             outputs={"label": np.array(names, object), "score": np.array(scores)},
             figures={
@@ -281,14 +277,8 @@ class Sentiment(Task):
         )
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
-        tokenizer = {
-            "lowercase": True,
-            "replace": [list(rule) for rule in text.REPLACE],
-            "split": text.SPLIT,
-            "vocabulary": "assets/vocabulary.txt",
-        }
         features: list[Feature] = [
-            monitoring.TextFeature("text", tokenizer),
+            text_feature("text"),
             monitoring.NumericFeature("score"),
             monitoring.CategoricalFeature("label"),
         ]
@@ -308,18 +298,6 @@ class Sentiment(Task):
             by_step = tf.norm(tape.gradient(loss, embedded), axis=-1).numpy()  # [B, T]
             norms += [row[:length] for row, length in zip(by_step, lengths.numpy(), strict=True)]
         return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
-
-
-def _metrics(true: np.ndarray, probabilities: np.ndarray, groups: np.ndarray) -> dict[str, float]:
-    """Metrics over all records and, as `metric/group`, over the largest groups."""
-    metrics = classification_metrics(true, probabilities)
-    names, counts = np.unique(groups, return_counts=True)
-    if len(names) > 1:
-        for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
-            chosen = groups == group
-            scores = classification_metrics(true[chosen], probabilities[chosen])
-            metrics |= {f"{metric}/{metric_name(group)}": value for metric, value in scores.items()}
-    return metrics
 
 
 def _arrays(texts: list[str], labels: list[str], groups: list[str]) -> dict[str, np.ndarray]:

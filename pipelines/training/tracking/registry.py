@@ -64,7 +64,7 @@ class Tracking:
             if not create and not database.exists():
                 raise UserError(
                     f"{workspace.home}: no model was trained here. Name the workspace with --home, or train one: "
-                    "unroll train sentiment"
+                    "unroll train TASK"
                 )
             ensure_database(database, workspace.artifacts)
         named = os.environ.get("MLFLOW_TRACKING_URI")
@@ -158,7 +158,7 @@ class Tracking:
         found = self.versions(name)
         if not found:
             known = sorted({one.name for one in self.versions()})
-            hint = f"There is: {', '.join(known)}" if known else "Train one with `unroll train sentiment`"
+            hint = f"There is: {', '.join(known)}" if known else "Train one with `unroll train TASK`"
             raise UserError(f"no model is registered as {name!r} in {self._workspace.home}. {hint}")
         if version is not None:
             matches = [one for one in found if one.version == version]

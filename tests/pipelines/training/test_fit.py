@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, reviews
 from unroll.errors import UserError
-from unroll.pipelines.task import task_named
+from unroll.pipelines.registry import task_named
 from unroll.pipelines.training.checkpoint import load_checkpoint
 from unroll.pipelines.training.fit import fit
 from unroll.pipelines.training.progress import Progress

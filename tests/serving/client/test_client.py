@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.serving.certificates import Authority
 from tests.serving.recording import Recorder, recording
 from unroll import serving
+from unroll.pipelines.tasks.forecasting.client import histories
 from unroll.serving import AsyncClient, Client, ServingError, UserError
-from unroll.serving.protocol import messages
 
 AUTHORITY = Authority()
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
@@ -511,17 +511,18 @@ def test_pem_files_are_checked(client_class, tmp_path):
 
 
 def test_histories_of_different_lengths_are_filled_in_front():
-    filled = messages.histories([[1.0, 2.0, 3.0], [[4.0]]])
+    filled = histories([[1.0, 2.0, 3.0], [[4.0]]])
     assert filled.shape == (2, 3, 1)
     np.testing.assert_array_equal(filled[:, :, 0], [[1, 2, 3], [np.nan, np.nan, 4]])
     with pytest.raises(UserError, match="different columns"):
-        messages.histories([[[1.0, 2.0]], [[1.0]]])
+        histories([[[1.0, 2.0]], [[1.0]]])
     with pytest.raises(UserError, match=r"history 1: expected numbers \[T\] or \[T, columns\], received list: \['x'\]"):
-        messages.histories([[1.0], ["x"]])
+        histories([[1.0], ["x"]])
 
 
 def test_clients_need_what_the_page_installs_and_no_more():
-    code = "import sys, unroll; unroll.Client, unroll.AsyncClient, unroll.UserError; print(*sys.modules)"
+    code = "import sys, unroll; unroll.Client(model='m').caption, unroll.AsyncClient, unroll.UserError; "
+    code += "print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     others = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]} - {"numpy"}
     assert not others & set(done.stdout.split())

@@ -19,7 +19,7 @@ from tests.serving_fixtures import SERVE, Server, start_server
 from unroll import serving
 from unroll.models.image import decode_picture
 from unroll.models.tokens import END, PADDING, RESERVED, START, UNKNOWN
-from unroll.pipelines.task import task_named
+from unroll.pipelines.registry import task_named
 from unroll.pipelines.tasks.captioning.vocabulary import words
 from unroll.pipelines.training.exported import Card, Exported
 from unroll.serving.engine.session_engine import SessionEngine

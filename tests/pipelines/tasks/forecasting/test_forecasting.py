@@ -16,7 +16,7 @@ from tests.conftest import ROOT, unroll
 from tests.serving_fixtures import SERVE, Server, start_server, suggested
 from unroll import serving
 from unroll.pipelines.data.series.section import SeriesSection
-from unroll.pipelines.task import task_named
+from unroll.pipelines.registry import task_named
 from unroll.pipelines.training.exported import Card, Exported
 from unroll.pipelines.training.progress import Progress
 

@@ -9,8 +9,8 @@ from tests.conftest import reviews
 from unroll import serving
 from unroll.models.text.classifier import total
 from unroll.models.text.tokenizer import Tokenizer
-from unroll.pipelines.task import task_named
-from unroll.pipelines.tasks.sentiment.labelled_text import vocabulary_table
+from unroll.pipelines.data.vocabulary import vocabulary_table
+from unroll.pipelines.registry import task_named
 from unroll.pipelines.training.exported import Exported
 from unroll.pipelines.training.progress import Progress
 

@@ -1,21 +1,20 @@
-"""How `unroll predict` asks: each task that can be asked has a module `asking`.
+"""How `unroll predict` asks.
 
 A model says what it takes in its signature `describe`, whose output `json` has the key `input`; a model without
-that signature takes text. Such a module has `INPUT`, the kind of raw input that it sends, and a function
-`ask(client, description, inputs) -> Answer`.
+that signature takes text. For each kind of input there is a module with `INPUT`, its name, and a function
+`ask(client, description, inputs) -> Answer`: of any task's here, of one task's own in its folder's module `asking`.
 """
 
 import importlib
 import json
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
+from unroll import plugins
 from unroll.errors import UserError
-from unroll.pipelines import tasks
 from unroll.serving.client.client import Client
 from unroll.serving.client.connection import Names
 
@@ -74,8 +73,11 @@ def ask(client: Client, inputs: Sequence[str]) -> Answer:
     if DESCRIBE in client.metadata():
         description = json.loads(client.predict({}, DESCRIBE)["json"].item())
     kind = description.get("input", "text")
-    folders = [f"{tasks.__name__}.{folder.name}.asking" for folder in pkgutil.iter_modules(tasks.__path__)]
-    kinds = {module.INPUT: module for module in map(importlib.import_module, folders)}
+    shared = [importlib.import_module(f"{__name__}.{name}") for name in ("text", "records")]
+    kinds = {module.INPUT: module for module in (*shared, *plugins.beside("asking"))}
     if kind not in kinds:
-        raise UserError(f"{client.model}: takes {kind!r}, and this version of unroll can send {', '.join(kinds)}")
+        raise UserError(
+            f"{client.model}: takes {kind!r}, and `unroll predict` can send {', '.join(kinds)}. Name the module of "
+            "its task with --import, or ask it with unroll.Client"
+        )
     return kinds[kind].ask(client, description, inputs)

@@ -22,8 +22,8 @@ from unroll.errors import UserError
 from unroll.monitoring.report import Report, drift_report
 from unroll.monitoring.requests import Window
 from unroll.pipelines.data.splits import hash_split
-from unroll.pipelines.samples import movie_reviews
-from unroll.pipelines.task import task_named
+from unroll.pipelines.registry import task_named
+from unroll.pipelines.tasks.sentiment.sample import sample as movie_reviews
 from unroll.pipelines.training.config import load_config
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.promotion import Promotion
@@ -51,7 +51,7 @@ def demo(workspace: Workspace) -> None:
         UserError: the sample data is not installed, or the server does not start.
     """
     console = Console()
-    sample = movie_reviews()
+    sample = movie_reviews(workspace.cache / "samples")
     task = task_named(sample.task)
     config = load_config(task.Config, base=sample.settings)
     with Progress() as progress:

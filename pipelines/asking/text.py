@@ -3,24 +3,21 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
-from unroll.pipelines.tables import FigureTable, rounded
+from unroll.pipelines.asking.rows import requests, table, with_outputs
 from unroll.serving.client.client import Client, TensorInfo
 
 INPUT = "text"
-_REQUEST_ROWS = 64
-_REQUEST_BYTES = 4 << 20
 _SUFFIXES = (
     ".txt", ".text", ".md", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", ".html", ".xml",
     ".pdf", ".docx", ".xlsx", ".jpg", ".jpeg", ".png",
 )  # fmt: skip
 _AS_A_TEXT = "if it is a text, pipe it to --input -"
-_SHOWN = 40  # characters of a text on the terminal; --json has them all
 
 
 def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
@@ -40,11 +37,11 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     column = _text_input(client)
     version: int | None = None
     rows: list[dict[str, Any]] = []
-    for part in _parts(texts):
+    for part in requests(texts, size=lambda text: len(text.encode())):
         answer = client.predict({column: part}, version=version)
         version = answer.version  # of every answer, as it is printed once
-        rows += _rows(column, part, answer)
-    return Answer(version or 0, rows, _table(f"{client.model}, version {version}", rows))
+        rows += with_outputs([{column: text} for text in part], answer)
+    return Answer(version or 0, rows, table(f"{client.model}, version {version}", rows))
 
 
 def _texts(inputs: Sequence[str]) -> list[str]:
@@ -102,34 +99,6 @@ def _lines(file: str) -> list[str]:
     return lines
 
 
-def _parts(texts: list[str]) -> Iterator[list[str]]:
-    """Texts in requests that a server with default limits takes."""
-    part: list[str] = []
-    size = 0
-    for text in texts:
-        length = len(text.encode())
-        if part and (len(part) == _REQUEST_ROWS or size + length > _REQUEST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(text)
-        size += length
-    yield part
-
-
-def _rows(column: str, texts: list[str], answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A text and its outputs, one dictionary a text."""
-    return [
-        {
-            column: text,
-            **{
-                output: values[row].tolist() if hasattr(values[row], "tolist") else values[row]
-                for output, values in answer.items()
-            },
-        }
-        for row, text in enumerate(texts)
-    ]
-
-
 def _text_input(client: Client) -> str:
     """The one input of the default signature, which must be text."""
     signatures = client.metadata()
@@ -150,18 +119,3 @@ def _text_input(client: Client) -> str:
 
 def _type_name(info: TensorInfo) -> str:
     return "string" if info.dtype == object else str(info.dtype)
-
-
-def _table(title: str, rows: list[dict[str, Any]]) -> FigureTable:
-    cells = []
-    for row in rows:
-        text, *outputs = row.values()
-        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
-        cells.append([shown, *map(_cell, outputs)])
-    return FigureTable(title, list(rows[0]), cells)
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, list):
-        return value
-    return ", ".join(rounded(one) if isinstance(one, float) else str(_cell(one)) for one in value)

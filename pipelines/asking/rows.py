@@ -1,0 +1,65 @@
+"""Records to requests, and answers to rows of a table."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from unroll.pipelines.tables import FigureTable, rounded
+from unroll.serving.client.client import Prediction
+
+REQUEST_BYTES = 4 << 20
+REQUEST_ROWS = 64
+_SHOWN = 40  # characters of a text on the terminal; --json has them all
+T = TypeVar("T")
+
+
+def requests(records: Iterable[T], size: Callable[[T], int], rows: int = REQUEST_ROWS) -> Iterator[list[T]]:
+    """Records in requests that a server with default limits takes.
+
+    Args:
+        records: at least one.
+        size: bytes of one.
+        rows: of a request at most.
+
+    Example:
+        >>> list(requests("abcde", size=lambda record: 1, rows=2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    part: list[T] = []
+    total = 0
+    for record in records:
+        length = size(record)
+        if part and (len(part) == rows or total + length > REQUEST_BYTES):
+            yield part
+            part, total = [], 0
+        part.append(record)
+        total += length
+    yield part
+
+
+def with_outputs(records: Sequence[Mapping[str, Any]], answer: Prediction) -> list[dict[str, Any]]:
+    """Each record's inputs and outputs, as JSON has them."""
+    return [
+        {
+            **record,
+            **{
+                output: values[row].tolist() if hasattr(values[row], "tolist") else values[row]
+                for output, values in answer.items()
+            },
+        }
+        for row, record in enumerate(records)
+    ]
+
+
+def table(title: str, rows: Sequence[Mapping[str, Any]]) -> FigureTable:
+    """Rows of the same keys; long texts are cut."""
+    return FigureTable(title, list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…"
+    if value is None:
+        return ""
+    if not isinstance(value, list):
+        return value
+    return ", ".join(rounded(one) if isinstance(one, float) else str(_cell(one)) for one in value)

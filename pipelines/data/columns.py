@@ -1,0 +1,192 @@
+"""What a column of a table of records holds: how it is read, learnt, encoded in the graph, answered and watched.
+
+A section of the configuration says so by its annotation: `text: Words = "text"` is a key `data.text` that names a
+column of texts. Nothing is loaded here before it is used, so that a configuration is checked without TensorFlow.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.pipelines.training.config import Section
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from unroll.models.text.tokenizer import Tokenizer
+    from unroll.monitoring.features import Feature
+
+MAX_CATEGORIES = 1000
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A kind of column; `kind` names it to clients."""
+
+    kind: ClassVar[str]
+    needed: ClassVar[bool] = True
+    """Whether a record without it is left out."""
+
+    def parse(self, key: str, values: Sequence[str | None]) -> np.ndarray:
+        """Cells to what a client would send, bytes `[n]`; a missing cell is empty.
+
+        Raises:
+            UserError: a cell that is not of this kind.
+        """
+        return np.array([(value or "").encode() for value in values], object)
+
+    def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
+        """What must be known of the train part, as JSON has it, from its parsed cells."""
+        return {}
+
+    def spec(self, key: str) -> "tf.TensorSpec":
+        """What a client sends: `[batch]`."""
+        import tensorflow as tf
+
+        return tf.TensorSpec([None], tf.string, name=key)
+
+    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+        """From what a client sends to what the model is given, in the graph."""
+        raise NotImplementedError
+
+    def size(self, facts: Facts) -> int:
+        """How many different numbers encoded values have."""
+        raise TypeError(f"a column of {self.kind} has no size. Ask that of words, categories and labels")
+
+    def features(self, key: str) -> "list[Feature]":
+        """What is watched of it when the model is served."""
+        return []
+
+
+@dataclass(frozen=True)
+class WordsColumn(Column):
+    """Text, to int32 ids of words `[batch, words]`, 0 behind the last, 1 for an unknown word."""
+
+    kind: ClassVar[str] = "text"
+
+    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+        assert tokenizer is not None
+        return tokenizer
+
+    def size(self, facts: Facts) -> int:
+        return facts["vocabulary"]
+
+    def features(self, key: str) -> "list[Feature]":
+        from unroll.pipelines.data.vocabulary import text_feature
+
+        return [text_feature(key)]
+
+
+@dataclass(frozen=True)
+class CategoryColumn(Column):
+    """A name, to an int32 number `[batch]`, 0 for one that the train part lacks."""
+
+    kind: ClassVar[str] = "category"
+    needed: ClassVar[bool] = False
+
+    def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
+        counts = Counter(name.decode() for batch in batches for name in batch if name)
+        return {"names": [name for name, _ in sorted(counts.most_common(MAX_CATEGORIES))]}
+
+    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+        return numbering(facts["names"], first=1)
+
+    def size(self, facts: Facts) -> int:
+        return len(facts["names"]) + 1
+
+    def features(self, key: str) -> "list[Feature]":
+        from unroll.monitoring.features import CategoricalInput
+
+        return [CategoricalInput(key)]
+
+
+@dataclass(frozen=True)
+class NumberColumn(Column):
+    """A number, to float32 `[batch]` of mean 0 and deviation 1; 0 where it is missing (NaN)."""
+
+    kind: ClassVar[str] = "number"
+    needed: ClassVar[bool] = False
+
+    def parse(self, key: str, values: Sequence[str | None]) -> np.ndarray:
+        from unroll.monitoring.missing import MISSING
+
+        parsed = np.full(len(values), np.nan, np.float32)
+        for row, value in enumerate(values):
+            text = (value or "").strip()
+            if text.lower() in MISSING:
+                continue
+            try:
+                parsed[row] = float(text)
+            except ValueError:
+                raise UserError(
+                    f"data.{key}: the column holds a value that is not a number. Received: {value!r}. Mend it, leave "
+                    f"it empty where it is missing, or name another column with --set data.{key}=COLUMN"
+                ) from None
+        return parsed
+
+    def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
+        count, total, squares = 0, 0.0, 0.0
+        for batch in batches:
+            known = batch[np.isfinite(batch)].astype(np.float64)
+            count, total, squares = count + len(known), total + known.sum(), squares + (known**2).sum()
+        if not count:
+            raise UserError(f"data.{key}: the column holds no number in the train part. Name another one")
+        deviation = math.sqrt(max(0.0, squares / count - (total / count) ** 2))
+        return {"mean": total / count, "std": deviation or 1.0}
+
+    def spec(self, key: str) -> "tf.TensorSpec":
+        import tensorflow as tf
+
+        return tf.TensorSpec([None], tf.float32, name=key)
+
+    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+        import tensorflow as tf
+
+        return lambda raw: tf.where(tf.math.is_finite(raw), (raw - facts["mean"]) / facts["std"], 0.0)
+
+    def features(self, key: str) -> "list[Feature]":
+        from unroll.monitoring.features import NumericInput
+
+        return [NumericInput(key)]
+
+
+Words = Annotated[str, WordsColumn()]
+Number = Annotated[str, NumberColumn()]
+Category = Annotated[str, CategoryColumn()]
+
+
+def columns_of(section: type[Section]) -> dict[str, Column]:
+    """The columns that a section's keys name, by key.
+
+    Example:
+        >>> class Reviews(Section):
+        ...     text: Words = "text"
+        >>> columns_of(Reviews)
+        {'text': WordsColumn()}
+    """
+    return {
+        key: kind for key, field in section.model_fields.items() for kind in field.metadata if isinstance(kind, Column)
+    }
+
+
+def numbering(names: Sequence[str], first: int) -> "Callable[[tf.Tensor], tf.Tensor]":
+    """From names to int32, in the graph: the first of them is `first`, any other text `first - 1`."""
+    import tensorflow as tf
+
+    class Numbering(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            numbers = tf.range(first, first + len(names), dtype=tf.int64)
+            initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(names, tf.string), numbers)
+            self.table = tf.lookup.StaticHashTable(initializer, default_value=first - 1)
+
+        def __call__(self, raw: tf.Tensor) -> tf.Tensor:
+            return tf.cast(self.table.lookup(raw), tf.int32)
+
+    return Numbering()

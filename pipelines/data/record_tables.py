@@ -1,0 +1,189 @@
+"""Tables of records as a prepared data set: a Parquet file a part, the vocabulary, and what was learnt of the columns.
+
+The files are read in bounded memory; `read_part` then holds one part's cells at once.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from unroll.errors import UserError
+from unroll.models.text.tokenizer import RESERVED, tokenize
+from unroll.pipelines.data.columns import Column, NumberColumn, WordsColumn
+from unroll.pipelines.data.records import Batch, find_files, read_records
+from unroll.pipelines.data.sections import RecordSection, column_advice
+from unroll.pipelines.data.splits import SPLITS, hash_split, named_split
+from unroll.pipelines.data.targets import Target
+from unroll.pipelines.data.vocabulary import count_vocabulary, write_vocabulary
+from unroll.pipelines.training.progress import Progress
+
+GROUP = "group"
+"""Column of a part's groups, beside those of the keys; empty where none is named."""
+_BATCH = 1024
+Table = dict[str, np.ndarray]
+Columns = Mapping[str, Column]
+
+
+def prepare(section: RecordSection, columns: Columns, data: str, directory: Path, progress: Progress) -> None:
+    """Writes `<part>.parquet`, `vocabulary.txt` where there are texts, and `facts.json`.
+
+    Without a column of parts, the MD5 of a record's inputs decides, so that equal records stay together.
+
+    Args:
+        section: names the columns.
+        columns: their kinds, by key.
+        data: file, folder or glob.
+        directory: an empty folder.
+        progress: where to show it.
+
+    Raises:
+        UserError: data that cannot be trained on.
+    """
+    read, counts = 0, dict.fromkeys(SPLITS, 0)
+    with progress.stage("reading records") as stage, ExitStack() as stack:
+        numbers = {key: pa.float32() for key, column in columns.items() if isinstance(column, NumberColumn)}
+        schema = pa.schema({**dict.fromkeys([*columns, GROUP], pa.binary()), **numbers})
+        writers = {split: stack.enter_context(pq.ParquetWriter(_file(directory, split), schema)) for split in SPLITS}
+        for batch in _stream(section, columns, data):
+            table, rows = _parsed(section, columns, batch)
+            read += len(batch[next(iter(batch))])
+            named = [batch[section.split][row] for row in rows] if section.split else None
+            parts = np.array(_parts(columns, table, named))
+            for split in SPLITS:
+                chosen = _take(table, np.flatnonzero(parts == split))
+                counts[split] += len(chosen[GROUP])
+                writers[split].write_table(pa.table(chosen, schema))
+        stage.say(f"{read:,} records")
+    _check(section, columns, data, read, counts)
+    facts: dict[str, Any] = {"read": read, "counts": counts, "columns": {}}
+    with progress.stage("learning the columns"):
+        vocabulary = _vocabulary(section, columns, directory)
+        for key, column in columns.items():
+            facts["columns"][key] = column.learn(key, _cells(directory, "train", key))
+            if isinstance(column, WordsColumn):
+                facts["columns"][key] = {"vocabulary": vocabulary}
+            if isinstance(column, Target):
+                for split in SPLITS[1:]:
+                    for cells in _cells(directory, split, key):
+                        column.check(facts["columns"][key], cells)
+    (directory / "facts.json").write_text(json.dumps(facts))
+
+
+def read_facts(directory: Path) -> dict[str, Any]:
+    """Of a prepared data set: records `read`, `counts` by part, and of `columns`, by key, what was learnt."""
+    return json.loads((directory / "facts.json").read_text())
+
+
+def read_part(directory: Path, part: str) -> Table:
+    """Parsed cells by key, and the groups."""
+    table = pq.read_table(_file(directory, part))
+    return {name: _as_numpy(table.column(name)) for name in table.column_names}
+
+
+def further(section: RecordSection, columns: Columns, data: str) -> Iterator[Table]:
+    """Records of other data, as `read_part` has them, in batches."""
+    for batch in _stream(section.model_copy(update={"split": None}), columns, data):
+        table, rows = _parsed(section, columns, batch)
+        if len(rows):
+            yield table
+
+
+def batches(table: Table, size: int) -> Iterator[Table]:
+    """A table in pieces of so many records."""
+    for start in range(0, len(table[GROUP]), size):
+        yield {key: cells[start : start + size] for key, cells in table.items()}
+
+
+def _stream(section: RecordSection, columns: Columns, data: str) -> Iterator[Batch]:
+    named = [getattr(section, key) for key in columns]
+    names = dict.fromkeys([*named, *(name for name in (section.split, section.group) if name)])
+    return read_records(
+        find_files(data),
+        list(names),
+        delimiter=section.delimiter,
+        encoding=section.encoding,
+        advice=column_advice(section),
+    )
+
+
+def _parsed(section: RecordSection, columns: Columns, batch: Batch) -> tuple[Table, np.ndarray]:
+    """Cells of the records that lack nothing that is needed, and the numbers of these in the batch."""
+    table = {key: column.parse(key, batch[getattr(section, key)]) for key, column in columns.items()}
+    count = len(next(iter(table.values())))
+    table[GROUP] = Column().parse(GROUP, batch[section.group] if section.group else [""] * count)
+    usable = np.ones(count, bool)
+    for key, column in columns.items():
+        if column.needed:
+            usable &= _present(table[key])
+    rows = np.flatnonzero(usable)
+    return _take(table, rows), rows
+
+
+def _present(cells: np.ndarray) -> np.ndarray:
+    return np.isfinite(cells) if cells.dtype.kind == "f" else np.array([bool(cell.strip()) for cell in cells], bool)
+
+
+def _parts(columns: Columns, table: Table, named: list[str | None] | None) -> list[str]:
+    if named is not None:
+        return [named_split(value) for value in named]
+    inputs = [table[key] for key, column in columns.items() if not isinstance(column, Target)]
+    return [hash_split("\x1f".join(map(_text, record))) for record in zip(*inputs, strict=True)]
+
+
+def _text(cell: bytes | float) -> str:
+    return cell.decode() if isinstance(cell, bytes) else str(cell)
+
+
+def _check(section: RecordSection, columns: Columns, data: str, read: int, counts: Mapping[str, int]) -> None:
+    if not read:
+        raise UserError(f"--data {data}: holds no records, only a header. Add some")
+    if not any(counts.values()):
+        needed = [key for key, column in columns.items() if column.needed]
+        named = " and ".join(f"{getattr(section, key)!r}" for key in needed)
+        remedy = " ".join(f"--set data.{key}=..." for key in needed)
+        raise UserError(f"--data {data}: none of {read} records has a value in {named}. Name the right ones: {remedy}")
+    for split, count in counts.items():
+        if not count:
+            how = f"column {section.split!r} names none" if section.split else f"{read} records are too few"
+            raise UserError(f"--data {data}: no record is in the {split} part: {how}. Add some")
+
+
+def _vocabulary(section: RecordSection, columns: Columns, directory: Path) -> int:
+    """Writes the words of all columns of text; how many ids they take."""
+    texts = [key for key, column in columns.items() if isinstance(column, WordsColumn)]
+    if not texts:
+        return 0
+    tokens = (
+        tokenize(tf.constant(cells), section.max_tokens).flat_values.numpy().tolist()
+        for key in texts
+        for cells in _cells(directory, "train", key)
+    )
+    words = count_vocabulary(tokens, section.vocabulary_size, section.min_count)
+    write_vocabulary(directory, words)
+    return len(words) + RESERVED
+
+
+def _cells(directory: Path, part: str, key: str) -> Iterator[np.ndarray]:
+    with pq.ParquetFile(_file(directory, part)) as file:
+        for batch in file.iter_batches(_BATCH, columns=[key]):
+            if batch.num_rows:
+                yield _as_numpy(batch.column(key))
+
+
+def _take(table: Table, rows: np.ndarray) -> Table:
+    return {key: cells[rows] for key, cells in table.items()}
+
+
+def _file(directory: Path, part: str) -> Path:
+    return directory / f"{part}.parquet"
+
+
+def _as_numpy(cells: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    return cells.to_numpy(zero_copy_only=False)

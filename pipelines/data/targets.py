@@ -1,0 +1,167 @@
+"""What a model of records is trained to answer: a class or a number. Each is a kind of column."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.pipelines.data.columns import CategoryColumn, Column, Facts, NumberColumn, numbering
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+    from matplotlib.figure import Figure
+
+    from unroll.models.text.tokenizer import Tokenizer
+    from unroll.monitoring.features import Feature
+
+MAX_CLASSES = 1000
+Tensors = Mapping[str, Any]
+
+
+class Target(Column):
+    """A column that the model's answer is compared with."""
+
+    def loss(self) -> "keras.losses.Loss":
+        """Of encoded targets and what the model gives."""
+        raise NotImplementedError
+
+    def metrics(self) -> "list[keras.metrics.Metric]":
+        """Likewise, of every epoch."""
+        raise NotImplementedError
+
+    def answer(self, given: "tf.Tensor", facts: Facts) -> Tensors:
+        """From what the model gives to what a client is answered, in the graph."""
+        raise NotImplementedError
+
+    def check(self, facts: Facts, true: np.ndarray) -> None:
+        """Refuses parsed cells that the model cannot be scored on.
+
+        Raises:
+            UserError: such as a class that it does not know.
+        """
+
+    def scores(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Metrics of answers to records with these parsed cells."""
+        raise NotImplementedError
+
+    def figures(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
+        """Plots of the same, by file name."""
+        return {}
+
+
+@dataclass(frozen=True)
+class LabelColumn(CategoryColumn, Target):
+    """One of some classes, of which the model gives logits `[batch, classes]`.
+
+    Clients are answered `label`, its probability `score`, and `probabilities` `[batch, classes]`.
+    """
+
+    kind: ClassVar[str] = "label"
+    needed: ClassVar[bool] = True
+
+    def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
+        counts = Counter(name.decode() for batch in batches for name in batch)
+        if not 2 <= len(counts) <= MAX_CLASSES:
+            raise UserError(
+                f"data.{key}: the column holds {len(counts)} different labels in the train part, and a classifier "
+                f"takes 2 to {MAX_CLASSES}. Name the label's column with --set data.{key}=COLUMN"
+            )
+        return {"names": sorted(counts)}
+
+    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+        return numbering(facts["names"], first=0)
+
+    def size(self, facts: Facts) -> int:
+        return len(facts["names"])
+
+    def features(self, key: str) -> "list[Feature]":
+        from unroll.monitoring.features import CategoricalFeature, NumericFeature
+
+        return [NumericFeature("score"), CategoricalFeature("label")]
+
+    def loss(self) -> "keras.losses.Loss":
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def metrics(self) -> "list[keras.metrics.Metric]":
+        import keras
+
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def answer(self, given: "tf.Tensor", facts: Facts) -> Tensors:
+        import tensorflow as tf
+
+        probabilities = tf.nn.softmax(tf.cast(given, tf.float32))
+        return {
+            "label": tf.gather(tf.constant(facts["names"]), tf.argmax(probabilities, axis=1)),
+            "score": tf.reduce_max(probabilities, axis=1),
+            "probabilities": probabilities,
+        }
+
+    def check(self, facts: Facts, true: np.ndarray) -> None:
+        known: Sequence[str] = facts["names"]
+        if unknown := {name.decode() for name in true} - set(known):
+            raise UserError(f"label {min(unknown)!r} is unknown to the model, which knows: {', '.join(known)}")
+
+    def scores(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
+        from unroll.pipelines.training.metrics import classification_metrics
+
+        return classification_metrics(self._numbers(facts, true), answers["probabilities"])
+
+    def figures(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
+        from unroll.pipelines.training import plots
+
+        labels, probabilities = self._numbers(facts, true), answers["probabilities"]
+        return {
+            "confusion_matrix.png": plots.confusion_matrix(labels, probabilities.argmax(axis=1), facts["names"]),
+            "calibration.png": plots.calibration(labels, probabilities),
+        }
+
+    def _numbers(self, facts: Facts, true: np.ndarray) -> np.ndarray:
+        number = {name.encode(): i for i, name in enumerate(facts["names"])}
+        return np.array([number[name] for name in true])
+
+
+@dataclass(frozen=True)
+class ValueColumn(NumberColumn, Target):
+    """A number, of which the model gives `[batch]` or `[batch, 1]`, scaled to mean 0 and deviation 1 in training.
+
+    Clients are answered `value`, in the column's own units.
+    """
+
+    kind: ClassVar[str] = "value"
+    needed: ClassVar[bool] = True
+
+    def features(self, key: str) -> "list[Feature]":
+        from unroll.monitoring.features import NumericFeature
+
+        return [NumericFeature("value")]
+
+    def loss(self) -> "keras.losses.Loss":
+        import keras
+
+        return keras.losses.MeanSquaredError()
+
+    def metrics(self) -> "list[keras.metrics.Metric]":
+        import keras
+
+        return [keras.metrics.MeanAbsoluteError(name="mae")]
+
+    def answer(self, given: "tf.Tensor", facts: Facts) -> Tensors:
+        import tensorflow as tf
+
+        return {"value": tf.reshape(tf.cast(given, tf.float32), [-1]) * facts["std"] + facts["mean"]}
+
+    def scores(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
+        from unroll.pipelines.training.metrics import regression_metrics
+
+        return regression_metrics(true, answers["value"])
+
+
+Label = Annotated[str, LabelColumn()]
+Value = Annotated[str, ValueColumn()]

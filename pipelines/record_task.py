@@ -1,0 +1,219 @@
+"""A task over tables of records, of which only the model has to be written."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from unroll import monitoring
+from unroll.errors import UserError
+from unroll.models.text.tokenizer import Tokenizer
+from unroll.monitoring.profile import MAX_RECORDS
+from unroll.pipelines.data import record_tables
+from unroll.pipelines.data.columns import Column, WordsColumn, columns_of
+from unroll.pipelines.data.record_tables import GROUP, Table
+from unroll.pipelines.data.sections import RecordSection
+from unroll.pipelines.data.splits import SPLITS
+from unroll.pipelines.data.targets import Target
+from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
+from unroll.pipelines.training.config import TaskConfig
+from unroll.pipelines.training.even_sample import EvenSample
+from unroll.pipelines.training.metrics import by_group
+from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.signature import signature
+
+_BATCH = 64  # records of a prediction
+_WARMUP = 2
+
+
+class RecordTask(Task):
+    """Records to a class or a number. A subclass names its columns in its configuration, and builds the model.
+
+    The section `data` of `Config` is a `RecordSection` whose keys are columns: `Words`, `Number` and `Category` go into
+    the model, under the key's name, and one of `Label` and `Value` comes out. Each says in `pipelines.data.columns`
+    and `pipelines.data.targets` what the model is given and must give. Every method may be overridden.
+
+    Example: docs/tasks.md.
+    """
+
+    @classmethod
+    def columns(cls) -> dict[str, Column]:
+        """The columns by key of `data`."""
+        return columns_of(cls.Config.model_fields["data"].annotation)  # type: ignore[arg-type]
+
+    @classmethod
+    def target(cls) -> tuple[str, Target]:
+        """The column that is answered, with its key.
+
+        Raises:
+            TypeError: there is none, or more than one.
+        """
+        targets = [(key, column) for key, column in cls.columns().items() if isinstance(column, Target)]
+        if len(targets) != 1:
+            raise TypeError(f"{cls.__name__}.Config: data must have one key of Label or Value. It has {len(targets)}")
+        return targets[0]
+
+    @classmethod
+    def inputs(cls) -> dict[str, Column]:
+        """The columns that go into the model."""
+        return {key: column for key, column in cls.columns().items() if not isinstance(column, Target)}
+
+    @classmethod
+    def preparation(cls, config: TaskConfig) -> dict[str, Any]:
+        return _section(config).model_dump(mode="json")
+
+    @classmethod
+    def prepare(cls, config: TaskConfig, data: str, directory: Path, progress: Progress) -> None:
+        record_tables.prepare(_section(config), cls.columns(), data, directory, progress)
+
+    def __init__(self, config: TaskConfig, directory: Path):
+        super().__init__(config, directory)
+        self._facts = record_tables.read_facts(directory)
+        self._learnt: dict[str, dict[str, Any]] = self._facts["columns"]
+        texts = any(isinstance(column, WordsColumn) for column in self.inputs().values())
+        self._tokenizer = Tokenizer(vocabulary_table(directory), _section(config).max_tokens) if texts else None
+        self._encoders = {
+            key: column.encoder(self._learnt[key], self._tokenizer) for key, column in self.columns().items()
+        }
+
+    def size(self, key: str) -> int:
+        """How many numbers a column is encoded in: words and 2, categories and 1, or classes."""
+        return self.columns()[key].size(self._learnt[key])
+
+    def facts(self) -> dict[str, Any]:
+        return self._facts
+
+    def summary(self) -> str:
+        counts: dict[str, int] = self._facts["counts"]
+        parts = ", ".join(f"{part} {count:,}" for part, count in counts.items())
+        return f"{self._facts['read']:,} records: {parts}; left out {self._facts['read'] - sum(counts.values()):,}"
+
+    def train_batches(self, epoch: int) -> tf.data.Dataset:
+        table, seeds = self._parts["train"], [self.config.train.seed, epoch]
+        order = np.random.default_rng(seeds).permutation(len(table[GROUP]))
+        return self._batches({key: cells[order] for key, cells in table.items()}, self.config.train.batch_size)
+
+    def validation_batches(self) -> tf.data.Dataset:
+        return self._batches(self._parts["validation"], _BATCH)
+
+    def steps_per_epoch(self) -> int:
+        return -(-self._facts["counts"]["train"] // self.config.train.batch_size)
+
+    def loss(self) -> keras.losses.Loss:
+        """Of the encoded target and what the model gives."""
+        return self.target()[1].loss()
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Likewise, of every epoch."""
+        return self.target()[1].metrics()
+
+    def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        model.compile(optimizer, loss=self.loss(), metrics=self.metrics())
+
+    def encode(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """From what clients send to what the model is given, in the graph."""
+        return {key: self._encoders[key](raw[key]) for key in self.inputs()}
+
+    def answer(self, model: keras.Model, **inputs: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """What a client is answered for raw inputs `[batch]`, in the graph."""
+        key, target = self.target()
+        return target.answer(model(self.encode(inputs)), self._learnt[key])
+
+    def servable(self, model: keras.Model) -> Servable:
+        module = tf.Module(name=self.name)
+        module.encoders = [one for one in self._encoders.values() if isinstance(one, tf.Module)]
+        module.weights = [weight.value for weight in model.weights]
+        description = json.dumps(self._description())
+        signatures = {
+            "serving_default": signature(
+                lambda **inputs: self.answer(model, **inputs),
+                [column.spec(key) for key, column in self.inputs().items()],
+            ),
+            "describe": signature(lambda: {"json": tf.constant(description)}),
+        }
+        warmup = {key: self._parts["validation"][key][:_WARMUP] for key in self.inputs()}
+        return Servable(module, signatures, [("serving_default", warmup)])
+
+    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+        return record_tables.batches(self._parts[part], _BATCH)
+
+    @classmethod
+    def records(cls, config: TaskConfig, facts: Mapping[str, Any], data: str, progress: Progress) -> Iterator[Arrays]:
+        return record_tables.further(_section(config), cls.columns(), data)
+
+    @classmethod
+    def evaluate(
+        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+    ) -> Evaluation:
+        key, target = cls.target()
+        learnt = facts["columns"][key]
+        true, groups, answers = [], [], []
+        sample: EvenSample[tuple[Any, ...]] = EvenSample(2 * MAX_RECORDS)  # of the inputs, for the reference profile
+        with progress.stage("predicting") as stage:
+            for batch in records:
+                target.check(learnt, batch[key])
+                answers.append(predict({name: batch[name] for name in cls.inputs()}))
+                true.append(batch[key])
+                groups += [group.decode() for group in batch[GROUP]]
+                for record in zip(*(batch[name] for name in cls.inputs()), strict=True):
+                    sample.add(record)
+                stage.advance()
+            stage.say(f"{len(groups):,} records")
+        if not groups:
+            raise UserError("there is no record to evaluate on that has all it needs")
+        actual, kept = np.concatenate(true), zip(*sample.records, strict=True)
+        answered = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        return Evaluation(
+            by_group(groups, lambda rows: target.scores(learnt, actual[rows], _rows(answered, rows))),
+            inputs={name: _array(cells) for name, cells in zip(cls.inputs(), kept, strict=True)},
+            outputs=_rows(answered, np.array(sample.rows)),
+            figures=target.figures(learnt, actual, answered),
+        )
+
+    def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
+        features = [feature for key, column in self.columns().items() for feature in column.features(key)]
+        vocabulary = read_vocabulary(self.directory) if self._tokenizer else []
+        return monitoring.ReferenceProfile.build(
+            features, validation.inputs, validation.outputs, model=name, vocabulary=vocabulary
+        )
+
+    def figures(self, model: keras.Model) -> dict[str, Any]:
+        return {}
+
+    @cached_property
+    def _parts(self) -> dict[str, Table]:
+        return {part: record_tables.read_part(self.directory, part) for part in SPLITS}
+
+    def _batches(self, table: Table, size: int) -> tf.data.Dataset:
+        key = self.target()[0]
+        cells = {name: table[name] for name in self.columns()}
+
+        def pair(raw: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            return self.encode(raw), self._encoders[key](raw[key])
+
+        dataset = tf.data.Dataset.from_tensor_slices(cells).batch(size)
+        return dataset.map(pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _description(self) -> dict[str, Any]:
+        """What `unroll predict` needs to know to ask the model."""
+        kinds = {key: column.kind for key, column in self.inputs().items()}
+        kind = "text" if list(kinds.values()) == ["text"] else "records"
+        return {"task": self.name, "input": kind, "columns": kinds}
+
+
+def _section(config: TaskConfig) -> RecordSection:
+    return config.data  # type: ignore[attr-defined]
+
+
+def _rows(arrays: Arrays, rows: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def _array(cells: tuple[Any, ...]) -> np.ndarray:
+    return np.array(cells, object if isinstance(cells[0], bytes) else np.float32)
