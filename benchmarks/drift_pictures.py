@@ -43,7 +43,7 @@ from unroll.monitoring import (
 )
 from unroll.monitoring.features import Feature
 from unroll.monitoring.variables import take
-from unroll.pipelines.tasks.captioning import openmoji
+from unroll.pipelines.tasks.captioning import sample as openmoji
 
 BATCH = 32
 Tensors = dict[str, np.ndarray]

