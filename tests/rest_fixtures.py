@@ -19,7 +19,7 @@ from unroll.serving.services.prediction_service import PredictionService
 from unroll.serving.versions.loaded_version import LoadParameters
 from unroll.serving.versions.model_config import store_models
 from unroll.serving.versions.served_model import VersionParameters
-from unroll.serving.versions.served_models import Versions
+from unroll.serving.versions.served_models import ServedModels
 from unroll.serving.versions.store import Store
 
 DEFAULTS = RestParameters()
@@ -70,7 +70,9 @@ class Rest:
         async def ignore(_name: str, _serving: bool) -> None:
             pass
 
-        self.versions = Versions(store_models(self._store), LoadParameters(), VersionParameters(), ignore, self.metrics)
+        self.versions = ServedModels(
+            store_models(self._store), LoadParameters(), VersionParameters(), ignore, self.metrics
+        )
         await self.versions.poll()
         methods = {**PredictionService(self.versions).methods(), **ModelService(self.versions).methods()}
         front = Front({path: self._seen(method) for path, method in methods.items()}, metrics=self.metrics)

@@ -12,7 +12,7 @@ from unroll.serving.services.model_service import ModelService
 from unroll.serving.services.prediction_service import PredictionService
 from unroll.serving.services.remote_engine import RemoteEngine
 from unroll.serving.versions.model_config import ModelConfigs, follow_model_config_file
-from unroll.serving.versions.served_models import Versions
+from unroll.serving.versions.served_models import ServedModels
 
 
 class Backend(Protocol):
@@ -50,7 +50,7 @@ class SessionBackend:
     def __init__(self, configs: ModelConfigs, parameters: ServerParameters, health: Health, metrics: Metrics) -> None:
         self._configs = configs
         self._parameters = parameters
-        self._versions = Versions(configs, parameters.loading, parameters.versions, health.set, metrics)
+        self._versions = ServedModels(configs, parameters.loading, parameters.versions, health.set, metrics)
         metrics.reads(
             "unroll_loaded_versions", "gauge", "Versions that answer.", ("model", "version"), self._count_versions
         )

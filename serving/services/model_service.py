@@ -7,7 +7,7 @@ from unroll.serving.protocol.call import Call, Method
 from unroll.serving.protocol.model_spec import RELOAD, STATUS
 from unroll.serving.protocol.status import StatusError, invalid, parsed
 from unroll.serving.versions.model_config import listed_models
-from unroll.serving.versions.served_models import Versions
+from unroll.serving.versions.served_models import ServedModels
 
 _MOST_CONFIG_BYTES = 1 << 22  # parsed, it may take fifty times that
 
@@ -19,7 +19,7 @@ class ModelService:
         versions: what is in memory.
     """
 
-    def __init__(self, versions: Versions) -> None:
+    def __init__(self, versions: ServedModels) -> None:
         self._versions = versions
 
     def methods(self) -> dict[str, Method]:

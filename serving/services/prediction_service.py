@@ -30,7 +30,7 @@ from unroll.serving.protocol.model_spec import (
 from unroll.serving.protocol.status import StatusError, invalid, parsed
 from unroll.serving.services import large_requests
 from unroll.serving.services.large_requests import LARGE
-from unroll.serving.versions.served_models import Servable, Versions
+from unroll.serving.versions.served_models import LoadedVersion, ServedModels
 
 _PREDICTABLE = (PREDICT, CLASSIFY, REGRESS)
 
@@ -49,7 +49,7 @@ class PredictionService:
 
     def __init__(
         self,
-        versions: Versions,
+        versions: ServedModels,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         tensor_content: bool = False,
         strict_shapes: bool = False,
@@ -175,14 +175,14 @@ class PredictionService:
         response.metadata["signature_def"].Pack(signatures)
         return response.SerializeToString()
 
-    def _find(self, spec: Any, call: Call) -> Servable:
+    def _find(self, spec: Any, call: Call) -> LoadedVersion:
         call.model = spec.name
         call.signature = spec.signature_name or DEFAULT_SIGNATURE
         servable = self._versions.find(spec, call.request_id)
         call.version = servable.version
         return servable
 
-    def _fitting(self, servable: Servable, name: str, task: ExampleTask) -> Signature:
+    def _fitting(self, servable: LoadedVersion, name: str, task: ExampleTask) -> Signature:
         definition = servable.signature_defs[name]
         if self._check_method_names:
             task.check_method(definition)
@@ -204,7 +204,7 @@ class PredictionService:
         return examples.serialized(request_input)
 
 
-async def _run(servable: Servable, signature: Signature, feeds: Arrays, message: bytes, call: Call) -> Arrays:
+async def _run(servable: LoadedVersion, signature: Signature, feeds: Arrays, message: bytes, call: Call) -> Arrays:
     queued = time.monotonic()
     arrays = await servable.batcher.submit(signature, feeds, _weight(message, feeds))
     call.run_seconds = time.monotonic() - queued

@@ -47,7 +47,7 @@ class LoadParameters:
     verify: Callable[[Path], None] | None = None
 
 
-class Servable:
+class LoadedVersion:
     """One loaded version. Made in the event loop's thread.
 
     Args:

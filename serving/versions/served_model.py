@@ -18,7 +18,7 @@ from unroll.serving.batching.parameters import BatchingParameters
 from unroll.serving.engine.load_error import LoadError, as_load_error
 from unroll.serving.engine.session_engine import SessionEngine
 from unroll.serving.front.metrics import Metrics
-from unroll.serving.versions.loaded_version import LoadParameters, Servable, load
+from unroll.serving.versions.loaded_version import LoadedVersion, LoadParameters, load
 from unroll.serving.versions.loaders import Loaders
 from unroll.serving.versions.model_config import ModelConfig
 from unroll.serving.versions.store import version_directories
@@ -78,7 +78,7 @@ class _Failure:
         return f"{self.directory}: cannot be loaded ({self.reason}).{remedy}"
 
 
-class Model:
+class ServedModel:
     """One model's versions. All methods run in the event loop's thread; only disk and loading leave it.
 
     Args:
@@ -101,9 +101,9 @@ class Model:
     ) -> None:
         self.name = name
         self.config: ModelConfig | None = None
-        self.latest: Servable | None = None  # answers who names no version
-        self.canary: Servable | None = None  # answers the canary's share of them
-        self.loaded: dict[int, Servable] = {}
+        self.latest: LoadedVersion | None = None  # answers who names no version
+        self.canary: LoadedVersion | None = None  # answers the canary's share of them
+        self.loaded: dict[int, LoadedVersion] = {}
         self.labels: dict[str, int] = {}
         self.states: dict[int, VersionState] = {}
         self.problem = ""  # with its directory
@@ -243,7 +243,7 @@ class Model:
             else:  # withdrawn meanwhile
                 del self.states[version]
             return None
-        servable = Servable(self.name, version, directory, *outcome, self._metrics)
+        servable = LoadedVersion(self.name, version, directory, *outcome, self._metrics)
         if self.config is None:
             self.states[version] = VersionState("UNLOADING")
             self._retire(servable)
@@ -300,12 +300,12 @@ class Model:
             self._serving = serving
             await self._on_serving(self.name, serving)
 
-    def _retire(self, servable: Servable) -> None:
+    def _retire(self, servable: LoadedVersion) -> None:
         retiring = asyncio.create_task(self._unload(servable))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
 
-    async def _unload(self, servable: Servable) -> None:
+    async def _unload(self, servable: LoadedVersion) -> None:
         if self.loaded:
             await asyncio.sleep(_REST_SECONDS)
         await servable.batcher.close()

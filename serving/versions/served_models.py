@@ -12,16 +12,16 @@ import grpc
 from unroll.errors import UserError
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol.status import StatusError, invalid
-from unroll.serving.versions.loaded_version import LoadParameters, Servable
+from unroll.serving.versions.loaded_version import LoadedVersion, LoadParameters
 from unroll.serving.versions.loaders import Loaders
 from unroll.serving.versions.model_config import ModelConfig, ModelConfigs
-from unroll.serving.versions.served_model import Model, VersionParameters, VersionState
+from unroll.serving.versions.served_model import ServedModel, VersionParameters, VersionState
 
 _log = logging.getLogger(__name__)
 _WATCH_SECONDS = 1.0
 
 
-class Versions:
+class ServedModels:
     """The models that are served, each with the versions that its policy asks for.
 
     All methods run in the event loop's thread; only disk and loading leave it. Models are followed each for itself:
@@ -49,14 +49,14 @@ class Versions:
         self._on_serving = on_serving
         self._metrics = metrics
         self._canary_threshold = int(parameters.canary_share * 2**64)
-        self._models: dict[str, Model] = {}
+        self._models: dict[str, ServedModel] = {}
         self._loaders = Loaders(parameters.num_load_threads or os.cpu_count() or 1)
         self._reloading = asyncio.Lock()
         self._updates: set[asyncio.Task[None]] = set()
         self._said = ""
 
     @property
-    def serving(self) -> dict[str, Servable]:
+    def serving(self) -> dict[str, LoadedVersion]:
         """The version that answers who names none, by model name."""
         return {name: model.latest for name, model in sorted(self._models.items()) if model.latest}
 
@@ -69,7 +69,7 @@ class Versions:
             if model.loaded
         }
 
-    def find(self, spec: Any, request_id: str = "") -> Servable:
+    def find(self, spec: Any, request_id: str = "") -> LoadedVersion:
         """The version that a ModelSpec asks for.
 
         Args:
@@ -207,12 +207,12 @@ class Versions:
         digest = hashlib.blake2b(request_id.encode(), digest_size=8, person=b"canary").digest()
         return int.from_bytes(digest, "big") < self._canary_threshold
 
-    async def _configure(self, wanted: Mapping[str, ModelConfig]) -> list[Model]:
+    async def _configure(self, wanted: Mapping[str, ModelConfig]) -> list[ServedModel]:
         """Tells each model its configuration, and returns those for which it is a new one."""
         changed = []
         for name in sorted(wanted.keys() | self._models.keys()):
             if name not in self._models:
-                self._models[name] = Model(
+                self._models[name] = ServedModel(
                     name, self._loading, self._parameters, self._loaders, self._on_serving, self._metrics
                 )
             model, config = self._models[name], wanted.get(name)
@@ -236,13 +236,13 @@ class Versions:
                         "available for inference",
                     )
 
-    def _start_update(self, model: Model) -> "asyncio.Task[None]":
+    def _start_update(self, model: ServedModel) -> "asyncio.Task[None]":
         update = asyncio.create_task(self._update(model))
         self._updates.add(update)
         update.add_done_callback(self._updates.discard)
         return update
 
-    async def _update(self, model: Model) -> None:
+    async def _update(self, model: ServedModel) -> None:
         try:
             await model.update()
         except Exception:  # the next look may fare better; without looks no promotion is ever seen
@@ -258,7 +258,7 @@ def _not_found(servable: str) -> StatusError:
     return StatusError(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {servable}")
 
 
-def _reasons(model: Model) -> str:
+def _reasons(model: ServedModel) -> str:
     versions = [
         f"{{name: {model.name} version: {version}}} due to error: {state.error}"
         for version, state in sorted(model.states.items())

@@ -13,7 +13,7 @@ from unroll.serving.services.prediction_service import PredictionService
 from unroll.serving.versions.loaded_version import LoadParameters
 from unroll.serving.versions.model_config import ListedModels, ModelConfig, ModelConfigs
 from unroll.serving.versions.served_model import VersionParameters
-from unroll.serving.versions.served_models import Versions
+from unroll.serving.versions.served_models import ServedModels
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
@@ -26,14 +26,14 @@ async def running(
     told: list[tuple[str, bool]] | None = None,
     loading: LoadParameters | None = None,
     **parameters: Any,
-) -> AsyncIterator[Versions]:
+) -> AsyncIterator[ServedModels]:
     """Versions that have looked once, and go on looking; `told` collects who can be asked when."""
 
     async def on_serving(model: str, serving: bool) -> None:
         if told is not None:
             told.append((model, serving))
 
-    versions = Versions(
+    versions = ServedModels(
         configs or ListedModels(models), loading or LoadParameters(), VersionParameters(**parameters), on_serving
     )
     await versions.poll()
@@ -60,7 +60,7 @@ def spec(name: str, version: int | None = None, label: str = "") -> Any:
     return made
 
 
-async def ask(versions: Versions, model_spec: Any, request_id: str = "", rows: int = 1) -> int:
+async def ask(versions: ServedModels, model_spec: Any, request_id: str = "", rows: int = 1) -> int:
     """Predicts, checks the answer, and returns the version that answered: an odd one is `light_exports`' first."""
     request = protos.PredictRequest(model_spec=model_spec)
     request.inputs["text"].MergeFromString(tensors.encode(tensors.from_python(["good"] * rows)))
@@ -80,5 +80,5 @@ async def eventually(condition: Callable[[], Any]) -> Any:
     return value
 
 
-def states(versions: Versions, name: str) -> dict[int, str]:
+def states(versions: ServedModels, name: str) -> dict[int, str]:
     return {version: state.state for version, state in versions.states(name).items()}

@@ -21,7 +21,7 @@ from unroll.serving.services.prediction_service import PredictionService
 from unroll.serving.versions.loaded_version import LoadParameters
 from unroll.serving.versions.model_config import store_models
 from unroll.serving.versions.served_model import VersionParameters
-from unroll.serving.versions.served_models import Versions
+from unroll.serving.versions.served_models import ServedModels
 from unroll.serving.versions.store import Store
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -44,7 +44,7 @@ async def answering(store: Store, batching: BatchingParameters, log: RequestLog 
     async def heard(model: str, serving: bool) -> None:
         pass
 
-    versions = Versions(store_models(store), LoadParameters(batching), VersionParameters(), heard)
+    versions = ServedModels(store_models(store), LoadParameters(batching), VersionParameters(), heard)
     await versions.poll()
     server = GrpcServer(Front(PredictionService(versions).methods(), log).answer, {})
     port = await server.listen("127.0.0.1", 0)

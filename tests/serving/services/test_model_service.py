@@ -17,12 +17,12 @@ from unroll.serving.protocol.model_spec import MODEL_SERVICE
 from unroll.serving.protocol.status import StatusError
 from unroll.serving.services.model_service import ModelService
 from unroll.serving.versions.model_config import ModelConfig
-from unroll.serving.versions.served_models import Versions
+from unroll.serving.versions.served_models import ServedModels
 from unroll.serving.versions.version_policy import All
 
 
 @contextlib.asynccontextmanager
-async def service(*models: ModelConfig) -> AsyncIterator[tuple[Versions, ModelService]]:
+async def service(*models: ModelConfig) -> AsyncIterator[tuple[ServedModels, ModelService]]:
     async with running(*models) as versions:
         yield versions, ModelService(versions)
 
