@@ -184,9 +184,11 @@ class Consecutive(Independent):
 
     def p_values(self, standardised: np.ndarray, clean: np.ndarray, n: int) -> np.ndarray:
         """Student's t of one more run, times the number of variables (Bonferroni)."""
+        from scipy.special import stdtr  # which texts and pictures do without
+
         freedom = max(self.runs(n) or 0, MIN_RUNS) - 1
         t = standardised * math.sqrt(freedom / (freedom + 2))
-        return np.array([min(1, len(t) * _student_tail(value, freedom)) for value in t])
+        return np.minimum(1, len(t) * stdtr(freedom, -t))
 
     def shortage(self, n: int) -> str:
         if self.runs(n) is None:
@@ -220,16 +222,3 @@ def _alike(clusters: np.ndarray) -> float:
 def _sums(draws: np.ndarray, indicators: np.ndarray) -> np.ndarray:
     # Counts below 2**24 are exact in float32, whose product is the faster one.
     return (draws @ indicators.astype(np.float32)).astype(np.float64)
-
-
-def _student_tail(t: float, freedom: int) -> float:
-    """The probability that Student's t exceeds a value (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan2(t, math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term = cosine if odd else 1.0
-    total = term if freedom > 1 else 0.0
-    for step in range(2 + odd, freedom, 2):
-        term *= cosine**2 * (step - 1) / step
-        total += term
-    inside = math.sin(angle) * total
-    return (1 - (2 / math.pi * (angle + inside) if odd else inside)) / 2

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import typer
 
@@ -17,7 +16,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_Misused: Any = typer.BadParameter.__base__  # click's UsageError, which Typer has a copy of, under no public name
 
 app.add_typer(train_and_ask)
 app.add_typer(serve)
@@ -29,17 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with told_in_one_line():
         try:
             code = app(args=arguments, prog_name="unroll", standalone_mode=False)
-        except _Misused as misuse:
+        except typer.TyperException as misuse:
             if told := misuse.format_message():
                 raise UserError(_in_one_line(misuse, told)) from None
             code = misuse.exit_code  # no command, of which the help is printed already
         sys.exit(code)
 
 
-def _in_one_line(misuse: Any, told: str) -> str:
+def _in_one_line(misuse: typer.TyperException, told: str) -> str:
     """What is wrong with a command line, in whose command, and where to read how it is right."""
-    command = misuse.ctx.command_path if misuse.ctx else "unroll"
-    (invalid, *_) = misuse.__cause__.errors() if hasattr(misuse.__cause__, "errors") else [{}]
+    context = getattr(misuse, "ctx", None)
+    command = context.command_path if context else "unroll"
+    (invalid, *_) = getattr(misuse.__cause__, "errors", lambda: [{}])()
     received = f" (received {invalid['input']!r})" if "input" in invalid else ""
     end = "" if told.endswith("?") else "."
     return f"{command}: {told[:1].lower()}{told[1:].rstrip('.')}{received}{end} See `{command} --help`"

@@ -160,9 +160,8 @@ def check_encoding(encoding: str) -> None:
         UserError: names the configuration key.
     """
     try:
-        if not codecs.lookup(encoding)._is_text_encoding:  # base64 and the like
-            raise LookupError
-    except LookupError:
+        "".encode(encoding)  # base64 and the like encode bytes, not text
+    except (LookupError, ValueError):
         raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
 
 

@@ -26,7 +26,7 @@ class _Table(HeaderTable):
 
     def __init__(self) -> None:
         super().__init__()
-        self.changes = self.resizes = 0
+        self.changes = self.resizes = 0  # an entry that is added may push out others: two changes
 
     @property
     def maxsize(self) -> int:
@@ -35,17 +35,14 @@ class _Table(HeaderTable):
     @maxsize.setter
     def maxsize(self, size: int) -> None:
         self.resizes += 1
+        self.changes += 1
         if self.resizes > _RESIZES:
             raise hpack.HPACKDecodingError("the header table is resized again and again")
         HeaderTable.maxsize.fset(self, size)  # type: ignore[attr-defined]
 
     def add(self, name: bytes, value: bytes) -> None:
-        self.changes += 1
+        self.changes += 2
         super().add(name, value)
-
-    def _shrink(self) -> None:
-        self.changes += 1
-        super()._shrink()
 
 
 class HeaderDecoder:
@@ -83,7 +80,7 @@ class HeaderDecoder:
             raise ProtocolError(COMPRESSION_ERROR, str(error) or "broken header block") from None
         headers = Headers(pairs)
         self.cost = len(block) // _BYTES_A_COST + self._table.changes - self._changes
-        if self._table.resizes or self._table.changes != self._changes:
+        if self._table.changes != self._changes:
             self._changes = self._table.changes
             self._known.clear()
             self._known_bytes = 0

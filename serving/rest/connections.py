@@ -12,11 +12,12 @@ import ssl
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Literal, cast
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from unroll.serving.front.addresses import network
@@ -376,6 +377,7 @@ class Connection(HttpToolsProtocol):
 
 def _refusal(status: int, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
     """A whole answer, behind which the connection is closed."""
-    head = [STATUS_LINE[status], *(b"%s: %s\r\n" % header for header in headers)]
+    line = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+    head = [line, *(b"%s: %s\r\n" % header for header in headers)]
     head.append(b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(message))
     return b"".join([*head, b"connection: close\r\n\r\n", message.encode()])

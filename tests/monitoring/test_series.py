@@ -10,7 +10,7 @@ from unroll.monitoring import ReferenceProfile, SeriesFeature, compare
 from unroll.monitoring.drift import LEVEL
 from unroll.monitoring.series import seasonal_strength
 from unroll.monitoring.variables import Magnitude, take
-from unroll.monitoring.windows import MIN_RECORDS, _student_tail
+from unroll.monitoring.windows import MIN_RECORDS
 
 SEASON, LOOKBACK, HORIZON = 24, 96, 12
 FEATURE = SeriesFeature(("a", "b"), SEASON, LOOKBACK, lower=0, upper=2, seconds=3600)
@@ -98,12 +98,6 @@ def test_short_histories_and_many_channels():
     assert values["level"].tolist() == [1, 1]
     with pytest.raises(ValueError, match="Received"):
         feature.measure({"history": history[..., :29]}, outputs, {})
-
-
-def test_students_t():
-    for freedom in (1, 2, 3, 4, 7, 20):
-        for t in (-3.0, 0.0, 0.7, 4.0, 30.0):
-            assert _student_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), rel=1e-6, abs=1e-12)
 
 
 def test_the_distance_is_the_earth_movers():
