@@ -16,7 +16,7 @@ from tests.conftest import unroll
         ),
         ("promote x", "unroll promote: missing argument 'version'. See `unroll promote --help`"),
         ("promote x abc", "unroll promote: invalid value for 'version': "),
-        ("predict x --inptu good", "unroll predict: no such option: --inptu (Possible options: --input"),
+        ("predict x --inptu good", "unroll predict: no such option: --inptu (Possible options: --import, --input"),
         ("predict x --json --input", "unroll: option '--input' requires an argument."),
         ("ui --port 99999", "unroll ui: invalid value for '--port': "),
         ("models --json extra", "unroll models: got unexpected extra argument"),

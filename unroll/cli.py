@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -38,7 +39,8 @@ def _in_one_line(misuse: typer.TyperException, told: str) -> str:
     """What is wrong with a command line, in whose command, and where to read how it is right."""
     context = getattr(misuse, "ctx", None)
     command = context.command_path if context else "unroll"
-    (invalid, *_) = getattr(misuse.__cause__, "errors", lambda: [{}])()
+    cause: Any = misuse.__cause__
+    invalid = cause.errors()[0] if hasattr(cause, "errors") else {}
     received = f" (received {invalid['input']!r})" if "input" in invalid else ""
     end = "" if told.endswith("?") else "."
     return f"{command}: {told[:1].lower()}{told[1:].rstrip('.')}{received}{end} See `{command} --help`"

@@ -54,7 +54,7 @@ def parse(body: bytes, pace: Pace) -> dict[str, Any]:
     reader = _Reader(body, pace)
     start = reader.space(3 if body.startswith(b"\xef\xbb\xbf") else 0)
     if start == len(body):
-        raise invalid(f"JSON Parse error: The document is empty. at offset: {start}")
+        raise invalid(json_text.EMPTY)
     value, _ = reader.value(start, 0)
     if not isinstance(value, dict):
         raise json_text.malformed(value, "Is not object")
@@ -83,7 +83,7 @@ class _Reader:
             return self._numbers(position) or self._array(position + 1, depth + 1)
         found = (_STRING if first == b'"' else _SCALAR).match(self._body, position)
         if found is None:
-            raise _error("Missing a closing quotation mark in string.", len(self._body))
+            raise json_text.not_json("Unterminated string", len(self._body))
         return json_text.scalar(found[0], position), found.end()
 
     def _object(self, position: int, depth: int) -> tuple[dict[str, Any], int]:
@@ -95,16 +95,16 @@ class _Reader:
             self._pace()
             name = _STRING.match(self._body, position)
             if name is None:
-                raise _error("Missing a name for object member.", position)
+                raise json_text.not_json("Expecting property name enclosed in double quotes", position)
             position = self.space(name.end())
             if self._body[position : position + 1] != b":":
-                raise _error("Missing a colon after a name of object member.", position)
+                raise json_text.not_json("Expecting ':' delimiter", position)
             value, position = self.value(self.space(position + 1), depth)
             members.setdefault(json_text.scalar(name[0], name.start()), value)
             position = self.space(position)
             delimiter = self._body[position : position + 1]
             if delimiter not in (b",", b"}"):
-                raise _error("Missing a comma or } after an object member.", position)
+                raise json_text.not_json("Expecting ',' delimiter", position)
             position = self.space(position + 1)
             if delimiter == b"}":
                 return members, position
@@ -131,7 +131,7 @@ class _Reader:
             if delimiter == b"]":
                 return items, position
             if delimiter != b",":
-                raise _error("Missing a comma or ] after an array element.", position)
+                raise json_text.not_json("Expecting ',' delimiter", position)
 
     def _items(self, start: int, end: int) -> list[Any]:
         """Reads once more what `_array` has read."""
@@ -313,7 +313,3 @@ def _repeats(text: bytearray, start: int, unit: bytes, times: int) -> bool:
             return False
         start += len(units)
     return text.startswith(unit * (times % many), start)
-
-
-def _error(what: str, position: int) -> StatusError:
-    return invalid(f"JSON Parse error: {what} at offset: {position}")

@@ -1,9 +1,7 @@
 """JSON as TensorFlow Serving reads it: what it accepts, and what it says of what it refuses.
 
-TensorFlow Serving parses with RapidJSON: NaN and Infinity are numbers, what follows the document is ignored,
-bytes that are no UTF-8 pass through, and errors name an offset in bytes.
-
-https://rapidjson.org/md_doc_dom.html#ParseError
+TensorFlow Serving parses with RapidJSON: NaN and Infinity are numbers, what follows the document is ignored, and
+bytes that are not UTF-8 pass through. What is wrong with a document that is not JSON is said in Python's words.
 """
 
 import base64
@@ -38,19 +36,10 @@ SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore
 
 SPACE = re.compile(r"[ \t\n\r]*")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
-_ERRORS = {
-    "Expecting value": "Invalid value.",
-    "Expecting property name enclosed in double quotes": "Missing a name for object member.",
-    "Illegal trailing comma before end of object": "Missing a name for object member.",
-    "Illegal trailing comma before end of array": "Invalid value.",
-    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
-    "Unterminated string starting at": "Missing a closing quotation mark in string.",
-    "Invalid control character at": "Invalid encoding in string.",
-    "Invalid \\escape": "Invalid escape character in string.",
-    "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
-}
-TOO_BIG = "JSON Parse error: Number too big to be stored in double."
-TOO_DEEP = "JSON Parse error: Lists and objects are nested too deeply."
+NOT_JSON = "JSON Parse error: "
+EMPTY = NOT_JSON + "The document is empty"
+TOO_BIG = NOT_JSON + "Number too big to be stored in double."
+TOO_DEEP = NOT_JSON + "Lists and objects are nested too deeply."
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -64,11 +53,11 @@ def parse(body: bytes) -> dict[str, Any]:
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     start = SPACE.match(text).end()  # type: ignore[union-attr]
     if start == len(text):
-        raise invalid("JSON Parse error: The document is empty" + ("" if not text else f". at offset: {len(body)}"))
+        raise invalid(EMPTY)
     try:
         value, _ = _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
-        raise invalid(_parse_error(text, error)) from None
+        raise invalid(f"{NOT_JSON}{error}") from None
     except ValueError:  # a whole number of more digits than Python converts
         raise invalid(TOO_BIG) from None
     except RecursionError:
@@ -94,13 +83,17 @@ def scalar(token: bytes, position: int) -> Any:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        reason = _ERRORS.get(error.msg, "Invalid value.")
-        raise invalid(f"JSON Parse error: {reason} at offset: {position + error.pos}") from None
+        raise not_json(error.msg, position + error.pos) from None
     except ValueError:  # a whole number of more digits than Python converts
         raise invalid(TOO_BIG) from None
     if "\\u" in text:
         check_surrogates(text)
     return value
+
+
+def not_json(what: str, position: int) -> StatusError:
+    """What is wrong with a document, and at which of its bytes."""
+    return invalid(f"{NOT_JSON}{what} (byte {position})")
 
 
 def utf8(text: str) -> bytes:
@@ -191,29 +184,6 @@ def _scalar(value: Any) -> str:
 
 def _quoted(text: str) -> str:
     return json.dumps(text[:_LONGEST], ensure_ascii=False)
-
-
-def _parse_error(text: str, error: json.JSONDecodeError) -> str:
-    reason = _ERRORS.get(error.msg)
-    if error.msg == "Expecting ',' delimiter":
-        # Python does not say whether the list or the object lacks its comma; the innermost bracket that is open does.
-        reason = (
-            "Missing a comma or } after an object member."
-            if _innermost(text, error.pos) == "{"
-            else "Missing a comma or ] after an array element."
-        )
-    position = error.pos + (error.msg.startswith("Unterminated") and len(text) - error.pos)
-    return f"JSON Parse error: {reason or error.msg} at offset: {len(utf8(text[:position]))}"
-
-
-def _innermost(text: str, end: int) -> str:
-    open_ones: list[str] = []
-    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text[:end], re.DOTALL):
-        if token[0] in "[{":
-            open_ones.append(token[0])
-        elif token[0] in "]}" and open_ones:
-            open_ones.pop()
-    return open_ones[-1] if open_ones else ""
 
 
 def check_surrogates(text: str) -> None:

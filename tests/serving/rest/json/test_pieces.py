@@ -171,14 +171,14 @@ def test_what_takes_too_long_is_given_up() -> None:
 
 _MEMORY = """
 import re, sys
-from unroll.serving.rest import json_pieces, json_requests
+from unroll.serving.rest.json import pieces, requests
 item, data_types = sys.argv[1:]
 body = b'{"instances":[' + b",".join([item.encode()] * (8_000_000 // (len(item) + 1))) + b"]}"
 open("/proc/self/clear_refs", "w").write("5")
 def kilobytes(name): return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = kilobytes("VmRSS")
-inputs = json_requests.Inputs(eval(data_types))
-json_requests.predict_request(json_pieces.parse(body, lambda: None), b"", inputs)
+inputs = requests.Inputs(eval(data_types))
+requests.predict_request(pieces.parse(body, lambda: None), b"", inputs)
 print(1 + (kilobytes("VmHWM") - before) * 1024 / len(body))
 """
 
