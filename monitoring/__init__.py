@@ -5,31 +5,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unroll.monitoring.drift import Comparison, compare
-    from unroll.monitoring.features import (
+    from unroll.monitoring.features.images import ImageFeature
+    from unroll.monitoring.features.series import SeriesFeature
+    from unroll.monitoring.features.texts import GeneratedTextFeature, TextFeature
+    from unroll.monitoring.features.values import (
         CategoricalFeature,
         CategoricalInput,
-        GeneratedTextFeature,
         NumericFeature,
         NumericInput,
-        TextFeature,
         VectorFeature,
     )
-    from unroll.monitoring.images import ImageFeature
     from unroll.monitoring.profile import ReferenceProfile
-    from unroll.monitoring.series import SeriesFeature
 
 _HOMES = {
-    "CategoricalFeature": "features",
-    "CategoricalInput": "features",
+    "CategoricalFeature": "features.values",
+    "CategoricalInput": "features.values",
     "Comparison": "drift",
-    "GeneratedTextFeature": "features",
-    "ImageFeature": "images",
-    "NumericFeature": "features",
-    "NumericInput": "features",
+    "GeneratedTextFeature": "features.texts",
+    "ImageFeature": "features.images",
+    "NumericFeature": "features.values",
+    "NumericInput": "features.values",
     "ReferenceProfile": "profile",
-    "SeriesFeature": "series",
-    "TextFeature": "features",
-    "VectorFeature": "features",
+    "SeriesFeature": "features.series",
+    "TextFeature": "features.texts",
+    "VectorFeature": "features.values",
     "compare": "drift",
 }
 

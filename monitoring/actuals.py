@@ -9,8 +9,8 @@ import numpy as np
 
 from unroll.errors import UserError
 from unroll.monitoring.calendar_months import months_of
+from unroll.monitoring.features.series import ACTUAL, SeriesFeature
 from unroll.monitoring.missing import MISSING
-from unroll.monitoring.series import ACTUAL, SeriesFeature
 from unroll.serving.files import regular_files
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from unroll.errors import UserError
 from unroll.monitoring import features as feature_kinds
 from unroll.monitoring.actuals import Actuals
 from unroll.monitoring.features import Feature, Values
-from unroll.monitoring.tokens import TokenSets
+from unroll.monitoring.features.tokens import TokenSets
 from unroll.monitoring.variables import Categorical, Magnitude, Numeric, Tokens, Variable, fit
 from unroll.monitoring.windows import Clustered, Consecutive, Independent
 from unroll.serving.files import regular_files
@@ -83,7 +83,7 @@ class ReferenceProfile:
             ValueError: where the arrays are empty or differ in their number of rows.
 
         Example:
-            >>> from unroll.monitoring.features import NumericFeature
+            >>> from unroll.monitoring.features.values import NumericFeature
             >>> scores = {"score": np.random.default_rng(0).random(100)}
             >>> profile = ReferenceProfile.build([NumericFeature("score")], {}, scores, model="m")
             >>> sorted(profile.files())

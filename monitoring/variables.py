@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unroll.monitoring.features import Values
-from unroll.monitoring.tokens import TokenSets
+from unroll.monitoring.features.tokens import TokenSets
 
 MAX_BINS = 256
 MAX_CATEGORIES = 100

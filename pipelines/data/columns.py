@@ -101,7 +101,7 @@ class CategoryColumn(Column):
         return len(facts["names"]) + 1
 
     def features(self, key: str) -> "list[Feature]":
-        from unroll.monitoring.features import CategoricalInput
+        from unroll.monitoring.features.values import CategoricalInput
 
         return [CategoricalInput(key)]
 
@@ -151,7 +151,7 @@ class NumberColumn(Column):
         return lambda raw: tf.where(tf.math.is_finite(raw), (raw - facts["mean"]) / facts["std"], 0.0)
 
     def features(self, key: str) -> "list[Feature]":
-        from unroll.monitoring.features import NumericInput
+        from unroll.monitoring.features.values import NumericInput
 
         return [NumericInput(key)]
 

@@ -79,7 +79,7 @@ class LabelColumn(CategoryColumn, Target):
         return len(facts["names"])
 
     def features(self, key: str) -> "list[Feature]":
-        from unroll.monitoring.features import CategoricalFeature, NumericFeature
+        from unroll.monitoring.features.values import CategoricalFeature, NumericFeature
 
         return [NumericFeature("score"), CategoricalFeature("label")]
 
@@ -138,7 +138,7 @@ class ValueColumn(NumberColumn, Target):
     needed: ClassVar[bool] = True
 
     def features(self, key: str) -> "list[Feature]":
-        from unroll.monitoring.features import NumericFeature
+        from unroll.monitoring.features.values import NumericFeature
 
         return [NumericFeature("value")]
 

@@ -20,7 +20,7 @@ from unroll.monitoring import (
     compare,
 )
 from unroll.monitoring.drift import LEVEL
-from unroll.monitoring.images import colourfulness
+from unroll.monitoring.features.images import colourfulness
 from unroll.monitoring.report import drift_report
 from unroll.monitoring.requests import Window
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from unroll.monitoring import ReferenceProfile, SeriesFeature, compare
 from unroll.monitoring.drift import LEVEL
-from unroll.monitoring.series import seasonal_strength
+from unroll.monitoring.features.series import seasonal_strength
 from unroll.monitoring.variables import Magnitude, take
 from unroll.monitoring.windows import MIN_RECORDS
 

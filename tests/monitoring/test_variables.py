@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial import distance
 
-from unroll.monitoring.tokens import MAX_CHARACTERS, TokenSets, measure, split
+from unroll.monitoring.features.tokens import MAX_CHARACTERS, TokenSets, measure, split
 from unroll.monitoring.variables import Categorical, Numeric, Tokens
 
 

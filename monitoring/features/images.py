@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from unroll.monitoring.sources import OfInput, scalars
+from unroll.monitoring.features.sources import OfInput, scalars
 
 SIDE = 64
 """Pixels of the longer side at which colours are measured; a JPEG is not decoded much finer."""

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from unroll.monitoring.features.tokens import TokenSets
+
 if TYPE_CHECKING:
     from unroll.monitoring.actuals import Actuals
+
+Values = np.ndarray | TokenSets
+"""One value a record: float32 `(n,)`, strings `(n,)`, or the set of tokens of each of n texts."""
 
 
 class OfRecords:

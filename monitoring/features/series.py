@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from unroll.monitoring.sources import OfRecords
+from unroll.monitoring.features.sources import OfRecords
 
 if TYPE_CHECKING:
     from unroll.monitoring.actuals import Actuals
