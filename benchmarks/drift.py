@@ -1,7 +1,7 @@
 """How often does the drift report cry wolf, and what does it miss?
 
-The reference is the held-back split of a table of texts with answers of a small classifier trained on the
-training split; windows are drawn from the held-back split, from the test split and from other texts.
+The reference is the held-out split of a table of texts with answers of a small classifier trained on the
+training split; windows are drawn from the held-out split, from the test split and from other texts.
 
     python benchmarks/drift.py reviews.parquet --other german=sentences.de.gz --other plays=plays.txt.gz
 

@@ -1,6 +1,6 @@
 """How often does the drift report cry wolf over pictures, and what does it miss?
 
-The data are emoji as two vendors draw them. Of the pictures that were held back from training one half, drawn at
+The data are emoji as two vendors draw them. Of the pictures that were held out from training one half, drawn at
 random, is the reference; windows are drawn from the other half, clean and damaged, and from OpenMoji's drawings of the
 same emoji. All are composited on white and encoded alike, so that only the drawing tells them apart. Without
 --saved_model the pictures themselves are watched, with it also the captioner's answers.
@@ -117,7 +117,7 @@ def main() -> None:
     clean = [on_white(png) for png in test.png]
     streams = {
         "reference (no drift)": [on_white(png) for png in reference.png],
-        "held back (no drift)": clean,
+        "held out (no drift)": clean,
         **{f"only {name}": [on_white(png) for png in part.png] for name, part in test.groupby("vendor")},
         "OpenMoji": others,
         "one in ten OpenMoji": [others[i % len(others)] if i % 10 == 0 else png for i, png in enumerate(clean)],

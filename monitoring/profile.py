@@ -1,4 +1,4 @@
-"""The reference profile: what the held-back data, and the model's answers on it, look like."""
+"""The reference profile: what the held-out data, and the model's answers on it, look like."""
 
 import hashlib
 import io
@@ -67,7 +67,7 @@ class ReferenceProfile:
         vocabulary: Sequence[str] = (),
         clusters: Sequence[str] = (),
     ) -> "ReferenceProfile":
-        """Summarises held-back records, of which at most `MAX_RECORDS`, evenly drawn, are kept.
+        """Summarises held-out records, of which at most `MAX_RECORDS`, evenly drawn, are kept.
 
         Args:
             features: what to watch.

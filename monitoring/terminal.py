@@ -42,7 +42,7 @@ def notes(report: Report) -> list[str]:
     comparison, skipped = report.comparison, report.skipped
     lines = [
         f"{counted(report.requests, 'request')} from {report.first:%Y-%m-%d %H:%M} to "
-        f"{report.last:%Y-%m-%d %H:%M} UTC, compared with {comparison.reference_records} held-back records."
+        f"{report.last:%Y-%m-%d %H:%M} UTC, compared with {comparison.reference_records} held-out records."
     ]
     if comparison.p_value is None:
         lines.append(comparison.windows.shortage(comparison.compared))

@@ -140,7 +140,7 @@ class RecordTask(Task):
         warmup = {key: self._parts["validation"][key][:_WARMUP] for key in self.inputs()}
         return Servable(module, signatures, [("serving_default", warmup)])
 
-    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
         return record_tables.batches(self._parts[part], _BATCH)
 
     @classmethod

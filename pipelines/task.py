@@ -158,7 +158,7 @@ class Task(abc.ABC):
         """A trained model from raw input to final answer, calibrated on the validation part."""
 
     @abc.abstractmethod
-    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
         """Raw records of the validation or test part, in batches, as `evaluate` wants them."""
 
     @classmethod

@@ -1,7 +1,7 @@
 """How a value per record is derived from a request's inputs and outputs.
 
 A feature is plain data: it is written into the reference profile and read back by the monitor, so the same
-code summarises the held-back data and the live traffic.
+code summarises the held-out data and the live traffic.
 """
 
 from collections.abc import Mapping

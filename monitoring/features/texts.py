@@ -71,7 +71,7 @@ class GeneratedTextFeature(OfOutput):
 
     @classmethod
     def fit(cls, output: str, texts: Iterable[str | bytes]) -> "GeneratedTextFeature":
-        """Watches the `MAX_WORDS` words that the most of the texts hold: the model's answers on held-back data."""
+        """Watches the `MAX_WORDS` words that the most of the texts hold: the model's answers on held-out data."""
         counts = Counter(word for words in tokens.split(texts, WORDS) for word in set(words))
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
         return cls(output, tuple(ranked[:MAX_WORDS]))

@@ -178,7 +178,7 @@ def _evaluate(problem: Task, exported: Exported, card: Card, data: str, progress
     scored: dict[str, Evaluation] = {}
     for part in ("validation", "test"):
         progress_of = progress.named(part)
-        scored[part] = problem.evaluate(facts, problem.held_back(data, part), exported.predict, progress_of)
+        scored[part] = problem.evaluate(facts, problem.held_out(data, part), exported.predict, progress_of)
     metrics = {f"{part}/{key}": value for part, one in scored.items() for key, value in one.metrics.items()}
     card = dataclasses.replace(card, metrics=metrics)
     with progress.stage("summarising the reference data"):

@@ -230,7 +230,7 @@ class Captioning(Task):
         ]
         return PrincipalComponents(np.concatenate(means))
 
-    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
         yield from self._data.encoded(part)
 
     @classmethod

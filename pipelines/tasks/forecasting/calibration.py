@@ -11,7 +11,7 @@ _PRIOR_WINDOWS = 30  # that speak for the model's own quantiles; chosen between 
 def quantile_offsets(
     quantiles: np.ndarray, actual: np.ndarray, scale: np.ndarray, levels: Sequence[float]
 ) -> np.ndarray:
-    """Offsets that make each quantile cover its share of held-back values.
+    """Offsets that make each quantile cover its share of held-out values.
 
     calibrated = quantile + offset * scale, where the offset of level q starts from the empirical q-quantile of
     (actual - quantile) / scale over all windows and steps of a channel. Dividing by the window's scale lets calm

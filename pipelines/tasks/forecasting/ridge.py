@@ -54,8 +54,8 @@ def fit_ridge(
     Returns:
         The fit; its kernel is for `unroll.models.series.baselines.RidgeMap`.
     """
-    fitted, held_back = (_Moments.of(windows, lookback, horizon) for windows in (train, validation))
-    judge = held_back if held_back.weight else fitted
+    fitted, held_out = (_Moments.of(windows, lookback, horizon) for windows in (train, validation))
+    judge = held_out if held_out.weight else fitted
     candidates = []
     for centre in ("last", "mean"):
         weights = np.eye(lookback)[-1] if centre == "last" else np.full(lookback, 1 / lookback)

@@ -185,7 +185,7 @@ class Forecasting(Task):
         columns = self._data.values.shape[1]
         return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
 
-    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
         return _raw(self._data, self._cut(part, _BATCH, history=_context(self.facts())))
 
     @classmethod

@@ -71,7 +71,7 @@ def demo(workspace: Workspace) -> None:
             ]
             unseen = [text for text in texts if hash_split(text) == "test"]
             windows = {
-                "300 held-back reviews": _watch(client, random.Random(0).sample(unseen, _WINDOW), workspace, progress),
+                "300 held-out reviews": _watch(client, random.Random(0).sample(unseen, _WINDOW), workspace, progress),
                 "300 paragraphs of Python's manual": _watch(client, _manual(), workspace, progress),
             }
     accuracy = Table("test accuracy", *(group for group, _ in _accuracies(trained.metrics)))

@@ -214,7 +214,7 @@ class Sentiment(Task):
             paths.append(np.concatenate([answer["evidence"] for answer in answers]))
         return [*fit_temperatures(paths, np.concatenate(labels)), 0.0][:2]
 
-    def held_back(self, data: str, part: str) -> Iterator[Arrays]:
+    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
         with RecordIndex.open(self.directory / "index.sqlite") as index:
             for batch in labelled_text.kept_records(self.config.data, data, index):
                 kept = batch.only(part)

@@ -46,7 +46,7 @@ def test_an_unknown_part_is_refused(value):
         named_split(value)
 
 
-def test_duplicates_keep_one_copy_in_the_most_held_back_part(tmp_path):
+def test_duplicates_keep_one_copy_in_the_most_held_out_part(tmp_path):
     with RecordIndex.create(tmp_path / "index") as index:
         index.add(0, ["a", "b", " a ", "c"], ["1", "0", "1", "1"], ["train", "train", "test", "train"])
         index.add(4, ["a", "c", "d"], ["1", "1", "1"], ["validation", "train", "train"])

@@ -1,4 +1,4 @@
-"""The drawn emoji: whole figures, Unicode's names, and a held-back part made of parts that training shows."""
+"""The drawn emoji: whole figures, Unicode's names, and a held-out part made of parts that training shows."""
 
 import hashlib
 import io
@@ -70,7 +70,7 @@ def test_pictures_are_small_rgb_on_white_and_not_empty(table):
         assert 0.02 < (seen.min(axis=2) < 200).mean() < 0.9
 
 
-def test_held_back_pictures_show_what_training_shows_apart(table):
+def test_held_out_pictures_show_what_training_shows_apart(table):
     tones = table.caption.map(lambda caption: tuple(TONE.findall(caption)))
     figure = table.caption.map(lambda caption: re.sub(r",? +", " ", TONE.sub("", caption)).strip(" :"))
     trained = table.split == "train"

@@ -1,4 +1,4 @@
-"""Conformal offsets: they make held-back coverage right on data like it."""
+"""Conformal offsets: they make held-out coverage right on data like it."""
 
 import numpy as np
 import pytest

@@ -209,7 +209,7 @@ def test_the_export_answers_as_the_training_model(tmp_path):
         model=model,
     )
     exported = Exported(tmp_path / "export")
-    raw = next(iter(task.held_back("", "validation")))
+    raw = next(iter(task.held_out("", "validation")))
     features, _ = next(iter(task.validation_batches()))
     scaled, _ = ensemble(model(features))
     expected = scaled * raw["std"][:, None] + raw["mean"][:, None]

@@ -59,10 +59,10 @@ def test_no_penalty_of_the_grid_does_better_on_validation():
     fit = fit_ridge(batches(train), batches(validation), LOOKBACK, HORIZON)
     for centre in ("last", "mean"):
         past, ahead = instances(train, centre)
-        held_back, expected = instances(validation, centre)
+        held_out, expected = instances(validation, centre)
         for penalty in 10.0 ** np.arange(-6, 2.5, 0.5):
             reference = Ridge(alpha=penalty * len(past), fit_intercept=False).fit(past, ahead)
-            assert fit.validation_mse <= np.mean((reference.predict(held_back) - expected) ** 2) * (1 + 1e-5)
+            assert fit.validation_mse <= np.mean((reference.predict(held_out) - expected) ** 2) * (1 + 1e-5)
 
 
 def test_the_map_forecasts_in_raw_units():
