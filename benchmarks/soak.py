@@ -39,7 +39,7 @@ _SHARE = 0.7
 _CLIENTS = 32
 _GROWTH = 0.05
 _LSTM = "/v1/models/lstm:predict"
-_MOST_ROWS = 2000
+_MAX_ROWS = 2000
 _LEFT = 8  # threads and files by which pools may yet grow: far fewer than a run loads versions
 
 
@@ -214,7 +214,7 @@ def _kinds() -> Iterator[Kind]:
 
 def _given_up() -> Iterator[Kind]:
     """Of all sizes: beyond 256 rows, a request runs in parts."""
-    inputs = [saved_models.token_inputs(int(rows), 1)[0] for rows in np.geomspace(1, _MOST_ROWS, 64)]
+    inputs = [saved_models.token_inputs(int(rows), 1)[0] for rows in np.geomspace(1, _MAX_ROWS, 64)]
     messages = [saved_models.predict_body(one, "lstm") for one in inputs]
     for ending in ("reset", "hang up", "deadline"):
         yield Kind("grpc", systems.PREDICT, messages, ending)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from benchmarks.connections import CONNECTIONS, LOST, TIMEOUT, Connection, GrpcConnection
 from benchmarks.trailers import OK
 
-_MOST = 256  # connections a door; what comes while all are busy waits, and its wait counts
+_MAX_CONNECTIONS = 256  # connections a door; what comes while all are busy waits, and its wait counts
 _CANCELLED, _HUNG_UP = 0.005, 0.002  # shares of the requests that their clients give up at once
 _GIVEN_UP = 0.01  # share of the requests that are of the kinds to be given up
 _AT_ONCE = 0.2  # share of those that are given up before anything can have come of them
@@ -137,7 +137,7 @@ class Traffic:
 
     def _send(self, protocol: str) -> None:
         waiting, idle = self._waiting[protocol], self._idle[protocol]
-        while waiting and (idle or sum(name == protocol for name, _ in self._open.values()) < _MOST):
+        while waiting and (idle or sum(name == protocol for name, _ in self._open.values()) < _MAX_CONNECTIONS):
             file = idle.pop() if idle else self._connect(protocol)
             connection = self._open[file][1]
             if connection.closing:

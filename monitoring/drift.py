@@ -123,7 +123,7 @@ def compare(
 
     Returns:
         The comparison; without a p-value, and so without an alarm, for fewer than `MIN_RECORDS` records, or a
-        reference of fewer than `FEWEST_RUNS` independent runs, or of clusters worth fewer than `FEWEST_CLUSTERS`.
+        reference of fewer than `MIN_RUNS` independent runs, or of clusters worth fewer than `MIN_CLUSTERS`.
     """
     rule = profile.windows
     n = min(len(keys), rule.largest)

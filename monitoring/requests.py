@@ -24,8 +24,8 @@ MAX_RECORDS = 20_000
 _BATCH_BYTES = 16 << 20
 DEFAULT_SIGNATURE = "serving_default"
 _Tensors = dict[str, np.ndarray]
-_LARGEST = 2**63 - 1  # of a time in nanoseconds, and of a version
-_MOST_ROWS = 1 << 20  # of a request that is read
+_MAX_INT64 = 2**63 - 1  # of a time in nanoseconds, and of a version
+_MAX_ROWS = 1 << 20  # of a request that is read
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -251,7 +251,7 @@ def _open(path: Path) -> io.BufferedReader:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.isascii() and cell.isdecimal() and len(cell) <= len(str(_LARGEST)) and int(cell) <= _LARGEST
+    return cell.isascii() and cell.isdecimal() and len(cell) <= len(str(_MAX_INT64)) and int(cell) <= _MAX_INT64
 
 
 def _parts(
@@ -275,6 +275,6 @@ def _rows(messages: Any, name: str) -> np.ndarray:
     if name not in messages:
         raise KeyError(name)
     tensor = tensors.decode(messages[name])
-    if tensor.ndim == 0 or not 0 < len(tensor) <= min(tensor.size, _MOST_ROWS):  # rows that hold nothing cost as much
+    if tensor.ndim == 0 or not 0 < len(tensor) <= min(tensor.size, _MAX_ROWS):  # rows that hold nothing cost as much
         raise ValueError(f"{name} has no rows, or empty ones, or too many. Received: shape {tensor.shape}")
     return tensor.reshape(-1) if tensor.ndim == 2 and tensor.shape[1] == 1 else tensor

@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from unroll.monitoring.drift import Feature
 from unroll.monitoring.report import Report, counted
 
-_LONGEST_NAME = 30  # in one line
+_MAX_NAME = 30  # in one line
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -21,7 +21,7 @@ def print_report(report: Report, console: Console) -> None:
         console.print(line, style="dim")
     if comparison.features:
         longest = max(len(feature.name) for feature in comparison.features)
-        name = Column("feature", width=min(longest, _LONGEST_NAME), overflow="fold")
+        name = Column("feature", width=min(longest, _MAX_NAME), overflow="fold")
         table = Table(name, "reference", "window", Column("p", no_wrap=True), Column("", no_wrap=True))
         for feature in comparison.features:
             table.add_row(

@@ -20,10 +20,10 @@ import numpy as np
 
 CLEAN_WINDOWS = 500
 MIN_RECORDS = 30
-FEWEST_CLUSTERS = 20  # alike in size; halves of fewer do not tell how unlike further ones may be
-FEWEST_RUNS = 3  # of a series, below which nobody can tell what is usual
+MIN_CLUSTERS = 20  # alike in size; halves of fewer do not tell how unlike further ones may be
+MIN_RUNS = 3  # of a series, below which nobody can tell what is usual
 RUN_SHARE = 50  # a run is at most one in so many of a series' reference records
-MIN_RUNS = 5  # with fewer, Student's t would let nothing through; with these, large changes
+ASSUMED_RUNS = 5  # with fewer, Student's t would let nothing through; with these, large changes
 
 Means = Iterator[tuple[str, np.ndarray, np.ndarray]]
 """A variable, mean indicator vectors of its clean windows, and of the records that each is compared with."""
@@ -98,7 +98,7 @@ class Independent:
         """What it takes for a p-value, in a sentence, where n records are not enough."""
         return (
             f"It takes at least {MIN_RECORDS} records, and twice as many in the reference, of at least "
-            f"{FEWEST_CLUSTERS} clusters alike in size where it has any (data.cluster)."
+            f"{MIN_CLUSTERS} clusters alike in size where it has any (data.cluster)."
         )
 
     def caution(self, n: int) -> str:
@@ -124,7 +124,7 @@ class Clustered(Independent):
     clusters: np.ndarray
 
     def enough(self, n: int) -> bool:
-        return super().enough(n) and _alike(self.clusters) >= FEWEST_CLUSTERS
+        return super().enough(n) and _alike(self.clusters) >= MIN_CLUSTERS
 
     def draw(self, indicators: Indicators, n: int) -> Means:
         """The records of a random half of the clusters against the other half; a cluster in the middle is cut."""
@@ -170,7 +170,7 @@ class Consecutive(Independent):
         return self.records // (2 * (n + self.lookback)) if super().enough(n) else None
 
     def enough(self, n: int) -> bool:
-        return (self.runs(n) or 0) >= FEWEST_RUNS
+        return (self.runs(n) or 0) >= MIN_RUNS
 
     def draw(self, indicators: Indicators, n: int) -> Means:
         last = self.records - n
@@ -186,7 +186,7 @@ class Consecutive(Independent):
         """Student's t of one more run, times the number of variables (Bonferroni)."""
         from scipy.special import stdtr  # which texts and pictures do without
 
-        freedom = max(self.runs(n) or 0, MIN_RUNS) - 1
+        freedom = max(self.runs(n) or 0, ASSUMED_RUNS) - 1
         t = standardised * math.sqrt(freedom / (freedom + 2))
         return np.minimum(1, len(t) * stdtr(freedom, -t))
 

@@ -10,7 +10,7 @@ from unroll import monitoring
 from unroll.models.text import tokenizer as text
 
 FILE = "vocabulary.txt"
-_LARGEST = 2_000_000  # distinct tokens held at most; far above any vocabulary's size
+_MAX_DISTINCT = 2_000_000  # distinct tokens held at most; far above any vocabulary's size
 
 
 def count_vocabulary(batches: Iterable[Sequence[bytes]], size: int, min_count: int = 1) -> list[bytes]:
@@ -35,7 +35,7 @@ def count_vocabulary(batches: Iterable[Sequence[bytes]], size: int, min_count: i
     threshold = 1
     for batch in batches:
         counts.update(batch)
-        while len(counts) > _LARGEST:
+        while len(counts) > _MAX_DISTINCT:
             counts = Counter({token: count for token, count in counts.items() if count > threshold})
             threshold += 1
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

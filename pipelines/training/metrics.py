@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from sklearn import metrics
 
-_MOST_GROUPS = 20
+_MAX_GROUPS = 20
 
 
 def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -89,7 +89,7 @@ def by_group(
     scores = dict(score(np.arange(len(groups))))
     names, counts = np.unique(groups, return_counts=True)
     if len(names) > 1:
-        for group in names[np.argsort(-counts)][:_MOST_GROUPS]:
+        for group in names[np.argsort(-counts)][:_MAX_GROUPS]:
             of_group = score(np.flatnonzero(groups == group))
             scores |= {f"{metric}/{metric_name(group)}": value for metric, value in of_group.items()}
     return scores

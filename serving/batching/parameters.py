@@ -31,7 +31,7 @@ _Message = text_protos.message(
         "pad_variable_length_inputs": (7, "bool"),
     },
 )
-_LEAST = {
+_MINIMA = {
     "max_batch_size": 1,
     "batch_timeout_micros": 0,
     "max_enqueued_batches": 1,
@@ -189,7 +189,7 @@ def _check(values: Mapping[str, Any], text: str, source: str) -> None:
         line = text.count("\n", 0, before.end()) + 1 if before else 1
         raise UserError(f"{source}:{line}: {name}: {problem}")
 
-    for name, least in _LEAST.items():
+    for name, least in _MINIMA.items():
         if values.get(name) is not None and values[name] < least:
             refuse(name, f"expected {least} or more, received {values[name]}. Give a larger number.")
     largest = values["max_batch_size"]

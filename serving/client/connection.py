@@ -13,7 +13,7 @@ from unroll.errors import UserError
 from unroll.serving.files import regular_files
 from unroll.serving.protocol import arguments
 
-_MOST_BYTES = (1 << 31) - 1  # of a message of protobuf's
+_MAX_BYTES = (1 << 31) - 1  # of a message of protobuf's
 # How gRPC begins what it says of itself. A server may pass on the same of another server, further on in its text.
 _NOT_CONNECTED = "failed to connect to all addresses"
 _NOT_FOUND = ("errors resolving ", "Failed to create channel to ")
@@ -27,7 +27,7 @@ _DISTRUSTED = (
     "unable to verify",
 )
 _HOST_PORT = re.compile(r"(?:dns:/*)?(\[?[^/\[\]]+\]?):(\d+)")
-_MOST_ADDRESSES = 4
+_MAX_ADDRESSES = 4
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def options(max_message_bytes: int) -> tuple[tuple[str, int], ...]:
     Raises:
         UserError: the limit is none.
     """
-    arguments.check_bytes("max_message_bytes", max_message_bytes, _MOST_BYTES)
+    arguments.check_bytes("max_message_bytes", max_message_bytes, _MAX_BYTES)
     return (
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
@@ -115,7 +115,7 @@ def addresses(address: str) -> list[str]:
     if any(one == host for _, one in found):
         return []
     form = {socket.AF_INET: "ipv4:{}:{}", socket.AF_INET6: "ipv6:[{}]:{}"}
-    return [form[family].format(one, port) for family, one in dict.fromkeys(found)][:_MOST_ADDRESSES]
+    return [form[family].format(one, port) for family, one in dict.fromkeys(found)][:_MAX_ADDRESSES]
 
 
 def host_of(address: str) -> str:

@@ -23,8 +23,8 @@ from unroll.serving.client.questions import Describe, Inquiry, known_questions
 from unroll.serving.protocol import arguments, messages, model_spec, protos, text_protos
 from unroll.serving.protocol.messages import Classes, Example, Prediction, ServingError, SignatureInfo
 
-_FIRST_WAIT, _LONGEST_WAIT, _ATTEMPTS = 0.05, 1.0, 5
-_LEAST_SECONDS = 0.001
+_FIRST_WAIT, _MAX_WAIT, _ATTEMPTS = 0.05, 1.0, 5
+_MIN_SECONDS = 0.001
 _NO_VERSION, _NO_MODEL = "Servable not found", "Could not find any versions"
 _NO_SIGNATURE = ("Serving signature key", "No signature was found")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
@@ -91,7 +91,7 @@ class Dialogue:
     ) -> None:
         arguments.check_address(self.names.address, address)
         arguments.check_name(self.names.model, model)
-        arguments.check_seconds("timeout", timeout, _LEAST_SECONDS)
+        arguments.check_seconds("timeout", timeout, _MIN_SECONDS)
         arguments.check_flag("tls", tls)
         if label:
             arguments.check_name("label", label)
@@ -323,11 +323,11 @@ class Dialogue:
         give_up = give_up or time.monotonic() + self.timeout
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                answer = yield Question(path, message, max(give_up - time.monotonic(), _LEAST_SECONDS), metadata)
+                answer = yield Question(path, message, max(give_up - time.monotonic(), _MIN_SECONDS), metadata)
                 return response_class.FromString(answer)
             except grpc.RpcError as error:
                 refusal: Any = error
-            wait = min(_FIRST_WAIT * 2**attempt, _LONGEST_WAIT) * random.uniform(0.5, 1.0)
+            wait = min(_FIRST_WAIT * 2**attempt, _MAX_WAIT) * random.uniform(0.5, 1.0)
             late = attempt == _ATTEMPTS or time.monotonic() + wait >= give_up
             if late or refusal.code() is not grpc.StatusCode.UNAVAILABLE:
                 if connection.nobody_answers(refusal):

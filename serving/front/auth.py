@@ -18,7 +18,7 @@ from unroll.serving.protocol.status import StatusError
 
 _log = logging.getLogger(__name__)
 _OPEN = "/grpc."  # health and reflection: probes have no token, and the protocol is no secret
-_MOST_SAID = 5
+_MAX_SAID = 5
 _SHORTEST = 16  # characters, of 4 bits or more each
 _FLAG = "--auth_tokens_file"
 _REMEDY = "Make a token with `openssl rand -hex 32`"
@@ -115,7 +115,7 @@ class Auth:
             good = (
                 f"{len(grants)} {'token is' if len(grants) == 1 else 'tokens are'} good" if grants else "nobody may ask"
             )
-            for problem in problems[:_MOST_SAID]:
+            for problem in problems[:_MAX_SAID]:
                 _log.error("%s Until then %s.", problem, good)
         if grants and (grants != self._grants or (self._said and not problems)):
             _log.info("%s: %d token%s read", self._file.path, len(grants), "" if len(grants) == 1 else "s")

@@ -18,7 +18,7 @@ from unroll.serving.protocol.call import Call
 Labels = tuple[str, ...]
 _PREFIX = ":tensorflow:serving:"
 _OK = grpc.StatusCode.OK
-_MOST_SERIES = 1024  # models and versions come and go; clients make names up
+_MAX_SERIES = 1024  # models and versions come and go; clients make names up
 _OTHER = "(other)"
 
 
@@ -204,12 +204,12 @@ class Metrics:
         return "".join(f"{line}\n" for line in lines).encode()
 
     def _new_calls(self, key: tuple[str, str, str, grpc.StatusCode]) -> _Calls:
-        if len(self._calls) >= _MOST_SERIES:
+        if len(self._calls) >= _MAX_SERIES:
             key = (_OTHER, "", *key[2:])
         return self._calls.get(key) or self._calls.setdefault(key, _Calls())
 
     def _new_version(self, key: tuple[str, int, grpc.StatusCode]) -> _Calls:
-        if len(self._by_version) >= _MOST_SERIES:
+        if len(self._by_version) >= _MAX_SERIES:
             del self._by_version[next(iter(self._by_version))]  # the oldest
         return self._by_version.setdefault(key, _Calls())
 

@@ -26,7 +26,7 @@ from unroll.serving.protocol import wire
 
 _log = logging.getLogger(__name__)
 _METHOD_FIELDS = {"Classify": 2, "Regress": 3, "MultiInference": 4, "Predict": 6}  # of PredictionLog
-_LONGEST_FOLDER = 255  # characters, which file systems take
+_MAX_FOLDER = 255  # characters, which file systems take
 _PAUSE = 1.0  # seconds after an error in which nothing is tried
 _LOOK = 1.0  # seconds of silence after which open files are looked for: a deleted one takes room until it is closed
 _GATHERING = 0.05  # seconds in which entries come together: each waking of the log takes time from who answers
@@ -243,9 +243,9 @@ class RequestLog:
 def _folder(model: str) -> str:
     """A model's folder: its name, but where that would lead elsewhere, deeper or out of the log, or is too long."""
     name = quote(model, safe=" ", errors="replace") if model.strip(".") else model.replace(".", "%2E")
-    if len(name) <= _LONGEST_FOLDER:
+    if len(name) <= _MAX_FOLDER:
         return name
-    return f"{name[: _LONGEST_FOLDER - 33]}-{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}"
+    return f"{name[: _MAX_FOLDER - 33]}-{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}"
 
 
 class _File:

@@ -233,7 +233,7 @@ class Connection(asyncio.Protocol):
             return
         self._draining = True
         # Requests that are on their way are still welcome: the ping's answer comes behind them (RFC 9113, 6.8).
-        self.write(frames.goaway(frames.LARGEST_WINDOW, frames.NO_ERROR) + frame(frames.PING, 0, 0, _DRAIN_PING))
+        self.write(frames.goaway(frames.MAX_WINDOW, frames.NO_ERROR) + frame(frames.PING, 0, 0, _DRAIN_PING))
         self._stop_timer()
         self._timer = self._loop.call_later(1.0, self._refuse_new)
 
@@ -502,14 +502,14 @@ class Connection(asyncio.Protocol):
     def _window_update(self, number: int, increment: int) -> None:
         if not number:
             self._window += increment
-            if not increment or self._window > frames.LARGEST_WINDOW:
+            if not increment or self._window > frames.MAX_WINDOW:
                 code = frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR
                 raise ProtocolError(code, f"WINDOW_UPDATE of {increment}")
             self._send_waiting()
         elif number in self._streams:
             stream = self._streams[number]
             stream.window += increment
-            if not increment or stream.window > frames.LARGEST_WINDOW:
+            if not increment or stream.window > frames.MAX_WINDOW:
                 self._break(stream, frames.FLOW_CONTROL_ERROR if increment else frames.PROTOCOL_ERROR)
             elif stream.unsent:
                 self.send_unsent(stream)
@@ -565,7 +565,7 @@ class Connection(asyncio.Protocol):
             streams = list(self._streams.values())
             for stream in streams:
                 stream.window += wider
-                if stream.window > frames.LARGEST_WINDOW:
+                if stream.window > frames.MAX_WINDOW:
                     raise ProtocolError(frames.FLOW_CONTROL_ERROR, f"a window of {stream.window} bytes")
             for stream in streams:
                 if stream.unsent:

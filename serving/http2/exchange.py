@@ -23,7 +23,7 @@ WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _HEADERS = OK_STATUS + encode([("content-type", "application/grpc")])
 _OK = encode([("grpc-status", "0")])
 _QUEUED_MESSAGES = 64
-_MOST_RATIO = 100  # of what is unpacked to what came
+_MAX_RATIO = 100  # of what is unpacked to what came
 _SMALL_BYTES = 1 << 20  # that may be unpacked from any size
 _LARGE_BYTES = 64 << 10  # of a packed message: to unpack more of them holds the event loop up
 # One at a time: how much a message takes is counted once it is unpacked.
@@ -162,7 +162,7 @@ class Exchange:
             return data[5:]
         bits = WINDOW_BITS.get(self._call.metadata.get("grpc-encoding", ""))
         most = self._limits.max_message_bytes
-        limit = min(most, max(_SMALL_BYTES, _MOST_RATIO * len(data)))
+        limit = min(most, max(_SMALL_BYTES, _MAX_RATIO * len(data)))
         if data[0] != 1 or bits is None:
             raise invalid("a message is flagged as compressed, but grpc-encoding names no way to read it")
         try:
@@ -170,7 +170,7 @@ class Exchange:
             message = reader.decompress(data[5:], limit)
             if reader.unconsumed_tail:
                 larger = f"Received message larger than max ({most})"
-                packed = f"The message unpacks to more than {_MOST_RATIO} times its size. Send it uncompressed"
+                packed = f"The message unpacks to more than {_MAX_RATIO} times its size. Send it uncompressed"
                 raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, larger if limit == most else packed)
             if not reader.eof:
                 raise invalid("a compressed message is cut short")

@@ -10,7 +10,7 @@ SETTING_BYTES = 6
 MAX_FRAME_BYTES = 16384
 """Payload of a frame, unless the other side says that it takes larger ones."""
 FIRST_WINDOW = 65535
-LARGEST_WINDOW = 2**31 - 1
+MAX_WINDOW = 2**31 - 1
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM = ACK = 0x1
@@ -80,7 +80,7 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
         raise ProtocolError(FRAME_SIZE_ERROR, "SETTINGS of a size that is no multiple of 6")
     values = list(_SETTING.iter_unpack(payload))
     for identifier, value in values:
-        if identifier == INITIAL_WINDOW_SIZE and value > LARGEST_WINDOW:
+        if identifier == INITIAL_WINDOW_SIZE and value > MAX_WINDOW:
             raise ProtocolError(FLOW_CONTROL_ERROR, f"SETTINGS_INITIAL_WINDOW_SIZE {value}")
         if identifier == MAX_FRAME_SIZE and not MAX_FRAME_BYTES <= value < 1 << 24:
             raise ProtocolError(PROTOCOL_ERROR, f"SETTINGS_MAX_FRAME_SIZE {value}")
@@ -108,7 +108,7 @@ def read_dependency(payload: bytes) -> int:
     """
     if len(payload) < DEPENDENCY_BYTES:
         raise ProtocolError(FRAME_SIZE_ERROR, f"a priority of {len(payload)} bytes")
-    return _U32.unpack_from(payload)[0] & LARGEST_WINDOW
+    return _U32.unpack_from(payload)[0] & MAX_WINDOW
 
 
 def unpadded(payload: bytes) -> bytes:

@@ -10,7 +10,7 @@ from unroll.serving.http2.stream import Stream
 from unroll.serving.protocol.status import StatusError
 
 _CUT_SECONDS = 10.0  # until a connection that was cut off is forgotten
-_MOST_HALVINGS = 5
+_MAX_HALVINGS = 5
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Share:
         """Tells whose connection it is."""
         self.peer = peer
         peer.connections += 1
-        self.budget.advance >>= min(int(peer.cuts), _MOST_HALVINGS)
+        self.budget.advance >>= min(int(peer.cuts), _MAX_HALVINGS)
 
     def leave(self) -> None:
         """The connection is gone."""

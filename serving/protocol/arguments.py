@@ -15,8 +15,8 @@ _HOST_PORT = re.compile(r"(\[[^\[\]\s]+\]|[^\s:/\[\]@]+):([0-9]{1,5})")
 _SCHEME = re.compile(r"(unix|unix-abstract|dns|ipv4|ipv6|vsock|xds):/*[^\s/]\S*")  # of gRPC's, which checks the rest
 _ID = re.compile("[!-~]([ -~]{0,126}[!-~])?")  # longer ones a server replaces by its own
 _TOKEN = re.compile("[!-~]+")
-_MOST_VERSION = 2**63 - 1
-_MOST_SECONDS = 1e9  # gRPC takes what is much longer for no time at all
+_MAX_VERSION = 2**63 - 1
+_MAX_SECONDS = 1e9  # gRPC takes what is much longer for no time at all
 
 
 def shown(given: Any) -> str:
@@ -88,8 +88,8 @@ def check_version(given: Any) -> None:
         UserError: it is none.
     """
     whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
-    if not whole or not 0 <= given <= _MOST_VERSION:
-        raise UserError(f"version: expected a whole number of 0 to {_MOST_VERSION}, received {shown(given)}")
+    if not whole or not 0 <= given <= _MAX_VERSION:
+        raise UserError(f"version: expected a whole number of 0 to {_MAX_VERSION}, received {shown(given)}")
 
 
 def check_seconds(name: str, given: Any, least: float) -> None:
@@ -99,8 +99,8 @@ def check_seconds(name: str, given: Any, least: float) -> None:
         UserError: it is none.
     """
     number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
-    if not number or not math.isfinite(given) or not least <= given <= _MOST_SECONDS:
-        raise UserError(f"{name}: expected {least:g} to {_MOST_SECONDS:g} seconds, received {shown(given)}")
+    if not number or not math.isfinite(given) or not least <= given <= _MAX_SECONDS:
+        raise UserError(f"{name}: expected {least:g} to {_MAX_SECONDS:g} seconds, received {shown(given)}")
 
 
 def check_bytes(name: str, given: Any, most: int) -> None:

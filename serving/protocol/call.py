@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 REQUEST_ID = "x-request-id"
-_LONGEST_ID = 128
+_MAX_ID = 128
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Call:
 
     def __post_init__(self) -> None:
         sent = self.metadata.get(REQUEST_ID, "")
-        usable = 0 < len(sent) <= _LONGEST_ID and sent.isascii() and sent.isprintable()
+        usable = 0 < len(sent) <= _MAX_ID and sent.isascii() and sent.isprintable()
         self.request_id = sent if usable else f"{random.getrandbits(128):032x}"
 
     @property

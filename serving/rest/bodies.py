@@ -10,7 +10,7 @@ import grpc
 from unroll.serving.front.aside import LARGE, Aside
 from unroll.serving.protocol.status import StatusError, invalid
 
-_MOST_RATIO = 100  # of what is unpacked to what came
+_MAX_RATIO = 100  # of what is unpacked to what came
 _SMALL_BYTES = 1 << 20  # of which any share may be packed
 _PIECE_BYTES = 256 << 10
 _UNPACKING_SECONDS = 60.0
@@ -84,7 +84,7 @@ class Bodies:
             TooLarge: beyond the limit, or too many times what came.
             StatusError: INVALID_ARGUMENT: it is no gzip.
         """
-        ratio_limit = max(_SMALL_BYTES, _MOST_RATIO * len(packed))
+        ratio_limit = max(_SMALL_BYTES, _MAX_RATIO * len(packed))
         if len(packed) < LARGE:
             body = _unpacked(packed, min(self._limit, ratio_limit, LARGE))
             if body is not None:
@@ -93,7 +93,7 @@ class Bodies:
         body = await self._aside.run(peer, _unpacked, packed, min(self._limit, ratio_limit), pace)
         if body is None:
             if ratio_limit < self._limit:
-                raise TooLarge(f"The request unpacks to more than {_MOST_RATIO} times its size. Send it plain.")
+                raise TooLarge(f"The request unpacks to more than {_MAX_RATIO} times its size. Send it plain.")
             raise too_large(self._limit)
         return body
 

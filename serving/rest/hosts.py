@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 
 _HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::\d*)?")
-_MOST_REMEMBERED = 64
+_MAX_REMEMBERED = 64
 
 
 class Hosts:
@@ -33,7 +33,7 @@ class Hosts:
         if header in self._accepted:
             return True
         if accepted := self._accepts(header):
-            if len(self._accepted) >= _MOST_REMEMBERED:
+            if len(self._accepted) >= _MAX_REMEMBERED:
                 self._accepted.clear()
             self._accepted.add(header)
         return accepted

@@ -11,7 +11,7 @@ from unroll.serving.protocol.status import invalid
 from unroll.serving.rest.json.requests import Inputs
 from unroll.serving.rest.urls import Target
 
-_MOST = 256  # models, versions and labels that are remembered
+_MAX_REMEMBERED = 256  # models, versions and labels that are remembered
 
 
 async def metadata(front: Front, target: Target, call: Call) -> Any:
@@ -72,7 +72,7 @@ class Signatures:
             )
             for name, definition in definitions.items()
         }
-        if len(self._known) >= _MOST:
+        if len(self._known) >= _MAX_REMEMBERED:
             self._known.clear()
         self._known[_key(target)] = known
         name = signature or DEFAULT_SIGNATURE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-_LONGEST_REQUEST = 200  # characters, on a command line
+_MAX_REQUEST = 200  # characters, on a command line
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _command(ready: Ready, address: str, url: str) -> str:
         door, token = ready.grpc, "--token-file FILE"
         authority, certificate = "--root-certificates PEM", "--client-certificate PEM --client-key PEM"
     elif ready.rest.port:
-        fits = 0 < len(ready.request) <= _LONGEST_REQUEST
+        fits = 0 < len(ready.request) <= _MAX_REQUEST
         words = [f"curl -d {shlex.quote(ready.request)} {url}:predict" if fits else f"curl {url}/metadata"]
         door, token = ready.rest, '-H "Authorization: Bearer $TOKEN"'
         authority, certificate = "--cacert PEM", "--cert PEM --key PEM"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unroll.errors import UserError
 
-_LONGEST_SOCKET_PATH = 107  # bytes, on Linux
+_MAX_SOCKET_PATH = 107  # bytes, on Linux
 
 
 def check_free(host: str, grpc: int, rest: int) -> None:
@@ -50,8 +50,8 @@ def check_socket(path: Path) -> None:
         problem, remedy = f"there is {kind} of this name, not a socket", "Move it away, or name another path"
     elif not os.access(folder, os.W_OK | os.X_OK):
         problem, remedy = f"this user may not write in {folder}", "Name a path in a folder that it may write in"
-    elif (size := len(os.fsencode(path))) > _LONGEST_SOCKET_PATH:
-        problem = f"a socket's path has {_LONGEST_SOCKET_PATH} bytes at most, and this one {size}"
+    elif (size := len(os.fsencode(path))) > _MAX_SOCKET_PATH:
+        problem = f"a socket's path has {_MAX_SOCKET_PATH} bytes at most, and this one {size}"
         remedy = "Name a shorter one, or one that begins in the working folder"
     else:
         return

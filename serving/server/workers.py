@@ -31,7 +31,7 @@ _spawn = multiprocessing.get_context("spawn")  # a fork of a process with thread
 _FIRST_PAUSE = (
     1.0  # seconds before a process that ended by itself is started anew; twice as many at each try that fails
 )
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 _PARENT_DEATH_SIGNAL = 1  # of prctl
 _Serve = Callable[[Callable[[Ready], None]], None]  # takes what is told when clients are answered
 
@@ -171,7 +171,7 @@ class _Worker:
 
     def _put_off(self) -> float:
         """Seconds from now in which it is not started."""
-        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        pause, self._pause = self._pause, min(2 * self._pause, _MAX_PAUSE)
         self._not_before = time.monotonic() + pause
         return pause
 

@@ -30,8 +30,8 @@ Tensor = NDArray[Any] | ValueError
 _Piece = tuple[int | None, int, int]
 """A part of a TensorProto: fields; or the value of one, whose number it begins with."""
 
-_MOST_PARTS = 1 << 15  # of what no request has many of: its inputs, its filter's names, its tasks
-_MOST_SMALL_BYTES = 1 << 18  # of what says only what is wanted: models, names, types, shapes
+_MAX_PARTS = 1 << 15  # of what no request has many of: its inputs, its filter's names, its tasks
+_MAX_SMALL_BYTES = 1 << 18  # of what says only what is wanted: models, names, types, shapes
 _INPUTS, _KEY, _VALUE = 2, 1, 2  # of a PredictRequest, and of an entry of that map
 _SHAPE, _CONTENT, _STRINGS, _RESOURCES, _VARIANTS = 2, 4, 8, 14, 15  # of a TensorProto
 _OF_BYTES = {_CONTENT: "tensor_content", 18: "float8_val"}
@@ -39,7 +39,7 @@ _IN_MEMORY = (5, 6, 9, 12)  # typed fields whose packed numbers lie there as the
 _INPUT, _ALONE, _SHARING, _EXAMPLE, _CONTEXT = 2, 1, 2, 1, 2  # of a ClassificationRequest and the like, of an Input
 _PIECE = 1 << 13  # bytes that are read at once
 _GUESSES = 4
-_LONGEST_VARINT = 10
+_MAX_VARINT = 10
 _PACE_STEPS = 1 << 8
 
 
@@ -157,10 +157,10 @@ class _Reader:
                 values.append((begin, end))
             else:
                 rest.append((start, end))
-        if (size := sum(end - start for start, end in rest)) > _MOST_SMALL_BYTES:
+        if (size := sum(end - start for start, end in rest)) > _MAX_SMALL_BYTES:
             raise invalid(
                 f"The request has {size} bytes beside its inputs or examples; this server takes at most "
-                f"{_MOST_SMALL_BYTES}. Leave out what says nothing of what is wanted."
+                f"{_MAX_SMALL_BYTES}. Leave out what says nothing of what is wanted."
             )
         return message_class.FromString(b"".join([self._data[start:end] for start, end in rest])), values
 
@@ -255,7 +255,7 @@ class _Reader:
         head.dtype = piece.dtype or head.dtype
         if piece.HasField("tensor_shape"):
             self._shape_bytes += piece.tensor_shape.ByteSize()
-            if self._shape_bytes > _MOST_SMALL_BYTES:
+            if self._shape_bytes > _MAX_SMALL_BYTES:
                 raise invalid("tensor parsing error: the shape has too many dimensions")
             head.tensor_shape.MergeFrom(piece.tensor_shape)
 
@@ -297,7 +297,7 @@ class _Reader:
             else:
                 while begin < end:
                     behind = min(begin + _PIECE, end)
-                    longest = min(behind + _LONGEST_VARINT, end)
+                    longest = min(behind + _MAX_VARINT, end)
                     while behind < longest and self._data[behind - 1] >= 0x80:  # in the middle of a number
                         behind += 1
                     yield _of_field(wire.block(number, self._data[begin:behind]), kind)
@@ -307,8 +307,8 @@ class _Reader:
         self._parts += 1
         if not self._parts % _PACE_STEPS:
             self._pace()
-        if self._parts > _MOST_PARTS:
-            raise invalid(f"The request has more than {_MOST_PARTS} parts. Send what it asks for in several requests.")
+        if self._parts > _MAX_PARTS:
+            raise invalid(f"The request has more than {_MAX_PARTS} parts. Send what it asks for in several requests.")
 
 
 def _of_field(data: bytes, kind: dtypes.Kind) -> NDArray[Any] | list[bytes]:

@@ -9,7 +9,7 @@ from unroll.serving.protocol.status import StatusError, invalid, parsed
 from unroll.serving.versions.model_config import listed_models
 from unroll.serving.versions.served_models import ServedModels
 
-_MOST_CONFIG_BYTES = 1 << 22  # parsed, it may take fifty times that
+_MAX_CONFIG_BYTES = 1 << 22  # parsed, it may take fifty times that
 
 
 class ModelService:
@@ -56,10 +56,10 @@ class ModelService:
         return response.SerializeToString()
 
     async def _handle_reload_config_request(self, message: bytes, call: Call) -> bytes:
-        if len(message) > _MOST_CONFIG_BYTES:
+        if len(message) > _MAX_CONFIG_BYTES:
             raise StatusError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"The configuration has {len(message)} bytes; this server takes at most {_MOST_CONFIG_BYTES}.",
+                f"The configuration has {len(message)} bytes; this server takes at most {_MAX_CONFIG_BYTES}.",
             )
         config = parsed(protos.ReloadConfigRequest, message).config
         if not config.HasField("model_config_list"):

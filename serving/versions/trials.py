@@ -15,7 +15,7 @@ from unroll.serving.engine.parallelism import Parallelism
 from unroll.serving.engine.session_engine import SessionEngine, Signature
 from unroll.serving.protocol.status import StatusError
 
-MOST_ROWS = 64
+MAX_ROWS = 64
 """Of a batch that is tried."""
 _SECONDS = 0.4  # of trials in all, or one turn of each way, if that takes longer
 _BATCH_SECONDS = 0.03  # of a batch that is tried, about
@@ -96,7 +96,7 @@ class Trials:
         seconds = statistics.geometric_mean(self._row_times(way))
         often = int(_BATCH_SECONDS / seconds)
         self._repeats = max(1, min(_REPEATS, often // len(self._singles)))
-        rows = max(1, min(MOST_ROWS, often))
+        rows = max(1, min(MAX_ROWS, often))
         self._batch = [np.resize(array, (rows, *array.shape[1:])) for array in self._batch]
         return seconds
 

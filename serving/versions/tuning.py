@@ -27,12 +27,12 @@ from unroll.serving.engine.parallelism import Parallelism
 from unroll.serving.engine.session_engine import SessionEngine, Signature
 from unroll.serving.protocol.status import StatusError
 from unroll.serving.versions import warmup
-from unroll.serving.versions.trials import MOST_ROWS, Figures, Trials, Way
+from unroll.serving.versions.trials import MAX_ROWS, Figures, Trials, Way
 from unroll.workspace import write_atomically
 
 _log = logging.getLogger(__name__)
 _SIMPLEST = Parallelism()
-_MOST_BYTES = 1 << 29  # of variables, which are in memory once for each session that is tried
+_MAX_BYTES = 1 << 29  # of variables, which are in memory once for each session that is tried
 _LARGE_OPS = 2e-3  # seconds of a row from which on ops may be large enough to be divided
 _CLEARLY = 0.9  # of the simplest settings' cost, before others are preferred
 
@@ -91,7 +91,7 @@ def tuned(
 
 def _may_try(directory: Path) -> bool:
     variables = sum(file.stat().st_size for file in directory.glob("variables/*"))
-    return cores() > 1 and device_types() == {"CPU"} and variables <= _MOST_BYTES and warmup.file(directory).is_file()
+    return cores() > 1 and device_types() == {"CPU"} and variables <= _MAX_BYTES and warmup.file(directory).is_file()
 
 
 def _compared(
@@ -129,7 +129,7 @@ def _request(engine: SessionEngine, directory: Path, tags: Sequence[str]) -> tup
             graph_def = read_meta_graph(directory, tags).graph_def
             if has_effects(graph_def, (spec.tensor for spec in signature.outputs.values())):
                 return None
-            return signature, [array[:MOST_ROWS] for array in feeds]
+            return signature, [array[:MAX_ROWS] for array in feeds]
     return None
 
 

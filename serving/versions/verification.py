@@ -34,7 +34,7 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "secp521r1": hashes.SHA512(),
 }  # by curve
 _END = b"-----END PUBLIC KEY-----"
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 
 
 class Verifier:
@@ -142,9 +142,9 @@ def _check_files(directory: Path, payload: bytes) -> None:
         ("is missing", sorted(signed.keys() - there.keys())),
     ):
         if names:
-            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
             raise LoadError(
-                f"it is not what was signed: {', '.join(names[:_MOST_NAMED])}{more} {what}",
+                f"it is not what was signed: {', '.join(names[:_MAX_NAMED])}{more} {what}",
                 f"Put back what was signed; or, if you trust it as it is, sign it again: {how_to_sign(directory)}",
             )
 

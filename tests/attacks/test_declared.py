@@ -21,7 +21,7 @@ PREDICT, CLASSIFY, REGRESS, MULTI_INFERENCE, METADATA = (
     PREDICTION + name for name in ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata")
 )
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
-MOST_MEGABYTES = 200  # that all of these may add to the server's peak
+MAX_MEGABYTES = 200  # that all of these may add to the server's peak
 CODE = grpc.StatusCode
 
 
@@ -140,7 +140,7 @@ def test_few_bytes_take_little_memory_and_a_clean_refusal(target: Server, call: 
             call(path, message)
         assert refused.value.code() in (CODE.INVALID_ARGUMENT, CODE.RESOURCE_EXHAUSTED), (name, refused.value)
         assert re.search(said, refused.value.details()), (name, refused.value.details())
-        assert peak(target) - before < MOST_MEGABYTES, name
+        assert peak(target) - before < MAX_MEGABYTES, name
     call(PREDICT, ordinary)
 
 
@@ -164,7 +164,7 @@ def test_as_many_rows_as_are_taken_by_default(target: Server, call: Callable[...
     answer = call(PREDICT, predict("pick", index=tensor(INDICES, 100_000, int64_val=[1])))
     picked = protos.PredictResponse.FromString(answer).outputs["picked"]
     np.testing.assert_array_equal(tensors.decode(picked), np.full(100_000, 20, np.float32))
-    assert peak(target) - before < MOST_MEGABYTES
+    assert peak(target) - before < MAX_MEGABYTES
 
 
 def test_json_rows_of_nothing(target: Server) -> None:
@@ -173,4 +173,4 @@ def test_json_rows_of_nothing(target: Server) -> None:
     reply = target.rest("POST", "/v1/models/sample:predict", body)
     assert reply.status == 400
     assert "has 200000 rows; this server takes at most 100000 a request" in reply.body.decode()
-    assert peak(target) - before < MOST_MEGABYTES
+    assert peak(target) - before < MAX_MEGABYTES

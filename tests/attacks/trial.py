@@ -32,7 +32,7 @@ P99_MS = 50.0
 _MACHINES_PART = 3  # times what the server takes that nobody attacks
 _ATTEMPTS = 3
 _RATE = 200  # honest calls a second
-_LEAST_CALLS = 300  # for a p99
+_MIN_CALLS = 300  # for a p99
 _BUSY_MS = 20.0  # of the p99 of a server that does nothing, in a few ms otherwise: there is no core to be had
 _LOOK_SECONDS = 0.005
 
@@ -118,7 +118,7 @@ def withstands(target: Target, attack: Attack, within: float | None = CUT_OFF_SE
         with control() as idle, honest_client(idle) as machine, honest_client(target) as calls:
             begun = time.monotonic()
             cuts = attack()
-            time.sleep(max(0.0, _LEAST_CALLS / _RATE - (time.monotonic() - begun)))
+            time.sleep(max(0.0, _MIN_CALLS / _RATE - (time.monotonic() - begun)))
         assert not calls.failures, calls
         late = [] if within is None else [cut for cut in cuts if cut is None or cut > within]
         verdict = (

@@ -7,7 +7,7 @@ from scipy import stats
 from unroll.monitoring import NumericFeature, ReferenceProfile, compare
 from unroll.monitoring.drift import LEVEL
 from unroll.monitoring.variables import concatenate, take
-from unroll.monitoring.windows import CLEAN_WINDOWS, FEWEST_CLUSTERS, MIN_RECORDS
+from unroll.monitoring.windows import CLEAN_WINDOWS, MIN_CLUSTERS, MIN_RECORDS
 
 
 def keys(n):
@@ -181,8 +181,8 @@ def test_a_shift_of_clustered_records_alarms():
 
 def test_few_clusters_tell_nothing():
     for sizes, told in (
-        ([10] * FEWEST_CLUSTERS, True),
-        ([12] * (FEWEST_CLUSTERS - 1), False),
+        ([10] * MIN_CLUSTERS, True),
+        ([12] * (MIN_CLUSTERS - 1), False),
         ([300] + [1] * 300, False),
     ):
         names = np.repeat([str(i) for i in range(len(sizes))], sizes)

@@ -10,7 +10,7 @@ from unroll.pipelines.data.series.table import SeriesTable
 from unroll.pipelines.data.series.time_grid import Frequency, iso
 
 _NAMED = 10  # series that a message or a list of facts names at most
-_MOST_STEPS, _FREE_STEPS = 20, 1_000_000  # a row, and beyond that
+_MAX_STEPS, _FREE_STEPS = 20, 1_000_000  # a row, and beyond that
 _JUDGED = 4  # rows from which a series has a frequency of its own
 
 
@@ -118,7 +118,7 @@ def _check_one_series(rows: _SortedRows) -> None:
 def _check_size(rows: _SortedRows, lengths: list[int], frequency: Frequency, ids: list[str]) -> None:
     """One wrong date, or a step that is far too short, would fill the memory with missing values."""
     count = sum(len(rows.of(series)) for series in range(len(ids)))
-    if sum(lengths) > _MOST_STEPS * count + _FREE_STEPS:
+    if sum(lengths) > _MAX_STEPS * count + _FREE_STEPS:
         longest = int(np.argmax(lengths))
         times = rows.times(longest)
         raise UserError(

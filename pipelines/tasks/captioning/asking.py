@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 INPUT = "image"
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _REQUEST_ROWS = 16
-_MOST_BYTES = (32 << 20) - 4096  # of a file: a message, as Unroll's client and server take it, has little else
+_MAX_BYTES = (32 << 20) - 4096  # of a file: a message, as Unroll's client and server take it, has little else
 _DRAWN = 4  # pictures
 
 
@@ -81,9 +81,9 @@ def _files(inputs: Sequence[str]) -> list[Path]:
     if not files:
         raise UserError("Nothing to ask. Give pictures with --input photo.jpg; a folder or a glob will do.")
     for file in files:
-        if (size := file.stat().st_size) > _MOST_BYTES:
+        if (size := file.stat().st_size) > _MAX_BYTES:
             raise UserError(
-                f"--input {file}: {size / 2**20:.1f} MB, and a request takes {_MOST_BYTES / 2**20:.1f} MB at most. "
+                f"--input {file}: {size / 2**20:.1f} MB, and a request takes {_MAX_BYTES / 2**20:.1f} MB at most. "
                 "Send a smaller copy"
             )
     return files

@@ -20,7 +20,7 @@ from unroll.pipelines.training.progress import Progress, Stage
 from unroll.serving.files.regular_files import leads_out, read
 
 _BATCH = 64
-_MOST_LISTED = 1000
+_MAX_LISTED = 1000
 
 _problems = tf.function(picture_problem, reduce_retracing=True, autograph=False)
 
@@ -64,7 +64,7 @@ class Skipped:
 
     def add(self, source: str, reason: str) -> None:
         self.counts[reason.partition(" (")[0]] += 1
-        if len(self.listed) < _MOST_LISTED:
+        if len(self.listed) < _MAX_LISTED:
             self.listed.append((source, reason))
 
     def write(self, file: Path) -> None:

@@ -14,8 +14,8 @@ from unroll.pipelines.tasks.captioning.vocabulary import normalise
 from unroll.pipelines.training.even_sample import EvenSample
 from unroll.pipelines.training.metrics import by_group
 
-_MOST_KEPT = 4000  # pictures, for the plots and the reference profile
-_MOST_BYTES = 256 << 20
+_MAX_KEPT = 4000  # pictures, for the plots and the reference profile
+_MAX_BYTES = 256 << 20
 _SHOWN = 4
 
 
@@ -33,7 +33,7 @@ class CaptionScores:
         self._groups: list[str] = []
         self._clusters: list[str] = []
         self._kept: EvenSample[tuple[bytes, dict[str, Any]]] = EvenSample(
-            _MOST_KEPT, _MOST_BYTES, lambda kept: len(kept[0])
+            _MAX_KEPT, _MAX_BYTES, lambda kept: len(kept[0])
         )
 
     @property

@@ -14,8 +14,8 @@ from PIL import Image
 
 _EACH = 4  # pictures a row of a contact sheet
 _COLUMNS = 8  # of attention maps
-_MOST_LINES = 6  # of a caption
-_LONGEST_SIDE = 512  # pixels of a picture in a figure
+_MAX_LINES = 6  # of a caption
+_MAX_SIDE = 512  # pixels of a picture in a figure
 _WHITE = 255
 _FONTS = [
     "DejaVu Sans",
@@ -37,9 +37,9 @@ def open_picture(encoded: bytes) -> np.ndarray:
         encoded: bytes of a file that the model takes.
     """
     with Image.open(io.BytesIO(encoded)) as file:
-        file.draft("RGB", (_LONGEST_SIDE, _LONGEST_SIDE))  # a JPEG need not be decoded whole
+        file.draft("RGB", (_MAX_SIDE, _MAX_SIDE))  # a JPEG need not be decoded whole
         picture = file.convert("RGBA")
-    picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
     return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
 
 
@@ -143,7 +143,7 @@ def _wrapped(text: str, width: int = 36) -> str:
     """A text in lines of so many letters, or half as many where it has wide ones."""
     if any(unicodedata.east_asian_width(letter) in "WF" for letter in text):
         width //= 2
-    return "\n".join(textwrap.wrap(text, width, max_lines=_MOST_LINES, placeholder=" …"))
+    return "\n".join(textwrap.wrap(text, width, max_lines=_MAX_LINES, placeholder=" …"))
 
 
 def _letterboxed(picture: np.ndarray) -> np.ndarray:

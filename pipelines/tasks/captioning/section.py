@@ -8,7 +8,7 @@ from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, Nam
 from unroll.pipelines.training.config import Section
 
 Kind = Literal["word", "subword", "character"]
-_MOST_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
+_MAX_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
 
 
 class CaptionSection(Section):
@@ -38,7 +38,7 @@ class CaptionSection(Section):
     @property
     def most_tokens(self) -> int:
         """Pieces kept of a caption, without start and end."""
-        return self.max_tokens or _MOST_TOKENS[self.vocabulary]
+        return self.max_tokens or _MAX_TOKENS[self.vocabulary]
 
     @model_validator(mode="after")
     def _check_columns(self) -> "CaptionSection":

@@ -18,7 +18,7 @@ from unroll.pipelines.tasks.captioning.section import CaptionSection
 from unroll.serving.files.regular_files import leads_out
 
 _COCO = ".json"
-_LEAST_BASE64 = 64  # characters; no picture is smaller, and few paths hold only letters, digits and slashes
+_MIN_BASE64 = 64  # characters; no picture is smaller, and few paths hold only letters, digits and slashes
 _DATA_URL = re.compile(r"^data:[\w/+.-]*;base64,")
 
 
@@ -121,7 +121,7 @@ def _image(cell: Any, folder: Path) -> bytes | Path | None:
         return cell or None
     text = "" if cell is None else str(cell).strip()
     digits = "".join(_DATA_URL.sub("", text).split())  # many encoders begin a new line every 76 characters
-    if len(digits) >= _LEAST_BASE64:
+    if len(digits) >= _MIN_BASE64:
         try:
             return base64.b64decode(digits, validate=True)
         except binascii.Error:

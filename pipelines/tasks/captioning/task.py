@@ -30,7 +30,7 @@ from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
 from unroll.pipelines.training.progress import Progress
 
 _BATCH = 32  # pictures of a prediction
-_MOST_SUMMARISED = 2000  # training pictures whose features are summarised
+_MAX_SUMMARISED = 2000  # training pictures whose features are summarised
 _WARMUP = 2
 _CONTEXTS = {"attention": "attention", "show_and_tell": "initial", "karpathy": "every_step"}  # of the decoder
 
@@ -226,7 +226,7 @@ class Captioning(Task):
         batches = self._data.batches("train", _BATCH, captions_per_image=1, shuffle=(0, 0))
         means = [
             tf.reduce_mean(model.encode(tf.cast(pictures, tf.float32)), axis=1).numpy()
-            for pictures, *_ in batches.take(_MOST_SUMMARISED // _BATCH)
+            for pictures, *_ in batches.take(_MAX_SUMMARISED // _BATCH)
         ]
         return PrincipalComponents(np.concatenate(means))
 

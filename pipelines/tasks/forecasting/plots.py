@@ -14,7 +14,7 @@ from unroll.pipelines.tasks.forecasting.backtest import Backtest, ForecastWindow
 from unroll.pipelines.training.plots import new_axes
 
 _FORECAST = "tab:blue"
-_MOST_CHANNELS = 8
+_MAX_CHANNELS = 8
 _STYLES: dict[str, dict[str, Any]] = {
     "model": {"color": _FORECAST, "linewidth": 2.0},
     "ridge": {"color": "tab:orange", "linewidth": 1.2},
@@ -49,7 +49,7 @@ def fan_charts(
         levels: of the quantiles, rising.
         frequency: distance of two steps.
     """
-    shown = min(len(channels), _MOST_CHANNELS)
+    shown = min(len(channels), _MAX_CHANNELS)
     columns = min(3, len(windows)) if shown == 1 else len(windows)
     figure, panels = _panels(shown * len(windows), columns, same_times=shown > 1)
     for index, axes in enumerate(panels):

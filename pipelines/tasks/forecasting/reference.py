@@ -6,8 +6,8 @@ import numpy as np
 
 from unroll.pipelines.task import Arrays
 
-_MOST_BYTES = 64 << 20
-_MOST_WINDOWS = 2000
+_MAX_BYTES = 64 << 20
+_MAX_WINDOWS = 2000
 
 
 class ReferenceWindows:
@@ -35,7 +35,7 @@ class ReferenceWindows:
         if not self._rows:
             return
         size = sum(array.nbytes for part in self._rows[0][1:] for array in part.values())
-        most = min(_MOST_WINDOWS, max(100, _MOST_BYTES // size))
+        most = min(_MAX_WINDOWS, max(100, _MAX_BYTES // size))
         while len(self._rows) > 2 * most:
             kept = [one for one in self._rows if _chosen(one[0], 2 * self._share)]
             if 0 < len(kept) < len(self._rows):

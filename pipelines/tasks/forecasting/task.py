@@ -38,10 +38,10 @@ from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
 from unroll.pipelines.training.progress import Progress
 
 _BATCH = 256  # windows of a prediction
-_MOST_VALIDATED = 50_000  # windows, after every epoch
-_MOST_CALIBRATED = 20_000
+_MAX_VALIDATED = 50_000  # windows, after every epoch
+_MAX_CALIBRATED = 20_000
 _GRADIENT_BATCHES = 2
-_FEWEST_STEPS = 128  # of an epoch
+_MIN_STEPS = 128  # of an epoch
 _YEAR = 31_556_952  # seconds
 _YEARS_BEFORE, _YEARS_AFTER = 25, 100  # of the data, in which a timestamp is believed
 _HIDDEN = 0.1  # of the training windows, of which time and future covariates, or categories, are not told
@@ -143,7 +143,7 @@ class Forecasting(Task):
         return batches.map(self._pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def validation_batches(self) -> tf.data.Dataset:
-        stride = self._stride("validation", _MOST_VALIDATED)
+        stride = self._stride("validation", _MAX_VALIDATED)
         return self._cut("validation", _BATCH, stride=stride).map(self._pair, num_parallel_calls=tf.data.AUTOTUNE)
 
     def steps_per_epoch(self) -> int:
@@ -161,7 +161,7 @@ class Forecasting(Task):
     @property
     def _passes(self) -> int:
         """Passes of an epoch: a small data set would else give too few steps to learn by."""
-        return -(-_FEWEST_STEPS // self._batches)
+        return -(-_MIN_STEPS // self._batches)
 
     def build(self) -> Forecaster:
         section = self.config.model
@@ -275,7 +275,7 @@ class Forecasting(Task):
     def _offsets(self, model: Forecaster) -> np.ndarray:
         """The calibration of the quantiles, from the validation part."""
         quantiles, actual, scale = [], [], []
-        stride = self._stride("validation", _MOST_CALIBRATED)
+        stride = self._stride("validation", _MAX_CALIBRATED)
         for inputs, target in self._cut("validation", _BATCH, stride=stride).map(self._pair):
             quantiles.append(ensemble(model.predict_on_batch(inputs))[1].numpy())
             actual.append(target.numpy())

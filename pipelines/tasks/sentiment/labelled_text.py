@@ -22,8 +22,8 @@ from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table,
 from unroll.pipelines.training.config import Section
 from unroll.pipelines.training.progress import Progress
 
-_MOST_CLASSES = 1000
-_MOST_WEIGHTS = 50_000_000
+_MAX_CLASSES = 1000
+_MAX_WEIGHTS = 50_000_000
 
 
 class LabelledTextSection(Section):
@@ -220,10 +220,10 @@ def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str,
             f"--data {data}: column {section.label!r} holds one class only, {next(iter(counts))!r}. "
             "A classifier needs records of two or more"
         )
-    if len(counts) > _MOST_CLASSES:
+    if len(counts) > _MAX_CLASSES:
         raise UserError(
             f"--data {data}: column {section.label!r} holds {len(counts)} different values, too many for "
-            f"classes (at most {_MOST_CLASSES}). Name the label's column with --set data.label=..."
+            f"classes (at most {_MAX_CLASSES}). Name the label's column with --set data.label=..."
         )
     for split in SPLITS:
         if not any(count[split] for count in counts.values()):
@@ -237,10 +237,10 @@ def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str,
 
 
 def _check_size(classes: int, features: int) -> None:
-    if classes * features > _MOST_WEIGHTS:
+    if classes * features > _MAX_WEIGHTS:
         raise UserError(
             f"{classes} classes and {features} words and pairs make a linear path of {classes * features:,} weights "
-            f"(at most {_MOST_WEIGHTS:,}). Lower model.ngram_buckets and model.vocabulary_size"
+            f"(at most {_MAX_WEIGHTS:,}). Lower model.ngram_buckets and model.vocabulary_size"
         )
 
 

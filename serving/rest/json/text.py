@@ -15,7 +15,7 @@ from unroll.serving.protocol.status import StatusError, invalid
 from unroll.serving.rest.json.numbers import LISTS
 
 _DEBUG_BYTES = 256
-_LONGEST = 1024  # of a string in an error, which is cut there anyway
+_MAX_STRING = 1024  # of a string in an error, which is cut there anyway
 
 
 class Infinite(float):
@@ -183,7 +183,7 @@ def _scalar(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text[:_LONGEST], ensure_ascii=False)
+    return json.dumps(text[:_MAX_STRING], ensure_ascii=False)
 
 
 def check_surrogates(text: str) -> None:

@@ -23,7 +23,7 @@ from unroll.serving.http2.frames import (
     END_HEADERS,
     FLOW_CONTROL_ERROR,
     FRAME_SIZE_ERROR,
-    LARGEST_WINDOW,
+    MAX_WINDOW,
     PADDED,
     PROTOCOL_ERROR,
     STREAM_CLOSED,
@@ -34,8 +34,8 @@ CUT_SHORT = headers(flags=0)
 PART = frame(frames.CONTINUATION, 0, 1, b"\x00\x01a\x01b")
 LAST_PART = frame(frames.CONTINUATION, END_HEADERS, 1, b"\x00\x01c\x01d")
 UNKNOWN_CODE = 0xFF
-WIDEST = frames.window_update(0, LARGEST_WINDOW)
-WIDEST_OF_STREAM = frames.window_update(1, LARGEST_WINDOW)
+WIDEST = frames.window_update(0, MAX_WINDOW)
+WIDEST_OF_STREAM = frames.window_update(1, MAX_WINDOW)
 
 
 def acknowledged(wire: Wire) -> None:

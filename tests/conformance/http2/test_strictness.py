@@ -26,7 +26,7 @@ from unroll.serving.http2.frames import (
     FLOW_CONTROL_ERROR,
     FRAME_SIZE_ERROR,
     HAS_PRIORITY,
-    LARGEST_WINDOW,
+    MAX_WINDOW,
     NO_ERROR,
     PREFACE,
     PROTOCOL_ERROR,
@@ -48,7 +48,7 @@ CASES: dict[str, Case] = {
     "PRIORITY on itself when open": (headers() + priority(1, depends_on=1), reset(PROTOCOL_ERROR)),
     "GOAWAY of 7 bytes": (frame(frames.GOAWAY, 0, 0, bytes(7)), failed(FRAME_SIZE_ERROR)),
     "a window that SETTINGS make too wide": (
-        request(fields=HOLD) + frames.window_update(1, LARGEST_WINDOW - 65535) + settings((4, 65536)),
+        request(fields=HOLD) + frames.window_update(1, MAX_WINDOW - 65535) + settings((4, 65536)),
         failed(FLOW_CONTROL_ERROR),
     ),
     "trailers when half-closed": (request(fields=HOLD) + TRAILERS, reset(STREAM_CLOSED)),

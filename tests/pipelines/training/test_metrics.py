@@ -76,7 +76,7 @@ def test_vocabulary_is_ranked_by_count_then_bytes():
 
 
 def test_vocabulary_keeps_frequent_words_in_bounded_memory(monkeypatch):
-    monkeypatch.setattr(vocabulary, "_LARGEST", 1000)
+    monkeypatch.setattr(vocabulary, "_MAX_DISTINCT", 1000)
     rare = iter(range(10**6))
     batches = ([b"often"] * 3 + [b"%d" % next(rare) for _ in range(300)] for _ in range(100))
     assert count_vocabulary(batches, size=1) == [b"often"]

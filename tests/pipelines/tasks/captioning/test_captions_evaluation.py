@@ -8,7 +8,7 @@ from unroll.pipelines.tasks.captioning.evaluation import CaptionScores
 
 
 def test_kept_pictures_keep_their_clusters(monkeypatch):
-    monkeypatch.setattr(evaluation, "_MOST_KEPT", 4)
+    monkeypatch.setattr(evaluation, "_MAX_KEPT", 4)
     scores = CaptionScores(lowercase=True)
     for start in (0, 5):
         captions = np.empty(5, object)
