@@ -1,7 +1,7 @@
 """Trains a model of darts and forecasts windows with it; run by `benchmarks/forecasting.py` in darts' environment.
 
 Settings are those of darts' guide for many related series: a global model over all channels, Adam, early stopping on
-the validation part, the best checkpoint; reversible instance normalisation where the model has it.
+the validation split, the best checkpoint; reversible instance normalisation where the model has it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Curve(Callback):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--input", type=Path, required=True, help="series, parts and windows, as .npz")
+    parser.add_argument("--input", type=Path, required=True, help="series, splits and windows, as .npz")
     parser.add_argument("--output", type=Path, required=True, help="forecasts, as .npz")
     parser.add_argument("--system", choices=["tcn", "tcn_quantiles", "lstm", "nlinear"], required=True)
     parser.add_argument("--minutes", type=float, required=True)
@@ -53,7 +53,7 @@ def main() -> None:
     lookback, horizon, levels = int(data["lookback"]), int(data["horizon"]), data["levels"].tolist()
     if arguments.system.startswith("tcn"):
         lookback = max(lookback, horizon + 1)  # darts' TCN takes no longer horizon
-    train, validation = _part(data, "train", 0), _part(data, "validation", lookback)
+    train, validation = _split(data, "train", 0), _split(data, "validation", lookback)
     curve = Curve()
     model = _model(arguments, lookback, horizon, levels, curve)
     curve.begin = time.perf_counter()
@@ -98,10 +98,10 @@ def _model(arguments: argparse.Namespace, lookback: int, horizon: int, levels: l
     return TCNModel(lookback, kernel_size=5, num_filters=32, weight_norm=True, dropout=0.1, **shared)
 
 
-def _part(data: dict[str, np.ndarray], part: str, back: int) -> list[TimeSeries]:
+def _split(data: dict[str, np.ndarray], split: str, back: int) -> list[TimeSeries]:
     """Each channel of each series as a series of its own, with `back` earlier steps."""
     found = []
-    for row, (begin, end) in enumerate(data[part]):
+    for row, (begin, end) in enumerate(data[split]):
         values = data["values"][data["offsets"][row] : data["offsets"][row + 1]]
         found += [TimeSeries.from_values(channel[max(begin - back, 0) : end]) for channel in values.T]
     return found

@@ -8,7 +8,7 @@ same emoji. All are composited on white and encoded alike, so that only the draw
     python benchmarks/drift_pictures.py --data emoji.parquet
     python benchmarks/drift_pictures.py --data emoji.parquet --saved_model store/captioning/1
 
-With --by_split the reference is the validation part, windows are of the test part. Whole families of emoji (a figure
+With --by_split the reference is the validation split, windows are of the test split. Whole families of emoji (a figure
 with all its tones, by both vendors) were put in one part or the other, so these are not alike: a picture is then no
 observation of its own, and the alarm rings more often than stated. --cluster names the column of the family.
 

@@ -1,7 +1,7 @@
 """How often does the drift report cry wolf over series, and what does it miss?
 
 The forecaster is the seasonal naive one with intervals from its training errors, the reference its answers on the
-validation part; windows of requests are drawn from the test part, clean and damaged. Without --data the series is
+validation split; windows of requests are drawn from the test split, clean and damaged. Without --data the series is
 made up: a daily and a weekly cycle, slow wander and noise, three years of hours.
 
     python benchmarks/drift_series.py
@@ -39,7 +39,7 @@ def made_up(hours: int, rng: np.random.Generator) -> np.ndarray:
 
 
 class Naive:
-    """Seasonal naive forecasts with the 10 % and 90 % quantiles of their errors on the training part."""
+    """Seasonal naive forecasts with the 10 % and 90 % quantiles of their errors on the training split."""
 
     def __init__(self, train: np.ndarray, season: int, horizon: int) -> None:
         self.season, self.horizon = season, horizon

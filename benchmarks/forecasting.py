@@ -7,9 +7,9 @@ Unroll is trained by `unroll train forecasting`. The peers run in an environment
     python benchmarks/forecasting.py --peer_python ~/darts/bin/python --data ETTh1.csv --time date \\
         --split_rows 8640 2880 2880 --horizon 96 --minutes 10
 
-Seconds are those of training and validation, without reading data and without the test part; `to best` is when the
+Seconds are those of training and validation, without reading data and without the test split; `to best` is when the
 validation score was best. darts takes no missing values: for its models gaps are interpolated; they read each
-channel as a series of its own, as Unroll does, z-scored by the train part. All are
+channel as a series of its own, as Unroll does, z-scored by the train split. All are
 scored by `unroll.pipelines.tasks.forecasting.backtest`.
 """
 
@@ -122,7 +122,7 @@ def _write_for_peers(data: SeriesData, arguments: argparse.Namespace, path: Path
     origins = np.concatenate(found)
     if origins[:, 1].min() <= max(arguments.lookback, arguments.horizon):
         sys.exit(
-            "error: a test window begins before a whole lookback, which darts cannot forecast. Take a longer train part"
+            "error: a test window begins before a whole lookback, which darts cannot forecast. Lengthen the train split"
         )
     np.savez(
         path,

@@ -107,8 +107,8 @@ def _plain(task: Sentiment, data: Path) -> tf.data.Dataset:
     dataset = tf.data.Dataset.from_tensor_slices(
         (list(texts), np.array([classes.index(label) for label in labels], np.int32))
     )
-    # of the same number of records as Unroll's training part, since the rest is held out there
-    dataset = dataset.shuffle(len(texts), seed=0).take(task._data.part("train"))
+    # of the same number of records as Unroll's training split, since the rest is held out there
+    dataset = dataset.shuffle(len(texts), seed=0).take(task._data.records("train"))
     return (
         dataset.batch(task.config.train.batch_size)
         .map(

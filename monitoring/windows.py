@@ -195,7 +195,7 @@ class Consecutive(Independent):
             return super().shortage(n)
         return (
             "Requests of a series follow one another, so the reference must be several times as long as a window and "
-            "its history. Train with a longer validation part (data.split_rows) or a shorter model.lookback."
+            "its history. Train with a longer validation split (data.split_rows) or a shorter model.lookback."
         )
 
     def caution(self, n: int) -> str:

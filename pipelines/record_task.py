@@ -91,16 +91,16 @@ class RecordTask(Task):
 
     def summary(self) -> str:
         counts: dict[str, int] = self._facts["counts"]
-        parts = ", ".join(f"{part} {count:,}" for part, count in counts.items())
-        return f"{self._facts['read']:,} records: {parts}; left out {self._facts['read'] - sum(counts.values()):,}"
+        splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+        return f"{self._facts['read']:,} records: {splits}; left out {self._facts['read'] - sum(counts.values()):,}"
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
-        table, seeds = self._parts["train"], [self.config.train.seed, epoch]
+        table, seeds = self._splits["train"], [self.config.train.seed, epoch]
         order = np.random.default_rng(seeds).permutation(len(table[GROUP]))
         return self._batches({key: cells[order] for key, cells in table.items()}, self.config.train.batch_size)
 
     def validation_batches(self) -> tf.data.Dataset:
-        return self._batches(self._parts["validation"], _BATCH)
+        return self._batches(self._splits["validation"], _BATCH)
 
     def steps_per_epoch(self) -> int:
         return -(-self._facts["counts"]["train"] // self.config.train.batch_size)
@@ -137,11 +137,11 @@ class RecordTask(Task):
             ),
             "describe": signature(lambda: {"json": tf.constant(description)}),
         }
-        warmup = {key: self._parts["validation"][key][:_WARMUP] for key in self.inputs()}
+        warmup = {key: self._splits["validation"][key][:_WARMUP] for key in self.inputs()}
         return Servable(module, signatures, [("serving_default", warmup)])
 
-    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
-        return record_tables.batches(self._parts[part], _BATCH)
+    def held_out(self, data: str, split: str) -> Iterator[Arrays]:
+        return record_tables.batches(self._splits[split], _BATCH)
 
     @classmethod
     def records(cls, config: TaskConfig, facts: Mapping[str, Any], data: str, progress: Progress) -> Iterator[Arrays]:
@@ -187,8 +187,8 @@ class RecordTask(Task):
         return {}
 
     @cached_property
-    def _parts(self) -> dict[str, Table]:
-        return {part: record_tables.read_part(self.directory, part) for part in SPLITS}
+    def _splits(self) -> dict[str, Table]:
+        return {split: record_tables.read_split(self.directory, split) for split in SPLITS}
 
     def _batches(self, table: Table, size: int) -> tf.data.Dataset:
         key = self.target()[0]

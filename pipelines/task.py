@@ -78,7 +78,7 @@ class Task(abc.ABC):
     name: ClassVar[str]
     Config: ClassVar[type[TaskConfig]]
     monitor: ClassVar[str] = "loss"
-    """Metric of the validation part that decides which epoch is best; smaller is better."""
+    """Metric of the validation split that decides which epoch is best; smaller is better."""
 
     def __init__(self, config: Any, directory: Path):
         self.config = config
@@ -155,11 +155,11 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def servable(self, model: "keras.Model") -> Servable:
-        """A trained model from raw input to final answer, calibrated on the validation part."""
+        """A trained model from raw input to final answer, calibrated on the validation split."""
 
     @abc.abstractmethod
-    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
-        """Raw records of the validation or test part, in batches, as `evaluate` wants them."""
+    def held_out(self, data: str, split: str) -> Iterator[Arrays]:
+        """Raw records of the validation or test split, in batches, as `evaluate` wants them."""
 
     @classmethod
     @abc.abstractmethod

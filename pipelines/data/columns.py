@@ -42,7 +42,7 @@ class Column:
         return np.array([(value or "").encode() for value in values], object)
 
     def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
-        """What must be known of the train part, as JSON has it, from its parsed cells."""
+        """What must be known of the train split, as JSON has it, from its parsed cells."""
         return {}
 
     def spec(self, key: str) -> "tf.TensorSpec":
@@ -85,7 +85,7 @@ class WordsColumn(Column):
 
 @dataclass(frozen=True)
 class CategoryColumn(Column):
-    """A name, to an int32 number `[batch]`, 0 for one that the train part lacks."""
+    """A name, to an int32 number `[batch]`, 0 for one that the train split lacks."""
 
     kind: ClassVar[str] = "category"
     needed: ClassVar[bool] = False
@@ -136,7 +136,7 @@ class NumberColumn(Column):
             known = batch[np.isfinite(batch)].astype(np.float64)
             count, total, squares = count + len(known), total + known.sum(), squares + (known**2).sum()
         if not count:
-            raise UserError(f"data.{key}: the column holds no number in the train part. Name another one")
+            raise UserError(f"data.{key}: the column holds no number in the train split. Name another one")
         deviation = math.sqrt(max(0.0, squares / count - (total / count) ** 2))
         return {"mean": total / count, "std": deviation or 1.0}
 

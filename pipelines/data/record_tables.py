@@ -1,6 +1,6 @@
-"""Tables of records as a prepared data set: a Parquet file a part, the vocabulary, and what was learnt of the columns.
+"""Tables of records as a prepared data set: a Parquet file a split, the vocabulary, and what was learnt of the columns.
 
-The files are read in bounded memory; `read_part` then holds one part's cells at once.
+The files are read in bounded memory; `read_split` then holds one split's cells at once.
 """
 
 import json
@@ -25,16 +25,16 @@ from unroll.pipelines.data.vocabulary import count_vocabulary, write_vocabulary
 from unroll.pipelines.training.progress import Progress
 
 GROUP = "group"
-"""Column of a part's groups, beside those of the keys; empty where none is named."""
+"""Column of a split's groups, beside those of the keys; empty where none is named."""
 _BATCH = 1024
 Table = dict[str, np.ndarray]
 Columns = Mapping[str, Column]
 
 
 def prepare(section: RecordSection, columns: Columns, data: str, directory: Path, progress: Progress) -> None:
-    """Writes `<part>.parquet`, `vocabulary.txt` where there are texts, and `facts.json`.
+    """Writes `<split>.parquet`, `vocabulary.txt` where there are texts, and `facts.json`.
 
-    Without a column of parts, the MD5 of a record's inputs decides, so that equal records stay together.
+    Without a column of splits, the MD5 of a record's inputs decides, so that equal records stay together.
 
     Args:
         section: names the columns.
@@ -55,9 +55,9 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
             table, rows = _parsed(section, columns, batch)
             read += len(batch[next(iter(batch))])
             named = [batch[section.split][row] for row in rows] if section.split else None
-            parts = np.array(_parts(columns, table, named))
+            splits = np.array(_splits(columns, table, named))
             for split in SPLITS:
-                chosen = _take(table, np.flatnonzero(parts == split))
+                chosen = _take(table, np.flatnonzero(splits == split))
                 counts[split] += len(chosen[GROUP])
                 writers[split].write_table(pa.table(chosen, schema))
         stage.say(f"{read:,} records")
@@ -77,18 +77,18 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
 
 
 def read_facts(directory: Path) -> dict[str, Any]:
-    """Of a prepared data set: records `read`, `counts` by part, and of `columns`, by key, what was learnt."""
+    """Of a prepared data set: records `read`, `counts` by split, and of `columns`, by key, what was learnt."""
     return json.loads((directory / "facts.json").read_text())
 
 
-def read_part(directory: Path, part: str) -> Table:
+def read_split(directory: Path, split: str) -> Table:
     """Parsed cells by key, and the groups."""
-    table = pq.read_table(_file(directory, part))
+    table = pq.read_table(_file(directory, split))
     return {name: _as_numpy(table.column(name)) for name in table.column_names}
 
 
 def further(section: RecordSection, columns: Columns, data: str) -> Iterator[Table]:
-    """Records of other data, as `read_part` has them, in batches."""
+    """Records of other data, as `read_split` has them, in batches."""
     for batch in _stream(section.model_copy(update={"split": None}), columns, data):
         table, rows = _parsed(section, columns, batch)
         if len(rows):
@@ -130,7 +130,7 @@ def _present(cells: np.ndarray) -> np.ndarray:
     return np.isfinite(cells) if cells.dtype.kind == "f" else np.array([bool(cell.strip()) for cell in cells], bool)
 
 
-def _parts(columns: Columns, table: Table, named: list[str | None] | None) -> list[str]:
+def _splits(columns: Columns, table: Table, named: list[str | None] | None) -> list[str]:
     if named is not None:
         return [named_split(value) for value in named]
     inputs = [table[key] for key, column in columns.items() if not isinstance(column, Target)]
@@ -152,7 +152,7 @@ def _check(section: RecordSection, columns: Columns, data: str, read: int, count
     for split, count in counts.items():
         if not count:
             how = f"column {section.split!r} names none" if section.split else f"{read} records are too few"
-            raise UserError(f"--data {data}: no record is in the {split} part: {how}. Add some")
+            raise UserError(f"--data {data}: no record is in the {split} split: {how}. Add some")
 
 
 def _vocabulary(section: RecordSection, columns: Columns, directory: Path) -> int:
@@ -170,8 +170,8 @@ def _vocabulary(section: RecordSection, columns: Columns, directory: Path) -> in
     return len(words) + RESERVED
 
 
-def _cells(directory: Path, part: str, key: str) -> Iterator[np.ndarray]:
-    with pq.ParquetFile(_file(directory, part)) as file:
+def _cells(directory: Path, split: str, key: str) -> Iterator[np.ndarray]:
+    with pq.ParquetFile(_file(directory, split)) as file:
         for batch in file.iter_batches(_BATCH, columns=[key]):
             if batch.num_rows:
                 yield _as_numpy(batch.column(key))
@@ -181,8 +181,8 @@ def _take(table: Table, rows: np.ndarray) -> Table:
     return {key: cells[rows] for key, cells in table.items()}
 
 
-def _file(directory: Path, part: str) -> Path:
-    return directory / f"{part}.parquet"
+def _file(directory: Path, split: str) -> Path:
+    return directory / f"{split}.parquet"
 
 
 def _as_numpy(cells: pa.Array | pa.ChunkedArray) -> np.ndarray:

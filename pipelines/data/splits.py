@@ -1,4 +1,4 @@
-"""Which records are kept, and in which part: train, validation or test."""
+"""Which records are kept, and in which split: train, validation or test."""
 
 import hashlib
 import sqlite3
@@ -20,7 +20,7 @@ _SPELLINGS = {
 
 
 def hash_split(text: str) -> str:
-    """A record's part, from its content alone: 8 in 10 train, 1 validation, 1 test.
+    """A record's split, from its content alone: 8 in 10 train, 1 validation, 1 test.
 
     MD5 of the stripped text modulo 10, so that adding records moves none and duplicates stay together.
 
@@ -32,12 +32,12 @@ def hash_split(text: str) -> str:
 
 
 def digest_split(digest: bytes) -> str:
-    """A record's part from the MD5 digest of its content: `hash_split` for what is no text."""
+    """A record's split from the MD5 digest of its content: `hash_split` for what is no text."""
     return {0: "test", 1: "validation"}.get(int.from_bytes(digest, "big") % 10, "train")
 
 
 def named_split(value: str | None) -> str:
-    """The part that a split column's value means: a known spelling, alone or before `_` and any further name.
+    """The split that a split column's value means: a known spelling, alone or before `_` and any further name.
 
     Raises:
         UserError: a value that is no known spelling.
@@ -56,7 +56,7 @@ def named_split(value: str | None) -> str:
 class RecordIndex:
     """Finds duplicates over any number of records, on disk, so that memory stays flat.
 
-    Of records with the same text, one is kept: in the test part if any copy is there, else in
+    Of records with the same text, one is kept: in the test split if any copy is there, else in
     validation, else in train. Texts that occur with different labels are dropped altogether.
 
     Args:

@@ -67,7 +67,7 @@ class LabelColumn(CategoryColumn, Target):
         counts = Counter(name.decode() for batch in batches for name in batch)
         if not 2 <= len(counts) <= MAX_CLASSES:
             raise UserError(
-                f"data.{key}: the column holds {len(counts)} different labels in the train part, and a classifier "
+                f"data.{key}: the column holds {len(counts)} different labels in the train split, and a classifier "
                 f"takes 2 to {MAX_CLASSES}. Name the label's column with --set data.{key}=COLUMN"
             )
         return {"names": sorted(counts)}

@@ -13,11 +13,11 @@ _BOUNDARIES = (16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 5
 
 
 class ShardWriter:
-    """Writes one part of a data set, `<part>-00000.tfrecord` and on.
+    """Writes one split of a data set, `<split>-00000.tfrecord` and on.
 
     Args:
         directory: where to.
-        part: the files' stem.
+        split: the files' stem.
 
     Attributes:
         bucket_counts: records written so far, by the bucket of length that they will be batched in.
@@ -27,8 +27,8 @@ class ShardWriter:
         ...     writer.write(np.array([5, 3, 9], np.int32), label=1)
     """
 
-    def __init__(self, directory: Path, part: str):
-        self._stem = directory / part
+    def __init__(self, directory: Path, split: str):
+        self._stem = directory / split
         self._writer: tf.io.TFRecordWriter | None = None
         self._records = 0
         self.bucket_counts = [0] * (len(_BOUNDARIES) + 1)
@@ -57,12 +57,12 @@ class ShardWriter:
         self.bucket_counts[bisect_right(_BOUNDARIES, len(tokens))] += 1
 
 
-def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
+def read_shards(directory: Path, split: str, *, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
     """Batches of records of about the same length.
 
     Args:
         directory: where `ShardWriter` wrote.
-        part: the files' stem.
+        split: the files' stem.
         batch_size: rows of a batch at most.
         shuffle_seed: decides the order; None keeps the order on disk.
 
@@ -70,7 +70,7 @@ def read_shards(directory: Path, part: str, *, batch_size: int, shuffle_seed: in
         Dataset of (token ids, int32 `[batch, time]`, padded with 0 to the longest row of the batch; labels,
         int32 `[batch]`).
     """
-    files = sorted(str(file) for file in directory.glob(f"{part}-*.tfrecord"))
+    files = sorted(str(file) for file in directory.glob(f"{split}-*.tfrecord"))
     if shuffle_seed is not None:
         np.random.default_rng(shuffle_seed).shuffle(files)
     # records from many shards take turns, so that data sorted by class is not learnt a class at a time

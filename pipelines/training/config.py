@@ -21,7 +21,7 @@ class Section(BaseModel):
 class TrainSection(Section):
     """How any task is trained."""
 
-    epochs: int = Field(10, ge=1, description="passes over the training part at most")
+    epochs: int = Field(10, ge=1, description="passes over the training split at most")
     batch_size: int = Field(64, ge=1, le=65536)
     learning_rate: float = Field(1e-3, gt=0, le=10)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the rate rises from 0")

@@ -89,8 +89,8 @@ A {self.task} model trained by Unroll. MLflow run {self.run_id}.
 
 ## Metrics
 
-Measured through the exported graph. The epoch and the calibration were chosen on the validation part; the test
-part was used once, for this table.
+Measured through the exported graph. The epoch and the calibration were chosen on the validation split; the test
+split was used once, for this table.
 
 | metric | value |
 |---|---|
@@ -99,7 +99,7 @@ part was used once, for this table.
 ## Limits
 
 The model answers for data like its training data; on other data its answers mean little.
-`unroll monitor report {self.name}` says when live requests stop looking like the validation part.
+`unroll monitor report {self.name}` says when live requests stop looking like the validation split.
 
 ## Code
 

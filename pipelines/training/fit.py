@@ -24,7 +24,7 @@ class History:
 
     Args:
         epochs: metrics of each epoch, `{"train/loss": ..., "validation/loss": ...}`.
-        best: index of the epoch whose validation part scored best.
+        best: index of the epoch whose validation split scored best.
         seconds: time spent in training and validation.
     """
 

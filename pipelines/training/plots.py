@@ -14,11 +14,11 @@ matplotlib.use("Agg")
 
 
 def learning_curve(epochs: Sequence[Mapping[str, float]], best: int, metric: str = "loss") -> Figure:
-    """A metric by epoch on the training and the validation part; epoch number `best` is marked."""
+    """A metric by epoch on the training and the validation split; epoch number `best` is marked."""
     figure, axes = new_axes("epoch", metric, "Learning curve")
     numbers = range(1, len(epochs) + 1)
-    for part in ("train", "validation"):
-        axes.plot(numbers, [epoch[f"{part}/{metric}"] for epoch in epochs], marker="o", label=part)
+    for split in ("train", "validation"):
+        axes.plot(numbers, [epoch[f"{split}/{metric}"] for epoch in epochs], marker="o", label=split)
     axes.axvline(best + 1, color="grey", linestyle=":", label="kept")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()

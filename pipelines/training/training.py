@@ -44,7 +44,7 @@ class Trained:
         promoted: whether it is served from now on, as a model's first version is.
         seconds: wall time of the command.
         metrics: `{"test/accuracy": ...}`.
-        tables: further figures of the test part, by title.
+        tables: further figures of the test split, by title.
     """
 
     registered: Registered
@@ -172,14 +172,14 @@ def _evaluate(problem: Task, exported: Exported, card: Card, data: str, progress
     """Scores the exported model itself and writes card and reference profile into its directory.
 
     Returns:
-        The card with all metrics, and what the test part gave.
+        The card with all metrics, and what the test split gave.
     """
     facts = problem.facts()
     scored: dict[str, Evaluation] = {}
-    for part in ("validation", "test"):
-        progress_of = progress.named(part)
-        scored[part] = problem.evaluate(facts, problem.held_out(data, part), exported.predict, progress_of)
-    metrics = {f"{part}/{key}": value for part, one in scored.items() for key, value in one.metrics.items()}
+    for split in ("validation", "test"):
+        progress_of = progress.named(split)
+        scored[split] = problem.evaluate(facts, problem.held_out(data, split), exported.predict, progress_of)
+    metrics = {f"{split}/{key}": value for split, one in scored.items() for key, value in one.metrics.items()}
     card = dataclasses.replace(card, metrics=metrics)
     with progress.stage("summarising the reference data"):
         exported.add(card.files() | problem.profile(card.name, scored["validation"]).files())

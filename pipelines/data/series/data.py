@@ -1,4 +1,4 @@
-"""A prepared data set of series: values on a regular grid, parts in time order, scales of the training part."""
+"""A prepared data set of series: values on a regular grid, splits in time order, scales of the training split."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class SeriesData:
         values: float32 [steps, D]; targets, past and future covariates, NaN where missing.
         static: int32 [N, S]; numbers of the categories, 0 for an unknown one.
         scales: of the targets, by series.
-        bounds: by part, the ordinals (of `Frequency.ordinal`) of its first step and of the step after its last.
+        bounds: by split, the ordinals (of `Frequency.ordinal`) of its first step and of the step after its last.
         facts: what is known of the data set; plain JSON.
     """
 
@@ -59,10 +59,10 @@ class SeriesData:
         """F, the last columns of `values`."""
         return len(self.facts["future_covariates"])
 
-    def steps(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """First step and end, counted from the start of each series, of what lies in a part; int64 [N] each."""
+    def steps(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """First step and end, counted from the start of each series, of what lies in a split; int64 [N] each."""
         lengths, first = np.diff(self.offsets), self.frequency.ordinal(self.start)
-        begin, end = (np.clip(bound - first, 0, lengths) for bound in self.bounds[part])
+        begin, end = (np.clip(bound - first, 0, lengths) for bound in self.bounds[split])
         return begin, end
 
     @classmethod
@@ -82,7 +82,7 @@ class SeriesData:
             np.load(directory / "values.npy", mmap_mode="r"),
             static,
             scales,
-            {part: tuple(split["ordinals"]) for part, split in facts["splits"].items()},
+            {split: tuple(cut["ordinals"]) for split, cut in facts["splits"].items()},
             facts,
         )
 
@@ -126,7 +126,7 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
 
 
 def read_further(section: SeriesSection, facts: Mapping[str, Any], data: str, progress: Progress) -> SeriesData:
-    """Reads series for a model that is trained already, as one part called "all".
+    """Reads series for a model that is trained already, as one split called "all".
 
     Series unseen in training are scaled by their own rows; so are all where the facts hold no
     scales by series. Unknown categories have number 0. Both are counted in the facts.
@@ -218,11 +218,11 @@ def _split(section: SeriesSection, grid: SeriesGrid) -> SeriesData:
     rows = [int(row) if row >= 1 else int(row * (last - first) + 1e-9) for row in section.split_rows]
     if sum(rows) > last - first or not all(rows):
         raise UserError(
-            f"configuration key data.split_rows: {section.split_rows} of a grid of {last - first} steps gives parts of "
-            f"{rows} steps. Give parts of at least one step that sum to at most {last - first}"
+            f"configuration key data.split_rows: {section.split_rows} of a grid of {last - first} steps gives splits "
+            f"of {rows} steps. Give splits of at least one step that sum to at most {last - first}"
         )
     cuts = first + np.cumsum([0, *rows])
-    bounds = {part: (int(cuts[i]), int(cuts[i + 1])) for i, part in enumerate(SPLITS)}
+    bounds = {split: (int(cuts[i]), int(cuts[i + 1])) for i, split in enumerate(SPLITS)}
     train = _steps(grid, bounds["train"])
     _check_columns(grid, *train)
     season = section.season or choose_season(grid, *train)
@@ -248,7 +248,7 @@ def _span(grid: SeriesGrid) -> tuple[int, int]:
 
 
 def _steps(grid: SeriesGrid, bound: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of `values` of each series that lie in a part: first and end."""
+    """Rows of `values` of each series that lie in a split: first and end."""
     first, lengths = grid.frequency.ordinal(grid.start), np.diff(grid.offsets)
     begin, end = (grid.offsets[:-1] + np.clip(one - first, 0, lengths) for one in bound)
     return begin, end
@@ -262,8 +262,8 @@ def _check_columns(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> None
     if not seen.all():
         column = names[int((~seen).argmax())]
         raise UserError(
-            f"column {column!r} has no value in the train part. Leave it out of data.targets and the covariates, or "
-            "give the train part more with data.split_rows"
+            f"column {column!r} has no value in the train split. Leave it out of data.targets and the covariates, or "
+            "give the train split more with data.split_rows"
         )
 
 
@@ -292,12 +292,12 @@ def _facts(grid: SeriesGrid, season: int, bounds: dict[str, tuple[int, int]]) ->
         "future_covariates": grid.roles.future_covariates,
         "missing_share": dict(zip(grid.roles.numbers, missing.round(6).tolist(), strict=True)),
         "splits": {
-            part: {
+            split: {
                 "ordinals": [begin, end],
                 "steps": end - begin,
                 "from": iso(grid.frequency.floor(begin)),
                 "before": iso(grid.frequency.floor(end)),
             }
-            for part, (begin, end) in bounds.items()
+            for split, (begin, end) in bounds.items()
         },
     }

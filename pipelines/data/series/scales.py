@@ -1,4 +1,4 @@
-"""Level, spread and season of series, from their training part."""
+"""Level, spread and season of series, from their training split."""
 
 from dataclasses import dataclass, field
 from typing import Any

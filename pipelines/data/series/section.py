@@ -24,7 +24,7 @@ class SeriesSection(Section):
     future_covariates: Names = Field([], description="columns known for the horizon, too")
     static_categories: Names = Field([], description="columns with one category a series")
     frequency: str | None = Field(None, description="such as 15min, 1h, 1D, 1M; null: the most common step")
-    season: int | None = Field(None, ge=1, description="steps; null: the frequency's that fits the train part best")
+    season: int | None = Field(None, ge=1, description="steps; null: the frequency's that fits the train split best")
     split_rows: list[float] = Field(
         [0.7, 0.1, 0.2], min_length=3, max_length=3, description="steps, or shares, of train, validation, test"
     )

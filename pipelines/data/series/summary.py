@@ -5,21 +5,21 @@ from typing import Any
 
 
 def summary(facts: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -> str:
-    """A training data set: its size, frequency and parts, and what had to be mended.
+    """A training data set: its size, frequency and splits, and what had to be mended.
 
     Args:
         facts: of `unroll.pipelines.data.series.data`.
         windows: of `unroll.pipelines.data.series.window_index.check_windows`.
     """
-    parts = ", ".join(f"{part} {one['windows']:,}" for part, one in windows.items())
+    splits = ", ".join(f"{split} {one['windows']:,}" for split, one in windows.items())
     short = windows["train"]["short_series"]
-    lines = [_size(facts), f"Windows: {parts}.", *_mended(facts)]
+    lines = [_size(facts), f"Windows: {splits}.", *_mended(facts)]
     if short:
         lines.append(f"{short:,} series too short for a training window.")
     if facts.get("seasonless_series"):
         lines.append(
             f"{facts['seasonless_series']:,} series with less than a season of {facts['season']} steps before the test "
-            "part: their seasonal naive forecast is the last value where no season back is known."
+            "split: their seasonal naive forecast is the last value where no season back is known."
         )
     scaling = facts["scaling"]
     for kind, words in {

@@ -1,4 +1,4 @@
-"""Which windows a part has, by arithmetic: nothing is listed."""
+"""Which windows a split has, by arithmetic: nothing is listed."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from unroll.pipelines.data.splits import SPLITS
 
 @dataclass(frozen=True)
 class WindowIndex:
-    """Windows of a part, numbered series by series in time order.
+    """Windows of a split, numbered series by series in time order.
 
-    A window's target lies in the part whole; its history may reach back before it. At the start of a series, targets
+    A window's target lies in the split whole; its history may reach back before it. At the start of a series, targets
     begin after a lookback of history, or, where the series is shorter than lookback and horizon, after half of what
     it has: such windows are padded on the left with NaN. A window whose target is missing altogether counts as any
     other; it weighs nothing in a masked loss.
@@ -29,9 +29,9 @@ class WindowIndex:
     stride: int
 
     @classmethod
-    def of(cls, data: SeriesData, part: str, *, lookback: int, horizon: int, stride: int = 1) -> "WindowIndex":
-        """Counts the windows of a part of `data`."""
-        begin, end = data.steps(part)
+    def of(cls, data: SeriesData, split: str, *, lookback: int, horizon: int, stride: int = 1) -> "WindowIndex":
+        """Counts the windows of a split of `data`."""
+        begin, end = data.steps(split)
         padded = end < lookback + horizon
         history = np.where(padded, np.maximum((end - horizon) // 2, 1), lookback)
         first = np.where(begin > 0, begin, history)
@@ -50,29 +50,29 @@ class WindowIndex:
 
 
 def check_windows(data: SeriesData, *, lookback: int, horizon: int) -> dict[str, dict[str, int]]:
-    """Makes sure that every part has windows.
+    """Makes sure that every split has windows.
 
     Returns:
-        By part: `windows`, and how many series are too short for any (`short_series`).
+        By split: `windows`, and how many series are too short for any (`short_series`).
 
     Raises:
-        UserError: a part without a window, and what to change.
+        UserError: a split without a window, and what to change.
     """
     report = {}
-    for part in SPLITS:
-        begin, end = data.bounds[part]
-        if part != "train" and end - begin < horizon:
+    for split in SPLITS:
+        begin, end = data.bounds[split]
+        if split != "train" and end - begin < horizon:
             raise UserError(
-                f"configuration key model.horizon: {horizon} steps are more than the {part} part's {end - begin}. "
-                "Lower model.horizon, or give the part more with data.split_rows"
+                f"configuration key model.horizon: {horizon} steps are more than the {split} split's {end - begin}. "
+                "Lower model.horizon, or give the split more with data.split_rows"
             )
-        index = WindowIndex.of(data, part, lookback=lookback, horizon=horizon)
+        index = WindowIndex.of(data, split, lookback=lookback, horizon=horizon)
         if not index.count:
-            first, last = data.steps(part)
+            first, last = data.steps(split)
             raise UserError(
-                f"the {part} part has no window of lookback {lookback} + horizon {horizon} steps: the longest "
+                f"the {split} split has no window of lookback {lookback} + horizon {horizon} steps: the longest "
                 f"series has {int((last - first).max())} steps in it. Lower model.horizon, add rows, or "
-                "give the part more with data.split_rows"
+                "give the split more with data.split_rows"
             )
-        report[part] = {"windows": index.count, "short_series": len(data.ids) - index.series}
+        report[split] = {"windows": index.count, "short_series": len(data.ids) - index.series}
     return report

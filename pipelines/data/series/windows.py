@@ -12,7 +12,7 @@ from unroll.pipelines.data.series.window_index import WindowIndex
 
 def windows(
     data: SeriesData,
-    part: str,
+    split: str,
     *,
     lookback: int,
     horizon: int,
@@ -26,7 +26,7 @@ def windows(
 
     Args:
         data: the series.
-        part: train, validation or test; "all" of further data.
+        split: train, validation or test; "all" of further data.
         lookback: L, steps of history that decide which windows there are.
         horizon: H, steps.
         batch_size: B; the last batch may have fewer.
@@ -41,7 +41,7 @@ def windows(
         [B, H, F], `timestamp` int64 [B] (Unix seconds of the newest step of history), `static` int32 [B, S], `series`
         int32 [B] (the row in `data.ids`), and `mean`, `std`, `naive`, float32 [B, C].
     """
-    index = WindowIndex.of(data, part, lookback=lookback, horizon=horizon, stride=stride)
+    index = WindowIndex.of(data, split, lookback=lookback, horizon=horizon, stride=stride)
     back = lookback if history is None else history
     targets, width = data.targets, data.values.shape[1]
     missing = len(data.values)  # a row of NaN behind the others pads short histories

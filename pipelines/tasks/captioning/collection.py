@@ -1,4 +1,4 @@
-"""The distinct pictures of data files, each with all its captions, in one part of the data set."""
+"""The distinct pictures of data files, each with all its captions, in one split of the data set."""
 
 import csv
 import hashlib
@@ -32,22 +32,22 @@ class Picture:
     Args:
         start: of its bytes, in the file of all encoded pictures.
         length: bytes.
-        part: the last of train, validation and test that any of its records is in.
-        group: of the first record of that part.
+        split: the last of train, validation and test that any of its records is in.
+        group: of the first record of that split.
         cluster: of the same record.
         source: of the same record.
         captions: normalised, of all its records.
-        parts: all that its records are in.
+        splits: all that its records are in.
     """
 
     start: int
     length: int
-    part: str
+    split: str
     group: str
     cluster: str
     source: str
     captions: list[str] = field(default_factory=list)
-    parts: set[str] = field(default_factory=set)
+    splits: set[str] = field(default_factory=set)
 
 
 class Skipped:
@@ -105,7 +105,7 @@ def collect(section: CaptionSection, data: str, file: Path, progress: Progress) 
     behind them shows when they are decoded.
 
     Args:
-        section: names the columns; without `split` the MD5 of its cluster's name decides a picture's part, or of its
+        section: names the columns; without `split` the MD5 of its cluster's name decides a picture's split, or of its
             bytes where it has none.
         data: file, folder or glob.
         file: where to write the encoded pictures.
@@ -231,13 +231,13 @@ class _Collector:
 
     def _add_captions(self, picture: Picture, record: CaptionRecord, captions: list[str], digest: bytes) -> None:
         if self._section.split:
-            part = named_split(record.split)
+            split = named_split(record.split)
         else:
-            part = hash_split(record.cluster) if record.cluster else digest_split(digest)
-        if not picture.parts or SPLITS.index(part) > SPLITS.index(picture.part):
-            picture.part, picture.group, picture.source = part, record.group, record.source
+            split = hash_split(record.cluster) if record.cluster else digest_split(digest)
+        if not picture.splits or SPLITS.index(split) > SPLITS.index(picture.split):
+            picture.split, picture.group, picture.source = split, record.group, record.source
             picture.cluster = record.cluster
-        picture.parts.add(part)
+        picture.splits.add(split)
         picture.captions += captions
 
 

@@ -23,8 +23,8 @@ from unroll.pipelines.tasks.captioning.collection import (
     drop_corrupt,
     spans,
 )
-from unroll.pipelines.tasks.captioning.parts import KEYS, decode, keep_encoded, write_captions
 from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.split_files import KEYS, decode, keep_encoded, write_captions
 from unroll.pipelines.tasks.captioning.vocabulary import Vocabulary
 from unroll.pipelines.training.progress import Progress
 
@@ -37,14 +37,14 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
     """Writes the prepared data set.
 
     Files: `facts.json`; `vocabulary.txt`, a piece a line; `skipped.csv`, the first 1000 pictures that were left out;
-    `pictures.bin`, encoded pictures; and of each part
+    `pictures.bin`, encoded pictures; and of each split
 
-    - `<part>-pixels.npy`: uint8 `[images, S, S, 3]`, where all parts fit in `cache_gigabytes`;
-    - `<part>-spans.npy`: int64 `[images, 2]`, start and length in `pictures.bin`; of the train part where there are
+    - `<split>-pixels.npy`: uint8 `[images, S, S, 3]`, where all splits fit in `cache_gigabytes`;
+    - `<split>-spans.npy`: int64 `[images, 2]`, start and length in `pictures.bin`; of the train split where there are
       no pixels;
-    - `<part>-tokens.npy`: int32 `[captions, T]`, from start to end, padded;
-    - `<part>-firsts.npy`: int64 `[images + 1]`, the first caption of each image;
-    - `<part>.jsonl`: captions, group, cluster and source of each image.
+    - `<split>-tokens.npy`: int32 `[captions, T]`, from start to end, padded;
+    - `<split>-firsts.npy`: int64 `[images + 1]`, the first caption of each image;
+    - `<split>.jsonl`: captions, group, cluster and source of each image.
 
     Args:
         section: names the columns.
@@ -59,33 +59,33 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
     found = collect(section, data, file, progress)
     cached = len(found.pictures) * section.size**2 * 3 <= section.cache_gigabytes * 1e9
     with progress.stage("decoding pictures", total=len(found.pictures)) as stage:
-        parts: dict[str, list[Picture]] = {}
+        splits: dict[str, list[Picture]] = {}
         for split in SPLITS:
-            pictures = [picture for picture in found.pictures if picture.part == split]
+            pictures = [picture for picture in found.pictures if picture.split == split]
             pixels = directory / f"{split}-pixels.npy" if cached else None
             good = decode(EncodedPictures(file, spans(pictures)), section.size, stage, pixels)
-            parts[split] = drop_corrupt(found, pictures, good, file)
-        found.pictures = [picture for pictures in parts.values() for picture in pictures]
+            splits[split] = drop_corrupt(found, pictures, good, file)
+        found.pictures = [picture for pictures in splits.values() for picture in pictures]
         stage.say(f"{len(found.pictures):,} pictures, skipped {found.skipped}")
     if found.skipped.listed:
         found.skipped.write(directory / "skipped.csv")
     check_readable(found, data)
-    _check_parts(section, data, parts)
-    vocabulary = _vocabulary(section, data, parts["train"], progress)
+    _check_splits(section, data, splits)
+    vocabulary = _vocabulary(section, data, splits["train"], progress)
     (directory / "vocabulary.txt").write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8")
     with progress.stage("cutting captions"):
         lengths = [
             length
-            for split, pictures in parts.items()
+            for split, pictures in splits.items()
             for length in write_captions(directory, split, pictures, vocabulary, section.most_tokens)
         ]
-    encoded = {split: parts[split] for split in SPLITS if split != "train" or not cached}
+    encoded = {split: splits[split] for split in SPLITS if split != "train" or not cached}
     if cached:
         keep_encoded(file, [picture for pictures in encoded.values() for picture in pictures])
     for split, pictures in encoded.items():
         np.save(directory / f"{split}-spans.npy", spans(pictures))
     facts = {
-        **_facts(found, parts),
+        **_facts(found, splits),
         "vocabulary": len(vocabulary.pieces),
         "longest_caption": max(lengths),
         "truncated_captions": sum(length > section.most_tokens for length in lengths),
@@ -102,7 +102,7 @@ class CaptionData:
         directory: where `prepare` wrote.
 
     Attributes:
-        facts: what was found: records, images and captions by part, pictures skipped by reason, and so on.
+        facts: what was found: records, images and captions by split, pictures skipped by reason, and so on.
         pieces: the vocabulary.
         size: S, pixels of a side.
 
@@ -122,17 +122,17 @@ class CaptionData:
     def load(cls, directory: Path) -> "CaptionData":
         return cls(directory)
 
-    def images(self, part: str) -> int:
-        """Pictures of a part."""
-        return self.facts["images"][part]
+    def images(self, split: str) -> int:
+        """Pictures of a split."""
+        return self.facts["images"][split]
 
     def batches(
-        self, part: str, batch_size: int, *, captions_per_image: int, shuffle: tuple[int, int] | None
+        self, split: str, batch_size: int, *, captions_per_image: int, shuffle: tuple[int, int] | None
     ) -> tf.data.Dataset:
         """Batches in which each picture comes once.
 
         Args:
-            part: train, validation or test.
+            split: train, validation or test.
             batch_size: B, pictures of a batch at most.
             captions_per_image: K.
             shuffle: seed and epoch, which alone decide the order of the pictures and which of their captions are
@@ -142,13 +142,13 @@ class CaptionData:
             Dataset of pixels, uint8 `[B, S, S, 3]`; tokens of at most B * K captions, int32 `[N, T]`, from start to
             end, padded to the longest of the batch; and the row of each caption's picture, int32 `[N]`.
         """
-        count = self.images(part)
+        count = self.images(split)
         random = None if shuffle is None else np.random.default_rng(shuffle)
         order = np.arange(count) if random is None else random.permutation(count)
-        chosen = self._chosen(part, captions_per_image, random)
-        tokens = self._array(part, "tokens")
+        chosen = self._chosen(split, captions_per_image, random)
+        tokens = self._array(split, "tokens")
         cached = self.facts["cached"]
-        pixels = self._array(part, "pixels") if cached else self._encoded(part)  # or the bytes that they are in
+        pixels = self._array(split, "pixels") if cached else self._encoded(split)  # or the bytes that they are in
 
         def gather(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             captions = chosen[images]  # [B, K]
@@ -172,23 +172,23 @@ class CaptionData:
         dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         return dataset.map(batch, tf.data.AUTOTUNE).prefetch(2)
 
-    def encoded(self, part: str) -> Iterator[Arrays]:
-        """Raw records of the validation or test part in batches, in the order on disk.
+    def encoded(self, split: str) -> Iterator[Arrays]:
+        """Raw records of the validation or test split in batches, in the order on disk.
 
         Yields:
             Object arrays `[n]`: `image`, bytes; `captions`, a list of texts; `group`, `cluster` (empty: of its own) and
             `source`, text.
         """
-        pictures = self._encoded(part)
-        with (self._directory / f"{part}.jsonl").open(encoding="utf-8") as lines:
+        pictures = self._encoded(split)
+        with (self._directory / f"{split}.jsonl").open(encoding="utf-8") as lines:
             for start in range(0, len(pictures), _BATCH):
                 rows = range(start, min(start + _BATCH, len(pictures)))
                 records = [json.loads(next(lines)) for _ in rows]
                 yield _raw(pictures[rows], *([one[key] for one in records] for key in KEYS))
 
-    def _chosen(self, part: str, count: int, random: np.random.Generator | None) -> np.ndarray:
+    def _chosen(self, split: str, count: int, random: np.random.Generator | None) -> np.ndarray:
         """Rows of captions for each image, int64 `[images, K]`, -1 where it has fewer."""
-        firsts = self._array(part, "firsts")
+        firsts = self._array(split, "firsts")
         captions = firsts[-1]
         order = np.arange(captions)
         if random is not None:
@@ -197,11 +197,11 @@ class CaptionData:
         places = firsts[:-1, None] + np.arange(count)  # [images, K]
         return np.where(places < firsts[1:, None], order[np.minimum(places, captions - 1)], -1)
 
-    def _array(self, part: str, name: str) -> np.ndarray:
-        return np.load(self._directory / f"{part}-{name}.npy", mmap_mode="r")
+    def _array(self, split: str, name: str) -> np.ndarray:
+        return np.load(self._directory / f"{split}-{name}.npy", mmap_mode="r")
 
-    def _encoded(self, part: str) -> EncodedPictures:
-        return EncodedPictures(self._directory / _PICTURES, self._array(part, "spans"))
+    def _encoded(self, split: str) -> EncodedPictures:
+        return EncodedPictures(self._directory / _PICTURES, self._array(split, "spans"))
 
 
 def read_further(section: CaptionSection, data: str, progress: Progress) -> Iterator[Arrays]:
@@ -239,12 +239,12 @@ def _raw(encoded: np.ndarray, *columns: Sequence[Any]) -> Arrays:
     return batch
 
 
-def _check_parts(section: CaptionSection, data: str, parts: dict[str, list[Picture]]) -> None:
-    for split, pictures in parts.items():
+def _check_splits(section: CaptionSection, data: str, splits: dict[str, list[Picture]]) -> None:
+    for split, pictures in splits.items():
         if not pictures:
-            total = sum(map(len, parts.values()))
+            total = sum(map(len, splits.values()))
             how = f"column {section.split!r} names none" if section.split else f"{total:,} pictures are too few"
-            raise UserError(f"--data {data}: no picture is in the {split} part: {how}. Add some")
+            raise UserError(f"--data {data}: no picture is in the {split} split: {how}. Add some")
 
 
 def _vocabulary(section: CaptionSection, data: str, pictures: Sequence[Picture], progress: Progress) -> Vocabulary:
@@ -256,20 +256,20 @@ def _vocabulary(section: CaptionSection, data: str, pictures: Sequence[Picture],
         stage.say(f"{pieces:,} pieces" + (f"; the captions give no {section.vocabulary_size:,}" if few else ""))
     if not vocabulary.pieces:
         raise UserError(
-            f"--data {data}: no {section.vocabulary} of the train part's captions occurs {section.min_count} times. "
+            f"--data {data}: no {section.vocabulary} of the train split's captions occurs {section.min_count} times. "
             "Lower data.min_count"
         )
     return vocabulary
 
 
-def _facts(found: Collection, parts: dict[str, list[Picture]]) -> dict[str, Any]:
+def _facts(found: Collection, splits: dict[str, list[Picture]]) -> dict[str, Any]:
     return {
         "records": found.records,
         "uncaptioned": found.uncaptioned,
-        "duplicates": sum(len(picture.parts) > 1 for picture in found.pictures),
+        "duplicates": sum(len(picture.splits) > 1 for picture in found.pictures),
         "skipped": dict(found.skipped.counts.most_common()),
         "skipped_examples": found.skipped.listed[:_EXAMPLES],
-        "images": {split: len(pictures) for split, pictures in parts.items()},
-        "captions": {split: sum(len(one.captions) for one in pictures) for split, pictures in parts.items()},
+        "images": {split: len(pictures) for split, pictures in splits.items()},
+        "captions": {split: sum(len(one.captions) for one in pictures) for split, pictures in splits.items()},
         "most_captions": max(len(picture.captions) for picture in found.pictures),
     }

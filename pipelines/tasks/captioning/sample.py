@@ -66,7 +66,7 @@ def toned() -> list[Drawing]:
 
     Of each figure one tone is for testing and another for validation (of two people's pairs of tones, a fifth
     each), chosen by a hash of its name. The other tones, and the figure without one, are for training: each figure
-    and each tone is seen there, and the held-out part asks for what nobody has seen together. Other emoji (a
+    and each tone is seen there, and the held-out split asks for what nobody has seen together. Other emoji (a
     toothbrush, a flag) are left out: their names share no word with another's, so there is nothing to hold back,
     and to learn them by heart would double the time that training takes. So are figures that are drawn as another
     is (some men are drawn as persons are, some wrestlers without a tone): nobody could tell which is meant.

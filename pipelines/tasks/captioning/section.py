@@ -22,12 +22,12 @@ class CaptionSection(Section):
     cluster: str | None = Field(
         None,
         description="column of what belongs together (a patient, a video, a figure in all its variants); "
-        "the hash that decides the part is then the cluster's",
+        "the hash that decides the split is then the cluster's",
     )
     lowercase: bool = True
     vocabulary: Kind = Field("word", description="what captions are made of")
     vocabulary_size: int = Field(10_000, ge=1, le=1_000_000, description="pieces kept at most")
-    min_count: int = Field(1, ge=1, description="occurrences of a kept piece in the train part; not of subwords")
+    min_count: int = Field(1, ge=1, description="occurrences of a kept piece in the train split; not of subwords")
     max_tokens: int | None = Field(None, ge=1, le=4096, description="pieces kept of a caption; null: by vocabulary")
     size: int = Field(128, ge=16, le=1024, description="pixels of a side that pictures are scaled to")
     most_pixels: int = Field(50_000_000, ge=1, le=120_000_000, description="of a picture that is not refused")

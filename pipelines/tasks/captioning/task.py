@@ -132,14 +132,14 @@ class Captioning(Task):
 
     def summary(self) -> str:
         facts = self._data.facts
-        parts = ", ".join(
-            f"{part} {count:,} ({facts['captions'][part]:,} captions)" for part, count in facts["images"].items()
+        splits = ", ".join(
+            f"{split} {count:,} ({facts['captions'][split]:,} captions)" for split, count in facts["images"].items()
         )
         skipped = ", ".join(f"{count:,} {reason}" for reason, count in facts["skipped"].items())
         where = f" (listed in {self.directory / 'skipped.csv'})" if skipped else ""
         return (
-            f"{sum(facts['images'].values()):,} pictures: {parts}; {facts['vocabulary']:,} pieces, the longest caption "
-            f"{facts['longest_caption']}; skipped {skipped or 'none'}{where}"
+            f"{sum(facts['images'].values()):,} pictures: {splits}; {facts['vocabulary']:,} pieces, the longest "
+            f"caption {facts['longest_caption']}; skipped {skipped or 'none'}{where}"
         )
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
@@ -230,8 +230,8 @@ class Captioning(Task):
         ]
         return PrincipalComponents(np.concatenate(means))
 
-    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
-        yield from self._data.encoded(part)
+    def held_out(self, data: str, split: str) -> Iterator[Arrays]:
+        yield from self._data.encoded(split)
 
     @classmethod
     def records(

@@ -60,7 +60,7 @@ class Vocabulary:
         """The most frequent pieces, most frequent first; of subwords those of a unigram model, most probable first.
 
         Args:
-            captions: normalised, of the train part.
+            captions: normalised, of the train split.
             kind: word (letters, digits and marks together, with apostrophes inside; every other character alone),
                 subword (Kudo 2018, arXiv:1804.10959) or character.
             size: pieces at most; captions that hold fewer give fewer.

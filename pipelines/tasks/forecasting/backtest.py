@@ -50,7 +50,7 @@ class Backtest:
 
     - `mse`, `mae`: in raw units; `mse_z`, `mae_z`: after division by the series' train standard deviation.
     - `mase`: absolute error by the in-sample mean absolute error of the seasonal naive forecast on the series'
-      train part (Hyndman & Koehler 2006, "Another look at measures of forecast accuracy", section 3).
+      train split (Hyndman & Koehler 2006, "Another look at measures of forecast accuracy", section 3).
     - `smape`: 200 |y - f| / (|y| + |f|), from 0 to 200 % (Makridakis 1993); 0 where both are 0.
     - `wql`: 2 sum pinball / sum |y|, the mean over levels (GluonTS' `mean_weighted_sum_quantile_loss`). Of a
       baseline, a point forecast stands for every quantile, which for symmetric levels gives sum |y - f| / sum |y|.

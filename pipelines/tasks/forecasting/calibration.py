@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_PRIOR_WINDOWS = 30  # that speak for the model's own quantiles; chosen between 0 and 100 on two validation parts
+_PRIOR_WINDOWS = 30  # that speak for the model's own quantiles; chosen between 0 and 100 on two validation splits
 
 
 def quantile_offsets(

@@ -46,8 +46,8 @@ def fit_ridge(
     Args:
         train: batches of windows: `history` float `[batch, lookback, columns]` whose first columns are the
             targets, `target` `[batch, horizon, channels]`, NaN where missing, `mean` and `std`
-            `[batch, channels]` of the series' train part. At most some `MAX_WINDOWS`.
-        validation: the same of the validation part.
+            `[batch, channels]` of the series' train split. At most some `MAX_WINDOWS`.
+        validation: the same of the validation split.
         lookback: timesteps of the history.
         horizon: timesteps of the target.
 

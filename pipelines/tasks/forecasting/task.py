@@ -185,8 +185,8 @@ class Forecasting(Task):
         columns = self._data.values.shape[1]
         return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
 
-    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
-        return _raw(self._data, self._cut(part, _BATCH, history=_context(self.facts())))
+    def held_out(self, data: str, split: str) -> Iterator[Arrays]:
+        return _raw(self._data, self._cut(split, _BATCH, history=_context(self.facts())))
 
     @classmethod
     def records(
@@ -254,15 +254,15 @@ class Forecasting(Task):
             norms += list(tf.norm(tape.gradient(loss, history), axis=-1).numpy())  # [L] each
         return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
 
-    def _cut(self, part: str, batch_size: int, **options: Any) -> tf.data.Dataset:
+    def _cut(self, split: str, batch_size: int, **options: Any) -> tf.data.Dataset:
         section = self.config.model
         return windows(
-            self._data, part, lookback=section.lookback, horizon=section.horizon, batch_size=batch_size, **options
+            self._data, split, lookback=section.lookback, horizon=section.horizon, batch_size=batch_size, **options
         )
 
-    def _stride(self, part: str, most: int) -> int:
+    def _stride(self, split: str, most: int) -> int:
         """Steps between windows, so that there are not many more than `most`."""
-        return -(-self._windows[part]["windows"] // most)
+        return -(-self._windows[split]["windows"] // most)
 
     def _pair(self, window: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """What the model reads and should forecast, z-scored by series."""
@@ -273,7 +273,7 @@ class Forecasting(Task):
         return inputs, (window["target"] - mean) / std
 
     def _offsets(self, model: Forecaster) -> np.ndarray:
-        """The calibration of the quantiles, from the validation part."""
+        """The calibration of the quantiles, from the validation split."""
         quantiles, actual, scale = [], [], []
         stride = self._stride("validation", _MAX_CALIBRATED)
         for inputs, target in self._cut("validation", _BATCH, stride=stride).map(self._pair):
@@ -289,15 +289,15 @@ class Forecasting(Task):
         """The best linear map, float64 `[L, H]`: a baseline, and where the model begins."""
         section = self.config.model
         train, validation = (
-            self._cut(part, _BATCH, stride=self._stride(part, MAX_WINDOWS)).as_numpy_iterator()
-            for part in ("train", "validation")
+            self._cut(split, _BATCH, stride=self._stride(split, MAX_WINDOWS)).as_numpy_iterator()
+            for split in ("train", "validation")
         )
         return fit_ridge(train, validation, section.lookback, section.horizon).kernel
 
     def _times(self) -> tuple[int, int]:
         """What is not far from the data counts as a time: hardly any count of milliseconds, days or hours does."""
         first, last = (
-            self._data.frequency.floor(self._data.bounds[part][end]) for part, end in (("train", 0), ("test", 1))
+            self._data.frequency.floor(self._data.bounds[split][end]) for split, end in (("train", 0), ("test", 1))
         )
         return first - _YEARS_BEFORE * _YEAR, last + _YEARS_AFTER * _YEAR
 

@@ -60,8 +60,8 @@ class Facts:
     duplicates: int
     bucket_counts: list[int]
 
-    def part(self, split: str) -> int:
-        """Records of one part."""
+    def records(self, split: str) -> int:
+        """Records of one split."""
         return sum(counts[split] for counts in self.counts.values())
 
     @classmethod
@@ -80,7 +80,7 @@ def prepare(
     max_tokens: int,
     ngram_buckets: int,
 ) -> None:
-    """Writes `vocabulary.txt`, token shards of each part, `log_count_ratios.npy` and `facts.json`.
+    """Writes `vocabulary.txt`, token shards of each split, `log_count_ratios.npy` and `facts.json`.
 
     Three passes over the files (index, vocabulary, tokens), each in bounded memory.
 
@@ -90,7 +90,7 @@ def prepare(
         directory: an empty folder.
         progress: where to show it.
         vocabulary_size: words kept at most.
-        min_count: occurrences of a kept word in the training part.
+        min_count: occurrences of a kept word in the training split.
         max_tokens: tokens kept of each text.
         ngram_buckets: of `unroll.models.text.ngrams`.
 
@@ -118,7 +118,7 @@ def prepare(
             stage.say(f"{len(vocabulary)} words")
         if not vocabulary:
             raise UserError(
-                f"--data {data}: no word of column {section.text!r} occurs {min_count} times in the train part. "
+                f"--data {data}: no word of column {section.text!r} occurs {min_count} times in the train split. "
                 "Name the text's column with --set data.text=..., or lower model.min_count"
             )
         write_vocabulary(directory, vocabulary)
@@ -166,9 +166,9 @@ class Kept:
     groups: list[str]
     splits: list[str]
 
-    def only(self, part: str) -> "Kept":
-        """Those of one part."""
-        chosen = [split == part for split in self.splits]
+    def only(self, split: str) -> "Kept":
+        """Those of one split."""
+        chosen = [one == split for one in self.splits]
         return Kept(*(list(compress(values, chosen)) for values in vars(self).values()))
 
 
@@ -228,11 +228,11 @@ def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str,
     for split in SPLITS:
         if not any(count[split] for count in counts.values()):
             how = f"column {section.split!r} names none" if section.split else f"{read} records are too few"
-            raise UserError(f"--data {data}: no record is in the {split} part: {how}. Add some")
+            raise UserError(f"--data {data}: no record is in the {split} split: {how}. Add some")
     for label, count in counts.items():
         if not count["train"]:
             raise UserError(
-                f"--data {data}: label {label!r} never occurs in the train part. Add records of it, or remove it"
+                f"--data {data}: label {label!r} never occurs in the train split. Add records of it, or remove it"
             )
 
 

@@ -52,7 +52,7 @@ class SentimentModelSection(Section):
     kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
     pooling: list[Literal["last", "mean", "max", "attention"]] = Field(["mean", "max"], min_length=1)
     vocabulary_size: int = Field(50_000, ge=1, le=2_000_000)
-    min_count: int = Field(2, ge=1, description="occurrences of a word in the train part to be known")
+    min_count: int = Field(2, ge=1, description="occurrences of a word in the train split to be known")
     max_tokens: int = Field(1000, ge=1, le=100_000, description="tokens kept of a text")
     encoder_tokens: int = Field(256, ge=2, description="of these, how many the encoder reads, half at each end")
     ngram_buckets: int = Field(2**18, ge=0, le=2**26, description="hashed word pairs; 0: no linear path")
@@ -111,10 +111,10 @@ class Sentiment(Task):
 
     def summary(self) -> str:
         data = self._data
-        parts = ", ".join(f"{part} {data.part(part):,}" for part in ("train", "validation", "test"))
+        splits = ", ".join(f"{split} {data.records(split):,}" for split in ("train", "validation", "test"))
         left_out = data.unusable + data.conflicting + data.duplicates
         return (
-            f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {parts}; "
+            f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {splits}; "
             f"left out {left_out:,} ({data.duplicates:,} duplicates, {data.conflicting:,} texts with "
             f"different labels, {data.unusable:,} without text or label)"
         )
@@ -205,7 +205,7 @@ class Sentiment(Task):
         return Servable(module, signatures, warmup)
 
     def _calibrate(self, model: TextClassifier) -> list[float]:
-        """Weights of the encoders' mean and of the linear path, from the validation part."""
+        """Weights of the encoders' mean and of the linear path, from the validation split."""
         answers, labels = zip(
             *((model.predict_on_batch(ids), labels) for ids, labels in self.validation_batches()), strict=True
         )
@@ -214,10 +214,10 @@ class Sentiment(Task):
             paths.append(np.concatenate([answer["evidence"] for answer in answers]))
         return [*fit_temperatures(paths, np.concatenate(labels)), 0.0][:2]
 
-    def held_out(self, data: str, part: str) -> Iterator[Arrays]:
+    def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         with RecordIndex.open(self.directory / "index.sqlite") as index:
             for batch in labelled_text.kept_records(self.config.data, data, index):
-                kept = batch.only(part)
+                kept = batch.only(split)
                 if kept.texts:
                     yield _arrays(kept.texts, kept.labels, kept.groups)
 

@@ -7,8 +7,8 @@ from unroll.pipelines.data.splits import SPLITS, RecordIndex, digest_split, hash
 
 
 def test_the_hash_puts_eight_in_ten_in_training():
-    parts = [hash_split(f"review {number}") for number in range(20_000)]
-    shares = [parts.count(split) / len(parts) for split in SPLITS]
+    splits = [hash_split(f"review {number}") for number in range(20_000)]
+    shares = [splits.count(split) / len(splits) for split in SPLITS]
     assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.01)
 
 

@@ -1,4 +1,4 @@
-"""Preparing series: the regular grid, parts, scales, further data, and series that cannot be trained on."""
+"""Preparing series: the regular grid, splits, scales, further data, and series that cannot be trained on."""
 
 import subprocess
 import sys
@@ -52,10 +52,10 @@ def values_of(data, name):
 
 def test_rows_of_a_benchmark_give_its_parts(tmp_path):
     data = prepared(tmp_path, hourly(17_420).drop(columns="id"), split_rows=[8640, 2880, 2880])
-    assert [data.facts["splits"][part]["steps"] for part in ("train", "validation", "test")] == [8640, 2880, 2880]
+    assert [data.facts["splits"][split]["steps"] for split in ("train", "validation", "test")] == [8640, 2880, 2880]
     assert data.facts["splits"]["test"]["from"] == str(pd.Timestamp("2024-01-01") + pd.Timedelta(hours=11_520))
     windows = check_windows(data, lookback=336, horizon=96)
-    assert [windows[part]["windows"] for part in windows] == [8640 - 336 - 96 + 1, 2880 - 96 + 1, 2880 - 96 + 1]
+    assert [windows[split]["windows"] for split in windows] == [8640 - 336 - 96 + 1, 2880 - 96 + 1, 2880 - 96 + 1]
     assert data.frequency.name == "1h"
     assert data.season == 24
 
@@ -166,7 +166,7 @@ def test_series_too_short_for_a_seasonal_forecast_are_said(tmp_path):
     table = pd.concat([hourly(400, ["long"]), hourly(150, ["short"], start="2024-01-11")])
     data = prepared(tmp_path, table, series="id", season=168, split_rows=[300, 50, 50])
     windows = check_windows(data, lookback=8, horizon=2)
-    assert "1 series with less than a season of 168 steps before the test part" in summary(data.facts, windows)
+    assert "1 series with less than a season of 168 steps before the test split" in summary(data.facts, windows)
     (tmp_path / "hourly").mkdir()
     data = prepared(tmp_path / "hourly", table, series="id", season=24, split_rows=[300, 50, 50])
     assert "less than a season" not in summary(data.facts, windows)
@@ -249,8 +249,8 @@ def minutes(count, step):
         (hourly(50).assign(x=np.nan), {"targets": "x"}, "no value of any target (x) in 1 series"),
         (hourly(50).assign(x=np.inf), {"targets": "x"}, "no value of any target (x) in 1 series"),
         (hourly(50, ["a", "b", "c"]), {"targets": "x"}, "the table holds several series. Name the column of their ids"),
-        (hourly(50).assign(y=np.nan), {"targets": ["x", "y"]}, "column 'y' has no value in the train part"),
-        (hourly(50), {"targets": "x", "split_rows": [40, 10, 10]}, "of a grid of 50 steps gives parts of [40, 10, 10]"),
+        (hourly(50).assign(y=np.nan), {"targets": ["x", "y"]}, "column 'y' has no value in the train split"),
+        (hourly(50), {"targets": "x", "split_rows": [40, 10, 10]}, "a grid of 50 steps gives splits of [40, 10, 10]"),
         (hourly(50).assign(time=[pd.Timestamp("1800-01-01"), *minutes(49, "h")]), {"targets": "x"},
          "50 rows from 1800-01-01 00:00:00 to 2024-01-03 00:00:00 lie on 1,963,585 steps of 1h"),
         (hourly(50, ["a", "b", "c"]), {"targets": "x", "frequency": "1h"}, "the table holds several series"),
@@ -267,7 +267,7 @@ def test_series_that_cannot_be_trained_on_are_explained(tmp_path, table, section
 @pytest.mark.parametrize(
     ("lookback", "horizon", "words"),
     [
-        (24, 11, "model.horizon: 11 steps are more than the validation part's 10. Lower model.horizon, or give"),
+        (24, 11, "model.horizon: 11 steps are more than the validation split's 10. Lower model.horizon, or give"),
         (24, 10, None),
         (1000, 10, None),  # shorter histories are padded
     ],
@@ -284,7 +284,7 @@ def test_a_horizon_longer_than_a_part_is_explained(tmp_path, lookback, horizon, 
 
 def test_too_few_training_rows_for_any_window_are_explained(tmp_path):
     data = prepared(tmp_path, hourly(100).drop(columns="id"), split_rows=[10, 40, 50])
-    with pytest.raises(UserError, match=r"train part has no window of lookback 5 \+ horizon 20 steps: .* 10 steps"):
+    with pytest.raises(UserError, match=r"train split has no window of lookback 5 \+ horizon 20 steps: .* 10 steps"):
         check_windows(data, lookback=5, horizon=20)
 
 

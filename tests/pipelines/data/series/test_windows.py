@@ -37,9 +37,9 @@ def data(table, tmp_path_factory):
     return SeriesData.load(folder)
 
 
-def expected(table, data, part, lookback, horizon, history, stride):
-    """Windows of a part, by plain loops."""
-    span = data.facts["splits"][part]
+def expected(table, data, split, lookback, horizon, history, stride):
+    """Windows of a split, by plain loops."""
+    span = data.facts["splits"][split]
     found = []
     for number, name in enumerate(data.ids):
         own = table[table.id == name].set_index("time")
@@ -69,16 +69,16 @@ def expected(table, data, part, lookback, horizon, history, stride):
     return found
 
 
-@pytest.mark.parametrize("part", ["train", "validation", "test"])
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
 @pytest.mark.parametrize(("lookback", "horizon", "history", "stride"), [(16, 4, 16, 1), (24, 3, 40, 5), (5, 6, 2, 1)])
-def test_windows_are_those_of_plain_loops(table, data, part, lookback, horizon, history, stride):
-    reference = expected(table, data, part, lookback, horizon, history, stride)
+def test_windows_are_those_of_plain_loops(table, data, split, lookback, horizon, history, stride):
+    reference = expected(table, data, split, lookback, horizon, history, stride)
     batches = list(
         windows(
-            data, part, lookback=lookback, horizon=horizon, history=history, stride=stride, batch_size=7
+            data, split, lookback=lookback, horizon=horizon, history=history, stride=stride, batch_size=7
         ).as_numpy_iterator()
     )
-    index = WindowIndex.of(data, part, lookback=lookback, horizon=horizon, stride=stride)
+    index = WindowIndex.of(data, split, lookback=lookback, horizon=horizon, stride=stride)
     assert index.count == len(reference) == sum(len(batch["series"]) for batch in batches)
     assert all(len(batch["series"]) == 7 for batch in batches[:-1])
     for key in reference[0]:

@@ -86,12 +86,12 @@ def server(captioner) -> Iterator[Server]:
     running.process.wait()
 
 
-def test_part(captioner) -> pd.DataFrame:
+def test_split(captioner) -> pd.DataFrame:
     table = pd.read_parquet(captioner["data"])
     return table[table.split == "test"]
 
 
-test_part.__test__ = False  # type: ignore[attr-defined]
+test_split.__test__ = False  # type: ignore[attr-defined]
 
 
 def encoded(*pictures: bytes) -> dict[str, np.ndarray]:
@@ -105,7 +105,7 @@ def test_it_learns_what_the_pictures_show(captioner):
 
 
 def test_exact_match_is_that_of_the_served_model(captioner, exported):
-    table = test_part(captioner)
+    table = test_split(captioner)
     answers = exported.predict(encoded(*table.image))
     said = [caption.decode() for caption in answers["caption"]]
     right = [one == caption.lower() for one, caption in zip(said, table.caption, strict=True)]
@@ -122,7 +122,7 @@ def test_the_export_says_what_the_training_model_says(captioner, exported):
     reader = tf.train.load_checkpoint(str(exported.directory / "variables" / "variables"))
     model.set_weights([reader.get_tensor(f"weights/{i}/.ATTRIBUTES/VARIABLE_VALUE") for i in range(len(model.weights))])
 
-    pictures = test_part(captioner).image[:8]
+    pictures = test_split(captioner).image[:8]
     answers = exported.predict(encoded(*pictures))
     pieces = (prepared / "vocabulary.txt").read_text().splitlines()
     ids = [
@@ -138,7 +138,7 @@ def test_the_export_says_what_the_training_model_says(captioner, exported):
 
 
 def test_alternatives_are_other_captions_less_likely(captioner, exported):
-    answers = exported.predict(encoded(*test_part(captioner).image))
+    answers = exported.predict(encoded(*test_split(captioner).image))
     assert answers["alternatives"].shape == answers["alternative_log_probabilities"].shape == (60, 3)
     for caption, others in zip(answers["caption"], answers["alternatives"], strict=True):
         assert len({caption, *others}) == 4
@@ -147,7 +147,7 @@ def test_alternatives_are_other_captions_less_likely(captioner, exported):
 
 
 def test_rows_do_not_depend_on_their_neighbours(captioner, exported):
-    table = test_part(captioner)
+    table = test_split(captioner)
     together = exported.predict(encoded(*table.image[:8]))
     for row, one in enumerate(table.image[:8]):
         alone = exported.predict(encoded(one))
@@ -156,7 +156,7 @@ def test_rows_do_not_depend_on_their_neighbours(captioner, exported):
 
 
 def test_samples_are_drawn_by_seed(captioner, exported):
-    pictures = encoded(*list(test_part(captioner).image[:1]) * 40)
+    pictures = encoded(*list(test_split(captioner).image[:1]) * 40)
 
     def draw(**settings):
         given = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 0} | settings
@@ -171,7 +171,7 @@ def test_samples_are_drawn_by_seed(captioner, exported):
 
 
 def test_maps_say_where_each_word_looked(captioner, exported):
-    answers = exported.predict(encoded(*test_part(captioner).image[:5]), "attention")
+    answers = exported.predict(encoded(*test_split(captioner).image[:5]), "attention")
     tokens, maps = answers["tokens"], answers["maps"]
     assert maps.shape[:2] == tokens.shape
     assert maps.shape[2] == maps.shape[3]
@@ -180,7 +180,7 @@ def test_maps_say_where_each_word_looked(captioner, exported):
 
 
 def test_the_saved_model_runs_in_a_v1_session_without_keras(captioner, exported, tmp_path):
-    pictures = [*test_part(captioner).image[:4], picture("red", "bar", np.random.default_rng(0), "JPEG")]
+    pictures = [*test_split(captioner).image[:4], picture("red", "bar", np.random.default_rng(0), "JPEG")]
     expected = exported.predict(encoded(*pictures))
     for number, one in enumerate(pictures):
         (tmp_path / str(number)).write_bytes(one)
@@ -204,7 +204,7 @@ print(b"|".join(answer).decode())
 
 
 def test_a_bad_picture_is_refused_alone_and_says_why(captioner, server):
-    good = test_part(captioner).image.iloc[0]
+    good = test_split(captioner).image.iloc[0]
     with serving.Client(server.address, model="shapes") as client:
         with pytest.raises(serving.ServingError, match=r"GIF") as refused:
             client.predict({"image": [good, b"GIF89a and so on"]})
@@ -222,7 +222,7 @@ def test_a_bad_picture_is_refused_alone_and_says_why(captioner, server):
 def test_a_request_of_another_shape_is_refused(captioner, exported, server):
     engine = SessionEngine(exported.directory)
     check_every_input(engine)
-    good = test_part(captioner).image.iloc[0]
+    good = test_split(captioner).image.iloc[0]
     with serving.Client(server.address, model="shapes") as client:
         for signature in ("serving_default", "attention", "sample"):
             with pytest.raises(serving.ServingError) as refused:
@@ -242,7 +242,7 @@ def test_a_request_of_another_shape_is_refused(captioner, exported, server):
 
 
 def test_predict_captions_files(captioner, server, tmp_path):
-    table = test_part(captioner)
+    table = test_split(captioner)
     for number in range(2):
         (tmp_path / f"{number}.png").write_bytes(table.image.iloc[number])
     plot = tmp_path / "maps.png"
@@ -332,7 +332,7 @@ def test_every_kind_trains_and_is_exported(captioner, tmp_path, settings):
     )  # fmt: skip
     trained = json.loads(done.stdout)
     assert np.isfinite(list(trained["metrics"].values())).all()
-    answers = Exported(Path(trained["path"])).predict(encoded(test_part(captioner).image.iloc[0]))
+    answers = Exported(Path(trained["path"])).predict(encoded(test_split(captioner).image.iloc[0]))
     assert answers["caption"].shape == (1,)
     attends = "conditioning" not in settings[0]
     assert Card.load(Path(trained["path"])).facts["attention"] == attends

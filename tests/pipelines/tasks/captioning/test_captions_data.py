@@ -40,7 +40,7 @@ def picture(seed: int, width: int = 20) -> bytes:
 
 
 def rows(count: int = 12, captions: int = 3) -> list[list]:
-    """Pictures with captions that name them, half of which are in the train part."""
+    """Pictures with captions that name them, half of which are in the train split."""
     parts = ["train", "val", "train", "test_new"]
     return [
         [
@@ -252,10 +252,10 @@ def test_further_data_is_read_without_its_parts(tmp_path, capsys):
         (
             [one for one in rows() if one[2] != "val"],
             {},
-            "no picture is in the validation part: column 'split' names none",
+            "no picture is in the validation split: column 'split' names none",
         ),
         (rows(1), {"split": None}, "1 pictures are too few"),
-        (rows(), {"min_count": 99}, "no word of the train part's captions occurs 99 times"),
+        (rows(), {"min_count": 99}, "no word of the train split's captions occurs 99 times"),
     ],
 )
 def test_data_that_cannot_be_trained_on_is_refused(tmp_path, table, section, words):

@@ -1,4 +1,4 @@
-"""The drawn emoji: whole figures, Unicode's names, and a held-out part made of parts that training shows."""
+"""The drawn emoji: whole figures, Unicode's names, and a held-out split made of parts that training shows."""
 
 import hashlib
 import io

@@ -27,12 +27,12 @@ def prepared(table, folder, **section):
     return directory
 
 
-def decoded(directory, part):
+def decoded(directory, split):
     """(text, label) of every record in the shards, as a multiset."""
     words = ["<pad>", "<unk>", *(directory / "vocabulary.txt").read_text().splitlines()]
     return collections.Counter(
         (" ".join(words[token] for token in row if token), int(label))
-        for ids, labels in read_shards(directory, part, batch_size=4, shuffle_seed=3)
+        for ids, labels in read_shards(directory, split, batch_size=4, shuffle_seed=3)
         for row, label in zip(ids.numpy(), labels.numpy(), strict=True)
     )
 
@@ -41,14 +41,14 @@ def test_each_part_holds_the_records_that_hash_there(tmp_path):
     table = reviews(300)
     directory = prepared(table, tmp_path)
     known = set((directory / "vocabulary.txt").read_text().splitlines())
-    for part in SPLITS:
-        chosen = table[[hash_split(text) == part for text in table.text]]
+    for split in SPLITS:
+        chosen = table[[hash_split(text) == split for text in table.text]]
         expected = collections.Counter(
             (" ".join(word if word in known else "<unk>" for word in text.split()[:30]), int(label == "pos"))
             for text, label in zip(chosen.text, chosen.label, strict=True)
         )
-        assert decoded(directory, part) == expected
-        assert Facts.load(directory).part(part) == len(chosen)
+        assert decoded(directory, split) == expected
+        assert Facts.load(directory).records(split) == len(chosen)
 
 
 def test_the_vocabulary_is_counted_on_the_training_part_only(tmp_path):
@@ -69,7 +69,7 @@ def test_duplicates_do_not_straddle_a_split_column(tmp_path):
     table = pd.concat([table, table.tail(20).assign(split="train"), table.head(5)])
     directory = prepared(table, tmp_path, split="split")
     facts = Facts.load(directory)
-    assert [facts.part(part) for part in SPLITS] == [80, 10, 10]
+    assert [facts.records(split) for split in SPLITS] == [80, 10, 10]
     assert facts.duplicates == 25
 
 
@@ -100,7 +100,7 @@ def test_ratios_point_to_the_class_in_which_a_word_occurs(tmp_path):
         (reviews(50).assign(label="pos"), {}, "holds one class only, 'pos'"),
         (reviews(50).head(0), {}, "holds no records, only a header"),
         (reviews(50).assign(label=None), {}, "none of 50 records has both a text"),
-        (reviews(50).assign(label=range(50)), {}, "never occurs in the train part"),
+        (reviews(50).assign(label=range(50)), {}, "never occurs in the train split"),
         (reviews(1200).assign(label=range(1200)), {}, "holds 1200 different values, too many for classes"),
         (reviews(4, seed=3), {}, "no record is in the"),
         (reviews(50).assign(split="train"), {"split": "split"}, "column 'split' names none"),

@@ -1,4 +1,4 @@
-"""Writes the files of one part of a prepared data set."""
+"""Writes the files of one split of a prepared data set."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def decode(pictures: EncodedPictures, size: int, stage: Stage, file: Path | None
 def write_captions(
     directory: Path, split: str, pictures: Sequence[Picture], vocabulary: Vocabulary, most: int
 ) -> list[int]:
-    """Writes `<part>-tokens.npy`, `<part>-firsts.npy` and `<part>.jsonl`, as `data.prepare` says.
+    """Writes `<split>-tokens.npy`, `<split>-firsts.npy` and `<split>.jsonl`, as `data.prepare` says.
 
     Returns:
         Pieces of each caption, before it is cut to `most`.
