@@ -183,9 +183,6 @@ class RecordTask(Task):
             features, validation.inputs, validation.outputs, model=name, vocabulary=vocabulary
         )
 
-    def figures(self, model: keras.Model) -> dict[str, Any]:
-        return {}
-
     @cached_property
     def _splits(self) -> dict[str, Table]:
         return {split: record_tables.read_split(self.directory, split) for split in SPLITS}

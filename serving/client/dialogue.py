@@ -4,8 +4,6 @@ Each operation is a generator. It yields what is to be sent, and is given the an
 returns is the operation's result. Its client only moves bytes, in its own way.
 """
 
-import functools
-import json
 import random
 import time
 import uuid
@@ -19,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from unroll.errors import UserError
 from unroll.serving.client import connection
-from unroll.serving.client.questions import Describe, Inquiry, known_questions
+from unroll.serving.client.typed_methods import TypedMethods
 from unroll.serving.protocol import arguments, messages, model_spec, protos, text_protos
 from unroll.serving.protocol.messages import Classes, Example, Prediction, ServingError, SignatureInfo
 
@@ -53,7 +51,7 @@ T = TypeVar("T")
 Talk = Generator[Question | float, bytes, T]
 
 
-class Dialogue:
+class Dialogue(TypedMethods):
     """Asks one model on one server, through the connection that a subclass brings.
 
     Args:
@@ -112,11 +110,11 @@ class Dialogue:
         self._certified = bool(client_certificate)
         self._methods: dict[str, Any] = {}
         self._signatures: dict[tuple[int | None, str | None], dict[str, SignatureInfo]] = {}
-        self._descriptions: dict[int, dict[str, Any]] = {}  # of the version that was asked last
         self._options = connection.options(max_message_bytes)
         self._credentials: grpc.ChannelCredentials | None = None
         if tls or any((root_certificates, client_certificate, client_key)):
             self._credentials = connection.credentials(root_certificates, client_certificate, client_key, self.names)
+        super().__init__()
         self._channel = self._open(address, self._options)
 
     def _open(self, address: str, options: tuple[tuple[str, Any], ...]) -> Any:
@@ -214,43 +212,6 @@ class Dialogue:
             else messages.values(result.regression_result)
             for name, result in zip((*classify, *regress), results, strict=True)
         }
-
-    def __getattr__(self, name: str) -> Any:
-        function = None if name.startswith("_") else known_questions().get(name)
-        if function is None:
-            raise AttributeError(f"{type(self).__name__} has no method {name!r}")
-
-        @functools.wraps(function)
-        def method(*given: Any, **named: Any) -> Any:
-            return self._run(self._answer_to(function(*given, **named)))
-
-        return method
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *known_questions()})
-
-    def _run(self, talk: Talk[Any]) -> Any:
-        """Sends what a talk yields, each client in its own way, and returns what it returns."""
-        raise NotImplementedError
-
-    def _answer_to(self, question: Inquiry[T]) -> Talk[T]:
-        give_up = time.monotonic() + self.timeout
-        try:
-            step = next(question)
-            while True:
-                if isinstance(step, Describe):
-                    answer: Any = yield from self._described_as(step.version, give_up)
-                else:
-                    answer = yield from self._predict(step.inputs, step.signature, step.version, give_up=give_up)
-                step = question.send(answer)
-        except StopIteration as done:
-            return done.value
-
-    def _described_as(self, version: int, give_up: float) -> Talk[dict[str, Any]]:
-        if version not in self._descriptions:
-            answer = yield from self._predict({}, "describe", version, give_up=give_up)
-            self._descriptions = {version: json.loads(answer["json"].item())}
-        return self._descriptions[version]
 
     def _metadata_of(
         self, version: int | None = None, label: str | None = None, give_up: float | None = None

@@ -264,9 +264,6 @@ class Captioning(Task):
             features, validation.inputs, validation.outputs, model=name, clusters=validation.clusters
         )
 
-    def figures(self, model: keras.Model) -> dict[str, Any]:
-        return {}
-
 
 def _pair(pictures: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     return {"pictures": tf.cast(pictures, tf.float32), "ids": ids, "rows": rows}, ids

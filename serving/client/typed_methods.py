@@ -1,0 +1,71 @@
+"""What lets a client answer `client.sentiment([...])`: it finds the question by its name, and asks it."""
+
+import functools
+import json
+import time
+from collections.abc import Generator, Mapping
+from typing import Any, TypeVar
+
+from numpy.typing import ArrayLike
+
+from unroll.serving.client.questions import Describe, Inquiry, known_questions
+
+T = TypeVar("T")
+Steps = Generator[Any, Any, T]
+
+
+class TypedMethods:
+    """The methods that `unroll.serving.client.questions` knows, for a client that predicts and runs talks."""
+
+    timeout: float
+
+    def __init__(self) -> None:
+        self._descriptions: dict[int, dict[str, Any]] = {}  # of the version that was asked last
+
+    def __getattr__(self, name: str) -> Any:
+        function = None if name.startswith("_") else known_questions().get(name)
+        if function is None:
+            raise AttributeError(f"{type(self).__name__} has no method {name!r}")
+
+        @functools.wraps(function)
+        def method(*given: Any, **named: Any) -> Any:
+            return self._run(self._answer_to(function(*given, **named)))
+
+        return method
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *known_questions()})
+
+    def _run(self, talk: Steps[Any]) -> Any:
+        """Sends what a talk yields, each client in its own way, and returns what it returns."""
+        raise NotImplementedError
+
+    def _answer_to(self, question: Inquiry[T]) -> Steps[T]:
+        give_up = time.monotonic() + self.timeout
+        try:
+            step = next(question)
+            while True:
+                if isinstance(step, Describe):
+                    answer: Any = yield from self._described_as(step.version, give_up)
+                else:
+                    answer = yield from self._predict(step.inputs, step.signature, step.version, give_up=give_up)
+                step = question.send(answer)
+        except StopIteration as done:
+            return done.value
+
+    def _described_as(self, version: int, give_up: float) -> Steps[dict[str, Any]]:
+        if version not in self._descriptions:
+            answer = yield from self._predict({}, "describe", version, give_up=give_up)
+            self._descriptions = {version: json.loads(answer["json"].item())}
+        return self._descriptions[version]
+
+    def _predict(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        signature: str = "serving_default",
+        version: int | None = None,
+        *,
+        give_up: float | None = None,
+    ) -> Steps[Any]:
+        """Runs a signature, step by step."""
+        raise NotImplementedError
