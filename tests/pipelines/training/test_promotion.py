@@ -181,7 +181,7 @@ import sys
 from pathlib import Path
 from unroll.pipelines.training.promotion import Promotion
 from unroll.pipelines.training.tracking import Tracking
-from workspace import Workspace
+from unroll.workspace import Workspace
 
 class Registry(Tracking):
     def point(self, *arguments):
