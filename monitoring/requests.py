@@ -98,7 +98,7 @@ class Skipped:
         method: not answered by Predict.
         signature: asked of a signature other than the default one.
         tensors: without the tensors that the features need, or of other shapes: an output filter.
-        damaged: on disk: a checksum is wrong, or what it guards is no request.
+        damaged: on disk: a checksum is wrong, or what it guards is not a request.
         lines: of the log's `.tsv` files, that tell of no request. Whose they were is not known.
     """
 

@@ -137,7 +137,8 @@ class TimeParser:
     def _error(self, file: Path, row: int, value: object) -> UserError:
         form = f"the format {self.format!r}" if self.format else "ISO 8601 (2026-01-31 13:00) or Unix seconds"
         return UserError(
-            f"{file}, row {row}, column {self.column!r}: is no time in {form}. Received: {str(value)!r}. {self.remedy}"
+            f"{file}, row {row}, column {self.column!r}: is not a time in {form}. "
+            f"Received: {str(value)!r}. {self.remedy}"
         )
 
 

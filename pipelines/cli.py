@@ -273,7 +273,7 @@ def predict(
 
 
 def _in_base64(value: bytes) -> dict[str, str]:
-    """What is no text, as TensorFlow Serving's JSON has it."""
+    """What is not text, as TensorFlow Serving's JSON has it."""
     return {"b64": base64.b64encode(value).decode()}
 
 

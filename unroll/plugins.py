@@ -101,5 +101,5 @@ def _folder(module: str) -> str:
 def _exists(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # of what stands before the last dot, or it is no folder
+    except ModuleNotFoundError:  # of what stands before the last dot, or it is not a folder
         return False

@@ -165,7 +165,7 @@ class SeriesFeature(OfRecords):
 
 
 def seasonal_strength(windows: np.ndarray, season: int) -> np.ndarray:
-    """How much of what is no trend is season: `max(0, 1 - Var(remainder) / Var(seasonal + remainder))`.
+    """How much of what is not trend is season: `max(0, 1 - Var(remainder) / Var(seasonal + remainder))`.
 
     Wang, Smith and Hyndman 2006; Hyndman and Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., 4.3.
     In place of STL: the trend is a straight line and each season's own mean, the seasonal part the mean of what

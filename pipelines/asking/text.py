@@ -29,7 +29,7 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         inputs: a text, a file with a text a line, or `-` for standard input.
 
     Raises:
-        UserError: no text, what looks like a file and is none, a file that is empty or not UTF-8, or a model that
+        UserError: no text, what looks like a file and is not one, a file that is empty or not UTF-8, or a model that
             takes no text.
         ServingError: the server refused the request or did not answer.
     """
@@ -72,7 +72,7 @@ def _is_file(given: str) -> bool:
         if path.is_dir():
             raise UserError(f"--input {given}: is a folder. Name a file in it; {_AS_A_TEXT}")
         if path.exists() and not path.is_file():
-            raise UserError(f"--input {given}: is no regular file. Name one, or pipe it to --input -")
+            raise UserError(f"--input {given}: is not a regular file. Name one, or pipe it to --input -")
         return path.exists()
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:  # so a text

@@ -46,7 +46,7 @@ def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[P
     """The data files that a path names.
 
     Of a folder or a glob, what lies there: a link out of it, which others may have put there, is refused, and so is
-    what is no regular file. A link that a person names is followed.
+    what is not a regular file. A link that a person names is followed.
 
     Args:
         path: a file, a folder (every data file in it) or a glob.
@@ -154,7 +154,7 @@ def _suffix(file: Path) -> str:
 
 
 def check_encoding(encoding: str) -> None:
-    """Refuses what is no encoding of text.
+    """Refuses what is not an encoding of text.
 
     Raises:
         UserError: names the configuration key.
@@ -310,7 +310,7 @@ def _text(value: object) -> str | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value)
-    return text.encode("utf-8", "replace").decode()  # half of an emoji that was cut in two is no text
+    return text.encode("utf-8", "replace").decode()  # half of an emoji that was cut in two is not text
 
 
 def _read_parquet(file: Path, columns: Sequence[str], as_stored: Collection[str], require: Require) -> Iterator[Batch]:

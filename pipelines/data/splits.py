@@ -32,7 +32,7 @@ def hash_split(text: str) -> str:
 
 
 def digest_split(digest: bytes) -> str:
-    """A record's split from the MD5 digest of its content: `hash_split` for what is no text."""
+    """A record's split from the MD5 digest of its content: `hash_split` for what is not text."""
     return {0: "test", 1: "validation"}.get(int.from_bytes(digest, "big") % 10, "train")
 
 
@@ -40,7 +40,7 @@ def named_split(value: str | None) -> str:
     """The split that a split column's value means: a known spelling, alone or before `_` and any further name.
 
     Raises:
-        UserError: a value that is no known spelling.
+        UserError: a value that is not a known spelling.
 
     Example:
         >>> named_split("Val"), named_split("test_unseen")

@@ -94,7 +94,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """An option's value: YAML, or the text itself where it is none (`|` and `,` are delimiters, say)."""
+    """An option's value: YAML, or the text itself where it is not YAML (`|` and `,` are delimiters, say)."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

@@ -146,7 +146,7 @@ class Client(Dialogue):
             config: what a `--model_config_file` holds.
 
         Raises:
-            UserError: it is no ModelServerConfig in protobuf's text format.
+            UserError: it is not a ModelServerConfig in protobuf's text format.
         """
         self._run(self._reload_config(config))
 

@@ -51,7 +51,7 @@ def options(max_message_bytes: int) -> tuple[tuple[str, int], ...]:
     """A channel's options.
 
     Raises:
-        UserError: the limit is none.
+        UserError: the limit is not a number of bytes.
     """
     arguments.check_bytes("max_message_bytes", max_message_bytes, _MAX_BYTES)
     return (

@@ -158,7 +158,7 @@ class SessionEngine:
         except errors.OpError as error:
             code = _CODES[error.error_code]
             raise StatusError(_INVALID if code in _UNSPECIFIC else code, _trimmed(error.message)) from None
-        except UnicodeDecodeError as error:  # the op's message quotes bytes that are no text
+        except UnicodeDecodeError as error:  # the op's message quotes bytes that are not text
             raise StatusError(_INVALID, _trimmed(error.object.decode(errors="replace"))) from None
         # The runtime gives a scalar text as bytes.
         return [np.array(output, object) if isinstance(output, bytes) else output for output in outputs]
@@ -212,7 +212,7 @@ def _signature(name: str, definition: Any) -> Signature:
 
 def _spec(alias: str, info: Any) -> TensorSpec:
     if not info.name:
-        raise LoadError(f"{alias!r} is no dense tensor")
+        raise LoadError(f"{alias!r} is not a dense tensor")
     try:
         dtype = dtypes.dtype_of(info.dtype)
     except KeyError:

@@ -53,7 +53,7 @@ class Auth:
         tokens_file: readable by its owner only.
 
     Raises:
-        UserError: the file cannot be read, others may read it, or a line of it is no token.
+        UserError: the file cannot be read, others may read it, or a line of it is not a token.
 
     Example:
         >>> Path("tokens").write_text("app:6fd1b7a60d4c2e8891a3\\n") and Path("tokens").chmod(0o600)

@@ -24,7 +24,7 @@ class Limits:
 
     Args:
         max_batch_rows: rows of an input, or examples (`--max_request_rows`).
-        max_text_bytes: bytes of one string that is no picture. A picture has 8 bytes a pixel and a megabyte at most,
+        max_text_bytes: bytes of one string that is not a picture. A picture has 8 bytes a pixel and a megabyte at most,
             since what begins like one may be a text as well.
         max_image_pixels: width times height, of one frame, of a string that begins as a PNG, JPEG, GIF, BMP or WebP
             picture does. Only its header is read: a small file may hold a picture that takes gigabytes to decode.
@@ -92,7 +92,7 @@ class Limits:
             if len(string) > (most := _PIXEL_BYTES * pixels + _BESIDE_PIXELS):
                 raise invalid(
                     f"Input {name!r}: picture {position} has {len(string)} bytes; this server takes at most {most} of "
-                    f"one with {pixels} pixels. Leave out what is no picture."
+                    f"one with {pixels} pixels. Leave out what is not a picture."
                 )
 
 
@@ -100,7 +100,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     """Width and height of an encoded picture, from its header.
 
     Returns:
-        Pixels, or None where the bytes are no PNG, JPEG, GIF, BMP or WebP picture.
+        Pixels, or None where the bytes are not a PNG, JPEG, GIF, BMP or WebP picture.
     """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -59,7 +59,7 @@ def read_ssl_config(file: Path, option: str = "--ssl_config_file") -> Certificat
         option: how messages name it.
 
     Raises:
-        UserError: the file cannot be read or is no SSLConfig; what it holds is no PEM; the key is not that of the
+        UserError: the file cannot be read or is not an SSLConfig; what it holds is not PEM; the key is not that of the
             certificate, which may also have expired.
     """
     config = text_protos.read(file, _SSLConfig, option)

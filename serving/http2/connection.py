@@ -31,7 +31,7 @@ _TURN_COST = 128  # frames, or as much, before others have their turn
 _CALL_COST = 3  # beyond its frame's own
 _DATA_BYTES_A_COST = 2048
 _HELD_BYTES = 1 << 16  # that wait for the next turn before no more is read
-_SMALL_BYTES = 16  # of a message, for which a frame of its own is no progress
+_SMALL_BYTES = 16  # of a message, for which a frame of its own is not progress
 _TAKEN_BYTES_A_COST = 32  # of an answer: what pays for the frames that ask for more
 _FREE_RESIZES = 100  # of the window of all its streams, beyond the calls that were answered
 
@@ -594,7 +594,7 @@ class Connection(asyncio.Protocol):
         else:
             return
         if number not in self._streams:
-            raise ProtocolError(code, f"PRIORITY of stream {number} that is none")
+            raise ProtocolError(code, f"PRIORITY of invalid stream {number}")
         self._break(self._streams[number], code)
 
     def _check_known(self, number: int) -> None:

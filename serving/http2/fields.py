@@ -78,7 +78,7 @@ def _read_names(raw: tuple[bytes, ...]) -> _Names:
     pseudo = [name for name in names if name.startswith(":")]
     fault = ""
     if "" in regular or _NO_NAME.search("".join(regular)):
-        fault = "a name that is none"
+        fault = "an invalid name"
     for name in _OF_CONNECTIONS.intersection(regular):
         fault = name
     no_request = fault

@@ -77,7 +77,7 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
         ProtocolError: its size or a value is none that the protocol has.
     """
     if len(payload) % SETTING_BYTES:
-        raise ProtocolError(FRAME_SIZE_ERROR, "SETTINGS of a size that is no multiple of 6")
+        raise ProtocolError(FRAME_SIZE_ERROR, "SETTINGS of a size that is not a multiple of 6")
     values = list(_SETTING.iter_unpack(payload))
     for identifier, value in values:
         if identifier == INITIAL_WINDOW_SIZE and value > MAX_WINDOW:

@@ -33,7 +33,7 @@ def check_address(name: str, given: Any) -> None:
     """Refuses what is neither `host:port` nor one of gRPC's other addresses.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     _check_type(name, given, str, "text")
     host_port = _HOST_PORT.fullmatch(given)
@@ -47,7 +47,7 @@ def check_name(name: str, given: Any) -> None:
     """Refuses what cannot be the name of a model, a signature, a label or an input.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     if not isinstance(given, str) or not given or not given.isprintable():
         raise UserError(f"{name}: expected a name of printable characters, received {shown(given)}")
@@ -82,10 +82,10 @@ def check_request_id(given: Any) -> None:
 
 
 def check_version(given: Any) -> None:
-    """Refuses what is no number of a version.
+    """Refuses what is not a number of a version.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
     if not whole or not 0 <= given <= _MAX_VERSION:
@@ -93,10 +93,10 @@ def check_version(given: Any) -> None:
 
 
 def check_seconds(name: str, given: Any, least: float) -> None:
-    """Refuses what is no time to wait.
+    """Refuses what is not a time to wait.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
     if not number or not math.isfinite(given) or not least <= given <= _MAX_SECONDS:
@@ -104,10 +104,10 @@ def check_seconds(name: str, given: Any, least: float) -> None:
 
 
 def check_bytes(name: str, given: Any, most: int) -> None:
-    """Refuses what is no number of bytes.
+    """Refuses what is not a number of bytes.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     if not isinstance(given, int) or isinstance(given, bool) or not 0 < given <= most:
         raise UserError(f"{name} is {given!r}. Give 1 to {most}")
@@ -132,16 +132,16 @@ def check_file(name: str, given: Any) -> None:
 
 
 def check_text(name: str, given: Any) -> None:
-    """Refuses what is no text.
+    """Refuses what is not text.
 
     Raises:
-        UserError: it is none.
+        UserError: it is not one.
     """
     _check_type(name, given, str, "text")
 
 
 def check_list(name: str, given: Any, of: str, remedy: str = "Put it into a list") -> None:
-    """Refuses one where a list of them is expected, and what is none.
+    """Refuses one where a list of them is expected, and what is not one.
 
     Args:
         name: of the argument.
@@ -150,7 +150,7 @@ def check_list(name: str, given: Any, of: str, remedy: str = "Put it into a list
         remedy: for who gave one of them.
 
     Raises:
-        UserError: it is no list.
+        UserError: it is not a list.
     """
     if isinstance(given, str | bytes | Mapping):
         raise UserError(f"{name}: expected a list of {of}, received {shown(given)}. {remedy}")

@@ -78,7 +78,7 @@ def check_inputs(inputs: Any) -> None:
     """Refuses what does not name its inputs.
 
     Raises:
-        UserError: it is no mapping.
+        UserError: it is not a mapping.
     """
     if not isinstance(inputs, Mapping):
         raise UserError(
@@ -108,7 +108,7 @@ def add_examples(request: Any, examples: Sequence[Example]) -> None:
     """Adds examples to a request of Classify, Regress or MultiInference.
 
     Raises:
-        UserError: what is no list of examples, or a value that no feature holds.
+        UserError: what is not a list of examples, or a value that no feature holds.
     """
     arguments.check_list("examples", examples, "texts or dicts of features")
     for example in examples:

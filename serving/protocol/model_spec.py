@@ -47,8 +47,8 @@ def asked(path: str, request: bytes) -> tuple[list[Any], bool]:
         request: its message.
 
     Returns:
-        The ModelSpecs, one but for MultiInference's tasks, none where the message has none or is none; and whether it
-        holds inputs.
+        The ModelSpecs, one but for MultiInference's tasks, none where the message has none or is not one; and whether
+        it holds inputs.
     """
     try:
         if path == MULTI_INFERENCE:

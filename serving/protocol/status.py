@@ -32,7 +32,7 @@ def parsed(message_class: Any, message: bytes) -> Any:
     """Reads a request.
 
     Raises:
-        StatusError: INVALID_ARGUMENT: it is no such message.
+        StatusError: INVALID_ARGUMENT: it is not such a message.
     """
     try:
         return message_class.FromString(message)

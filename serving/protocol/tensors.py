@@ -177,7 +177,7 @@ def numbers_from(content: wire.Part, dtype: np.dtype[Any], size: int) -> NDArray
     if len(content) != size * dtype.itemsize:
         raise ValueError(f"{len(content)} bytes for {size} elements of {dtype}")
     if dtype.kind == "b" and np.frombuffer(content, np.uint8).max() > 1:
-        raise ValueError("a byte that is no boolean")
+        raise ValueError("a byte that is not a boolean")
     return np.frombuffer(content, dtype)
 
 
@@ -284,7 +284,7 @@ def _head(dtype: np.dtype[Any], shape: tuple[int, ...], content: bool) -> tuple[
 def from_python(values: ArrayLike) -> NDArray[Any]:
     """Makes the array that `encode` takes from what a person has: nested lists, str, bytes, numbers.
 
-    Text becomes UTF-8 bytes, with `?` for half of an emoji that was cut in two, which is no text.
+    Text becomes UTF-8 bytes, with `?` for half of an emoji that was cut in two, which is not text.
 
     Raises:
         TypeError: neither numbers nor all str and bytes.

@@ -44,7 +44,7 @@ def read_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
         The number, and the position behind it.
 
     Raises:
-        ValueError: the data ends before the number does, or it is no such number.
+        ValueError: the data ends before the number does, or it is not such a number.
     """
     value = 0
     for shift in range(0, 70, 7):
@@ -62,7 +62,7 @@ def fields(data: bytes, position: int, end: int) -> Iterator[Field]:
     """The fields of a message within `data`. Those of a group, which nothing here has, are taken for the message's own.
 
     Raises:
-        ValueError: it is no message.
+        ValueError: it is not a message.
     """
     while position < end:
         start = position

@@ -82,7 +82,7 @@ class Bodies:
 
         Raises:
             TooLarge: beyond the limit, or too many times what came.
-            StatusError: INVALID_ARGUMENT: it is no gzip.
+            StatusError: INVALID_ARGUMENT: it is not gzip.
         """
         ratio_limit = max(_SMALL_BYTES, _MAX_RATIO * len(packed))
         if len(packed) < LARGE:
@@ -117,7 +117,7 @@ class Body:
             UnknownEncoding: it is packed in another way. Nothing of it was read.
             TooLarge: beyond the limit. No more than it was kept in memory.
             Disconnected: the client left.
-            StatusError: INVALID_ARGUMENT: what is said to be gzip is none; RESOURCE_EXHAUSTED: too much is being read.
+            StatusError: INVALID_ARGUMENT: what is said to be gzip is not; RESOURCE_EXHAUSTED: too much is being read.
         """
         encoding = headers.get("content-encoding", "").lower()
         packed = "gzip" in encoding

@@ -213,7 +213,7 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
         A value for each flag of the table; and as `said`, the names of those that were given.
 
     Raises:
-        UserError: an unknown flag, one that cannot be honoured, a value that is none, or flags that contradict each
+        UserError: an unknown flag, one that cannot be honoured, an invalid value, or flags that contradict each
             other.
     """
     parser = _Parser(

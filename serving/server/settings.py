@@ -116,7 +116,7 @@ def _grpc_limits(given: argparse.Namespace) -> GrpcLimits:
             unneeded.append(argument)
         elif not re.fullmatch(r"-1|\d+", value):
             raise UserError(
-                f"--grpc_channel_arguments: {argument!r} is no limit. Write it as {key}=NUMBER; -1 stands for none."
+                f"--grpc_channel_arguments: {argument!r} is not a limit. Write it as {key}=NUMBER; -1 stands for none."
             )
         else:
             limits[_CHANNEL_ARGUMENTS[key]] = _NO_LIMIT if value == "-1" else min(int(value), _NO_LIMIT)

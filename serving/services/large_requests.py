@@ -124,7 +124,7 @@ def _no_message(message_class: Any) -> StatusError:
 
 
 class _Reader:
-    """Reads one message; raises ValueError or DecodeError where it is none.
+    """Reads one message; raises ValueError or DecodeError where it is not one.
 
     Args:
         message: the request.

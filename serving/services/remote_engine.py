@@ -61,7 +61,7 @@ class RemoteEngine:
         on_serving: told a model's name and whether it can be asked, whenever that changes.
 
     Raises:
-        UserError: a PEM file cannot be read, or is none.
+        UserError: a PEM file cannot be read, or is not one.
 
     Example:
         >>> engine = RemoteEngine(RemoteParameters("10.0.0.7:8500"), ["sentiment"], health.set)  # doctest: +SKIP

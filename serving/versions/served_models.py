@@ -203,7 +203,7 @@ class ServedModels:
         await asyncio.gather(*(model.close() for model in self._models.values()))
 
     def _is_canary(self, request_id: str) -> bool:
-        # Personal to this use: a sample of the log by the same id is no sample of the canary's requests.
+        # Personal to this use: a sample of the log by the same id is not a sample of the canary's requests.
         digest = hashlib.blake2b(request_id.encode(), digest_size=8, person=b"canary").digest()
         return int.from_bytes(digest, "big") < self._canary_threshold
 

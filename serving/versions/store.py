@@ -92,7 +92,7 @@ class Store:
             The version's directory.
 
         Raises:
-            UserError: a bad name, a source that is no SavedModel, or a version that is there already.
+            UserError: a bad name, a source that is not a SavedModel, or a version that is there already.
         """
         _check_saved_model(source)
         with self._writing():
@@ -123,7 +123,7 @@ class Store:
             Where the version is, and what was withdrawn.
 
         Raises:
-            UserError: a bad name, a source that is no SavedModel, another model under that number, or a version that
+            UserError: a bad name, a source that is not a SavedModel, another model under that number, or a version that
                 servers would refuse. Nothing is changed.
         """
         _check_saved_model(source)

@@ -88,7 +88,7 @@ REFUSED = {
         b"\xa3\x06\xa4\x06" + predict("pick", index=wire.block(2, b"\x12\0" * (1 << 21))),
         "the shape has too many dimensions",
     ),
-    "two million sizes before what is no field": (
+    "two million sizes before what is not a field": (
         PREDICT,
         predict("pick", index=wire.block(2, b"\x12\0" * (1 << 21))) + b"\xff",
         "not a PredictRequest message",
@@ -103,7 +103,7 @@ REFUSED = {
         spec("pick") + wire.block(2, wire.blocks(2, [wire.block(2, b"\x12\0" * 8000)] * 256)),
         "the shape has too many dimensions",
     ),
-    "a large tensor that is none": (PREDICT, predict("pick", index=b"\xff" * MANY), "not a PredictRequest message"),
+    "a large tensor that is not one": (PREDICT, predict("pick", index=b"\xff" * MANY), "not a PredictRequest message"),
     "two million tasks": (MULTI_INFERENCE, b"\x0a\0" * (1 << 21), "more than 32768 parts"),
     "empty examples": (CLASSIFY, spec("classify") + wire.block(2, wire.block(1, b"\x0a\0" * MANY)), ROWS),
     "eight million empty examples": (

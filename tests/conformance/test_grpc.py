@@ -295,7 +295,7 @@ def test_a_signature_of_sparse_tensors_leaves_the_others_served(half: Any) -> No
             predict_request("number", name="half_plus_two", text=["x"]),
             "StringToNumberOp could not correctly convert string: x",
         ),
-        (  # what is no text cannot be told as it is
+        (  # what is not text cannot be told as it is
             predict_request("number", name="half_plus_two", text=[b"\xff"]),
             "StringToNumberOp could not correctly convert string: \N{REPLACEMENT CHARACTER}",
         ),

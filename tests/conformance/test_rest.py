@@ -117,7 +117,7 @@ def test_outputs_named_bytes_are_base64_and_inputs_may_be_any_bytes(rest: Rest) 
     assert [row["data_bytes"] for row in reply.json["predictions"]] == [{"b64": data}, {"b64": "YQ=="}]
     unpadded = rest.predict({"signature_name": "raw", "instances": [{"b64": "YQ"}, {"b64": "Y\nQ=="}]})
     assert [row["data"] for row in unpadded.json["predictions"]] == ["a", "a"]
-    # Bytes that are no UTF-8 pass through RapidJSON.
+    # Bytes that are not UTF-8 pass through RapidJSON.
     reply = rest.predict(b'{"signature_name": "raw", "inputs": ["\xff"]}')
     assert reply.json["outputs"]["data_bytes"] == [{"b64": "/w=="}]
 

@@ -57,7 +57,7 @@ def test_ngram_features_number_words_and_pairs():
     assert features[:5].tolist() == [5, 7, 5, 7, 0]
     pairs = features[5:]
     assert pairs[0] == pairs[2] != pairs[1], "(5, 7) twice, (7, 5) once"
-    assert pairs[3] == 0, "a pair with padding is no feature"
+    assert pairs[3] == 0, "a pair with padding is not a feature"
     assert ((pairs[:3] >= 10) & (pairs[:3] < 1010)).all()
 
 

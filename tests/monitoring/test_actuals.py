@@ -133,12 +133,12 @@ def test_names_are_those_that_training_reads(tmp_path):
     [
         ("time,load\n2026-01-01,1\n", "no column 'date'. It has: time, load"),
         ("date,meter\n2026-01-01,1\n", "no column 'load'"),
-        ("date,meter,load\n2026-01-01,a,1\nsoon,a,1\n", "row 3, column 'date': is no time in ISO 8601"),
+        ("date,meter,load\n2026-01-01,a,1\nsoon,a,1\n", "row 3, column 'date': is not a time in ISO 8601"),
         ("date,meter,load\n2026-01-01 00:00+01:00,a,1\n2026-01-02,a,1\n", "mixes times with a UTC offset"),
         ("date,meter,load\n2026-01-01,a,1\n,a,1\n", "row 3, column 'date': has no time"),
         (
             "date,meter,load\n2026-01-01,a,1\n2026-01-01,a,high\n",
-            "row 3, column 'load': is no number. Received: 'high'",
+            "row 3, column 'load': is not a number. Received: 'high'",
         ),
         ("", "cannot be read"),
     ],

@@ -1,4 +1,4 @@
-"""`unroll predict` on many texts, on long ones and on bytes that are no text."""
+"""`unroll predict` on many texts, on long ones and on bytes that are not text."""
 
 import json
 import os
@@ -107,7 +107,7 @@ def test_what_looks_like_a_file_and_is_none_is_no_text(server: Server, tmp_path:
         tmp_path: "is a folder. Name a file in it; if it is a text, pipe it to --input -",
         tmp_path / "empty.txt": "is empty. Give a file with a text a line",
         tmp_path / "bytes.txt": "not UTF-8 at byte 0. Convert it first.",
-        tmp_path / "pipe": "is no regular file. Name one, or pipe it to --input -",
+        tmp_path / "pipe": "is not a regular file. Name one, or pipe it to --input -",
     }.items():
         done = unroll("predict", "sample", "--json", "--input", given, "--server", server.address, check=2)
         assert done.stderr.startswith(f"error: --input {given}: {said}")

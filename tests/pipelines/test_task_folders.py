@@ -13,7 +13,7 @@ TASKS = ROOT / "pipelines" / "tasks"
 
 
 def words(file: Path) -> Iterator[tuple[int, str]]:
-    """Names, and texts that are no docstrings, with their lines."""
+    """Names, and texts that are not docstrings, with their lines."""
     tree = ast.parse(file.read_text())
     explained = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     documents = {

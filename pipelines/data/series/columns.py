@@ -31,7 +31,7 @@ class Roles:
         targets: what is forecast; of a wide table whose columns are series, those columns.
         past_covariates: known up to now.
         future_covariates: known for the horizon, too.
-        ignored: columns without a role; of those that are no numbers with the first cell that is none.
+        ignored: columns without a role; of those that are not numbers with the first cell that is not one.
     """
 
     targets: list[str]
@@ -105,7 +105,7 @@ def _schema(section: SeriesSection, file: Path) -> pa.Schema:
 
 
 def _with_first_text(section: SeriesSection, file: Path, column: str) -> str:
-    """The column's name, and where its first cell is that is no number."""
+    """The column's name, and where its first cell is that is not a number."""
     row = 1 if file_format(file) == "parquet" else 2
     for batch in _cells(section, file, column):
         cells = pc.fill_null(pc.utf8_trim_whitespace(batch), "")
@@ -192,6 +192,6 @@ def _floats(values: pa.Array, name: str, file: Path, first: int) -> pa.Array:
 
 def _no_number(file: Path, row: object, column: str, value: str) -> UserError:
     return UserError(
-        f"{file}, row {row}, column {column!r}: is no number. Received: {value!r}. Mend it, leave it empty where it is "
-        "missing, or name the columns of numbers with --set data.targets=..."
+        f"{file}, row {row}, column {column!r}: is not a number. Received: {value!r}. Mend it, leave it empty where it "
+        "is missing, or name the columns of numbers with --set data.targets=..."
     )

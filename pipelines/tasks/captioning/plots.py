@@ -135,7 +135,7 @@ def _show(axes: Axes, picture: np.ndarray) -> None:
 
 
 def _write(axes: Axes, *texts: str) -> None:
-    # captions are no formulas: `$` stays `$`
+    # captions are not formulas: `$` stays `$`
     axes.set_xlabel("\n".join(texts), fontsize=8, parse_math=False, fontfamily=_FONTS)
 
 

@@ -101,7 +101,7 @@ class Sentiment(Task):
         unknown = config.data.label_names.keys() - set(self._data.classes)
         if unknown:
             raise UserError(
-                f"configuration key data.label_names: {sorted(unknown)[0]!r} is no label of the data. "
+                f"configuration key data.label_names: {sorted(unknown)[0]!r} is not a label of the data. "
                 f"Labels: {', '.join(self._data.classes)}"
             )
         self._names = [config.data.label_names.get(label, label) for label in self._data.classes]

@@ -49,5 +49,7 @@ def ensure_database(database: Path, artifacts: Path) -> None:
 
 def _is_there(database: Path) -> bool:
     if database.exists() and not database.is_file():
-        raise UserError(f"{database}: is no file, and MLflow's database belongs there. Move it, or name another --home")
+        raise UserError(
+            f"{database}: is not a file, and MLflow's database belongs there. Move it, or name another --home"
+        )
     return database.exists()

@@ -1,7 +1,7 @@
 """Answers as JSON, each number as TensorFlow Serving writes it.
 
 Numbers have as few digits as bring the same float back, of 6 or 9 (double: 17), and a point or an exponent, so
-that a client sees which are no whole numbers: 0.1, 2.0, 9e+06. NaN and infinities are written as such.
+that a client sees which are not whole numbers: 0.1, 2.0, 9e+06. NaN and infinities are written as such.
 """
 
 import json

@@ -78,7 +78,7 @@ class Numbers:
 
 
 class Items:
-    """What stands for a list of many items that are no dense numbers: it reads them whenever it is gone through.
+    """What stands for a list of many items that are not dense numbers: it reads them whenever it is gone through.
 
     Args:
         read: reads what stands between two positions of the document, after an opening bracket.

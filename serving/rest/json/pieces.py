@@ -122,7 +122,7 @@ class _Reader:
                     return small, position + length + 1
                 items.add((position, position + length), len(small))
                 position = self.space(position + length + 1)
-            else:  # an item that takes more than a piece, or is no value
+            else:  # an item that takes more than a piece, or is not a value
                 item, position = self.value(self.space(position), depth)
                 items.add([item], 1)
                 position = self.space(position)

@@ -38,7 +38,7 @@ SUPPORTED = frozenset((*_FLOATS, *_INTEGERS, _STRING, _BOOL))
 
 
 class Mismatch(Exception):  # noqa: N818 - no error yet: `refusal` words it
-    """A value is no tensor of the asked type; `refusal` says why."""
+    """A value is not a tensor of the asked type; `refusal` says why."""
 
 
 class Cast:
@@ -167,7 +167,7 @@ def array(flat: list[Any]) -> NDArray[Any]:
 
 
 def dense_shape(value: Any) -> list[int]:
-    """The shape that a value has if it is no ragged list: read off the first element of each level."""
+    """The shape that a value has if it is not a ragged list: read off the first element of each level."""
     shape: list[int] = []
     while isinstance(value, list | Items):
         shape.append(len(value))
@@ -178,7 +178,7 @@ def dense_shape(value: Any) -> list[int]:
 
 
 def refusal(value: Any, data_type: int) -> StatusError | None:
-    """Why a value is no tensor of a type, in TensorFlow Serving's words; None if it is one."""
+    """Why a value is not a tensor of a type, in TensorFlow Serving's words; None if it is one."""
     shape = dense_shape(value)
     if len(shape) > _MAX_RANK:
         return invalid(f"Encountered list at unexpected level: {_MAX_RANK} expected < {_MAX_RANK}")

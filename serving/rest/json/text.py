@@ -45,7 +45,7 @@ TOO_DEEP = NOT_JSON + "Lists and objects are nested too deeply."
 def parse(body: bytes) -> dict[str, Any]:
     """Reads the object that a request is.
 
-    Bytes that are no UTF-8 become lone surrogates, which `utf8` turns into the same bytes again.
+    Bytes that are not UTF-8 become lone surrogates, which `utf8` turns into the same bytes again.
 
     Raises:
         StatusError: INVALID_ARGUMENT, in TensorFlow Serving's words.

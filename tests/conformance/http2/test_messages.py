@@ -46,7 +46,7 @@ MALFORMED: dict[str, Fields] = {
     "8.1.2.3/7 two of :path": [PATH, *HEADERS],
     "two of :authority": [AUTHORITY, *HEADERS],
     "two of :method, one of them behind": [*HEADERS, METHOD],
-    "a path that is none": [METHOD, SCHEME, (":path", "test.Service/Echo"), AUTHORITY, *REGULAR],
+    "a path that is not one": [METHOD, SCHEME, (":path", "test.Service/Echo"), AUTHORITY, *REGULAR],
     "another host than :authority": [*HEADERS, ("host", "elsewhere")],
     "two hosts": [*without(AUTHORITY), ("host", "here"), ("host", "there")],
     "one upper-case letter": [*HEADERS, ("content-Length", SIZE)],

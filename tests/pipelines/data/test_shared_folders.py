@@ -1,4 +1,4 @@
-"""Folders of data that others may write to: what is no file makes nobody wait, and no link leads out of them."""
+"""Folders of data that others may write to: what is not a file makes nobody wait, and no link leads out of them."""
 
 import os
 import socket

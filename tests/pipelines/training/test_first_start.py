@@ -58,7 +58,7 @@ def test_commands_that_start_at_once_share_the_workspace(tmp_path: Path) -> None
 
 def test_a_folder_in_the_databases_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
-    with pytest.raises(UserError, match=r"mlflow\.db: is no file.* Move it"):
+    with pytest.raises(UserError, match=r"mlflow\.db: is not a file.* Move it"):
         ensure_database(tmp_path / "mlflow.db", tmp_path)
 
 

@@ -88,7 +88,7 @@ def test_what_is_no_picture_has_no_size(data: bytes) -> None:
             Limits(max_text_bytes=3),
             [b"GIF89a\1\0\1\0\0\0\0" + b"x" * (1 << 20)],
             "Input 'x': picture 0 has 1048589 bytes; this server takes at most 1048584 of one with 1 pixels. "
-            "Leave out what is no picture.",
+            "Leave out what is not a picture.",
         ),
     ],
 )
@@ -101,7 +101,7 @@ def test_beyond_a_limit(limits: Limits, values: Any, message: str) -> None:
 def test_within_the_limits() -> None:
     limits = Limits(max_batch_rows=2, max_text_bytes=4, max_image_pixels=100)
     assert limits.any
-    limits.check("x", from_python(["abcd", picture("JPEG", 10, 10)]))  # a picture is no text
+    limits.check("x", from_python(["abcd", picture("JPEG", 10, 10)]))  # a picture is not text
     limits.check("x", np.ones((2, 100)))
     limits.check("x", np.array(7.0))
     assert not Limits().any

@@ -1,4 +1,4 @@
-"""What is no file where a server looks for one: it is told, and nobody waits."""
+"""What is not a file where a server looks for one: it is told, and nobody waits."""
 
 import os
 import shutil

@@ -173,7 +173,7 @@ def test_help_and_version_come_at_once_and_name_every_flag() -> None:
 
 PROBLEMS = {
     "nothing to serve": ((), r"--model_base_path is missing"),
-    "a session's configuration that is none": (
+    "a session's configuration that is not one": (
         ("--model_base_path=MODEL", "--tensorflow_session_config_file=FILE"),
         "Expected protobuf's text format of ConfigProto",
     ),
@@ -182,12 +182,12 @@ PROBLEMS = {
         ("--model_base_path=FILE/m",),
         "--model_base_path FILE/m: Not a directory. Name the folder that holds the model's versions.",
     ),
-    "a batching file that is none": (("--model_base_path=MODEL", "--batching_parameters_file=FILE"), "FILE"),
-    "a token file that is none": (("--model_base_path=MODEL", "--auth_tokens_file=/nowhere"), "/nowhere"),
-    "a TLS file that is none": (("--model_base_path=MODEL", "--ssl_config_file=FILE"), "FILE"),
-    "a channel argument that is no limit": (
+    "a batching file that is not one": (("--model_base_path=MODEL", "--batching_parameters_file=FILE"), "FILE"),
+    "a token file that is not one": (("--model_base_path=MODEL", "--auth_tokens_file=/nowhere"), "/nowhere"),
+    "a TLS file that is not one": (("--model_base_path=MODEL", "--ssl_config_file=FILE"), "FILE"),
+    "a channel argument that is not a limit": (
         ("--model_base_path=MODEL", "--grpc_channel_arguments=grpc.max_concurrent_streams=many"),
-        "'grpc.max_concurrent_streams=many' is no limit. Write it as grpc.max_concurrent_streams=NUMBER",
+        "'grpc.max_concurrent_streams=many' is not a limit. Write it as grpc.max_concurrent_streams=NUMBER",
     ),
     "a remote server without address": (("--engine=remote",), "--remote_address is missing"),
     "an address without a remote engine": (
@@ -236,7 +236,7 @@ def test_flags_that_lead_nowhere_end_in_one_line(name: str, tmp_path: Path) -> N
 
 
 SOME = (
-    "a batching file that is none",
+    "a batching file that is not one",
     "a file where the request log is to be",
     "a file where a UNIX socket is to be",
     "a UNIX socket in no folder",
@@ -251,7 +251,7 @@ def test_some_of_the_flags_that_lead_nowhere(name: str, tmp_path: Path) -> None:
 def check_one_line(name: str, tmp_path: Path) -> None:
     arguments, said = PROBLEMS[name]
     file = tmp_path / "file"
-    file.write_text("this is no configuration")
+    file.write_text("this is not a configuration")
     model = tmp_path / "model"
     (model / "1").mkdir(parents=True)
     done = server(*(argument.replace("FILE", str(file)).replace("MODEL", str(model)) for argument in arguments))

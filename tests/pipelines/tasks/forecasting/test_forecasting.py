@@ -131,7 +131,7 @@ def test_short_histories_gaps_and_nothing_at_all(exported):
     gap, zero, infinite = history.copy(), history.copy(), history.copy()
     gap[0, 10:20], zero[0, 10:20], infinite[0, 10:20] = np.nan, 0, np.inf
     gap, zero, infinite = (exported.predict(inputs(one))["forecast"] for one in (gap, zero, infinite))
-    assert np.abs(gap - zero).max() > 1, "a missing value is no zero"
+    assert np.abs(gap - zero).max() > 1, "a missing value is not a zero"
     np.testing.assert_array_equal(gap, infinite)
     nothing = exported.predict(inputs(np.full([1, 5, 2], np.nan)))
     assert np.isnan(nothing["forecast"]).all()
@@ -393,7 +393,7 @@ def _zones(table: pd.DataFrame) -> pd.DataFrame:
 
 _TARGET = ["--set", "data.targets=load"]
 BAD = {
-    "a time": (lambda one: one.assign(time="noon"), [], "is no time"),
+    "a time": (lambda one: one.assign(time="noon"), [], "is not a time"),
     "zones": (_zones, [], "mixes times with a UTC offset"),
     "empty": (lambda one: one.assign(load=np.nan), _TARGET, "all are missing"),
     "one row": (lambda one: one.head(1), [], "no series has two rows"),
