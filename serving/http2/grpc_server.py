@@ -19,11 +19,11 @@ from unroll.serving.front.handshake import accept
 from unroll.serving.front.seldom import Seldom
 from unroll.serving.http2.connection import Connection
 from unroll.serving.http2.exchange import WINDOW_BITS, Streaming, Unary
+from unroll.serving.http2.framing import Turns
 from unroll.serving.http2.handshake import GrpcHandshake
 from unroll.serving.http2.headers import encode
 from unroll.serving.http2.patience import TICK
 from unroll.serving.http2.stream import Receiver, Stream
-from unroll.serving.http2.turns import Turns
 from unroll.serving.http2.usage import GrpcLimits, Peer, Share, Usage
 from unroll.serving.protocol.call import Call, Method
 from unroll.serving.protocol.call import Stream as StreamMethod
