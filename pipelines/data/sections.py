@@ -9,10 +9,17 @@ from unroll.pipelines.training.config import Section
 Names = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 """One or several columns."""
 
-SplitColumn = Annotated[str | None, Field(description="column saying train, validation or test; else a hash decides")]
-GroupColumn = Annotated[str | None, Field(description="column by which metrics are also given, such as a source")]
-Delimiter = Annotated[str | None, Field(min_length=1, max_length=1, description="of CSV files")]
-Encoding = Annotated[str, Field(description="of text files")]
+SplitColumn = Annotated[str | None, Field(description="column saying train, validation or test; null: a hash decides")]
+GroupColumn = Annotated[
+    str | None, Field(description="column by which metrics are also given, such as a source; null: none")
+]
+Delimiter = Annotated[
+    str | None,
+    Field(
+        min_length=1, max_length=1, description="what separates the columns of a CSV file; null: a comma, of .tsv a tab"
+    ),
+]
+Encoding = Annotated[str, Field(description="encoding of text files, such as utf-8, latin-1 or utf-16")]
 
 
 class RecordSection(Section):
@@ -29,7 +36,7 @@ class RecordSection(Section):
     group: GroupColumn = None
     max_tokens: int = Field(256, ge=1, le=100_000, description="tokens kept of a text")
     vocabulary_size: int = Field(20_000, ge=1, le=2_000_000, description="words that are known at most")
-    min_count: int = Field(1, ge=1, description="occurrences of a word in the train split to be known")
+    min_count: int = Field(1, ge=1, description="occurrences of a word in the training split to be known")
     delimiter: Delimiter = None
     encoding: Encoding = "utf-8"
 

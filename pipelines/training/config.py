@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unroll.errors import UserError
+from unroll.pipelines.training.keys import Epochs, LearningRate, Patience
 
 
 class Section(BaseModel):
@@ -21,16 +22,20 @@ class Section(BaseModel):
 class TrainSection(Section):
     """How any task is trained."""
 
-    epochs: int = Field(10, ge=1, description="passes over the training split at most")
-    batch_size: int = Field(64, ge=1, le=65536)
-    learning_rate: float = Field(1e-3, gt=0, le=10)
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the rate rises from 0")
+    epochs: Epochs = 10
+    batch_size: int = Field(64, ge=1, le=65536, description="records of a training step")
+    learning_rate: LearningRate = 1e-3
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the learning rate rises from 0")
     clip_norm: float = Field(1.0, gt=0, description="largest global norm of a gradient")
-    weight_decay: float = Field(0.0, ge=0, lt=1, description="times the rate, off every weight at each step (AdamW)")
-    patience: int = Field(3, ge=1, description="epochs without a better validation loss before stopping")
-    minutes: float | None = Field(None, gt=0, description="time budget; no epoch begins that would pass it")
-    mixed_precision: bool = Field(False, description="compute in float16; needs a GPU")
-    seed: int = Field(0, ge=0, lt=2**31)
+    weight_decay: float = Field(
+        0.0, ge=0, lt=1, description="share of every weight, times the learning rate, taken off at each step (AdamW)"
+    )
+    patience: Patience = 3
+    minutes: float | None = Field(
+        None, gt=0, description="time budget; no epoch begins that would pass it; null: no limit"
+    )
+    mixed_precision: bool = Field(False, description="computes in float16; needs a GPU")
+    seed: int = Field(0, ge=0, lt=2**31, description="decides the start, the order of batches and what is dropped")
 
 
 class TaskConfig(Section):

@@ -13,20 +13,36 @@ from unroll.pipelines.training.config import Section
 class SeriesSection(Section):
     """Columns of long or wide tables of time series."""
 
-    time: str = Field("time", description="column of the time")
-    time_format: str | None = Field(None, description="as strptime has it; null: ISO 8601 or Unix seconds")
-    series: str | None = Field(None, description="column of the series id; null: a wide table")
-    columns: Literal["channels", "series"] = Field(
-        "channels", description="a wide table's columns are channels of one series, or each a series of its own"
+    time: str = Field("time", description="column of the time, read as UTC where it has no offset")
+    time_format: str | None = Field(
+        None, description="how times are written, as in strptime: %d/%m/%Y %H:%M; null: ISO 8601 or Unix seconds"
     )
-    targets: Names | None = Field(None, description="forecast columns; null: every number not named otherwise")
-    past_covariates: Names = Field([], description="columns known up to now")
-    future_covariates: Names = Field([], description="columns known for the horizon, too")
-    static_categories: Names = Field([], description="columns with one category a series")
-    frequency: str | None = Field(None, description="such as 15min, 1h, 1D, 1M; null: the most common step")
-    season: int | None = Field(None, ge=1, description="steps; null: the frequency's that fits the train split best")
+    series: str | None = Field(None, description="column of the series' id, of a long table; null: the table is wide")
+    columns: Literal["channels", "series"] = Field(
+        "channels", description="what a wide table's columns are: channels of one series, or series of their own"
+    )
+    targets: Names | None = Field(
+        None, description="columns that are forecast, one or several; null: all numeric ones not named otherwise"
+    )
+    past_covariates: Names = Field([], description="columns that are known up to now")
+    future_covariates: Names = Field([], description="columns known for the horizon too: prices, holidays, a plan")
+    static_categories: Names = Field([], description="columns with one category per series")
+    frequency: str | None = Field(
+        None,
+        description="step of the grid: 15min, 1h, 1D, 1W, 1M (same day of the month), 1ME (its last day); "
+        "null: the most common step",
+    )
+    season: int | None = Field(
+        None,
+        ge=1,
+        description="steps of a season, for the seasonal naive forecast and MASE; "
+        "null: of those that go with the frequency, the one that fits the training split best",
+    )
     split_rows: list[float] = Field(
-        [0.7, 0.1, 0.2], min_length=3, max_length=3, description="steps, or shares, of train, validation, test"
+        [0.7, 0.1, 0.2],
+        min_length=3,
+        max_length=3,
+        description="training, validation and test split: fractions, or rows of the grid such as [8640, 2880, 2880]",
     )
     delimiter: Delimiter = None
     encoding: Encoding = "utf-8"

@@ -13,7 +13,7 @@ import tensorflow as tf
 from unroll.errors import UserError
 from unroll.models.image import picture_problem
 from unroll.pipelines.data.splits import SPLITS, digest_split, hash_split, named_split
-from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.table import CaptionRecord, caption_records
 from unroll.pipelines.tasks.captioning.vocabulary import normalise
 from unroll.pipelines.training.progress import Progress, Stage

@@ -23,7 +23,7 @@ from unroll.pipelines.tasks.captioning.collection import (
     drop_corrupt,
     spans,
 )
-from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.split_files import KEYS, decode, keep_encoded, write_captions
 from unroll.pipelines.tasks.captioning.vocabulary import Vocabulary
 from unroll.pipelines.training.progress import Progress

@@ -14,7 +14,7 @@ from typing import Any
 from unroll.errors import UserError
 from unroll.pipelines.data.records import SUFFIXES, file_format, find_files, read_records
 from unroll.pipelines.data.sections import column_advice
-from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.serving.files.regular_files import leads_out
 
 _COCO = ".json"

@@ -1,100 +1,34 @@
 """Captions of pictures: `unroll train captioning --data captions.csv --set data.image=file`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from pydantic import Field, field_validator, model_validator
 
 from unroll import monitoring
 from unroll.errors import UserError
 from unroll.models.captioner import Captioner, CaptionerConfig
 from unroll.models.layers.augmentation import augment
-from unroll.models.layers.image_encoder import backbones
 from unroll.models.principal import PrincipalComponents
 from unroll.models.tokens import RESERVED
 from unroll.monitoring.features import Feature
 from unroll.pipelines.registry import register
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.captioning import data as caption_data
+from unroll.pipelines.tasks.captioning.config import CaptionConfig
 from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import CaptionScores
-from unroll.pipelines.tasks.captioning.section import CaptionSection
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.table import caption_files, picture_files
-from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
 from unroll.pipelines.training.progress import Progress
 
 _BATCH = 32  # pictures of a prediction
 _MAX_SUMMARISED = 2000  # training pictures whose features are summarised
 _WARMUP = 2
 _CONTEXTS = {"attention": "attention", "show_and_tell": "initial", "karpathy": "every_step"}  # of the decoder
-
-
-class CaptionModelSection(Section):
-    """The captioner; see `unroll.models.captioner.Captioner`."""
-
-    backbone: str | None = Field(None, description="of keras.applications; null: a residual network from scratch")
-    weights: str | None = Field(None, description="of the backbone: imagenet, or a file")
-    filters: int = Field(32, ge=1, le=1024, description="of the residual network's first stage")
-    blocks: int = Field(2, ge=1, le=16, description="of each stage")
-    conditioning: Literal["attention", "show_and_tell", "karpathy"] = "attention"
-    cell: Literal["rnn", "lstm", "gru", "tcn"] = "lstm"
-    units: int = Field(256, ge=1, le=4096)
-    layers: int = Field(1, ge=1, le=16)
-    embedding: int = Field(128, ge=1, le=4096, description="features of a word")
-    grid_dropout: float = Field(0.2, ge=0, lt=1)
-    dropout: float = Field(0.3, ge=0, lt=1)
-    kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
-    beams: int = Field(4, ge=2, le=64, description="hypotheses of the search, the answer among them")
-    length_penalty: float = Field(0.7, ge=0, le=5, description="0 ranks hypotheses by probability alone")
-
-    @field_validator("backbone")
-    @classmethod
-    def _check_backbone(cls, value: str | None) -> str | None:
-        """Before the pictures are read, which may take hours."""
-        if value is not None and value not in backbones():
-            names = {name.lower(): name for name in backbones()}
-            close = get_close_matches(value.lower(), names, n=1)
-            known = f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(backbones())}"
-            raise ValueError(f"no network of keras.applications. {known}")
-        return value
-
-    @model_validator(mode="after")
-    def _check_weights(self) -> "CaptionModelSection":
-        if self.weights is not None and self.backbone is None:
-            # nothing would be loaded, and the network from scratch would be frozen as one that had learnt
-            raise ValueError(
-                f"weights={self.weights!r} are those of a backbone, and none is named. Add model.backbone, such as "
-                "model.backbone=MobileNetV3Small, or leave model.weights out"
-            )
-        return self
-
-
-class CaptionTrainSection(TrainSection):
-    """How the captioner is trained."""
-
-    epochs: int = Field(30, ge=1)
-    patience: int = Field(10, ge=1)
-    captions: int = Field(5, ge=1, le=100, description="captions of a picture in an epoch at most")
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    coverage: float = Field(0.1, ge=0, description="weight of looking at every place (with attention)")
-    scheduled_sampling: float = Field(0.0, ge=0, lt=1, description="share of the model's own words in the last epoch")
-    fine_tune: int | None = Field(None, ge=0, description="epoch, from 0, in which a backbone begins to learn too")
-    shift: float = Field(0.06, ge=0, le=1, description="pictures are moved by this share of a side at most")
-    zoom: float = Field(0.1, ge=0, le=1, description="and scaled by 1 + this at most, or its inverse")
-    colour: float = Field(0.05, ge=0, le=1, description="and tinted by this share of the range at most")
-    flip: Literal["none", "horizontal", "all"] = Field("none", description="and mirrored; all: turned as well")
-
-
-class CaptionConfig(TaskConfig):
-    data: CaptionSection = CaptionSection()
-    model: CaptionModelSection = CaptionModelSection()
-    train: CaptionTrainSection = CaptionTrainSection()
 
 
 @register

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from unroll.errors import UserError
 from unroll.models.tokens import RESERVED, SPACE, UNKNOWN
 from unroll.pipelines.data.vocabulary import count_vocabulary
-from unroll.pipelines.tasks.captioning.section import Kind
+from unroll.pipelines.tasks.captioning.config import Kind
 
 _BLANK = re.compile(f"[\\s{SPACE}]+")
 

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from pydantic import Field, field_validator
 
 from unroll import monitoring
 from unroll.errors import UserError
@@ -19,7 +18,6 @@ from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ensemb
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.data import SeriesData
-from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.summary import further_summary
 from unroll.pipelines.data.series.summary import summary as data_summary
 from unroll.pipelines.data.series.time_grid import Frequency
@@ -29,12 +27,12 @@ from unroll.pipelines.registry import register
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
+from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.reference import ReferenceWindows
 from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
 from unroll.pipelines.training import plots
-from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
 from unroll.pipelines.training.progress import Progress
 
 _BATCH = 256  # windows of a prediction
@@ -45,46 +43,6 @@ _MIN_STEPS = 128  # of an epoch
 _YEAR = 31_556_952  # seconds
 _YEARS_BEFORE, _YEARS_AFTER = 25, 100  # of the data, in which a timestamp is believed
 _HIDDEN = 0.1  # of the training windows, of which time and future covariates, or categories, are not told
-
-
-class ForecastModelSection(Section):
-    """The forecaster; see `unroll.models.series.forecaster.Forecaster`."""
-
-    lookback: int = Field(336, ge=1, le=100_000, description="timesteps that are read")
-    horizon: int = Field(24, ge=1, le=10_000, description="timesteps that are forecast")
-    cell: Literal["rnn", "lstm", "gru", "tcn"] = "gru"
-    units: int = Field(32, ge=1, le=4096)
-    layers: int = Field(1, ge=1, le=16)
-    members: int = Field(3, ge=1, le=32, description="forecasters whose answers are averaged")
-    segment: int = Field(48, ge=1, description="timesteps that one step of encoder and decoder covers")
-    linear: bool = Field(
-        True, description="adds a direct linear map from history to horizon, fitted by ridge regression"
-    )
-    dropout: float = Field(0.3, ge=0, lt=1)
-    kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
-    quantiles: list[float] = Field([0.1, 0.5, 0.9], min_length=1, description="levels, 0.5 among them")
-    calendar: bool = Field(True, description="makes covariates of hour, weekday and season from the time")
-
-    @field_validator("quantiles")
-    @classmethod
-    def _rising(cls, levels: list[float]) -> list[float]:
-        if levels != sorted(set(levels)) or 0.5 not in levels or not 0 < levels[0] <= levels[-1] < 1:
-            raise ValueError("must rise between 0 and 1, with 0.5 among them")
-        return levels
-
-
-class ForecastTrainSection(TrainSection):
-    """How the forecaster is trained."""
-
-    epochs: int = Field(3, ge=1, description="at most, each of as many passes as make 128 batches")
-    patience: int = Field(2, ge=1)
-    stride: int = Field(1, ge=1, description="timesteps from one training window to the next")
-
-
-class ForecastConfig(TaskConfig):
-    data: SeriesSection = SeriesSection()
-    model: ForecastModelSection = ForecastModelSection()
-    train: ForecastTrainSection = ForecastTrainSection()
 
 
 @register

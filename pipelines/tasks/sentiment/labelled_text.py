@@ -9,33 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
 
 from unroll.errors import UserError
 from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
 from unroll.pipelines.data.records import Batch, find_files, read_records
-from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, SplitColumn, column_advice
+from unroll.pipelines.data.sections import column_advice
 from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
 from unroll.pipelines.data.text_shards import ShardWriter
 from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table, write_vocabulary
-from unroll.pipelines.training.config import Section
+from unroll.pipelines.tasks.sentiment.config import LabelledTextSection
 from unroll.pipelines.training.progress import Progress
 
 _MAX_CLASSES = 1000
 _MAX_WEIGHTS = 50_000_000
-
-
-class LabelledTextSection(Section):
-    """Where texts and labels are found in the data files."""
-
-    text: str = Field("text", description="column of the text")
-    label: str = Field("label", description="column of the class")
-    split: SplitColumn = None
-    group: GroupColumn = None
-    label_names: dict[str, str] = Field({}, description="what clients are answered for a label of the data")
-    delimiter: Delimiter = None
-    encoding: Encoding = "utf-8"
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
 
 from unroll import monitoring
 from unroll.errors import UserError
@@ -22,10 +21,10 @@ from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, voca
 from unroll.pipelines.registry import register
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
-from unroll.pipelines.tasks.sentiment.labelled_text import Facts, LabelledTextSection
+from unroll.pipelines.tasks.sentiment.config import SentimentConfig
+from unroll.pipelines.tasks.sentiment.labelled_text import Facts
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.calibration import fit_temperatures
-from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
 from unroll.pipelines.training.even_sample import EvenSample
 from unroll.pipelines.training.metrics import by_group, classification_metrics
 from unroll.pipelines.training.progress import Progress
@@ -33,44 +32,6 @@ from unroll.pipelines.training.signature import signature
 
 _BATCH = 64  # texts of a prediction
 _GRADIENT_BATCHES = 8
-
-
-class SentimentModelSection(Section):
-    """The classifier; see `unroll.models.text.classifier.TextClassifier`."""
-
-    cell: Literal["rnn", "lstm", "gru", "tcn"] = "tcn"
-    units: int = Field(64, ge=1, le=4096)
-    layers: int = Field(2, ge=1, le=16)
-    members: int = Field(3, ge=1, le=32, description="encoders whose answers are averaged")
-    bidirectional: bool = False
-    residual: bool = False
-    embedding: int = Field(64, ge=1, le=4096, description="features of a word")
-    dropout: float = Field(0.5, ge=0, lt=1)
-    embedding_dropout: float = Field(0.2, ge=0, lt=1)
-    recurrent_dropout: float = Field(0.0, ge=0, lt=1)
-    word_dropout: float = Field(0.2, ge=0, lt=1)
-    kernel_size: int = Field(3, ge=2, le=64, description="taps of a TCN's convolutions")
-    pooling: list[Literal["last", "mean", "max", "attention"]] = Field(["mean", "max"], min_length=1)
-    vocabulary_size: int = Field(50_000, ge=1, le=2_000_000)
-    min_count: int = Field(2, ge=1, description="occurrences of a word in the train split to be known")
-    max_tokens: int = Field(1000, ge=1, le=100_000, description="tokens kept of a text")
-    encoder_tokens: int = Field(256, ge=2, description="of these, how many the encoder reads, half at each end")
-    ngram_buckets: int = Field(2**18, ge=0, le=2**26, description="hashed word pairs; 0: no linear path")
-    encoder_loss: float = Field(1.0, ge=0, description="weight of the encoder's own loss")
-
-
-class SentimentTrainSection(TrainSection):
-    """How the classifier is trained."""
-
-    epochs: int = Field(2, ge=1)
-    learning_rate: float = Field(2e-3, gt=0, le=10)
-    class_weights: bool = Field(False, description="weigh classes by the inverse of their frequency")
-
-
-class SentimentConfig(TaskConfig):
-    data: LabelledTextSection = LabelledTextSection()
-    model: SentimentModelSection = SentimentModelSection()
-    train: SentimentTrainSection = SentimentTrainSection()
 
 
 @register

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.picture_fixtures import encoded, plain
 from unroll.errors import UserError
-from unroll.pipelines.tasks.captioning.section import CaptionSection
+from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.table import CaptionRecord, caption_records
 
 PICTURE = encoded(plain("red"))

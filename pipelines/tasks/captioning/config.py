@@ -1,0 +1,150 @@
+"""What can be set of `unroll train captioning`."""
+
+from difflib import get_close_matches
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, Names, SplitColumn
+from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.keys import Cell, Embedding, Epochs, KernelSize, Layers, Patience, Share, Units
+from unroll.serving.engine.quiet import import_tensorflow
+
+Kind = Literal["word", "subword", "character"]
+_MAX_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
+
+
+class CaptionSection(Section):
+    """Columns of tables of captioned pictures; of COCO's JSON only `images` and the keys of an image are used."""
+
+    image: str = Field("image", description="column of the picture: a path, or its bytes (in CSV and JSONL as base64)")
+    images: str | None = Field(None, description="folder that paths start from; null: the data file's own")
+    caption: Names = Field(["caption"], min_length=1, description="column of captions, or several")
+    split: SplitColumn = None
+    group: GroupColumn = None
+    cluster: str | None = Field(
+        None,
+        description="column of what belongs together (a patient, a video, a figure in all its variants); "
+        "the hash that decides the split is then the cluster's",
+    )
+    lowercase: bool = Field(True, description="whether captions are learnt, and answered, in lower case")
+    vocabulary: Kind = Field("word", description="tokens that captions are made of; subwords are sentencepiece's")
+    vocabulary_size: int = Field(10_000, ge=1, le=1_000_000, description="tokens that are known at most")
+    min_count: int = Field(1, ge=1, description="occurrences of a word or character in the training split to be known")
+    max_tokens: int | None = Field(
+        None, ge=1, le=4096, description="tokens kept of a caption; null: 40 words, 60 subwords or 200 characters"
+    )
+    size: int = Field(
+        128, ge=16, le=1024, description="pixels of the square's side that pictures are scaled to fit into, on white"
+    )
+    most_pixels: int = Field(
+        50_000_000,
+        ge=1,
+        le=120_000_000,
+        description="pixels of the largest picture that is not refused",
+    )
+    cache_gigabytes: float = Field(
+        8, ge=0, description="disk space for decoded pictures; if they need more, they are decoded in every epoch"
+    )
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
+
+    @property
+    def most_tokens(self) -> int:
+        """Pieces kept of a caption, without start and end."""
+        return self.max_tokens or _MAX_TOKENS[self.vocabulary]
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> "CaptionSection":
+        names = [self.image, *self.caption]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"column {twice!r} is named twice by data.image and data.caption. Leave one out")
+        return self
+
+
+class CaptionModelSection(Section):
+    """The captioner; see `unroll.models.captioner.Captioner`."""
+
+    backbone: str | None = Field(
+        None, description="network of keras.applications that reads pictures; null: a residual network from scratch"
+    )
+    weights: str | None = Field(None, description="weights of the backbone: imagenet, a file; null: a random start")
+    filters: int = Field(32, ge=1, le=1024, description="filters of the residual network's first stage")
+    blocks: int = Field(2, ge=1, le=16, description="blocks of each stage of the residual network")
+    conditioning: Literal["attention", "show_and_tell", "karpathy"] = Field(
+        "attention",
+        description="how the picture comes in: attention over its grid at every token, read once before the first "
+        "(show_and_tell), or its mean added at every one (karpathy)",
+    )
+    cell: Cell = "lstm"
+    units: Units = 256
+    layers: Layers = 1
+    embedding: Embedding = 128
+    grid_dropout: Share = Field(0.2, description="share of the picture's features dropped in training")
+    dropout: Share = Field(0.3, description="share dropped of tokens' features and of the decoder's outputs")
+    kernel_size: KernelSize = 3
+    beams: int = Field(4, ge=2, le=64, description="hypotheses of the beam search, the answer among them")
+    length_penalty: float = Field(
+        0.7, ge=0, le=5, description="how far long hypotheses are favoured; 0 ranks them by probability alone"
+    )
+
+    @field_validator("backbone")
+    @classmethod
+    def _check_backbone(cls, value: str | None) -> str | None:
+        """Before the pictures are read, which may take hours."""
+        if value is None:
+            return value
+        import_tensorflow()
+        from unroll.models.layers.image_encoder import backbones  # which takes all of Keras
+
+        if value not in backbones():
+            names = {name.lower(): name for name in backbones()}
+            close = get_close_matches(value.lower(), names, n=1)
+            known = f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(backbones())}"
+            raise ValueError(f"no network of keras.applications. {known}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "CaptionModelSection":
+        if self.weights is not None and self.backbone is None:
+            # nothing would be loaded, and the network from scratch would be frozen as one that had learnt
+            raise ValueError(
+                f"weights={self.weights!r} are those of a backbone, and none is named. Add model.backbone, such as "
+                "model.backbone=MobileNetV3Small, or leave model.weights out"
+            )
+        return self
+
+
+class CaptionTrainSection(TrainSection):
+    """How the captioner is trained."""
+
+    epochs: Epochs = 30
+    patience: Patience = 10
+    captions: int = Field(5, ge=1, le=100, description="captions of a picture that an epoch takes at most")
+    label_smoothing: Share = Field(0.1, description="share of the target spread evenly over all tokens")
+    coverage: float = Field(0.1, ge=0, description="weight of the loss for positions that attention leaves out")
+    scheduled_sampling: Share = Field(
+        0.0, description="share of the model's own tokens that it reads in the last epoch, rising from none"
+    )
+    fine_tune: int | None = Field(
+        None, ge=0, description="epoch, from 0, in which a backbone with weights begins to learn; null: never"
+    )
+    shift: float = Field(0.06, ge=0, le=1, description="share of a side that training pictures are moved by at most")
+    zoom: float = Field(0.1, ge=0, le=1, description="training pictures are scaled by 1 + this at most, or its inverse")
+    colour: float = Field(
+        0.05, ge=0, le=1, description="share of the range that brightness, contrast and each channel change by at most"
+    )
+    flip: Literal["none", "horizontal", "all"] = Field(
+        "none",
+        description="how training pictures are mirrored: left to right (horizontal), or in all symmetries of a square, "
+        "as for views from the air (all)",
+    )
+
+
+class CaptionConfig(TaskConfig):
+    """A picture to a sentence about it."""
+
+    data: CaptionSection = CaptionSection()
+    model: CaptionModelSection = CaptionModelSection()
+    train: CaptionTrainSection = CaptionTrainSection()

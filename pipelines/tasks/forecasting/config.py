@@ -1,0 +1,53 @@
+"""What can be set of `unroll train forecasting`."""
+
+from pydantic import Field, field_validator
+
+from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Members, Patience, Share, Units
+
+
+class ForecastModelSection(Section):
+    """The forecaster; see `unroll.models.series.forecaster.Forecaster`."""
+
+    lookback: int = Field(336, ge=1, le=100_000, description="timesteps that are read")
+    horizon: int = Field(24, ge=1, le=10_000, description="timesteps that are forecast")
+    cell: Cell = "gru"
+    units: Units = 32
+    layers: Layers = 1
+    members: Members = 3
+    segment: int = Field(48, ge=1, description="timesteps that one step of encoder and decoder covers")
+    linear: bool = Field(
+        True, description="adds a direct linear map from history to horizon, fitted by ridge regression"
+    )
+    dropout: Share = Field(
+        0.3, description="share dropped, in training, of every layer's inputs and of the decoder's output"
+    )
+    kernel_size: KernelSize = 3
+    quantiles: list[float] = Field(
+        [0.1, 0.5, 0.9], min_length=1, description="levels that are forecast, rising between 0 and 1, 0.5 among them"
+    )
+    calendar: bool = Field(True, description="makes covariates of hour, weekday and season from the time")
+
+    @field_validator("quantiles")
+    @classmethod
+    def _rising(cls, levels: list[float]) -> list[float]:
+        if levels != sorted(set(levels)) or 0.5 not in levels or not 0 < levels[0] <= levels[-1] < 1:
+            raise ValueError("must rise between 0 and 1, with 0.5 among them")
+        return levels
+
+
+class ForecastTrainSection(TrainSection):
+    """How the forecaster is trained."""
+
+    epochs: Epochs = Field(3, description="epochs at most, each of as many passes as make 128 batches")
+    patience: Patience = 2
+    stride: int = Field(1, ge=1, description="timesteps from one training window to the next")
+
+
+class ForecastConfig(TaskConfig):
+    """The recent past of one or many series to quantiles of their future."""
+
+    data: SeriesSection = SeriesSection()
+    model: ForecastModelSection = ForecastModelSection()
+    train: ForecastTrainSection = ForecastTrainSection()

@@ -1,0 +1,31 @@
+"""Keys that configurations of several tasks have in common: their ranges, and what they are for.
+
+Example:
+    >>> class ModelSection(Section):
+    ...     cell: Cell = "gru"
+    ...     units: Units = 32
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+Cell = Annotated[
+    Literal["rnn", "lstm", "gru", "tcn"],
+    Field(description="what reads a sequence: a recurrent cell, or a temporal convolutional network (tcn)"),
+]
+Units = Annotated[int, Field(ge=1, le=4096, description="features of every layer, per direction")]
+Layers = Annotated[int, Field(ge=1, le=16, description="recurrent layers, or temporal blocks of a TCN")]
+Members = Annotated[
+    int, Field(ge=1, le=32, description="models, alike but for their initial weights, whose answers are averaged")
+]
+Embedding = Annotated[int, Field(ge=1, le=4096, description="features of a token")]
+KernelSize = Annotated[int, Field(ge=2, le=64, description="taps of a TCN's convolutions")]
+Share = Annotated[float, Field(ge=0, lt=1)]
+"""Of what is dropped, say; its key says of what."""
+
+Epochs = Annotated[int, Field(ge=1, description="passes over the training split at most")]
+LearningRate = Annotated[
+    float, Field(gt=0, le=10, description="learning rate after the warm-up; it decays to 0 along a cosine")
+]
+Patience = Annotated[int, Field(ge=1, description="epochs without a better validation score before training stops")]
