@@ -57,24 +57,32 @@ def train(
     later ones when they are promoted.
     """
     plugins.name_modules(import_ or [])
-    from unroll.serving.engine.quiet import import_tensorflow
-
-    import_tensorflow()
-    from unroll.pipelines.registry import task_named
+    from unroll.pipelines.configurations import config_schema
+    from unroll.pipelines.data.records import check_exists
     from unroll.pipelines.samples import sample_for
     from unroll.pipelines.training.config import load_config
+    from unroll.serving.engine.quiet import import_tensorflow
+    from unroll.serving.versions.store import Store
+
+    # what is wrong here is told before TensorFlow is loaded, which takes seconds
+    schema, sample = config_schema(task), None
+    Store(Workspace(home).store).versions(name or task)
+    if data is None:
+        load_config(schema, config, set_ or [])
+        sample = sample_for(task, Workspace(home).cache / "samples")
+        data = str(sample.path)
+    else:
+        check_exists(data)
+    settings = load_config(schema, config, set_ or [], sample.settings if sample else None)
+    import_tensorflow()
+    from unroll.pipelines.registry import task_named
     from unroll.pipelines.training.progress import Progress
     from unroll.pipelines.training.training import train as run
 
-    kind = task_named(task)
-    base = None
     with Progress() as progress:
-        if data is None:
-            sample = sample_for(task, Workspace(home).cache / "samples")
-            data, base = str(sample.path), sample.settings
+        if sample is not None:
             progress.line(f"No --data: training on the sample data, {sample.words} ({data}).")
-        settings = load_config(kind.Config, config, set_ or [], base)
-        trained = run(kind, settings, data, name or task, Workspace(home), progress)
+        trained = run(task_named(task), settings, data, name or task, Workspace(home), progress)
     if as_json:
         print(json.dumps(trained.document()))
         return
@@ -105,18 +113,19 @@ def evaluate(
 ) -> None:
     """Score a registered model on labelled records, all of them."""
     plugins.name_modules(import_ or [])
-    from unroll.serving.engine.quiet import import_tensorflow
-
-    import_tensorflow()
-    from unroll.pipelines.training.evaluation import evaluate as run
+    from unroll.pipelines.data.records import check_exists
     from unroll.pipelines.training.progress import Progress
     from unroll.pipelines.training.tracking import Tracking
+    from unroll.serving.engine.quiet import import_tensorflow
+
+    check_exists(data)
+    tracking = Tracking(Workspace(home))
+    registered = tracking.version(name, version, alias)
+    directory = tracking.saved_model(registered)
+    import_tensorflow()
+    from unroll.pipelines.training.evaluation import evaluate as run
 
     with Progress() as progress:
-        with progress.stage("opening MLflow"):
-            tracking = Tracking(Workspace(home))
-            registered = tracking.version(name, version, alias)
-            directory = tracking.saved_model(registered)
         scored = run(directory, data, set_ or [], progress)
     metrics = {f"data/{key}": value for key, value in scored.metrics.items()}
     if as_json:

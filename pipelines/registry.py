@@ -48,14 +48,27 @@ def task_named(name: str, module: str = "") -> type[Task]:
         'sentiment'
     """
     for known in plugins.modules_of(name):
-        try:
-            importlib.import_module(known)
-        except ImportError as error:
-            raise UserError(
-                f"task {name!r}: module {known} cannot be imported ({error}). Install what it lacks"
-            ) from None
+        _import(known)
     if name not in _TASKS:
         there = ", ".join(sorted({*plugins.built_in(), *plugins.installed(), *_TASKS}))
         remedy = f"It is of the module {module}: name it with --import {module}" if module else f"There is: {there}"
         raise UserError(f"no task is named {name!r}. {remedy}")
     return _TASKS[name]
+
+
+def registered() -> list[str]:
+    """Names of the tasks that are registered, those of the modules that `--import` names among them.
+
+    Raises:
+        UserError: such a module cannot be imported.
+    """
+    for module in plugins.named():
+        _import(module)
+    return list(_TASKS)
+
+
+def _import(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(f"module {module} of tasks cannot be imported ({error}). Install what it lacks") from None

@@ -9,6 +9,7 @@ import typer
 from unroll.errors import UserError, told_in_one_line
 from unroll.monitoring.cli import app as monitor
 from unroll.pipelines.cli import app as train_and_ask
+from unroll.pipelines.discovery import app as discover
 from unroll.serving.cli import app as serve
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 
 app.add_typer(train_and_ask)
+app.add_typer(discover)
 app.add_typer(serve)
 app.add_typer(monitor, name="monitor")
 

@@ -4,12 +4,11 @@ A task has a folder of its own (a package) with its class in the module `task`. 
 `unroll.pipelines.tasks`, those that installed packages name in the entry-point group `unroll.tasks`, and those that a
 person names with `--import`. Nothing else is ever imported for the sake of a name that stands in a data file.
 
-What else belongs to a task stands in modules beside it, each found by its name when it is asked for: `sample`,
-`asking`, `client`, `demo`. This module imports nothing of ours, so that clients find theirs without TensorFlow.
+What else belongs to a task stands in modules beside it, each found by its name when it is asked for: `config`,
+`sample`, `asking`, `client`, `demo`. This module imports nothing of ours, so that clients find theirs without TensorFlow.
 """
 
 import importlib
-import importlib.metadata
 import os
 import pkgutil
 import sys
@@ -60,13 +59,20 @@ def built_in() -> list[str]:
 
 def installed() -> dict[str, str]:
     """Modules of the tasks that installed packages bring, by the task's name."""
-    return {point.name: point.module for point in importlib.metadata.entry_points(group=GROUP)}
+    from importlib.metadata import entry_points  # of which `unroll --help` has no need
+
+    return {point.name: point.module for point in entry_points(group=GROUP)}
+
+
+def named() -> list[str]:
+    """The modules that may register tasks since `--import` names them, or their folders."""
+    return [_task_module(module) for module in _named]
 
 
 def modules_of(name: str) -> list[str]:
     """The modules that may register a task of that name: those that were named, and its own where it has one."""
     own = [f"{BUILT_IN}.{name}.task"] if name in built_in() else []
-    return [*map(_task_module, _named), *own, *(module for point, module in installed().items() if point == name)]
+    return [*named(), *own, *(module for point, module in installed().items() if point == name)]
 
 
 def beside(part: str, task: str | None = None) -> Iterator[ModuleType]:
@@ -87,6 +93,31 @@ def beside(part: str, task: str | None = None) -> Iterator[ModuleType]:
     for folder in dict.fromkeys(folders):
         if folder and _exists(f"{folder}.{part}"):
             yield importlib.import_module(f"{folder}.{part}")
+
+
+def module_of(task: str) -> str:
+    """The module of a task that comes with Unroll or is installed; empty for any other.
+
+    Example:
+        >>> module_of("captioning")
+        'unroll.pipelines.tasks.captioning.task'
+    """
+    return f"{BUILT_IN}.{task}.task" if task in built_in() else installed().get(task, "")
+
+
+def part_of(module: str, part: str) -> ModuleType | None:
+    """The module of that name in a task's folder, if it has a folder, and that module in it.
+
+    Args:
+        module: of the task.
+        part: the other module's name.
+
+    Example:
+        >>> part_of("unroll.pipelines.tasks.captioning.task", "config").__name__
+        'unroll.pipelines.tasks.captioning.config'
+    """
+    folder, _, name = module.rpartition(".")
+    return importlib.import_module(f"{folder}.{part}") if name == "task" and _exists(f"{folder}.{part}") else None
 
 
 def _task_module(named: str) -> str:

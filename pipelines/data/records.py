@@ -65,10 +65,9 @@ def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[P
         for file in files:
             check_inside(file, Path(path), "--data")
         return files
+    check_exists(path)
     named = os.path.exists(path)
     files = [Path(path)] if named else [Path(file) for file in sorted(glob.glob(path))]
-    if not files:
-        raise UserError(f"--data {path}: no such file, folder or pattern")
     for file in files:
         if _suffix(file) not in suffixes:
             raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(suffixes)} (also .gz)")
@@ -77,6 +76,19 @@ def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[P
         else:
             check_inside(file, folder_of(path), "--data")
     return files
+
+
+def check_exists(path: str) -> None:
+    """Refuses what names nothing.
+
+    Args:
+        path: a file, a folder or a glob.
+
+    Raises:
+        UserError: nothing is there.
+    """
+    if not os.path.exists(path) and not glob.glob(path):
+        raise UserError(f"--data {path}: no such file, folder or pattern")
 
 
 def folder_of(pattern: str) -> Path:

@@ -68,7 +68,9 @@ def as_yaml(schema: type[TaskConfig], title: str = "") -> str:
         *parents, name = key.path.split(".")
         if lines and parents != section:
             lines.append("")
-        same = next((depth for depth, pair in enumerate(zip(parents, section)) if pair[0] != pair[1]), len(section))
+        same = 0
+        while parents[: same + 1] == section[: same + 1] and same < len(parents):
+            same += 1
         lines += [f"{_indent(depth)}{parents[depth]}:" for depth in range(same, len(parents))]
         section = parents
         indent = _indent(len(parents))
@@ -123,7 +125,7 @@ def _values(field: Mapping[str, Any]) -> str:
     if "enum" in field or "const" in field:
         *names, last = [_yaml_value(one) for one in field.get("enum", [field.get("const")])]
         return f"{', '.join(names)} or {last}" if names else last
-    kind = field.get("type", "any value")
+    kind = field.get("type", "object" if "$ref" in field else "any value")
     if kind == "array":
         items = _values(field.get("items", {}))
         return f"list of {_PLURALS.get(items, items)}{_size(field)}"

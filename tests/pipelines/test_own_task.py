@@ -74,6 +74,7 @@ RENTS = {
 
 
         def sample(directory):
+            """900 flats, and one without a rent."""
             directory.mkdir(parents=True, exist_ok=True)
             rng = random.Random(0)
             with (directory / "flats.csv").open("w", newline="") as file:
@@ -214,6 +215,20 @@ def test_records_that_cannot_be_trained_on(folder, rows, keys, message):
     given = [argument for key, value in keys.items() for argument in ("--set", f"{key}={value}")]
     done = unroll("train", "topics", "--import", "topics", "--data", "bad.csv", "--home", "bad", *given, check=2)
     assert message in done.stderr
+
+
+def test_what_can_be_set_of_it_is_told(folder):
+    (folder / "topics.py").write_text(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0])
+    (config,) = re.findall(r"^unroll (config .*?)  +#", PAGE, re.MULTILINE)
+    assert "units: 32" in unroll(*shlex.split(config)).stdout
+    listed = json.loads(unroll("tasks", "--import", "my_toys.rents", "--import", "topics", "--json").stdout)
+    own = {task["name"]: task for task in listed if task["name"] in ("rents", "topics")}
+    assert own["rents"] == {
+        "name": "rents",
+        "summary": "A flat to its rent",
+        "sample": "900 flats, and one without a rent",
+    }
+    assert own["topics"]["summary"].startswith("A text's words, read by a GRU")
 
 
 def test_numbers_that_are_none(folder, trained):

@@ -36,7 +36,7 @@ class Drawing:
 
 
 def sample(directory: Path) -> Sample:
-    """People and hands as OpenMoji draws them, 64 x 64, with their Unicode names; see `toned`.
+    """People and hands as OpenMoji draws them, 64 x 64, with their Unicode names.
 
     Args:
         directory: where `drawn_emoji.parquet` is written, columns image (PNG), caption, split. One that is there

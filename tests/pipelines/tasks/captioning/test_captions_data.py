@@ -15,8 +15,8 @@ from unroll.errors import UserError
 from unroll.models.image import decode_picture
 from unroll.models.tokens import END, PADDING, START, Detokenizer
 from unroll.pipelines.data.records import digest
-from unroll.pipelines.tasks.captioning.data import CaptionData, prepare, read_further
 from unroll.pipelines.tasks.captioning.config import CaptionSection
+from unroll.pipelines.tasks.captioning.data import CaptionData, prepare, read_further
 from unroll.pipelines.tasks.captioning.task import CaptionConfig, Captioning
 from unroll.pipelines.training.progress import Progress
 
