@@ -133,7 +133,7 @@ for arguments, message in {asked!r}.items():
         try:
             main(arguments.split())
         except SystemExit as end:
-            assert end.code == (2 if message else 0), (arguments, end.code, told.getvalue())
+            assert (end.code or 0) == (2 if message else 0), (arguments, end.code, told.getvalue())
     assert message in told.getvalue(), (arguments, told.getvalue())
     assert not {HEAVY!r} & set(sys.modules), (arguments, {HEAVY!r} & set(sys.modules))
 """
