@@ -36,7 +36,7 @@ class RecordSection(Section):
     group: GroupColumn = None
     max_tokens: int = Field(256, ge=1, le=100_000, description="tokens kept of a text")
     vocabulary_size: int = Field(20_000, ge=1, le=2_000_000, description="words that are known at most")
-    min_count: int = Field(1, ge=1, description="occurrences of a word in the training split to be known")
+    min_count: int = Field(1, ge=1, description="occurrences of a word in the train split to be known")
     delimiter: Delimiter = None
     encoding: Encoding = "utf-8"
 

@@ -36,7 +36,7 @@ class SeriesSection(Section):
         None,
         ge=1,
         description="steps of a season, for the seasonal naive forecast and MASE; "
-        "null: of those that go with the frequency, the one that fits the training split best",
+        "null: of those that go with the frequency, the one that fits the train split best",
     )
     split_rows: list[float] = Field(
         [0.7, 0.1, 0.2],

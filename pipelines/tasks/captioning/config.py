@@ -30,7 +30,7 @@ class CaptionSection(Section):
     lowercase: bool = Field(True, description="whether captions are learnt, and answered, in lower case")
     vocabulary: Kind = Field("word", description="tokens that captions are made of; subwords are sentencepiece's")
     vocabulary_size: int = Field(10_000, ge=1, le=1_000_000, description="tokens that are known at most")
-    min_count: int = Field(1, ge=1, description="occurrences of a word or character in the training split to be known")
+    min_count: int = Field(1, ge=1, description="occurrences of a word or character in the train split to be known")
     max_tokens: int | None = Field(
         None, ge=1, le=4096, description="tokens kept of a caption; null: 40 words, 60 subwords or 200 characters"
     )

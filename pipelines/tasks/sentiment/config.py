@@ -54,7 +54,7 @@ class SentimentModelSection(Section):
         description="how timesteps become one vector; several are put side by side",
     )
     vocabulary_size: int = Field(50_000, ge=1, le=2_000_000, description="words that are known at most")
-    min_count: int = Field(2, ge=1, description="occurrences of a word in the training split to be known")
+    min_count: int = Field(2, ge=1, description="occurrences of a word in the train split to be known")
     max_tokens: int = Field(1000, ge=1, le=100_000, description="tokens kept of a text")
     encoder_tokens: int = Field(
         256, ge=2, description="tokens that the encoders read of a longer text, half at each end"
