@@ -1,10 +1,4 @@
-"""Keys that configurations of several tasks have in common: their ranges, and what they are for.
-
-Example:
-    >>> class ModelSection(Section):
-    ...     cell: Cell = "gru"
-    ...     units: Units = 32
-"""
+"""Keys that configurations of several tasks have in common: their ranges, and what they are for."""
 
 from typing import Annotated, Literal
 
