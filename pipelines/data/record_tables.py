@@ -166,6 +166,12 @@ def _vocabulary(section: RecordSection, columns: Columns, directory: Path) -> in
         for cells in _cells(directory, "train", key)
     )
     words = count_vocabulary(tokens, section.vocabulary_size, section.min_count)
+    if not words:
+        named = ", ".join(repr(getattr(section, key)) for key in texts)
+        raise UserError(
+            f"no word of column {named} occurs {section.min_count} times in the train part. Lower data.min_count, or "
+            f"name another column with --set data.{texts[0]}=COLUMN"
+        )
     write_vocabulary(directory, words)
     return len(words) + RESERVED
 

@@ -207,11 +207,19 @@ def test_the_page_shows_a_classifier_of_at_most_40_lines_that_trains(folder):
         ("a,\nb,\n", {}, "none of 2 records has a value in 'text' and 'label'. Name the right ones: --set data.text="),
         ("a,1\nb,0\n", {"data.split": "label"}, "data.split: the column may hold train"),
         ("a,1\n" * 20, {}, "no record is in the"),
+        (
+            "a,1,train\nb,0,dev\nc,0,test\n",
+            {"data.split": "part", "data.min_count": 2},
+            "no word of column 'text' occurs",
+        ),
+        ("a,1,train\nb,1,train\nc,1,dev\nd,0,test\n", {"data.split": "part"}, "holds 1 different labels in the train"),
+        ("a,1,train\nb,0,train\nc,2,dev\nd,0,test\n", {"data.split": "part"}, "label '2' is unknown to the model"),
     ],
 )
 def test_records_that_cannot_be_trained_on(folder, rows, keys, message):
     (folder / "topics.py").write_text(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0])
-    (folder / "bad.csv").write_text(f"text,label\n{rows}")
+    header = "text,label,part" if "part" in keys.values() else "text,label"
+    (folder / "bad.csv").write_text(f"{header}\n{rows}")
     given = [argument for key, value in keys.items() for argument in ("--set", f"{key}={value}")]
     done = unroll("train", "topics", "--import", "topics", "--data", "bad.csv", "--home", "bad", *given, check=2)
     assert message in done.stderr
@@ -247,6 +255,12 @@ def test_a_missing_task_is_told_by_the_module_of_the_card_which_is_not_imported(
         plugins.name_modules(["no.such"])
     with pytest.raises(UserError, match="no sample data for unknown"):
         sample_for("unknown", folder)
+
+
+def test_the_environment_names_modules_too(folder, monkeypatch):
+    monkeypatch.setenv("UNROLL_IMPORT", "my_toys.rents no_such_module")
+    done = unroll("predict", "flats", "--input", "x", check=2)
+    assert "--import no_such_module: no such module" in done.stderr
 
 
 def test_a_name_is_taken_once():
