@@ -29,7 +29,7 @@ def name_modules(modules: Iterable[str]) -> None:
     """Makes modules and folders of tasks known, as `--import` does. They are looked for in the working directory too.
 
     Raises:
-        UserError: there is no such module.
+        UserError: there is no such module, or its package cannot be imported.
 
     Example:
         >>> name_modules(["json"])  # doctest: +SKIP
@@ -37,7 +37,11 @@ def name_modules(modules: Iterable[str]) -> None:
     for module in modules:
         if os.getcwd() not in sys.path and "" not in sys.path:
             sys.path.append(os.getcwd())  # last: nothing in it can stand for an installed package
-        if not _exists(module):
+        try:
+            there = _exists(module)
+        except ImportError as error:  # raised by the package that it is in
+            raise UserError(f"--import {module}: cannot be imported ({error}). Install what it lacks") from None
+        if not there:
             raise UserError(
                 f"--import {module}: no such module. Name one that is installed or lies in this folder, "
                 "such as my_tasks of my_tasks.py"
@@ -130,7 +134,11 @@ def _folder(module: str) -> str:
 
 
 def _exists(module: str) -> bool:
+    if not all(map(str.isidentifier, module.split("."))):
+        return False
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # of what stands before the last dot, or it is not a folder
-        return False
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # something that the package imports
+        return False  # what stands before the last dot is not there, or not a package

@@ -251,8 +251,13 @@ def test_a_missing_task_is_told_by_the_module_of_the_card_which_is_not_imported(
         task_named("unknown", "trap")
     with pytest.raises(UserError, match=r"no task is named 'unknown'. There is: captioning, forecasting"):
         task_named("unknown")
-    with pytest.raises(UserError, match=r"--import no.such: no such module"):
-        plugins.name_modules(["no.such"])
+    for name in ("no.such", "topics.py", "./topics", "my_toys.rents.task.no", ""):
+        with pytest.raises(UserError, match=f"--import {name}: no such module"):
+            plugins.name_modules([name])
+    (folder / "lacking").mkdir()
+    (folder / "lacking" / "__init__.py").write_text("import no_such_package")
+    with pytest.raises(UserError, match=r"cannot be imported .No module named 'no_such_package'"):
+        plugins.name_modules(["lacking.task"])
     with pytest.raises(UserError, match="no sample data for unknown"):
         sample_for("unknown", folder)
 
