@@ -10,17 +10,16 @@ import functools
 import logging
 import math
 import time
-from collections import OrderedDict, deque
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Hashable
 
 import grpc
 
 from unroll.serving.batching.padding import Arrays
 from unroll.serving.batching.parameters import BatchingParameters
-from unroll.serving.batching.runner import Engine, Runner, joined
-from unroll.serving.batching.shares import WORTH, Shares
+from unroll.serving.batching.queues import Group, Queue, Request, run_batch, settle, together
+from unroll.serving.batching.runner import Engine, Runner
+from unroll.serving.batching.shares import WORTH
 from unroll.serving.batching.threads import Threads
 from unroll.serving.engine.cores import cores
 from unroll.serving.engine.session_engine import Signature
@@ -33,51 +32,7 @@ _QUICK = 2e-3  # seconds that a run may keep the event loop from its other work
 _ALONE = 8e-4  # seconds of a run from which on all cores may gain, whose changes of threads cost a third of that
 _PATIENCE = 5e-3  # seconds that little work waits for what runs, rather than to run beside it
 _HELD = 2e-2  # seconds of a run on the event loop's thread from which on its like is long not thought to be quick
-_PROVEN = 8  # quick runs of lone requests, one after another, before the next is thought to be one too
 _FULL = "The batch scheduling queue to which this task was submitted is full"
-
-
-@dataclass(eq=False, slots=True)
-class _Queue:
-    """What waits for one signature; and how many of its latest runs were quick ones of a lone request, how large."""
-
-    runner: Runner
-    shares: Shares = field(default_factory=Shares)
-    rows: int = 0
-    quick_runs: int = 0
-    quick_bytes: int = 0
-    proof: int = _PROVEN  # quick runs that it takes: more, each time that one was long all the same
-
-
-@dataclass(eq=False, slots=True)
-class _Group:
-    """Requests that may run together, or the parts of a large one; or one alone, which is its own key."""
-
-    key: Hashable
-    queue: _Queue
-    of_parts: bool
-    rows: int = 0
-    requests: "deque[_Request]" = field(default_factory=deque)
-
-
-class _Request(asyncio.Future[Arrays]):
-    """A request, and the promise of its outputs: one object, so that giving it up empties its place at once."""
-
-    __slots__ = ("batcher", "due", "feeds", "group", "queued", "rows", "size")
-
-    batcher: "Batcher"
-    group: _Group
-    feeds: Arrays
-    rows: int
-    size: int
-    queued: float  # in seconds of `time.monotonic`
-    due: float  # when it has waited long enough for company, in the loop's time
-
-    def cancel(self, msg: Any = None) -> bool:
-        cancelled = super().cancel(msg)
-        if cancelled:
-            self.batcher._withdraw(self)
-        return cancelled
 
 
 class Batcher:
@@ -101,9 +56,9 @@ class Batcher:
         self._timeout = parameters.batch_timeout_micros / 1e6
         self._loop = asyncio.get_running_loop()
         self._queues = {
-            name: _Queue(Runner(engine, signature, parameters)) for name, signature in engine.signatures.items()
+            name: Queue(Runner(engine, signature, parameters)) for name, signature in engine.signatures.items()
         }
-        self._groups: OrderedDict[Hashable, _Group] = OrderedDict()  # whose turn it is comes first
+        self._groups: OrderedDict[Hashable, Group] = OrderedDict()  # whose turn it is comes first
         self.queued = 0  # requests that wait
         self._bytes = 0
         self._quiet = 0  # turns of the loop since the last request came or the last batch ended
@@ -143,7 +98,7 @@ class Batcher:
         kin = object()
         parts = [self._enqueue(queue, part, len(part[0]), size * len(part[0]) // rows, kin) for part in slices]
         self.queued += 1
-        whole = self._loop.create_task(_together(parts))
+        whole = self._loop.create_task(together(parts))
         whole.add_done_callback(lambda _: self._end_parts(parts))
         return whole
 
@@ -167,12 +122,12 @@ class Batcher:
         self._threads.close()
         await asyncio.to_thread(self._engine.close)  # which may give gigabytes back
 
-    def _end_parts(self, parts: list[_Request]) -> None:
+    def _end_parts(self, parts: list[Request]) -> None:
         self.queued -= 1
         for part in parts:  # where one failed, or all were given up (perhaps before their task began)
             part.cancel()
 
-    def _admit(self, queue: _Queue, rows: int, size: int) -> None:
+    def _admit(self, queue: Queue, rows: int, size: int) -> None:
         limits = self._parameters
         if rows > limits.max_batch_size:
             raise invalid(f"Task size {rows} is larger than maximum input batch size {limits.max_batch_size}")
@@ -187,16 +142,14 @@ class Batcher:
                 f"{_FULL}; currently {waiting} batches enqueued and max_enqueued_batches is {batches}",
             )
 
-    def _enqueue(
-        self, queue: _Queue, feeds: Arrays, rows: int | None, size: int, kin: object | None = None
-    ) -> _Request:
-        request = _Request(loop=self._loop)
-        request.batcher, request.feeds, request.rows, request.size = self, feeds, rows or 1, size
+    def _enqueue(self, queue: Queue, feeds: Arrays, rows: int | None, size: int, kin: object | None = None) -> Request:
+        request = Request(loop=self._loop)
+        request.withdraw, request.feeds, request.rows, request.size = self._withdraw, feeds, rows or 1, size
         request.queued = time.monotonic()
         key = request if rows is None else (queue.runner.key(feeds, rows, size), kin)
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(key, queue, kin is not None)
+            group = self._groups[key] = Group(key, queue, kin is not None)
         request.group = group
         group.requests.append(request)
         self._count(group, 1, request.rows, size)
@@ -210,7 +163,7 @@ class Batcher:
                 self._look_again()
         return request
 
-    def _count(self, group: _Group, requests: int, rows: int, size: int) -> None:
+    def _count(self, group: Group, requests: int, rows: int, size: int) -> None:
         """Books requests in; with negative numbers, out."""
         group.rows += rows
         group.queue.rows += rows
@@ -218,7 +171,7 @@ class Batcher:
             self.queued += requests
         self._bytes += size
 
-    def _withdraw(self, request: _Request) -> None:
+    def _withdraw(self, request: Request) -> None:
         """Takes a request that was given up out of the queue, unless it runs already."""
         group = request.group
         try:
@@ -265,10 +218,10 @@ class Batcher:
                 self._start(group, batch)
             except Exception as error:  # a fault of ours costs these requests, not the queue
                 _log.exception("a batch could not be started")
-                _settle(batch, [error] * len(batch))
+                settle(batch, [error] * len(batch))
         self._note_drained()
 
-    def _is_worth_a_thread(self, group: _Group) -> bool:
+    def _is_worth_a_thread(self, group: Group) -> bool:
         """Whether a group is to run beside what runs, or better waits for it, and for company."""
         if not self._divides or self._threads.all_idle:
             return True
@@ -286,16 +239,16 @@ class Batcher:
         self._looking = None
         self._dispatch()
 
-    def _expected(self, group: _Group, batch: list[_Request]) -> float:
+    def _expected(self, group: Group, batch: list[Request]) -> float:
         """Seconds that a batch takes; without end where nothing is known of its like."""
         if group.key is batch[0]:  # of a scalar, such as a number of steps, the time may depend
             return math.inf
         return group.queue.shares.expected(sum([request.rows for request in batch])) or math.inf
 
-    def _start(self, group: _Group, batch: list[_Request]) -> None:
+    def _start(self, group: Group, batch: list[Request]) -> None:
         expected = self._expected(group, batch)
         alone = self._threads.all_idle and not self._groups and expected >= _ALONE
-        run, deliver = functools.partial(_run, group, batch, alone), functools.partial(self._deliver, group, batch)
+        run, deliver = functools.partial(run_batch, group, batch, alone), functools.partial(self._deliver, group, batch)
         here = self._may_run_here(group, batch)
         if not here:
             self._threads.submit(run, deliver)
@@ -308,7 +261,7 @@ class Batcher:
                 group.queue.proof *= 4
             deliver(ran)
 
-    def _may_run_here(self, group: _Group, batch: list[_Request]) -> bool:
+    def _may_run_here(self, group: Group, batch: list[Request]) -> bool:
         """Whether a batch runs in the event loop's own thread.
 
         Two changes of threads cost a client that asks one request after another as much as a small model does. What is
@@ -319,7 +272,7 @@ class Batcher:
         lone = len(batch) == 1 and not self._groups and self._threads.all_idle and group.key is not request
         return lone and queue.quick_runs >= queue.proof and request.size <= 2 * queue.quick_bytes
 
-    def _ready(self) -> _Group | None:
+    def _ready(self) -> Group | None:
         """The group whose turn it is, of those that are full or have waited long enough."""
         if not self._timeout or self._closing:
             return next(iter(self._groups.values()), None)
@@ -334,13 +287,13 @@ class Batcher:
             self._timer = self._loop.call_at(due, self._dispatch)
         return None
 
-    def _next_batch(self, group: _Group) -> list[_Request]:
+    def _next_batch(self, group: Group) -> list[Request]:
         """Takes the group's oldest requests; what remains waits for its next turn, after the other groups."""
         waiting = group.requests
         limit = self._run_rows
         if self._divides:
             limit = min(limit, group.queue.shares.divided(group.rows, self._threads.idle))
-        batch: list[_Request] = []
+        batch: list[Request] = []
         rows = size = 0
         while waiting and (not batch or rows + waiting[0].rows <= limit):
             request = waiting.popleft()
@@ -354,7 +307,7 @@ class Batcher:
             del self._groups[group.key]
         return batch
 
-    def _note_batch(self, metrics: Metrics, group: _Group, batch: list[_Request]) -> None:
+    def _note_batch(self, metrics: Metrics, group: Group, batch: list[Request]) -> None:
         now, rows = time.monotonic(), [request.rows for request in batch]
         processed = 1 if group.key is batch[0] else group.queue.runner.filled(sum(rows))
         metrics.batched(self._pool, [now - request.queued for request in batch], rows, processed)
@@ -364,7 +317,7 @@ class Batcher:
             self._closing.set_result(None)
 
     def _deliver(
-        self, group: _Group, batch: list[_Request], ran: tuple[list[Arrays | Exception], float] | BaseException
+        self, group: Group, batch: list[Request], ran: tuple[list[Arrays | Exception], float] | BaseException
     ) -> None:
         self._ends.pop(id(batch), None)
         outcomes, seconds = ([ran] * len(batch), _QUICK) if isinstance(ran, BaseException) else ran
@@ -381,30 +334,4 @@ class Batcher:
             self._dispatch_when_quiet()
             self._note_drained()
         finally:
-            _settle(batch, outcomes)
-
-
-def _settle(batch: list[_Request], outcomes: Sequence[Arrays | BaseException]) -> None:
-    for request, outcome in zip(batch, outcomes, strict=True):
-        if request.done():  # given up while it ran
-            continue
-        if isinstance(outcome, BaseException):
-            request.set_exception(outcome)
-        else:
-            request.set_result(outcome)
-
-
-def _run(group: _Group, batch: list[_Request], alone: bool) -> tuple[list[Arrays | Exception], float]:
-    """Each request's outputs, or why it has none; and the seconds that it took."""
-    started = time.perf_counter()
-    runner = group.queue.runner
-    if group.key is batch[0]:
-        outcomes = [runner.run_alone(batch[0].feeds, alone)]
-    else:
-        outcomes = runner.run_together([request.feeds for request in batch], alone)
-    return outcomes, time.perf_counter() - started
-
-
-async def _together(parts: list[_Request]) -> Arrays:
-    """The outputs of a large request, from those of its parts."""
-    return joined(await asyncio.gather(*parts), [part.rows for part in parts])
+            settle(batch, outcomes)

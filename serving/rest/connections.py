@@ -5,174 +5,24 @@ that a request costs no timers.
 """
 
 import asyncio
-import functools
 import logging
-import socket
-import ssl
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import Literal, cast
 
 import httptools
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
-from unroll.serving.front.addresses import network
-from unroll.serving.front.handshake import Handshake
-from unroll.serving.front.seldom import Seldom
+from unroll.serving.rest.peers import FRESH_SECONDS, Connections, Peer, RestHandshake, refusal
 
 _HEAD_BYTES = 64 << 10
 _OTHER_PROTOCOLS = {
     b"PRI ": "a gRPC client, it seems: give it the port of --port",
     b"\x16\x03": "a client that speaks TLS, it seems: let it ask http://, or give the server --rest_ssl_config_file",
 }
-_NO_TLS = "This port speaks HTTPS: ask https://."
 _BEGINNING = 4  # bytes that tell other protocols from HTTP/1
 # What offers another protocol than HTTP/1.1, hop by hop (RFC 9110, 7.8; RFC 7540, 3.2).
 _OFFERS = (b"upgrade", b"http2-settings")
-_FRESH_SECONDS = 1.0
-_SWEEPS = 4  # within the shortest of the times, so that none is exceeded by much
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ConnectionLimits:
-    """What clients may take up.
-
-    Args:
-        head_seconds: from the first byte of a request's head to its end, and until a new connection's first byte.
-        body_seconds: that a body may take beyond what `bytes_per_second` allows for what has come of it.
-        answer_seconds: that taking an answer may take beyond what `bytes_per_second` allows for what was taken of it.
-        idle_seconds: between two requests.
-        bytes_per_second: a slower client is cut off.
-        handshake_seconds: for TLS.
-        connections: at the same time.
-        connections_per_peer: of one address. A further one takes the place of the one that has been idle longest.
-    """
-
-    head_seconds: float = 10.0
-    body_seconds: float = 10.0
-    answer_seconds: float = 10.0
-    idle_seconds: float = 75.0
-    bytes_per_second: float = 4096.0
-    handshake_seconds: float = 10.0
-    connections: int = 4096
-    connections_per_peer: int = 3072
-
-    @property
-    def sweep_seconds(self) -> float:
-        """How often connections are to be looked at."""
-        return min(1.0, min(self.head_seconds, self.body_seconds, self.answer_seconds, self.idle_seconds) / _SWEEPS)
-
-
-@dataclass(eq=False)
-class _Peer:
-    """An address, its connections, and those of them that ask nothing at the moment, the longest idle first."""
-
-    address: str
-    connections: int = 0
-    idle: dict["Connection | _Handshake", None] = field(default_factory=dict)
-
-
-class Connections:
-    """All connections of a door.
-
-    Args:
-        config: uvicorn's, loaded.
-        limits: see `ConnectionLimits`.
-    """
-
-    def __init__(self, config: uvicorn.Config, limits: ConnectionLimits) -> None:
-        self.config = config
-        self.limits = limits
-        self.state = ServerState()
-        self.unreadable = Seldom(_log)
-        """Clients that speak another protocol."""
-        self.handshakes: dict[_Handshake, _Peer] = {}
-        self._peers: dict[str, _Peer] = {}
-
-    def __iter__(self) -> Iterator["Connection"]:
-        return iter(cast("list[Connection]", list(self.state.connections)))
-
-    def __len__(self) -> int:
-        return len(self.state.connections)
-
-    def shake_hands(self, context: ssl.SSLContext, client: socket.socket, address: str) -> None:
-        """Takes an accepted client that is to speak TLS."""
-        peer = self.enter(address)
-        if peer is None:
-            client.close()
-            return
-        handshake = _Handshake(self, context)
-        self.handshakes[handshake] = peer
-        peer.idle[handshake] = None
-        handshake.begin(client, address, functools.partial(Connection, self, handshake))
-
-    async def sweep(self) -> None:
-        """Cuts off, for as long as it runs, who takes too long."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
-            now = loop.time()
-            for connection in self:
-                connection.check(now)
-            await asyncio.sleep(self.limits.sweep_seconds)
-
-    def enter(self, address: str) -> _Peer | None:
-        """Counts a new connection; None if there is no room for it."""
-        address = network(address)
-        peer = self._peers.setdefault(address, _Peer(address))
-        peer.connections += 1
-        if peer.connections > self.limits.connections_per_peer:
-            crowded = peer
-        elif len(self) + len(self.handshakes) > self.limits.connections:
-            crowded = max(self._peers.values(), key=lambda one: one.connections)
-        else:
-            return peer
-        oldest = next(iter(crowded.idle), None)
-        if oldest is not None and oldest.give_way():
-            return peer
-        self.leave(peer)
-        return None
-
-    def leave(self, peer: _Peer) -> None:
-        peer.connections -= 1
-        if not peer.connections:
-            self._peers.pop(peer.address, None)
-
-    def end_handshake(self, handshake: "_Handshake") -> _Peer | None:
-        """Notes that a handshake is over; gives whose it was, unless that was noted before."""
-        peer = self.handshakes.pop(handshake, None)
-        if peer is not None:
-            peer.idle.pop(handshake, None)
-        return peer
-
-
-class _Handshake(Handshake):
-    """One TLS handshake, which has its place among the connections."""
-
-    def __init__(self, connections: Connections, context: ssl.SSLContext) -> None:
-        super().__init__(
-            context, connections.limits.handshake_seconds, self._lost, connections.unreadable, _refusal(400, _NO_TLS)
-        )
-        self._all = connections
-        self._since = self._loop.time()
-
-    def give_way(self) -> bool:
-        """See `Connection.give_way`."""
-        if self._loop.time() - self._since < _FRESH_SECONDS:
-            return False
-        self._all.handshakes[self].idle.pop(self, None)
-        self.abort()
-        return True
-
-    def _lost(self) -> None:
-        if (peer := self._all.end_handshake(self)) is not None:
-            self._all.leave(peer)
 
 
 class Connection(HttpToolsProtocol):
@@ -183,12 +33,12 @@ class Connection(HttpToolsProtocol):
         handshake: whose place it takes.
     """
 
-    def __init__(self, connections: Connections, handshake: _Handshake | None = None) -> None:
+    def __init__(self, connections: Connections, handshake: RestHandshake | None = None) -> None:
         super().__init__(connections.config, connections.state, {})
         self._all = connections
         self._handshake = handshake
         self._limits = connections.limits
-        self._peer: _Peer | None = None
+        self._peer: Peer | None = None
         self._reading: Literal["silence", "head", "body", "idle", "nothing"] = "silence"
         self._since = self.loop.time()  # what is read now
         self._received = 0  # of the body
@@ -242,7 +92,7 @@ class Connection(HttpToolsProtocol):
 
     def give_way(self) -> bool:
         """Closes an idle connection, whose place another one needs, unless it may be about to ask."""
-        if self.loop.time() - self._since < _FRESH_SECONDS:
+        if self.loop.time() - self._since < FRESH_SECONDS:
             return False
         self._busy()
         self.transport.abort()
@@ -362,7 +212,7 @@ class Connection(HttpToolsProtocol):
         if self._reading == "body" and not self.answering:  # the answer went ahead of the body
             self.transport.close()
             return
-        self.transport.write(_refusal(status, message, self.server_state.default_headers))
+        self.transport.write(refusal(status, message, self.server_state.default_headers))
         self.transport.close()
 
     def _refuse_unread(self, message: str) -> None:
@@ -373,11 +223,3 @@ class Connection(HttpToolsProtocol):
             "%s sent what is not read as HTTP/1.1 (%s)", peer, next(guess, message.rstrip("."))
         )
         self._refuse(400, message)
-
-
-def _refusal(status: int, message: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """A whole answer, behind which the connection is closed."""
-    line = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
-    head = [line, *(b"%s: %s\r\n" % header for header in headers)]
-    head.append(b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(message))
-    return b"".join([*head, b"connection: close\r\n\r\n", message.encode()])

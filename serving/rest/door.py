@@ -25,12 +25,12 @@ from unroll.serving.protocol.call import REQUEST_ID, Call
 from unroll.serving.protocol.model_spec import METADATA, PREDICTION, STATUS
 from unroll.serving.protocol.status import StatusError
 from unroll.serving.rest import bodies, openapi, signatures, urls
-from unroll.serving.rest.connections import ConnectionLimits
 from unroll.serving.rest.hosts import Hosts
 from unroll.serving.rest.json import answers as json_answers
 from unroll.serving.rest.json import pieces as json_pieces
 from unroll.serving.rest.json import requests as json_requests
 from unroll.serving.rest.json import text as json_text
+from unroll.serving.rest.peers import ConnectionLimits
 from unroll.serving.rest.signatures import Signatures
 from unroll.serving.rest.urls import Target
 

@@ -12,7 +12,8 @@ import uvicorn
 
 from unroll.errors import UserError
 from unroll.serving.front.handshake import accept
-from unroll.serving.rest.connections import Connection, ConnectionLimits, Connections
+from unroll.serving.rest.connections import Connection
+from unroll.serving.rest.peers import ConnectionLimits, Connections
 
 _BACKLOG = 2048
 _UNFINISHED_SECONDS = 1.0  # after which a request that is not there yet, or an answer not taken, delays no stop
@@ -84,7 +85,7 @@ class RestServer:
         else:
             listening.setblocking(False)
             listening.listen(_BACKLOG)
-            begin = functools.partial(self._connections.shake_hands, self._tls)
+            begin = functools.partial(self._connections.shake_hands, self._tls, Connection)
             self._close = loop.create_task(accept(listening, begin)).cancel
         return port
 
