@@ -147,7 +147,7 @@ def _peer(system: str, data: SeriesData, arguments: argparse.Namespace, folder: 
     training = json.loads(answer.stdout.splitlines()[-1])
     with np.load(output) as arrays:
         forecast = arrays["forecast"]  # [N, H, C, 1 or Q], z-scored
-    backtest = Backtest(arguments.levels, data.facts["targets"], data.frequency)
+    backtest = Backtest(arguments.levels, data.dataset_info["targets"], data.frequency)
     start = 0
     ids = np.array([one.encode() for one in data.ids], object)
     for batch in _test_windows(data, arguments).as_numpy_iterator():

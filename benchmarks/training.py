@@ -97,7 +97,7 @@ def _plain(task: Sentiment, data: Path) -> tf.data.Dataset:
         for pair in zip(batch["text"], batch["label"], strict=True)
     ]
     texts, labels = zip(*records, strict=True)
-    classes = task.facts()["classes"]
+    classes = task.dataset_info()["classes"]
     vectorize = keras.layers.TextVectorization(max_tokens=task.config.model.vocabulary_size)
     vectorize.adapt(tf.data.Dataset.from_tensor_slices(list(texts)).batch(1024))
     longest = max(len(text.split()) for text in texts)

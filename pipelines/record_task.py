@@ -74,8 +74,8 @@ class RecordTask(Task):
 
     def __init__(self, config: TaskConfig, directory: Path):
         super().__init__(config, directory)
-        self._facts = record_tables.read_facts(directory)
-        self._learnt: dict[str, dict[str, Any]] = self._facts["columns"]
+        self._dataset_info = record_tables.read_info(directory)
+        self._learnt: dict[str, dict[str, Any]] = self._dataset_info["columns"]
         texts = any(isinstance(column, WordsColumn) for column in self.inputs().values())
         self._tokenizer = Tokenizer(vocabulary_table(directory), _section(config).max_tokens) if texts else None
         self._encoders = {
@@ -86,13 +86,14 @@ class RecordTask(Task):
         """How many numbers a column is encoded in: words and 2, categories and 1, or classes."""
         return self.columns()[key].size(self._learnt[key])
 
-    def facts(self) -> dict[str, Any]:
-        return self._facts
+    def dataset_info(self) -> dict[str, Any]:
+        return self._dataset_info
 
     def summary(self) -> str:
-        counts: dict[str, int] = self._facts["counts"]
+        read: int = self._dataset_info["read"]
+        counts: dict[str, int] = self._dataset_info["counts"]
         splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-        return f"{self._facts['read']:,} records: {splits}; left out {self._facts['read'] - sum(counts.values()):,}"
+        return f"{read:,} records: {splits}; left out {read - sum(counts.values()):,}"
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         table, seeds = self._splits["train"], [self.config.train.seed, epoch]
@@ -103,7 +104,7 @@ class RecordTask(Task):
         return self._batches(self._splits["validation"], _BATCH)
 
     def steps_per_epoch(self) -> int:
-        return -(-self._facts["counts"]["train"] // self.config.train.batch_size)
+        return -(-self._dataset_info["counts"]["train"] // self.config.train.batch_size)
 
     def loss(self) -> keras.losses.Loss:
         """Of the encoded target and what the model gives."""
@@ -144,15 +145,17 @@ class RecordTask(Task):
         return record_tables.batches(self._splits[split], _BATCH)
 
     @classmethod
-    def records(cls, config: TaskConfig, facts: Mapping[str, Any], data: str, progress: Progress) -> Iterator[Arrays]:
+    def records(
+        cls, config: TaskConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
+    ) -> Iterator[Arrays]:
         return record_tables.further(_section(config), cls.columns(), data)
 
     @classmethod
     def evaluate(
-        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+        cls, dataset_info: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
     ) -> Evaluation:
         key, target = cls.target()
-        learnt = facts["columns"][key]
+        learnt = dataset_info["columns"][key]
         true, groups, answers = [], [], []
         sample: EvenSample[tuple[Any, ...]] = EvenSample(2 * MAX_RECORDS)  # of the inputs, for the reference profile
         with progress.stage("predicting") as stage:

@@ -123,12 +123,12 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def facts(self) -> dict[str, Any]:
+    def dataset_info(self) -> dict[str, Any]:
         """What is known of the data set: classes, counts, what was left out and why. Kept with the model."""
 
     @abc.abstractmethod
     def summary(self) -> str:
-        """The facts in a line, for the terminal."""
+        """The data set in a line, for the terminal."""
 
     @abc.abstractmethod
     def train_batches(self, epoch: int) -> "tf.data.Dataset":
@@ -163,13 +163,13 @@ class Task(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def records(cls, config: Any, facts: Mapping[str, Any], data: str, progress: "Progress") -> Iterator[Arrays]:
-        """All raw records of further data, in batches, as `evaluate` wants them; `facts` are of the training."""
+    def records(cls, config: Any, dataset_info: Mapping[str, Any], data: str, progress: "Progress") -> Iterator[Arrays]:
+        """All raw records of further data, in batches, as `evaluate` wants them; `dataset_info` is of the training."""
 
     @classmethod
     @abc.abstractmethod
     def evaluate(
-        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: "Progress"
+        cls, dataset_info: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: "Progress"
     ) -> Evaluation:
         """Scores an exported model through its signatures, inputs to outputs.
 

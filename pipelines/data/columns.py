@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unroll.monitoring.features import Feature
 
 MAX_CATEGORIES = 1000
-Facts = Mapping[str, Any]
+ColumnInfo = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Column:
 
         return tf.TensorSpec([None], tf.string, name=key)
 
-    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+    def encoder(self, info: ColumnInfo, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
         """From what a client sends to what the model is given, in the graph."""
         raise NotImplementedError
 
-    def size(self, facts: Facts) -> int:
+    def size(self, info: ColumnInfo) -> int:
         """How many different numbers encoded values have."""
         raise TypeError(f"a column of {self.kind} has no size. Ask that of words, categories and labels")
 
@@ -70,12 +70,12 @@ class WordsColumn(Column):
 
     kind: ClassVar[str] = "text"
 
-    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+    def encoder(self, info: ColumnInfo, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
         assert tokenizer is not None
         return tokenizer
 
-    def size(self, facts: Facts) -> int:
-        return facts["vocabulary"]
+    def size(self, info: ColumnInfo) -> int:
+        return info["vocabulary"]
 
     def features(self, key: str) -> "list[Feature]":
         from unroll.pipelines.data.vocabulary import text_feature
@@ -94,11 +94,11 @@ class CategoryColumn(Column):
         counts = Counter(name.decode() for batch in batches for name in batch if name)
         return {"names": [name for name, _ in sorted(counts.most_common(MAX_CATEGORIES))]}
 
-    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
-        return numbering(facts["names"], first=1)
+    def encoder(self, info: ColumnInfo, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+        return numbering(info["names"], first=1)
 
-    def size(self, facts: Facts) -> int:
-        return len(facts["names"]) + 1
+    def size(self, info: ColumnInfo) -> int:
+        return len(info["names"]) + 1
 
     def features(self, key: str) -> "list[Feature]":
         from unroll.monitoring.features.values import CategoricalInput
@@ -145,10 +145,10 @@ class NumberColumn(Column):
 
         return tf.TensorSpec([None], tf.float32, name=key)
 
-    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+    def encoder(self, info: ColumnInfo, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
         import tensorflow as tf
 
-        return lambda raw: tf.where(tf.math.is_finite(raw), (raw - facts["mean"]) / facts["std"], 0.0)
+        return lambda raw: tf.where(tf.math.is_finite(raw), (raw - info["mean"]) / info["std"], 0.0)
 
     def features(self, key: str) -> "list[Feature]":
         from unroll.monitoring.features.values import NumericInput

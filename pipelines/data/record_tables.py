@@ -62,21 +62,21 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
                 writers[split].write_table(pa.table(chosen, schema))
         stage.say(f"{read:,} records")
     _check(section, columns, data, read, counts)
-    facts: dict[str, Any] = {"read": read, "counts": counts, "columns": {}}
+    dataset_info: dict[str, Any] = {"read": read, "counts": counts, "columns": {}}
     with progress.stage("learning the columns"):
         vocabulary = _vocabulary(section, columns, directory)
         for key, column in columns.items():
-            facts["columns"][key] = column.learn(key, _cells(directory, "train", key))
+            dataset_info["columns"][key] = column.learn(key, _cells(directory, "train", key))
             if isinstance(column, WordsColumn):
-                facts["columns"][key] = {"vocabulary": vocabulary}
+                dataset_info["columns"][key] = {"vocabulary": vocabulary}
             if isinstance(column, Target):
                 for split in SPLITS[1:]:
                     for cells in _cells(directory, split, key):
-                        column.check(facts["columns"][key], cells)
-    (directory / "facts.json").write_text(json.dumps(facts))
+                        column.check(dataset_info["columns"][key], cells)
+    (directory / "facts.json").write_text(json.dumps(dataset_info))
 
 
-def read_facts(directory: Path) -> dict[str, Any]:
+def read_info(directory: Path) -> dict[str, Any]:
     """Of a prepared data set: records `read`, `counts` by split, and of `columns`, by key, what was learnt."""
     return json.loads((directory / "facts.json").read_text())
 

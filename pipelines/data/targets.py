@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 
 from unroll.errors import UserError
-from unroll.pipelines.data.columns import CategoryColumn, Column, Facts, NumberColumn, numbering
+from unroll.pipelines.data.columns import CategoryColumn, Column, ColumnInfo, NumberColumn, numbering
 
 if TYPE_CHECKING:
     import keras
@@ -33,22 +33,22 @@ class Target(Column):
         """Likewise, of every epoch."""
         raise NotImplementedError
 
-    def answer(self, given: "tf.Tensor", facts: Facts) -> Tensors:
+    def answer(self, given: "tf.Tensor", info: ColumnInfo) -> Tensors:
         """From what the model gives to what a client is answered, in the graph."""
         raise NotImplementedError
 
-    def check(self, facts: Facts, true: np.ndarray) -> None:
+    def check(self, info: ColumnInfo, true: np.ndarray) -> None:
         """Refuses parsed cells that the model cannot be scored on.
 
         Raises:
             UserError: such as a class that it does not know.
         """
 
-    def scores(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def scores(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Metrics of answers to records with these parsed cells."""
         raise NotImplementedError
 
-    def figures(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
+    def figures(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
         """Plots of the same, by file name."""
         return {}
 
@@ -72,11 +72,11 @@ class LabelColumn(CategoryColumn, Target):
             )
         return {"names": sorted(counts)}
 
-    def encoder(self, facts: Facts, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
-        return numbering(facts["names"], first=0)
+    def encoder(self, info: ColumnInfo, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
+        return numbering(info["names"], first=0)
 
-    def size(self, facts: Facts) -> int:
-        return len(facts["names"])
+    def size(self, info: ColumnInfo) -> int:
+        return len(info["names"])
 
     def features(self, key: str) -> "list[Feature]":
         from unroll.monitoring.features.values import CategoricalFeature, NumericFeature
@@ -93,37 +93,37 @@ class LabelColumn(CategoryColumn, Target):
 
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
-    def answer(self, given: "tf.Tensor", facts: Facts) -> Tensors:
+    def answer(self, given: "tf.Tensor", info: ColumnInfo) -> Tensors:
         import tensorflow as tf
 
         probabilities = tf.nn.softmax(tf.cast(given, tf.float32))
         return {
-            "label": tf.gather(tf.constant(facts["names"]), tf.argmax(probabilities, axis=1)),
+            "label": tf.gather(tf.constant(info["names"]), tf.argmax(probabilities, axis=1)),
             "score": tf.reduce_max(probabilities, axis=1),
             "probabilities": probabilities,
         }
 
-    def check(self, facts: Facts, true: np.ndarray) -> None:
-        known: Sequence[str] = facts["names"]
+    def check(self, info: ColumnInfo, true: np.ndarray) -> None:
+        known: Sequence[str] = info["names"]
         if unknown := {name.decode() for name in true} - set(known):
             raise UserError(f"label {min(unknown)!r} is unknown to the model, which knows: {', '.join(known)}")
 
-    def scores(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def scores(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
         from unroll.pipelines.training.metrics import classification_metrics
 
-        return classification_metrics(self._numbers(facts, true), answers["probabilities"])
+        return classification_metrics(self._numbers(info, true), answers["probabilities"])
 
-    def figures(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
+    def figures(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
         from unroll.pipelines.training import plots
 
-        labels, probabilities = self._numbers(facts, true), answers["probabilities"]
+        labels, probabilities = self._numbers(info, true), answers["probabilities"]
         return {
-            "confusion_matrix.png": plots.confusion_matrix(labels, probabilities.argmax(axis=1), facts["names"]),
+            "confusion_matrix.png": plots.confusion_matrix(labels, probabilities.argmax(axis=1), info["names"]),
             "calibration.png": plots.calibration(labels, probabilities),
         }
 
-    def _numbers(self, facts: Facts, true: np.ndarray) -> np.ndarray:
-        number = {name.encode(): i for i, name in enumerate(facts["names"])}
+    def _numbers(self, info: ColumnInfo, true: np.ndarray) -> np.ndarray:
+        number = {name.encode(): i for i, name in enumerate(info["names"])}
         return np.array([number[name] for name in true])
 
 
@@ -152,12 +152,12 @@ class ValueColumn(NumberColumn, Target):
 
         return [keras.metrics.MeanAbsoluteError(name="mae")]
 
-    def answer(self, given: "tf.Tensor", facts: Facts) -> Tensors:
+    def answer(self, given: "tf.Tensor", info: ColumnInfo) -> Tensors:
         import tensorflow as tf
 
-        return {"value": tf.reshape(tf.cast(given, tf.float32), [-1]) * facts["std"] + facts["mean"]}
+        return {"value": tf.reshape(tf.cast(given, tf.float32), [-1]) * info["std"] + info["mean"]}
 
-    def scores(self, facts: Facts, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def scores(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
         from unroll.pipelines.training.metrics import regression_metrics
 
         return regression_metrics(true, answers["value"])

@@ -34,5 +34,8 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
     config = load_config(task.Config, overrides=overrides, base=card.config)
     task.data_files(data)
     return task.evaluate(
-        card.facts, task.records(config, card.facts, data, progress), Exported(directory).predict, progress
+        card.dataset_info,
+        task.records(config, card.dataset_info, data, progress),
+        Exported(directory).predict,
+        progress,
     )

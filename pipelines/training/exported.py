@@ -21,6 +21,7 @@ from unroll.workspace import write_atomically
 
 _FORMAT = 1
 _FILE = "unroll.json"
+_STORED_INFO = "facts"  # what the file has called `dataset_info` since its format 1
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Card:
         name: of the model.
         task: that trained it.
         config: the whole configuration.
-        facts: of the data set, as the task gives them.
+        dataset_info: of the data set, as the task gives them.
         data: path that the training was given.
         digest: SHA-256 of the data files.
         run_id: in MLflow.
@@ -42,7 +43,7 @@ class Card:
     name: str
     task: str
     config: Mapping[str, Any]
-    facts: Mapping[str, Any]
+    dataset_info: Mapping[str, Any]
     data: str
     digest: str
     run_id: str
@@ -52,6 +53,7 @@ class Card:
     def files(self) -> dict[str, bytes]:
         """`unroll.json` and `model_card.md`."""
         document = {"format": _FORMAT, **dataclasses.asdict(self), "code": _code()}
+        document[_STORED_INFO] = document.pop("dataset_info")
         return {_FILE: json.dumps(document, indent=1).encode(), "model_card.md": self._markdown().encode()}
 
     @classmethod
@@ -68,13 +70,14 @@ class Card:
             raise UserError(f"{file}: missing or damaged. Train the model again with `unroll train`") from None
         if document.get("format") != _FORMAT:
             raise UserError(f"{file}: has format {document.get('format')!r}, not {_FORMAT}. Update unroll")
+        document["dataset_info"] = document.pop(_STORED_INFO)
         return cls(**{field.name: document[field.name] for field in dataclasses.fields(cls) if field.name in document})
 
     def _markdown(self) -> str:
         metrics = "\n".join(f"| {key} | {value:.4f} |" for key, value in self.metrics.items())
-        facts = "\n".join(
+        dataset_info = "\n".join(
             f"- {key}: {value if len(str(value)) < 500 else str(value)[:500] + ' ...'}"
-            for key, value in self.facts.items()
+            for key, value in self.dataset_info.items()
         )
         code = "\n".join(f"- {key}: {value}" for key, value in _code().items())
         return f"""# {self.name}
@@ -85,7 +88,7 @@ A {self.task} model trained by Unroll. MLflow run {self.run_id}.
 
 `{self.data}`, SHA-256 {self.digest}.
 
-{facts}
+{dataset_info}
 
 ## Metrics
 

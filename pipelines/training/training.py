@@ -105,7 +105,7 @@ def train(
             (directory / "run_id").write_text(run.run_id)
             run.describe(settings, data, digest, {"task": task.name})
             model, history = _fit(problem, directory / "checkpoint.npz", run, progress)
-            card = Card(name, task.name, settings, problem.facts(), data, digest, run.run_id, {}, _module(task))
+            card = Card(name, task.name, settings, problem.dataset_info(), data, digest, run.run_id, {}, _module(task))
             exported = _export(problem, model, card, directory / "exported", progress)
             card, test = _evaluate(problem, exported, card, data, progress)
             with progress.stage("recording in MLflow"):
@@ -174,11 +174,11 @@ def _evaluate(problem: Task, exported: Exported, card: Card, data: str, progress
     Returns:
         The card with all metrics, and what the test split gave.
     """
-    facts = problem.facts()
+    dataset_info = problem.dataset_info()
     scored: dict[str, Evaluation] = {}
     for split in ("validation", "test"):
         progress_of = progress.named(split)
-        scored[split] = problem.evaluate(facts, problem.held_out(data, split), exported.predict, progress_of)
+        scored[split] = problem.evaluate(dataset_info, problem.held_out(data, split), exported.predict, progress_of)
     metrics = {f"{split}/{key}": value for split, one in scored.items() for key, value in one.metrics.items()}
     card = dataclasses.replace(card, metrics=metrics)
     with progress.stage("summarising the reference data"):

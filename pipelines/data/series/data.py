@@ -17,7 +17,7 @@ from unroll.pipelines.data.series.time_grid import Frequency, iso
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.training.progress import Progress
 
-_NAMED_SERIES = 10_000  # facts give scales by series up to so many
+_NAMED_SERIES = 10_000  # the information gives scales by series up to so many
 _LISTED = 10
 
 
@@ -35,7 +35,7 @@ class SeriesData:
         static: int32 [N, S]; numbers of the categories, 0 for an unknown one.
         scales: of the targets, by series.
         bounds: by split, the ordinals (of `Frequency.ordinal`) of its first step and of the step after its last.
-        facts: what is known of the data set; plain JSON.
+        dataset_info: what is known of the data set; plain JSON.
     """
 
     frequency: Frequency
@@ -47,17 +47,17 @@ class SeriesData:
     static: np.ndarray
     scales: Scales
     bounds: dict[str, tuple[int, int]]
-    facts: dict[str, Any]
+    dataset_info: dict[str, Any]
 
     @property
     def targets(self) -> int:
         """C, columns of `values` that are forecast."""
-        return len(self.facts["targets"])
+        return len(self.dataset_info["targets"])
 
     @property
     def future_covariates(self) -> int:
         """F, the last columns of `values`."""
-        return len(self.facts["future_covariates"])
+        return len(self.dataset_info["future_covariates"])
 
     def steps(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """First step and end, counted from the start of each series, of what lies in a split; int64 [N] each."""
@@ -68,22 +68,22 @@ class SeriesData:
     @classmethod
     def load(cls, directory: Path) -> "SeriesData":
         """Opens what `prepare` wrote; the values stay on disk until they are used."""
-        facts = json.loads((directory / "facts.json").read_text())
+        dataset_info = json.loads((directory / "facts.json").read_text())
         with np.load(directory / "series.npz") as arrays:
             scales = Scales(arrays["mean"], arrays["std"], arrays["naive"])
             start, offsets = arrays["start"], arrays["offsets"]
             static = arrays["static"]
         return cls(
-            Frequency.parse(facts["frequency"]),
-            facts["season"],
+            Frequency.parse(dataset_info["frequency"]),
+            dataset_info["season"],
             json.loads((directory / "ids.json").read_text()),
             start,
             offsets,
             np.load(directory / "values.npy", mmap_mode="r"),
             static,
             scales,
-            {split: tuple(cut["ordinals"]) for split, cut in facts["splits"].items()},
-            facts,
+            {split: tuple(cut["ordinals"]) for split, cut in dataset_info["splits"].items()},
+            dataset_info,
         )
 
     def save(self, directory: Path) -> None:
@@ -98,7 +98,7 @@ class SeriesData:
             naive=self.scales.naive,
         )
         (directory / "ids.json").write_text(json.dumps(self.ids))
-        (directory / "facts.json").write_text(json.dumps(self.facts))
+        (directory / "facts.json").write_text(json.dumps(self.dataset_info))
 
 
 def prepare(section: SeriesSection, data: str, directory: Path, progress: Progress) -> None:
@@ -125,40 +125,40 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
     prepared.save(directory)
 
 
-def read_further(section: SeriesSection, facts: Mapping[str, Any], data: str, progress: Progress) -> SeriesData:
+def read_further(section: SeriesSection, dataset_info: Mapping[str, Any], data: str, progress: Progress) -> SeriesData:
     """Reads series for a model that is trained already, as one split called "all".
 
-    Series unseen in training are scaled by their own rows; so are all where the facts hold no
-    scales by series. Unknown categories have number 0. Both are counted in the facts.
+    Series unseen in training are scaled by their own rows; so are all where `dataset_info` holds no
+    scales by series. Unknown categories have number 0. Both are counted in `dataset_info`.
 
     Args:
         section: names the columns, as in training.
-        facts: of the training data.
+        dataset_info: of the training data.
         data: file, folder or glob.
         progress: where to show it.
 
     Raises:
         UserError: data that cannot be read, or without the columns of the training.
     """
-    columns: dict[str, Any] = {"frequency": facts["frequency"]}
+    columns: dict[str, Any] = {"frequency": dataset_info["frequency"]}
     if section.columns == "channels":
-        columns["targets"] = facts["targets"]
+        columns["targets"] = dataset_info["targets"]
     section = section.model_copy(update=columns)
-    frequency = Frequency.parse(facts["frequency"])
+    frequency = Frequency.parse(dataset_info["frequency"])
     with progress.stage("reading rows") as stage:
         grid = to_grid(read_table(section, data, stage), frequency, wide=section.columns == "series")
         stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {frequency.name}")
     bounds = {"all": _span(grid)}
-    known: Mapping[str, Any] = facts["series"]
-    own = series_scales(grid, *_steps(grid, bounds["all"]), facts["season"])
+    known: Mapping[str, Any] = dataset_info["series"]
+    own = series_scales(grid, *_steps(grid, bounds["all"]), dataset_info["season"])
     for row, name in enumerate(grid.ids):
         if name in known:
             own.mean[row], own.std[row], own.naive[row] = (known[name][key] for key in ("mean", "std", "naive"))
-    static, unknown = _static(grid, facts["categories"])
+    static, unknown = _static(grid, dataset_info["categories"])
     unseen = [name for name in grid.ids if name not in known]
     further = {
-        **_facts(grid, facts["season"], bounds),
-        "categories": facts["categories"],
+        **_dataset_info(grid, dataset_info["season"], bounds),
+        "categories": dataset_info["categories"],
         "series": {},
         "unseen_series": len(unseen),
         "unseen_series_named": unseen[:_LISTED],
@@ -166,7 +166,7 @@ def read_further(section: SeriesSection, facts: Mapping[str, Any], data: str, pr
     }
     return SeriesData(
         frequency,
-        facts["season"],
+        dataset_info["season"],
         grid.ids,
         grid.start,
         grid.offsets,
@@ -229,16 +229,16 @@ def _split(section: SeriesSection, grid: SeriesGrid) -> SeriesData:
     scales = series_scales(grid, *train, season)
     categories = {name: names for name, (names, _) in grid.statics.items()}
     static, _ = _static(grid, categories)
-    facts = {**_facts(grid, season, bounds), "categories": categories, "scaling": scales.facts}
-    facts["covariates"] = standardise(grid, *train)
+    dataset_info = {**_dataset_info(grid, season, bounds), "categories": categories, "scaling": scales.info}
+    dataset_info["covariates"] = standardise(grid, *train)
     tested, tested_end = _steps(grid, bounds["test"])
-    facts["seasonless_series"] = int(((tested < tested_end) & (tested - grid.offsets[:-1] < season)).sum())
-    facts["series"] = {}
+    dataset_info["seasonless_series"] = int(((tested < tested_end) & (tested - grid.offsets[:-1] < season)).sum())
+    dataset_info["series"] = {}
     if len(grid.ids) <= _NAMED_SERIES:
         for row, name in enumerate(grid.ids):
-            facts["series"][name] = scales.of(row)
+            dataset_info["series"][name] = scales.of(row)
     return SeriesData(
-        grid.frequency, season, grid.ids, grid.start, grid.offsets, grid.values, static, scales, bounds, facts
+        grid.frequency, season, grid.ids, grid.start, grid.offsets, grid.values, static, scales, bounds, dataset_info
     )
 
 
@@ -279,10 +279,10 @@ def _static(grid: SeriesGrid, categories: Mapping[str, list[str]]) -> tuple[np.n
     return static, unknown
 
 
-def _facts(grid: SeriesGrid, season: int, bounds: dict[str, tuple[int, int]]) -> dict[str, Any]:
+def _dataset_info(grid: SeriesGrid, season: int, bounds: dict[str, tuple[int, int]]) -> dict[str, Any]:
     missing = np.isnan(grid.values).mean(axis=0, dtype=np.float64)
     return {
-        **grid.facts,
+        **grid.dataset_info,
         "frequency": grid.frequency.name,
         "season": season,
         "series_count": len(grid.ids),

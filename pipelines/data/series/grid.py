@@ -26,7 +26,7 @@ class SeriesGrid:
         offsets: int64 [N + 1]; series i has rows `offsets[i]` to `offsets[i + 1]` of `values`.
         values: float32 [steps, D]; targets, past and future covariates, in this order.
         statics: by column: category names, and int32 [N] numbers of them, -1 where there is none.
-        facts: counts of all that was met.
+        dataset_info: counts of all that was met.
     """
 
     frequency: Frequency
@@ -36,7 +36,7 @@ class SeriesGrid:
     offsets: np.ndarray
     values: np.ndarray
     statics: dict[str, tuple[list[str], np.ndarray]]
-    facts: dict[str, object]
+    dataset_info: dict[str, object]
 
 
 def to_grid(table: SeriesTable, frequency: Frequency | None, *, wide: bool = False) -> SeriesGrid:
@@ -78,8 +78,8 @@ def to_grid(table: SeriesTable, frequency: Frequency | None, *, wide: bool = Fal
         values[offsets[series] + steps] = numbers  # of repeated steps NumPy keeps the last
     table.values = np.empty((0, 0), np.float32)
     start = np.array([first for _, first, _ in placed], np.int64)
-    facts = {**table.facts, **counts, "conflicting_example": example}
-    grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, facts)
+    dataset_info = {**table.dataset_info, **counts, "conflicting_example": example}
+    grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, dataset_info)
     return _without_empty(_unstacked(grid) if wide else grid)
 
 
@@ -218,7 +218,7 @@ def _unstacked(grid: SeriesGrid) -> SeriesGrid:
         part[:, 1:] = shared[begin:]
     roles = Roles(["value"], grid.roles.past_covariates, grid.roles.future_covariates, grid.roles.ignored)
     start = grid.frequency.advance(int(grid.start[0]), first.astype(np.int64))
-    return SeriesGrid(grid.frequency, roles, names, start, offsets, values, {}, grid.facts)
+    return SeriesGrid(grid.frequency, roles, names, start, offsets, values, {}, grid.dataset_info)
 
 
 def _without_empty(grid: SeriesGrid) -> SeriesGrid:
@@ -226,7 +226,7 @@ def _without_empty(grid: SeriesGrid) -> SeriesGrid:
     observed = ~np.isnan(grid.values[:, : len(grid.roles.targets)]).all(axis=1)
     kept = np.add.reduceat(observed, grid.offsets[:-1], dtype=np.int64) > 0
     empty = [name for name, keep in zip(grid.ids, kept, strict=True) if not keep]
-    grid.facts |= {"empty_series": len(empty), "empty_series_named": empty[:_NAMED]}
+    grid.dataset_info |= {"empty_series": len(empty), "empty_series_named": empty[:_NAMED]}
     if not kept.any():
         raise UserError(
             f"no value of any target ({', '.join(grid.roles.targets[:_NAMED])}) in {len(grid.ids)} series: all are "

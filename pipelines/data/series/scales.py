@@ -21,13 +21,13 @@ class Scales:
         std: standard deviation; 1 for a constant series.
         naive: mean absolute error of the seasonal naive forecast in sample, the scale of MASE (Hyndman and Koehler,
             2006); 1 where it would be 0 or unknown.
-        facts: which series are constant, or have nothing to be scaled by.
+        info: which series are constant, or have nothing to be scaled by.
     """
 
     mean: np.ndarray
     std: np.ndarray
     naive: np.ndarray
-    facts: dict[str, Any] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
 
     def of(self, row: int) -> dict[str, list[float]]:
         return {"mean": self.mean[row].tolist(), "std": self.std[row].tolist(), "naive": self.naive[row].tolist()}
@@ -57,8 +57,8 @@ def series_scales(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray, season: 
         for column in np.flatnonzero(unscaled.any(axis=0)):
             others = scale[~unscaled[:, column], column]
             scale[unscaled[:, column], column] = np.median(others) if len(others) else 0.0
-    facts = {"constant": _named(grid, constant), "without_training_values": _named(grid, unscaled)}
-    return Scales(mean.astype(np.float32), std.astype(np.float32), naive.astype(np.float32), facts)
+    info = {"constant": _named(grid, constant), "without_training_values": _named(grid, unscaled)}
+    return Scales(mean.astype(np.float32), std.astype(np.float32), naive.astype(np.float32), info)
 
 
 def choose_season(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> int:

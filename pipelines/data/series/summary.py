@@ -4,24 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def summary(facts: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -> str:
+def summary(info: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -> str:
     """A training data set: its size, frequency and splits, and what had to be mended.
 
     Args:
-        facts: of `unroll.pipelines.data.series.data`.
+        info: of `unroll.pipelines.data.series.data`.
         windows: of `unroll.pipelines.data.series.window_index.check_windows`.
     """
     splits = ", ".join(f"{split} {one['windows']:,}" for split, one in windows.items())
     short = windows["train"]["short_series"]
-    lines = [_size(facts), f"Windows: {splits}.", *_mended(facts)]
+    lines = [_size(info), f"Windows: {splits}.", *_mended(info)]
     if short:
         lines.append(f"{short:,} series too short for a training window.")
-    if facts.get("seasonless_series"):
+    if info.get("seasonless_series"):
         lines.append(
-            f"{facts['seasonless_series']:,} series with less than a season of {facts['season']} steps before the test "
+            f"{info['seasonless_series']:,} series with less than a season of {info['season']} steps before the test "
             "split: their seasonal naive forecast is the last value where no season back is known."
         )
-    scaling = facts["scaling"]
+    scaling = info["scaling"]
     for kind, words in {
         "constant": "constant in training",
         "without_training_values": "without training values",
@@ -32,30 +32,30 @@ def summary(facts: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) 
     return "\n".join(lines)
 
 
-def further_summary(facts: Mapping[str, Any]) -> str:
+def further_summary(info: Mapping[str, Any]) -> str:
     """Data that a trained model is given."""
-    lines = [_size(facts), *_mended(facts)]
-    if facts["unseen_series"]:
-        named = ", ".join(facts["unseen_series_named"])
+    lines = [_size(info), *_mended(info)]
+    if info["unseen_series"]:
+        named = ", ".join(info["unseen_series_named"])
         lines.append(
-            f"{facts['unseen_series']:,} series not in the training data: {named}. Such are forecast as any other and "
+            f"{info['unseen_series']:,} series not in the training data: {named}. Such are forecast as any other and "
             "scored in units of their own rows."
         )
-    if facts["unknown_categories"]:
-        lines.append(f"{facts['unknown_categories']:,} series with a category that the model does not know.")
+    if info["unknown_categories"]:
+        lines.append(f"{info['unknown_categories']:,} series with a category that the model does not know.")
     return "\n".join(lines)
 
 
-def _size(facts: Mapping[str, Any]) -> str:
-    targets = facts["targets"]
+def _size(info: Mapping[str, Any]) -> str:
+    targets = info["targets"]
     named = f" ({', '.join(targets)})" if len(targets) <= 10 else ""
-    rows, series = _counted(facts["rows"], "row{s}"), f"{facts['series_count']:,} series"
-    target, season = _counted(len(targets), "target{s}"), _counted(facts["season"], "step{s}")
-    return f"{rows}: {series}, {target}{named}, every {facts['frequency']}, season {season}."
+    rows, series = _counted(info["rows"], "row{s}"), f"{info['series_count']:,} series"
+    target, season = _counted(len(targets), "target{s}"), _counted(info["season"], "step{s}")
+    return f"{rows}: {series}, {target}{named}, every {info['frequency']}, season {season}."
 
 
-def _mended(facts: Mapping[str, Any]) -> list[str]:
-    missing = max(facts["missing_share"].values())
+def _mended(info: Mapping[str, Any]) -> list[str]:
+    missing = max(info["missing_share"].values())
     counts = {
         "unsorted_rows": "row{s} out of order, sorted",
         "exact_duplicates": "duplicate row{s}, dropped",
@@ -66,16 +66,16 @@ def _mended(facts: Mapping[str, Any]) -> list[str]:
         "infinite": "infinite value{s}, taken as missing",
         "empty_series": "series without a value, left out",
     }
-    lines = [f"{_counted(facts[key], words)}." for key, words in counts.items() if facts.get(key)]
-    for column, count in facts.get("static_conflicts", {}).items():
+    lines = [f"{_counted(info[key], words)}." for key, words in counts.items() if info.get(key)]
+    for column, count in info.get("static_conflicts", {}).items():
         if count:
             lines.append(f"{count:,} series with more than one {column}, of which the last counts.")
-    if facts.get("conflicting_example"):
-        lines.append(f"The first time that comes again: {facts['conflicting_example']}.")
-    if offsets := facts.get("utc_offsets"):
+    if info.get("conflicting_example"):
+        lines.append(f"The first time that comes again: {info['conflicting_example']}.")
+    if offsets := info.get("utc_offsets"):
         lines.append(f"UTC offset{'s' * (len(offsets) > 1)} {', '.join(offsets)}: all times converted to UTC.")
-    if facts.get("ignored_columns"):
-        lines.append(f"Columns left out, as no numbers or without a role: {', '.join(facts['ignored_columns'])}.")
+    if info.get("ignored_columns"):
+        lines.append(f"Columns left out, as no numbers or without a role: {', '.join(info['ignored_columns'])}.")
     if missing:
         share = f"up to {missing:.1%}" if missing >= 0.0005 else "less than 0.1%"
         lines.append(f"Values missing: {share} of a column.")

@@ -24,7 +24,7 @@ class SeriesTable:
         times: int64 [rows]; Unix seconds.
         values: float32 [rows, D]; NaN is missing.
         statics: by column: category names, and int32 [series] numbers of them, -1 where there is none.
-        facts: what was met: rows, incomplete_rows, infinite, utc_offsets, static_conflicts, ignored_columns.
+        dataset_info: what was met: rows, incomplete_rows, infinite, utc_offsets, static_conflicts, ignored_columns.
     """
 
     roles: Roles
@@ -33,7 +33,7 @@ class SeriesTable:
     times: np.ndarray
     values: np.ndarray
     statics: dict[str, tuple[list[str], np.ndarray]]
-    facts: dict[str, object]
+    dataset_info: dict[str, object]
 
 
 def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
@@ -81,7 +81,7 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
         raise UserError(
             f"--data {data}: none of {rows} rows has {missing}. Name the right columns: data.time, data.series"
         )
-    facts: dict[str, object] = {
+    dataset_info: dict[str, object] = {
         "rows": rows,
         "incomplete_rows": incomplete,
         "infinite": infinite,
@@ -90,7 +90,7 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
         "ignored_columns": roles.ignored,
     }
     statics = {name: (one.coder.names, one.of_series(len(ids.names))) for name, one in categories.items()}
-    return SeriesTable(roles, ids.names or [""], _joined(codes), _joined(times), _joined(values), statics, facts)
+    return SeriesTable(roles, ids.names or [""], _joined(codes), _joined(times), _joined(values), statics, dataset_info)
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

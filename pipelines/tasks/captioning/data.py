@@ -84,15 +84,15 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         keep_encoded(file, [picture for pictures in encoded.values() for picture in pictures])
     for split, pictures in encoded.items():
         np.save(directory / f"{split}-spans.npy", spans(pictures))
-    facts = {
-        **_facts(found, splits),
+    dataset_info = {
+        **_dataset_info(found, splits),
         "vocabulary": len(vocabulary.pieces),
         "longest_caption": max(lengths),
         "truncated_captions": sum(length > section.most_tokens for length in lengths),
         "size": section.size,
         "cached": cached,
     }
-    (directory / "facts.json").write_text(json.dumps(facts))
+    (directory / "facts.json").write_text(json.dumps(dataset_info))
 
 
 class CaptionData:
@@ -102,7 +102,7 @@ class CaptionData:
         directory: where `prepare` wrote.
 
     Attributes:
-        facts: what was found: records, images and captions by split, pictures skipped by reason, and so on.
+        dataset_info: what was found: records, images and captions by split, pictures skipped by reason, and so on.
         pieces: the vocabulary.
         size: S, pixels of a side.
 
@@ -114,9 +114,9 @@ class CaptionData:
 
     def __init__(self, directory: Path):
         self._directory = directory
-        self.facts: dict[str, Any] = json.loads((directory / "facts.json").read_text())
+        self.dataset_info: dict[str, Any] = json.loads((directory / "facts.json").read_text())
         self.pieces = (directory / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        self.size: int = self.facts["size"]
+        self.size: int = self.dataset_info["size"]
 
     @classmethod
     def load(cls, directory: Path) -> "CaptionData":
@@ -124,7 +124,7 @@ class CaptionData:
 
     def images(self, split: str) -> int:
         """Pictures of a split."""
-        return self.facts["images"][split]
+        return self.dataset_info["images"][split]
 
     def batches(
         self, split: str, batch_size: int, *, captions_per_image: int, shuffle: tuple[int, int] | None
@@ -147,7 +147,7 @@ class CaptionData:
         order = np.arange(count) if random is None else random.permutation(count)
         chosen = self._chosen(split, captions_per_image, random)
         tokens = self._array(split, "tokens")
-        cached = self.facts["cached"]
+        cached = self.dataset_info["cached"]
         pixels = self._array(split, "pixels") if cached else self._encoded(split)  # or the bytes that they are in
 
         def gather(images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -262,7 +262,7 @@ def _vocabulary(section: CaptionSection, data: str, pictures: Sequence[Picture],
     return vocabulary
 
 
-def _facts(found: Collection, splits: dict[str, list[Picture]]) -> dict[str, Any]:
+def _dataset_info(found: Collection, splits: dict[str, list[Picture]]) -> dict[str, Any]:
     return {
         "records": found.records,
         "uncaptioned": found.uncaptioned,

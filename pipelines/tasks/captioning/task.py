@@ -60,20 +60,20 @@ class Captioning(Task):
         super().__init__(config, directory)
         self._data = CaptionData.load(directory)
 
-    def facts(self) -> dict[str, Any]:
+    def dataset_info(self) -> dict[str, Any]:
         attention = self.config.model.conditioning == "attention"
-        return {**self._data.facts, "lowercase": self.config.data.lowercase, "attention": attention}
+        return {**self._data.dataset_info, "lowercase": self.config.data.lowercase, "attention": attention}
 
     def summary(self) -> str:
-        facts = self._data.facts
+        info = self._data.dataset_info
         splits = ", ".join(
-            f"{split} {count:,} ({facts['captions'][split]:,} captions)" for split, count in facts["images"].items()
+            f"{split} {count:,} ({info['captions'][split]:,} captions)" for split, count in info["images"].items()
         )
-        skipped = ", ".join(f"{count:,} {reason}" for reason, count in facts["skipped"].items())
+        skipped = ", ".join(f"{count:,} {reason}" for reason, count in info["skipped"].items())
         where = f" (listed in {self.directory / 'skipped.csv'})" if skipped else ""
         return (
-            f"{sum(facts['images'].values()):,} pictures: {splits}; {facts['vocabulary']:,} pieces, the longest "
-            f"caption {facts['longest_caption']}; skipped {skipped or 'none'}{where}"
+            f"{sum(info['images'].values()):,} pictures: {splits}; {info['vocabulary']:,} pieces, the longest "
+            f"caption {info['longest_caption']}; skipped {skipped or 'none'}{where}"
         )
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
@@ -148,7 +148,7 @@ class Captioning(Task):
             self._data.pieces,
             self._components(model),
             most_pixels=self.config.data.most_pixels,
-            max_length=min(self._data.facts["longest_caption"], self.config.data.most_tokens) + 1,
+            max_length=min(self._data.dataset_info["longest_caption"], self.config.data.most_tokens) + 1,
             beams=section.beams,
             length_penalty=section.length_penalty,
             description=description,
@@ -169,15 +169,15 @@ class Captioning(Task):
 
     @classmethod
     def records(
-        cls, config: CaptionConfig, facts: Mapping[str, Any], data: str, progress: Progress
+        cls, config: CaptionConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
     ) -> Iterator[Arrays]:
         yield from caption_data.read_further(config.data, data, progress)
 
     @classmethod
     def evaluate(
-        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+        cls, dataset_info: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
     ) -> Evaluation:
-        scores = CaptionScores(facts["lowercase"])
+        scores = CaptionScores(dataset_info["lowercase"])
         with progress.stage("captioning") as stage:
             for batch in records:
                 for start in range(0, len(batch["image"]), _BATCH):
@@ -185,7 +185,7 @@ class Captioning(Task):
                     scores.add(part, predict({"image": part["image"]}))
                     stage.advance()
             stage.say(f"{scores.count:,} pictures")
-        return scores.evaluation(predict if facts["attention"] else None)
+        return scores.evaluation(predict if dataset_info["attention"] else None)
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features: list[Feature] = [

@@ -52,7 +52,7 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     )
     with Progress() as progress:
         data = _read(section, description, inputs, remedy, progress)
-        progress.line(further_summary({**data.facts, "unseen_series": 0}))
+        progress.line(further_summary({**data.dataset_info, "unseen_series": 0}))
         newest = series_data.newest(data, history=description["lookback"], horizon=description["horizon"])
         for line in _unknown(newest["future"], description["future_covariates"]):
             progress.line(line)
@@ -122,7 +122,7 @@ def _requests(newest: Mapping[str, np.ndarray], data: series_data.SeriesData) ->
     """Requests that a server with default limits takes."""
     size = newest["history"][0].nbytes
     rows = max(1, min(_REQUEST_ROWS, _REQUEST_BYTES // size))
-    categories = [["", *names] for names in data.facts["categories"].values()]
+    categories = [["", *names] for names in data.dataset_info["categories"].values()]
     for start in range(0, len(data.ids), rows):
         part = slice(start, start + rows)
         request: dict[str, Any] = {key: newest[key][part] for key in ("history", "timestamp")}

@@ -67,29 +67,32 @@ class Forecasting(Task):
         section = config.model
         self._data = SeriesData.load(directory)
         self._windows = check_windows(self._data, lookback=section.lookback, horizon=section.horizon)
-        facts, frequency = self._data.facts, self._data.frequency
-        covariates = [facts["covariates"][name] for name in (*facts["past_covariates"], *facts["future_covariates"])]
+        dataset_info, frequency = self._data.dataset_info, self._data.frequency
+        covariates = [
+            dataset_info["covariates"][name]
+            for name in (*dataset_info["past_covariates"], *dataset_info["future_covariates"])
+        ]
         step = {"seconds": frequency.seconds, "months": frequency.months}
         begin, end = self._data.bounds["train"]
         self._features = WindowFeatures(
             lookback=section.lookback,
             horizon=section.horizon,
             targets=self._data.targets,
-            past=len(facts["past_covariates"]),
+            past=len(dataset_info["past_covariates"]),
             mean=[one["mean"] for one in covariates],
             std=[one["std"] for one in covariates],
             cycles=calendar_cycles(**step, span=end - begin) if section.calendar else [],
             step=step,
         )
-        self._categories: dict[str, list[str]] = facts["categories"]
+        self._categories: dict[str, list[str]] = dataset_info["categories"]
 
-    def facts(self) -> dict[str, Any]:
+    def dataset_info(self) -> dict[str, Any]:
         section = self.config.model
         model = {"lookback": section.lookback, "horizon": section.horizon, "quantiles": section.quantiles}
-        return {**self._data.facts, **model, "windows": self._windows}
+        return {**self._data.dataset_info, **model, "windows": self._windows}
 
     def summary(self) -> str:
-        return data_summary(self._data.facts, self._windows)
+        return data_summary(self._data.dataset_info, self._windows)
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
@@ -144,15 +147,15 @@ class Forecasting(Task):
         return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
-        return _raw(self._data, self._cut(split, _BATCH, history=_context(self.facts())))
+        return _raw(self._data, self._cut(split, _BATCH, history=_context(self.dataset_info())))
 
     @classmethod
     def records(
-        cls, config: ForecastConfig, facts: Mapping[str, Any], data: str, progress: Progress
+        cls, config: ForecastConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
     ) -> Iterator[Arrays]:
-        further = series_data.read_further(config.data, facts, data, progress)
+        further = series_data.read_further(config.data, dataset_info, data, progress)
         section = config.model
-        progress.line(further_summary(further.facts))
+        progress.line(further_summary(further.dataset_info))
         if not WindowIndex.of(further, "all", lookback=section.lookback, horizon=section.horizon).count:
             longest = int(np.diff(further.offsets).max())
             raise UserError(
@@ -165,15 +168,17 @@ class Forecasting(Task):
             lookback=section.lookback,
             horizon=section.horizon,
             batch_size=_BATCH,
-            history=_context(facts),
+            history=_context(dataset_info),
         )
         return _raw(further, batches)
 
     @classmethod
     def evaluate(
-        cls, facts: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+        cls, dataset_info: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
     ) -> Evaluation:
-        backtest = Backtest(facts["quantiles"], facts["targets"], Frequency.parse(facts["frequency"]))
+        backtest = Backtest(
+            dataset_info["quantiles"], dataset_info["targets"], Frequency.parse(dataset_info["frequency"])
+        )
         kept = ReferenceWindows()
         with progress.stage("forecasting") as stage:
             for batch in records:
@@ -189,7 +194,7 @@ class Forecasting(Task):
         inner = [level for level in section.quantiles if level <= 0.1] or section.quantiles[:1]
         lower = section.quantiles.index(inner[-1])
         feature = monitoring.SeriesFeature(
-            channels=tuple(self._data.facts["targets"]),
+            channels=tuple(self._data.dataset_info["targets"]),
             season=self._data.season,
             lookback=section.lookback,
             lower=lower,
@@ -261,20 +266,23 @@ class Forecasting(Task):
 
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
-        facts = self.facts()
+        dataset_info = self.dataset_info()
         columns = ["targets", "past_covariates", "future_covariates", "categories"]
         return {
             "task": self.name,
             "input": "series",
             "data": self.config.data.model_dump(mode="json"),
-            **{key: facts[key] for key in (*columns, "frequency", "season", "lookback", "horizon", "quantiles")},
+            **{key: dataset_info[key] for key in (*columns, "frequency", "season", "lookback", "horizon", "quantiles")},
         }
 
 
 def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:
     """Windows as a client would send them, names instead of numbers, with what is known of their future."""
     ids = np.array([one.encode() for one in data.ids], object)
-    names = [np.array([b"", *(name.encode() for name in names)], object) for names in data.facts["categories"].values()]
+    names = [
+        np.array([b"", *(name.encode() for name in names)], object)
+        for names in data.dataset_info["categories"].values()
+    ]
     for batch in batches.as_numpy_iterator():
         static = np.empty(batch["static"].shape, object)
         for column, categories in enumerate(names):
@@ -282,9 +290,9 @@ def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:
         yield {**batch, "series": ids[batch["series"]], "static": static}
 
 
-def _context(facts: Mapping[str, Any]) -> int:
+def _context(dataset_info: Mapping[str, Any]) -> int:
     """Steps of history that the model and the seasonal naive forecast need."""
-    return max(facts["lookback"], facts["season"])
+    return max(dataset_info["lookback"], dataset_info["season"])
 
 
 def _hide(window: dict[str, tf.Tensor], seed: tuple[int, int], number: tf.Tensor) -> dict[str, tf.Tensor]:

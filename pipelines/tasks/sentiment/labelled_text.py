@@ -26,7 +26,7 @@ _MAX_WEIGHTS = 50_000_000
 
 
 @dataclass(frozen=True)
-class Facts:
+class DatasetInfo:
     """What is known of a prepared data set.
 
     Args:
@@ -52,7 +52,7 @@ class Facts:
         return sum(counts[split] for counts in self.counts.values())
 
     @classmethod
-    def load(cls, directory: Path) -> "Facts":
+    def load(cls, directory: Path) -> "DatasetInfo":
         return cls(**json.loads((directory / "facts.json").read_text()))
 
 
@@ -124,8 +124,10 @@ def prepare(
                 stage.advance(len(ids))
         np.save(directory / "log_count_ratios.npy", log_count_ratios(ngrams))
         dropped = read - unusable - total - index.conflicts()
-        facts = Facts(classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts)
-    (directory / "facts.json").write_text(json.dumps(asdict(facts)))
+        dataset_info = DatasetInfo(
+            classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts
+        )
+    (directory / "facts.json").write_text(json.dumps(asdict(dataset_info)))
 
 
 def columns(section: LabelledTextSection) -> list[str]:

@@ -22,7 +22,7 @@ from unroll.pipelines.registry import register
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
-from unroll.pipelines.tasks.sentiment.labelled_text import Facts
+from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.calibration import fit_temperatures
 from unroll.pipelines.training.even_sample import EvenSample
@@ -57,7 +57,7 @@ class Sentiment(Task):
 
     def __init__(self, config: SentimentConfig, directory: Path):
         super().__init__(config, directory)
-        self._data = Facts.load(directory)
+        self._data = DatasetInfo.load(directory)
         self._vocabulary = read_vocabulary(directory)
         unknown = config.data.label_names.keys() - set(self._data.classes)
         if unknown:
@@ -67,7 +67,7 @@ class Sentiment(Task):
             )
         self._names = [config.data.label_names.get(label, label) for label in self._data.classes]
 
-    def facts(self) -> dict[str, Any]:
+    def dataset_info(self) -> dict[str, Any]:
         return {**asdict(self._data), "labels": self._names}
 
     def summary(self) -> str:
@@ -184,7 +184,7 @@ class Sentiment(Task):
 
     @classmethod
     def records(
-        cls, config: SentimentConfig, facts: Mapping[str, Any], data: str, progress: Progress
+        cls, config: SentimentConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
     ) -> Iterator[Arrays]:
         section = config.data
         for batch in labelled_text.stream(section.model_copy(update={"split": None}), data):
@@ -200,12 +200,12 @@ class Sentiment(Task):
     @classmethod
     def evaluate(
         cls,
-        facts: Mapping[str, Any],
+        dataset_info: Mapping[str, Any],
         records: Iterable[Arrays],
         predict: Predict,
         progress: Progress,
     ) -> Evaluation:
-        classes: list[str] = facts["classes"]
+        classes: list[str] = dataset_info["classes"]
         labels, distributions, groups = [], [], []
         sample: EvenSample[tuple[Any, ...]] = EvenSample(2 * MAX_RECORDS)  # for the reference profile
         with progress.stage("predicting") as stage:
@@ -232,7 +232,9 @@ class Sentiment(Task):
             inputs={"text": np.array(texts, object)},
             outputs={"label": np.array(names, object), "score": np.array(scores)},
             figures={
-                "confusion_matrix.png": plots.confusion_matrix(true, probabilities.argmax(axis=1), facts["labels"]),
+                "confusion_matrix.png": plots.confusion_matrix(
+                    true, probabilities.argmax(axis=1), dataset_info["labels"]
+                ),
                 "calibration.png": plots.calibration(true, probabilities),
             },
         )

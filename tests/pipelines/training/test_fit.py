@@ -108,8 +108,8 @@ def test_a_loss_that_is_no_number_ends_the_run_with_advice(data, tmp_path):
 
 def test_class_weights_scale_the_loss_of_each_record(data):
     task = task_named("sentiment")(configuration(class_weights=True), data)
-    facts = task.facts()
-    counts = {index: facts["counts"][label]["train"] for index, label in enumerate(facts["classes"])}
+    dataset_info = task.dataset_info()
+    counts = {index: dataset_info["counts"][label]["train"] for index, label in enumerate(dataset_info["classes"])}
     total = dict.fromkeys(counts, 0.0)
     for _, labels, weights in task.train_batches(0):
         for label, weight in zip(labels.numpy(), weights.numpy(), strict=True):

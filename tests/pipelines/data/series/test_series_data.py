@@ -52,8 +52,12 @@ def values_of(data, name):
 
 def test_rows_of_a_benchmark_give_its_parts(tmp_path):
     data = prepared(tmp_path, hourly(17_420).drop(columns="id"), split_rows=[8640, 2880, 2880])
-    assert [data.facts["splits"][split]["steps"] for split in ("train", "validation", "test")] == [8640, 2880, 2880]
-    assert data.facts["splits"]["test"]["from"] == str(pd.Timestamp("2024-01-01") + pd.Timedelta(hours=11_520))
+    assert [data.dataset_info["splits"][split]["steps"] for split in ("train", "validation", "test")] == [
+        8640,
+        2880,
+        2880,
+    ]
+    assert data.dataset_info["splits"]["test"]["from"] == str(pd.Timestamp("2024-01-01") + pd.Timedelta(hours=11_520))
     windows = check_windows(data, lookback=336, horizon=96)
     assert [windows[split]["windows"] for split in windows] == [8640 - 336 - 96 + 1, 2880 - 96 + 1, 2880 - 96 + 1]
     assert data.frequency.name == "1h"
@@ -74,11 +78,11 @@ def test_disorder_is_mended_and_counted(tmp_path):
         np.testing.assert_array_equal(
             values_of(data, name), expected[expected.id == name][["x", "y"]].to_numpy(np.float32)
         )
-    facts = data.facts
-    assert (facts["gaps"], facts["exact_duplicates"], facts["conflicting_duplicates"]) == (3, 2, 1)
-    assert "series 'a': 2024-01-01 08:00:00" in facts["conflicting_example"]
-    assert facts["unsorted_rows"] > 0
-    assert facts["missing_share"] == {"x": 0.0075, "y": 0.0075}
+    dataset_info = data.dataset_info
+    assert (dataset_info["gaps"], dataset_info["exact_duplicates"], dataset_info["conflicting_duplicates"]) == (3, 2, 1)
+    assert "series 'a': 2024-01-01 08:00:00" in dataset_info["conflicting_example"]
+    assert dataset_info["unsorted_rows"] > 0
+    assert dataset_info["missing_share"] == {"x": 0.0075, "y": 0.0075}
 
 
 @settings(max_examples=60, deadline=None)
@@ -111,9 +115,9 @@ def test_the_grid_is_what_a_dictionary_of_the_rows_says(rows, sort):
         expected = [own.get(step, np.nan) for step in range(min(own), max(own) + 1)]
         np.testing.assert_array_equal(grid.values[grid.offsets[row] : grid.offsets[row + 1], 0], expected)
         assert grid.start[row] == 1_700_000_000 + 3600 * min(own)
-    counted = grid.facts["exact_duplicates"] + grid.facts["conflicting_duplicates"]
+    counted = grid.dataset_info["exact_duplicates"] + grid.dataset_info["conflicting_duplicates"]
     assert counted == len(rows) - len(last)
-    assert grid.facts["empty_series"] == len(names) - len(grid.ids)
+    assert grid.dataset_info["empty_series"] == len(names) - len(grid.ids)
 
 
 def test_scales_come_from_the_training_rows_alone(tmp_path):
@@ -125,13 +129,13 @@ def test_scales_come_from_the_training_rows_alone(tmp_path):
         np.testing.assert_allclose(data.scales.mean[row, 0], train.x.mean(), rtol=1e-6)
         np.testing.assert_allclose(data.scales.std[row, 0], train.x.std(ddof=0), rtol=1e-6)
         np.testing.assert_allclose(data.scales.naive[row, 0], train.x.diff(24).abs().mean(), rtol=1e-6)
-        told = data.facts["series"][name]
+        told = data.dataset_info["series"][name]
         np.testing.assert_allclose(
             [told["mean"][0], told["std"][0]], [data.scales.mean[row, 0], data.scales.std[row, 0]]
         )
     pooled = pd.concat([table[table.id == name].head(350) for name in "ab"]).y
-    np.testing.assert_allclose(data.facts["covariates"]["y"]["mean"], pooled.mean(), rtol=1e-6)
-    np.testing.assert_allclose(data.facts["covariates"]["y"]["std"], pooled.std(ddof=0), rtol=1e-6)
+    np.testing.assert_allclose(data.dataset_info["covariates"]["y"]["mean"], pooled.mean(), rtol=1e-6)
+    np.testing.assert_allclose(data.dataset_info["covariates"]["y"]["std"], pooled.std(ddof=0), rtol=1e-6)
 
 
 def test_parts_are_cut_at_one_time_for_all_series(tmp_path):
@@ -166,10 +170,10 @@ def test_series_too_short_for_a_seasonal_forecast_are_said(tmp_path):
     table = pd.concat([hourly(400, ["long"]), hourly(150, ["short"], start="2024-01-11")])
     data = prepared(tmp_path, table, series="id", season=168, split_rows=[300, 50, 50])
     windows = check_windows(data, lookback=8, horizon=2)
-    assert "1 series with less than a season of 168 steps before the test split" in summary(data.facts, windows)
+    assert "1 series with less than a season of 168 steps before the test split" in summary(data.dataset_info, windows)
     (tmp_path / "hourly").mkdir()
     data = prepared(tmp_path / "hourly", table, series="id", season=24, split_rows=[300, 50, 50])
-    assert "less than a season" not in summary(data.facts, windows)
+    assert "less than a season" not in summary(data.dataset_info, windows)
 
 
 def test_a_short_series_has_no_season(tmp_path):
@@ -185,7 +189,7 @@ def test_a_wide_table_of_series_equals_the_long_one(tmp_path):
     long = prepared(tmp_path / "long", table, series="id")
     data = prepared(tmp_path / "wide", wide, columns="series")
     assert data.ids == long.ids
-    assert data.facts["targets"] == ["value"]
+    assert data.dataset_info["targets"] == ["value"]
     for name in "abc":
         np.testing.assert_array_equal(values_of(data, name), values_of(long, name))
     np.testing.assert_array_equal(data.start, long.start)
@@ -198,8 +202,8 @@ def test_constant_and_empty_series_are_kept_or_left_out_and_named(tmp_path):
     table.loc[table.id == "void", "x"] = np.nan
     data = prepared(tmp_path, table.drop(columns="y"), series="id")
     assert data.ids == ["a", "flat"]
-    assert data.facts["empty_series_named"] == ["void"]
-    assert data.facts["scaling"]["constant"] == {"count": 1, "named": ["flat/x"]}
+    assert data.dataset_info["empty_series_named"] == ["void"]
+    assert data.dataset_info["scaling"]["constant"] == {"count": 1, "named": ["flat/x"]}
     assert data.scales.mean[1] == 5
     assert data.scales.std[1] == data.scales.naive[1] == 1
 
@@ -214,7 +218,7 @@ def test_months_and_their_last_days_are_steps(tmp_path):
     times = pd.date_range("2010-01-31", periods=120, freq="ME").delete([3, 50])
     data = prepared(tmp_path, pd.DataFrame({"time": times, "x": np.arange(118.0)}))
     assert data.frequency.name == "1ME"
-    assert data.facts["gaps"] == 2
+    assert data.dataset_info["gaps"] == 2
     assert np.flatnonzero(np.isnan(data.values[:, 0])).tolist() == [3, 50]
 
 
@@ -224,14 +228,14 @@ def test_times_beside_a_named_grid_move_to_it(tmp_path):
     late = table.assign(time=table.time + pd.to_timedelta(jitter, "s"))
     data = prepared(tmp_path, late, frequency="1h")
     np.testing.assert_array_equal(data.values, table[["x", "y"]].to_numpy(np.float32))
-    assert data.facts["snapped_rows"] == (jitter > 0).sum()
+    assert data.dataset_info["snapped_rows"] == (jitter > 0).sum()
     assert data.start[0] == table.time[0].timestamp()
 
 
 def test_series_of_different_steps_share_a_grid_that_is_named(tmp_path):
     table = pd.concat([hourly(100, ["a"]), hourly(100, ["b"]).iloc[::2]])
     data = prepared(tmp_path, table, series="id", frequency="1h")
-    assert data.facts["gaps"] == 49
+    assert data.dataset_info["gaps"] == 49
 
 
 def minutes(count, step):
@@ -300,11 +304,11 @@ def test_further_data_meet_the_training_on_its_own_terms(tmp_path):
     recent.loc[recent.time >= "2024-02-03", "x"] = np.nan  # the last 12 rows are future
     recent.to_csv(tmp_path / "recent.csv", index=False)
     section = SeriesSection(series="id", targets="x", future_covariates="y", static_categories="kind")
-    further = read_further(section, data.facts, str(tmp_path / "recent.csv"), Progress())
+    further = read_further(section, data.dataset_info, str(tmp_path / "recent.csv"), Progress())
     assert further.ids == ["b", "new", "odd"]
     assert further.static[:, 0].tolist() == [1, 1, 0]
-    assert further.facts["unseen_series_named"] == ["new", "odd"]
-    assert further.facts["unknown_categories"] == 1
+    assert further.dataset_info["unseen_series_named"] == ["new", "odd"]
+    assert further.dataset_info["unknown_categories"] == 1
     np.testing.assert_allclose(further.scales.mean[0], data.scales.mean[1], rtol=1e-6)
     own = recent[recent.id == "new"].x
     np.testing.assert_allclose(further.scales.mean[1, 0], own.mean(), rtol=1e-5)
@@ -332,7 +336,7 @@ folder = Path(sys.argv[1])
 prepare(SeriesSection(), str(folder / "data.csv"), folder, Progress())
 data = SeriesData.load(folder)
 check_windows(data, lookback=4, horizon=2)
-newest(read_further(SeriesSection(), data.facts, str(folder / "data.csv"), Progress()), history=4, horizon=2)
+newest(read_further(SeriesSection(), data.dataset_info, str(folder / "data.csv"), Progress()), history=4, horizon=2)
 print("tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, cwd=ROOT, check=True)

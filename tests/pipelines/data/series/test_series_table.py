@@ -72,7 +72,7 @@ def test_times_of_all_kinds_become_unix_seconds(tmp_path, times):
 def test_utc_offsets_are_reported(tmp_path):
     berlin = pd.date_range("2024-03-30 20:00", periods=12, freq="h", tz="UTC").tz_convert("Europe/Berlin")
     table = read(csv(tmp_path, pd.DataFrame({"time": [one.isoformat() for one in berlin], "x": 1.0})))
-    assert table.facts["utc_offsets"] == ["+01:00", "+02:00"]
+    assert table.dataset_info["utc_offsets"] == ["+01:00", "+02:00"]
     np.testing.assert_array_equal(np.diff(table.times), 3600)
 
 
@@ -104,7 +104,7 @@ def test_timestamps_of_parquet_of_any_unit_and_zone(tmp_path, unit, zone):
 def test_years_dates_and_named_formats(tmp_path, times, section, dates):
     table = read(csv(tmp_path, pd.DataFrame({"time": times, "x": 1.0})), **section)
     np.testing.assert_array_equal(table.times, pd.to_datetime(dates, format="ISO8601").as_unit("s").astype(np.int64))
-    assert table.facts["utc_offsets"] == []
+    assert table.dataset_info["utc_offsets"] == []
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_offsets_are_found_however_they_are_written(tmp_path, times, form, offse
     table = read(csv(tmp_path, pd.DataFrame({"time": times, "x": 1.0})), time_format=form)
     expected = pd.to_datetime(pd.Series(times), format=form or "ISO8601", utc=True)
     np.testing.assert_array_equal(table.times, expected.dt.as_unit("s").astype(np.int64))
-    assert table.facts["utc_offsets"] == offsets
+    assert table.dataset_info["utc_offsets"] == offsets
 
 
 def test_missing_values_are_missing_and_infinite_ones_are_counted(tmp_path):
@@ -127,7 +127,7 @@ def test_missing_values_are_missing_and_infinite_ones_are_counted(tmp_path):
     times = pd.date_range("2024", periods=8, freq="D").astype(str)
     table = read(csv(tmp_path, pd.DataFrame({"time": times, "x": values})), targets="x")
     np.testing.assert_array_equal(table.values[:, 0], [1, *[np.nan] * 6, 7])
-    assert table.facts["infinite"] == 2
+    assert table.dataset_info["infinite"] == 2
 
 
 def test_a_series_may_be_called_na_and_rows_without_time_or_id_are_counted(tmp_path):
@@ -136,7 +136,7 @@ def test_a_series_may_be_called_na_and_rows_without_time_or_id_are_counted(tmp_p
     table = read(file, series="id")
     assert table.ids == ["NA"]
     assert table.values[:, 0].tolist() == [1, 4]
-    assert table.facts["incomplete_rows"] == 2
+    assert table.dataset_info["incomplete_rows"] == 2
 
 
 def test_static_categories_belong_to_the_series(tmp_path):
@@ -145,7 +145,7 @@ def test_static_categories_belong_to_the_series(tmp_path):
     read_ = read(csv(tmp_path, table), series="id", static_categories="kind")
     names, numbers = read_.statics["kind"]
     assert [names[number] for number in numbers] == ["red", "red"]
-    assert read_.facts["static_conflicts"] == {"kind": 1}
+    assert read_.dataset_info["static_conflicts"] == {"kind": 1}
 
 
 def test_columns_of_text_are_ignored_and_named(tmp_path):
@@ -153,11 +153,11 @@ def test_columns_of_text_are_ignored_and_named(tmp_path):
     table = read(csv(tmp_path, WIDE.assign(note="fine", late=late, day=HOURS.strftime("%Y-%m-%d"))))
     assert table.roles.targets == ["a", "b"]
     said = ["note (row 2: 'fine')", "late (row 6: 'n/k')", "day (row 2: '2024-03-30')"]
-    assert table.facts["ignored_columns"] == said
+    assert table.dataset_info["ignored_columns"] == said
     file = tmp_path / "data.parquet"
     WIDE.assign(late=late, lists=[[1]] * 6).to_parquet(file, index=False)
-    assert read(file).facts["ignored_columns"] == ["late (row 5: 'n/k')", "lists"]
-    assert read(file, targets="a").facts["ignored_columns"] == ["b", "late", "lists"], "left out on purpose"
+    assert read(file).dataset_info["ignored_columns"] == ["late (row 5: 'n/k')", "lists"]
+    assert read(file, targets="a").dataset_info["ignored_columns"] == ["b", "late", "lists"], "left out on purpose"
 
 
 def text(*lines):

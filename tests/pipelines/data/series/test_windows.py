@@ -39,11 +39,14 @@ def data(table, tmp_path_factory):
 
 def expected(table, data, split, lookback, horizon, history, stride):
     """Windows of a split, by plain loops."""
-    span = data.facts["splits"][split]
+    span = data.dataset_info["splits"][split]
     found = []
     for number, name in enumerate(data.ids):
         own = table[table.id == name].set_index("time")
-        rows, kind = own[["x", "y", "p", "f"]].asfreq("h"), data.facts["categories"]["kind"].index(own.kind.iloc[0]) + 1
+        rows, kind = (
+            own[["x", "y", "p", "f"]].asfreq("h"),
+            data.dataset_info["categories"]["kind"].index(own.kind.iloc[0]) + 1,
+        )
         before = int((rows.index < span["from"]).sum())
         end = int((rows.index < span["before"]).sum())
         first = before
@@ -110,7 +113,7 @@ def test_an_epoch_has_every_window_once_in_an_order_of_its_own(data):
 def test_all_windows_of_further_data(table, data, tmp_path):
     recent = table[table.id == "long"].tail(40)
     recent.to_csv(tmp_path / "recent.csv", index=False)
-    further = read_further(SECTION, data.facts, str(tmp_path / "recent.csv"), Progress())
+    further = read_further(SECTION, data.dataset_info, str(tmp_path / "recent.csv"), Progress())
     batches = list(windows(further, "all", lookback=16, horizon=4, batch_size=64))
     assert sum(len(batch["series"]) for batch in batches) == 40 - 16 - 4 + 1
     np.testing.assert_array_equal(batches[0]["target"][-1], recent[["x", "y"]].tail(4).to_numpy(np.float32))

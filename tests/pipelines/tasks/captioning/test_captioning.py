@@ -294,7 +294,7 @@ def test_the_list_of_skipped_pictures_is_named(captioner):
     kind = task_named("captioning")
     task = kind(kind.Config(), prepared)
     assert task.summary().endswith("skipped none")
-    task._data.facts["skipped"] = {"is empty": 2}
+    task._data.dataset_info["skipped"] = {"is empty": 2}
     assert task.summary().endswith(f"skipped 2 is empty (listed in {prepared / 'skipped.csv'})")
 
 
@@ -335,7 +335,7 @@ def test_every_kind_trains_and_is_exported(captioner, tmp_path, settings):
     answers = Exported(Path(trained["path"])).predict(encoded(test_split(captioner).image.iloc[0]))
     assert answers["caption"].shape == (1,)
     attends = "conditioning" not in settings[0]
-    assert Card.load(Path(trained["path"])).facts["attention"] == attends
+    assert Card.load(Path(trained["path"])).dataset_info["attention"] == attends
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def square(content: bytes) -> np.ndarray:
 def test_batches_hold_pictures_beside_their_captions(tmp_path, gigabytes):
     table = rows()
     data = prepared(tmp_path, table, cache_gigabytes=gigabytes)
-    assert data.facts["cached"] == bool(gigabytes)
+    assert data.dataset_info["cached"] == bool(gigabytes)
     assert (tmp_path / "prepared/train-pixels.npy").exists() == bool(gigabytes)
     text = Detokenizer(data.pieces)
     for part, name in (("train", "train"), ("validation", "val"), ("test", "test_new")):
@@ -117,19 +117,19 @@ def test_what_is_skipped_is_counted_and_listed(tmp_path):
     table = [*rows(), *([content, ["a"], "train", ""] for content in (*bad.values(), *corrupt.values()) if content)]
     table += [[None, ["a"], "train", ""], [picture(99), ["", " "], "train", ""], [picture(98), None, "train", ""]]
     data = prepared(tmp_path, table, most_pixels=10_000)
-    assert data.facts["skipped"] == {
+    assert data.dataset_info["skipped"] == {
         "has more than 10,000 pixels": 2,
         "is truncated": 3,
         "is corrupt": 1,
         "holds no picture": 1,
         **{reason.partition(" (")[0]: 1 for reason in bad if "empty" not in reason and "10,000" not in reason},
     }
-    assert data.facts["uncaptioned"] == 2
-    assert data.facts["records"] == len(table)
-    assert data.facts["images"] == {"train": 6, "validation": 3, "test": 3}
+    assert data.dataset_info["uncaptioned"] == 2
+    assert data.dataset_info["records"] == len(table)
+    assert data.dataset_info["images"] == {"train": 6, "validation": 3, "test": 3}
     listed = list(csv.DictReader((tmp_path / "prepared/skipped.csv").open()))
     assert {"source": "data.parquet, row 13", "reason": "is a GIF, not JPEG or PNG"} in listed
-    assert len(listed) == sum(data.facts["skipped"].values())
+    assert len(listed) == sum(data.dataset_info["skipped"].values())
     pixels = np.load(tmp_path / "prepared/train-pixels.npy")
     assert pixels.shape == (6, SIZE, SIZE, 3)
 
@@ -138,8 +138,8 @@ def test_a_picture_in_several_parts_goes_to_the_last_with_all_captions(tmp_path)
     table = rows()
     table += [[table[0][0], ["second"], "test", "x"], [table[0][0], ["third"], "train", "y"]]
     data = prepared(tmp_path, table)
-    assert data.facts["duplicates"] == 1
-    assert data.facts["images"] == {"train": 5, "validation": 3, "test": 4}
+    assert data.dataset_info["duplicates"] == 1
+    assert data.dataset_info["images"] == {"train": 5, "validation": 3, "test": 4}
     (records,) = data.encoded("test")
     row = records["image"].tolist().index(table[0][0])
     assert records["captions"][row] == [*table[0][1], "second", "third"]
@@ -153,7 +153,7 @@ def test_without_a_split_the_bytes_decide(tmp_path):
     assert data.images("test") == digests.count(0)
     assert data.images("validation") == digests.count(1)
     assert data.images("train") == 120 - digests.count(0) - digests.count(1)
-    assert data.facts["captions"]["train"] == 2 * data.images("train")
+    assert data.dataset_info["captions"]["train"] == 2 * data.images("train")
 
 
 def test_without_a_split_a_cluster_stays_whole(tmp_path):
@@ -189,9 +189,9 @@ def test_paths_are_read_and_missing_ones_skipped(tmp_path):
     with Progress() as progress:
         prepare(CaptionSection(split="part", size=SIZE), str(tmp_path / "data.jsonl"), directory, progress)
     data = CaptionData.load(directory)
-    assert data.facts["skipped"] == {"does not exist": 1}
-    assert data.facts["skipped_examples"] == [[str(tmp_path / "none.png"), "does not exist"]]
-    assert data.facts["images"] == {"train": 2, "validation": 2, "test": 2}
+    assert data.dataset_info["skipped"] == {"does not exist": 1}
+    assert data.dataset_info["skipped_examples"] == [[str(tmp_path / "none.png"), "does not exist"]]
+    assert data.dataset_info["images"] == {"train": 2, "validation": 2, "test": 2}
     (records,) = data.encoded("validation")
     assert records["captions"].tolist() == [["first 1", "first 1"], ["first 4", "first 4"]]
     assert records["image"][0] == picture(1)
@@ -212,8 +212,8 @@ def test_other_pictures_in_files_of_the_same_names_are_other_data(tmp_path):
 
 def test_long_captions_are_cut(tmp_path):
     data = prepared(tmp_path, rows(captions=4), max_tokens=5)
-    assert data.facts["longest_caption"] == 7
-    assert data.facts["truncated_captions"] == 2 * 12
+    assert data.dataset_info["longest_caption"] == 7
+    assert data.dataset_info["truncated_captions"] == 2 * 12
     ((_, tokens, _),) = data.batches("train", 6, captions_per_image=4, shuffle=None)
     assert tokens.shape[-1] == 7
     assert (tokens.numpy() == END).any(-1).all()
@@ -223,7 +223,7 @@ def test_the_vocabulary_is_of_the_train_part(tmp_path):
     data = prepared(tmp_path, [*rows(), [picture(50), ["zebra"], "test", ""]])
     assert "▁zebra" not in data.pieces
     assert "▁picture" in data.pieces
-    assert data.facts["vocabulary"] == len(data.pieces)
+    assert data.dataset_info["vocabulary"] == len(data.pieces)
 
 
 def test_further_data_is_read_without_its_parts(tmp_path, capsys):

@@ -13,7 +13,7 @@ from tests.conftest import ROOT, reviews
 from unroll.errors import UserError
 from unroll.pipelines.data.splits import SPLITS, hash_split
 from unroll.pipelines.data.text_shards import read_shards
-from unroll.pipelines.tasks.sentiment.labelled_text import Facts, LabelledTextSection, prepare
+from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo, LabelledTextSection, prepare
 from unroll.pipelines.training.progress import Progress
 
 SETTINGS = {"vocabulary_size": 1000, "min_count": 1, "max_tokens": 30, "ngram_buckets": 64}
@@ -48,7 +48,7 @@ def test_each_part_holds_the_records_that_hash_there(tmp_path):
             for text, label in zip(chosen.text, chosen.label, strict=True)
         )
         assert decoded(directory, split) == expected
-        assert Facts.load(directory).records(split) == len(chosen)
+        assert DatasetInfo.load(directory).records(split) == len(chosen)
 
 
 def test_the_vocabulary_is_counted_on_the_training_part_only(tmp_path):
@@ -68,9 +68,9 @@ def test_duplicates_do_not_straddle_a_split_column(tmp_path):
     table["split"] = ["train"] * 80 + ["val"] * 10 + ["test"] * 10
     table = pd.concat([table, table.tail(20).assign(split="train"), table.head(5)])
     directory = prepared(table, tmp_path, split="split")
-    facts = Facts.load(directory)
-    assert [facts.records(split) for split in SPLITS] == [80, 10, 10]
-    assert facts.duplicates == 25
+    dataset_info = DatasetInfo.load(directory)
+    assert [dataset_info.records(split) for split in SPLITS] == [80, 10, 10]
+    assert dataset_info.duplicates == 25
 
 
 def test_batches_are_bucketed_and_the_order_depends_on_the_seed_alone(tmp_path):
