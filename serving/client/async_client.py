@@ -8,7 +8,8 @@ import grpc
 import grpc.aio
 from numpy.typing import ArrayLike
 
-from unroll.serving.client.dialogue import Dialogue, Question, Talk
+from unroll.serving.client.dialogue import Dialogue
+from unroll.serving.client.question import Question, Talk
 from unroll.serving.protocol.messages import Classes, Example, Prediction, SignatureInfo
 
 T = TypeVar("T")

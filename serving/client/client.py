@@ -7,7 +7,8 @@ from typing import Any, Self, TypeVar
 import grpc
 from numpy.typing import ArrayLike
 
-from unroll.serving.client.dialogue import Dialogue, Question, Talk
+from unroll.serving.client.dialogue import Dialogue
+from unroll.serving.client.question import Question, Talk
 from unroll.serving.protocol.messages import (
     Classes,
     Example,

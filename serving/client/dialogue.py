@@ -7,16 +7,16 @@ returns is the operation's result. Its client only moves bytes, in its own way.
 import random
 import time
 import uuid
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import grpc
 from numpy.typing import ArrayLike
 
 from unroll.errors import UserError
 from unroll.serving.client import connection
+from unroll.serving.client.question import Question, Talk
 from unroll.serving.client.typed_methods import TypedMethods
 from unroll.serving.protocol import arguments, messages, model_spec, protos, text_protos
 from unroll.serving.protocol.messages import Classes, Example, Prediction, ServingError, SignatureInfo
@@ -26,29 +26,6 @@ _MIN_SECONDS = 0.001
 _NO_VERSION, _NO_MODEL = "Servable not found", "Could not find any versions"
 _NO_SIGNATURE = ("Serving signature key", "No signature was found")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One message to send.
-
-    Args:
-        path: `/package.Service/Method`.
-        message: the request.
-        timeout: seconds.
-        metadata: names and values.
-        address: where to; None for where all go.
-    """
-
-    path: str
-    message: bytes
-    timeout: float
-    metadata: tuple[tuple[str, str], ...]
-    address: str | None = None
-
-
-T = TypeVar("T")
-Talk = Generator[Question | float, bytes, T]
 
 
 class Dialogue(TypedMethods):

@@ -6,9 +6,7 @@ changes; until then the next best serves, and the versions in memory stay.
 """
 
 import asyncio
-import contextlib
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -18,16 +16,15 @@ from unroll.serving.batching.parameters import BatchingParameters
 from unroll.serving.engine.load_error import LoadError, as_load_error
 from unroll.serving.engine.session_engine import SessionEngine
 from unroll.serving.front.metrics import Metrics
+from unroll.serving.versions.failures import Failure, Stamp, look, stamp_of
 from unroll.serving.versions.loaded_version import LoadedVersion, LoadParameters, load
 from unroll.serving.versions.loaders import Loaders
 from unroll.serving.versions.model_config import ModelConfig
-from unroll.serving.versions.store import version_directories
 from unroll.serving.versions.version_policy import Specific
 
 _log = logging.getLogger(__name__)
 CANARY = "canary"
 _REST_SECONDS = 1.0  # for a version that others replace: its unloading would delay their first requests
-Stamp = list[tuple[str, int, int]]
 
 
 @dataclass(frozen=True)
@@ -62,20 +59,6 @@ class VersionState:
 
     state: str
     error: str = ""
-
-
-@dataclass
-class _Failure:
-    directory: Path
-    stamp: Stamp  # what the directory looked like
-    reason: str
-    remedy: str
-    tries: int
-    retry_at: float  # in seconds of `time.monotonic`
-
-    def __str__(self) -> str:
-        remedy = f" {self.remedy}." if self.remedy else ""
-        return f"{self.directory}: cannot be loaded ({self.reason}).{remedy}"
 
 
 class ServedModel:
@@ -116,7 +99,7 @@ class ServedModel:
         self._serving = False
         self._overdue: set[object] = set()  # at the last look
         self._stalled = False
-        self._failures: dict[int, _Failure] = {}
+        self._failures: dict[int, Failure] = {}
         self._absences: set[str] = set()  # said
         self._updating = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -154,7 +137,7 @@ class ServedModel:
             if config is None:
                 return
             try:
-                directories, stamps = await asyncio.to_thread(_look, config.base_path, list(self._failures))
+                directories, stamps = await asyncio.to_thread(look, config.base_path, list(self._failures))
             except OSError as error:
                 self._complain(
                     f"Could not find base path {config.base_path} for servable {self.name}: {error.strerror}",
@@ -230,7 +213,7 @@ class ServedModel:
             started = time.monotonic()  # others may have been loaded first
             if not again:
                 _log.info("%s: loading version %d from %s", self.name, version, directory)
-            stamp = _stamp(directory)
+            stamp = stamp_of(directory)
             try:
                 return stamp, load(directory, self._loading)
             except Exception as error:  # damage raises whatever the code that meets it raises
@@ -263,7 +246,7 @@ class ServedModel:
         tries = before.tries + 1 if before and before.stamp == stamp else 1
         again = tries <= self._parameters.max_num_load_retries
         retry_at = time.monotonic() + self._parameters.load_retry_seconds if again else float("inf")
-        failure = _Failure(directory, stamp, " ".join(str(error).split()), error.remedy, tries, retry_at)
+        failure = Failure(directory, stamp, " ".join(str(error).split()), error.remedy, tries, retry_at)
         if self.telling and (not before or before.reason != failure.reason):
             _log.error("%s", failure)
         self._failures[version] = failure
@@ -341,20 +324,3 @@ class ServedModel:
             if absence not in self._absences:
                 _log.warning("%s: %s", self.name, absence)
         self._absences = set(absences)
-
-
-def _look(base_path: Path, failed: Collection[int]) -> tuple[dict[int, Path], dict[int, Stamp]]:
-    """The versions on disk, and what those among them look like that did not load."""
-    directories = version_directories(base_path)
-    return directories, {version: _stamp(directories[version]) for version in failed if version in directories}
-
-
-def _stamp(path: Path) -> Stamp:
-    """What tells one state of a version's directory from another."""
-    entries = []
-    for folder, _, files in os.walk(path):
-        for file in [*files, ""]:
-            with contextlib.suppress(OSError):  # withdrawn meanwhile
-                status = os.stat(os.path.join(folder, file))
-                entries.append((os.path.join(folder, file), status.st_mtime_ns, status.st_size))
-    return sorted(entries)
