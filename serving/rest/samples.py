@@ -6,7 +6,7 @@ from typing import Any
 
 from unroll.serving.protocol.model_spec import CLASSIFY, DEFAULT_SIGNATURE, REGRESS
 from unroll.serving.rest.json.requests import Format
-from unroll.serving.rest.json.tensors import SUPPORTED
+from unroll.serving.rest.json.types import SUPPORTED
 
 STRING, BOOL = 7, 10
 FLOATS = (1, 2)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from unroll.serving.protocol import dtypes, protos, tensors
 from unroll.serving.protocol.status import invalid
 from unroll.serving.rest.json.requests import Format
-from unroll.serving.rest.json.tensors import SUPPORTED
 from unroll.serving.rest.json.text import base64_text
+from unroll.serving.rest.json.types import SUPPORTED
 
 Pace = Callable[[], None]
 _PART = 2048

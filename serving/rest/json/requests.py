@@ -14,6 +14,7 @@ from unroll.serving.protocol.status import StatusError, invalid
 from unroll.serving.rest.json import tensors as json_tensors
 from unroll.serving.rest.json import text as json_text
 from unroll.serving.rest.json.numbers import LISTS, Items, Numbers
+from unroll.serving.rest.json.refusals import dense_shape, refusal, suspect
 from unroll.serving.rest.json.tensors import Column, Mismatch
 
 _MANY = 4096
@@ -191,7 +192,7 @@ def _row_refusal(rows: Rows, inputs: Inputs) -> StatusError:
 def _suspects(rows: Rows, inputs: Inputs) -> Iterator[tuple[int, Any]]:
     """The rows that may be why a request is refused, and their numbers."""
     if isinstance(rows, Numbers) and inputs.only is not None:
-        number = json_tensors.suspect(rows, inputs.types[inputs.only]) // math.prod(rows.shape[1:])
+        number = suspect(rows, inputs.types[inputs.only]) // math.prod(rows.shape[1:])
         return iter([(number, rows[number])])
     return enumerate(rows)
 
@@ -199,9 +200,9 @@ def _suspects(rows: Rows, inputs: Inputs) -> Iterator[tuple[int, Any]]:
 def _item_refusal(value: Any, alias: str, inputs: Inputs, shapes: dict[str, list[int]]) -> StatusError | None:
     if alias not in inputs.types:
         return invalid(f"JSON object: does not have named input: {alias}")
-    if error := json_tensors.refusal(value, inputs.types[alias]):
+    if error := refusal(value, inputs.types[alias]):
         return error
-    shape = json_tensors.dense_shape(value)
+    shape = dense_shape(value)
     expected = shapes.setdefault(alias, shape)
     if math.prod(expected) != math.prod(shape):
         return invalid(f"Expecting tensor size: {math.prod(expected)} but got: {math.prod(shape)}")
@@ -232,7 +233,7 @@ def _from_columns(value: Any, inputs: Inputs) -> dict[str, list[json_tensors.Con
 
 
 def _value_refusal(value: Any, data_type: int) -> StatusError:
-    error = json_tensors.refusal(value, data_type)
+    error = refusal(value, data_type)
     assert error is not None
     return error
 

@@ -6,35 +6,22 @@ gone through once more, element by element, for the words in which TensorFlow Se
 
 import contextlib
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any, BinaryIO
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from unroll.serving.protocol import protos, wire
+from unroll.serving.protocol import wire
 from unroll.serving.protocol.status import StatusError, invalid
 from unroll.serving.rest.json import text as json_text
 from unroll.serving.rest.json.numbers import LISTS, Items, Numbers, Part, Unread, narrowed
+from unroll.serving.rest.json.types import BOOL, FLOATS, INTEGERS, MAX_RANK, STRING
 
-_MAX_RANK = 254  # TensorShape's
 _MANY = 1 << 14  # numbers that are converted at once
-_FLOATS: dict[int, type] = {1: np.float32, 2: np.float64}
-# DataType: what holds it, and the range of JSON numbers that are taken for it.
-_INTEGERS: dict[int, tuple[type, int, int]] = {
-    3: (np.int32, -(2**31), 2**31 - 1),
-    4: (np.uint8, -(2**31), 2**31 - 1),
-    5: (np.int16, -(2**31), 2**31 - 1),
-    6: (np.int8, -(2**31), 2**31 - 1),
-    9: (np.int64, -(2**63), 2**63 - 1),
-    22: (np.uint32, 0, 2**32 - 1),
-    23: (np.uint64, 0, 2**64 - 1),
-}
-_STRING, _BOOL = 7, 10
+
 _NUMBERS = {int, float, json_text.Infinite}
-SUPPORTED = frozenset((*_FLOATS, *_INTEGERS, _STRING, _BOOL))
 
 
 class Mismatch(Exception):  # noqa: N818 - no error yet: `refusal` words it
@@ -166,36 +153,6 @@ def array(flat: list[Any]) -> NDArray[Any]:
     return _doubles(flat, types)
 
 
-def dense_shape(value: Any) -> list[int]:
-    """The shape that a value has if it is not a ragged list: read off the first element of each level."""
-    shape: list[int] = []
-    while isinstance(value, list | Items):
-        shape.append(len(value))
-        if not len(value):
-            break
-        value = value[0]
-    return shape + value.shape if isinstance(value, Numbers) else shape
-
-
-def refusal(value: Any, data_type: int) -> StatusError | None:
-    """Why a value is not a tensor of a type, in TensorFlow Serving's words; None if it is one."""
-    shape = dense_shape(value)
-    if len(shape) > _MAX_RANK:
-        return invalid(f"Encountered list at unexpected level: {_MAX_RANK} expected < {_MAX_RANK}")
-    return _refusal(value, 0, shape, data_type)
-
-
-def suspect(numbers: Numbers, data_type: int) -> int:
-    """Where the first number is that is none of a type, or else the first, in a flat array."""
-    flat = numbers.flat
-    wrong: Any = np.zeros(1, bool)
-    if data_type in _INTEGERS:
-        _, low, high = _INTEGERS[data_type]
-        with np.errstate(invalid="ignore"):
-            wrong = flat % 1 != 0 if flat.dtype.kind == "f" else (flat < low) | (flat > high)
-    return int(np.argmax(wrong))
-
-
 def _cut(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
     return (flat[start : start + _MANY] for start in range(0, flat.size, _MANY))
 
@@ -210,10 +167,10 @@ def _parts(value: Any) -> tuple[list[int], Sequence[list[Any] | Part]]:
         types = set(map(type, level))
         if Numbers in types:
             parts = [_dense(item) for item in level]
-            if any(part.shape != parts[0].shape for part in parts) or len(shape + parts[0].shape) > _MAX_RANK + 1:
+            if any(part.shape != parts[0].shape for part in parts) or len(shape + parts[0].shape) > MAX_RANK + 1:
                 raise Mismatch
             return shape + parts[0].shape, [part for numbers in parts for part in numbers.parts]
-        if types - {list, Items} or len(shape) > _MAX_RANK:  # rows add one dimension
+        if types - {list, Items} or len(shape) > MAX_RANK:  # rows add one dimension
             raise Mismatch
         sizes = set(map(len, level))
         if len(sizes) > 1:
@@ -232,7 +189,7 @@ def _dense(value: Any) -> Numbers:
 
 def _proto(shape: list[int], data_type: int, contents: list[Content]) -> list[Content]:
     dims = wire.blocks(2, [wire.integer(1, size) for size in shape])
-    if contents and data_type != _STRING:
+    if contents and data_type != STRING:
         contents = wire.nested(4, contents)
     return [wire.integer(1, data_type) + wire.block(2, dims), *contents]
 
@@ -242,27 +199,27 @@ def _content(flat: list[Any] | Part, data_type: int, alias: str) -> Content:
     if not isinstance(flat, list):
         return _numbers(flat, data_type, alias)
     types = set(map(type, flat))
-    if data_type == _STRING and not types - {str, dict}:
+    if data_type == STRING and not types - {str, dict}:
         try:
             return wire.blocks(8, list(map(_bytes if dict in types else json_text.utf8, flat)))
         except StatusError:
             raise Mismatch from None
-    if data_type in _FLOATS and not types - _NUMBERS:
+    if data_type in FLOATS and not types - _NUMBERS:
         with np.errstate(over="ignore"):  # as in TensorFlow Serving, beyond float is infinity
-            return _doubles(flat, types).astype(_FLOATS[data_type]).tobytes()
-    if data_type in _INTEGERS and not types - {int}:
+            return _doubles(flat, types).astype(FLOATS[data_type]).tobytes()
+    if data_type in INTEGERS and not types - {int}:
         return _integers(flat, data_type, alias)
-    if data_type == _BOOL and not types - {bool}:
+    if data_type == BOOL and not types - {bool}:
         return bytes(flat)
     raise Mismatch
 
 
 def _numbers(part: Part, data_type: int, alias: str) -> Cast:
-    if data_type in _FLOATS:
-        return Cast(part, _FLOATS[data_type])
-    if data_type not in _INTEGERS or isinstance(part, Unread) or part.dtype.kind == "f":
+    if data_type in FLOATS:
+        return Cast(part, FLOATS[data_type])
+    if data_type not in INTEGERS or isinstance(part, Unread) or part.dtype.kind == "f":
         raise Mismatch
-    dtype, low, high = _INTEGERS[data_type]
+    dtype, low, high = INTEGERS[data_type]
     least, most = int(part.min()), int(part.max())
     if not low <= least <= most <= high:
         raise Mismatch
@@ -282,7 +239,7 @@ def _doubles(flat: list[Any], types: set[type]) -> NDArray[np.float64]:
 
 
 def _integers(flat: list[int], data_type: int, alias: str) -> bytes:
-    dtype, low, high = _INTEGERS[data_type]
+    dtype, low, high = INTEGERS[data_type]
     if not low <= min(flat) <= max(flat) <= high:
         raise Mismatch
     try:
@@ -298,57 +255,3 @@ def _unfit(alias: str) -> StatusError:
 
 def _bytes(value: Any) -> bytes:
     return json_text.utf8(value) if isinstance(value, str) else json_text.unbase64(value)
-
-
-def _refusal(value: Any, level: int, shape: list[int], data_type: int) -> StatusError | None:
-    if isinstance(value, Numbers):
-        if value.shape == shape[level:]:
-            return _scalar_refusal(value.flat[suspect(value, data_type)].item(), data_type)
-    elif not isinstance(value, list | Items):
-        if level != len(shape):
-            return invalid(
-                f"JSON Value: {json_text.debug(value)} found at incorrect level: {level + 1} in the JSON DOM. "
-                f"Expected at level: {len(shape)}"
-            )
-        return _scalar_refusal(value, data_type)
-    if level >= len(shape):
-        return invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
-    if len(value) != shape[level]:
-        return invalid(
-            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
-        )
-    if level == len(shape) - 1 and (accepts := _ACCEPTS.get(data_type)):
-        value = (item for item in value if not accepts(item))
-    return next(filter(None, (_refusal(item, level + 1, shape, data_type) for item in value)), None)
-
-
-def _scalar_refusal(value: Any, data_type: int) -> StatusError | None:
-    name = protos.DataType.Name(data_type).removeprefix("DT_").lower()
-    if isinstance(value, dict) and data_type == _STRING:
-        try:
-            json_text.unbase64(value)
-        except StatusError as error:
-            return error
-        return None
-    if data_type not in SUPPORTED and not isinstance(value, dict):
-        return StatusError(
-            grpc.StatusCode.UNIMPLEMENTED, f"Conversion of JSON Value: {json_text.debug(value)} to type: {name}"
-        )
-    if not isinstance(value, dict) and _ACCEPTS[data_type](value):
-        return None
-    return invalid(
-        f"JSON Value: {json_text.debug(value)} Type: {json_text.kind(value)} is not of expected type: {name}"
-    )
-
-
-def _is_integer(data_type: int) -> Callable[[Any], bool]:
-    _, low, high = _INTEGERS[data_type]
-    return lambda value: type(value) is int and low <= value <= high
-
-
-_ACCEPTS: dict[int, Callable[[Any], bool]] = {
-    **dict.fromkeys(_FLOATS, lambda value: isinstance(value, int | float) and not isinstance(value, bool)),
-    **{data_type: _is_integer(data_type) for data_type in _INTEGERS},
-    _STRING: lambda value: isinstance(value, str),
-    _BOOL: lambda value: isinstance(value, bool),
-}
