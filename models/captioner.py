@@ -63,6 +63,8 @@ class Captioner(Configured, keras.Model):
 
     Args:
         config: see `CaptionerConfig`.
+        encoder: in place of the one that the configuration describes; from float32 `[batch, size, size, 3]` to float
+            `[batch, side, side, features]`.
 
     Call arguments:
         inputs: a dictionary of
@@ -83,10 +85,13 @@ class Captioner(Configured, keras.Model):
 
     Config = CaptionerConfig
 
-    def __init__(self, config: CaptionerConfig, **kwargs):
+    def __init__(self, config: CaptionerConfig, encoder: keras.layers.Layer | None = None, **kwargs):
         super().__init__(**kwargs)
         self.config = config
-        self.encoder = image_encoder(config.backbone, config.size, config.weights, config.filters, config.blocks)
+        self.has_own_encoder = encoder is not None
+        self.encoder = encoder or image_encoder(
+            config.backbone, config.size, config.weights, config.filters, config.blocks
+        )
         self.grid_dropout = keras.layers.Dropout(config.grid_dropout, name="grid_dropout")
         self.decoder = SequenceDecoder(config.decoder, name="decoder")
         self.own = None
@@ -94,7 +99,8 @@ class Captioner(Configured, keras.Model):
             self.own = self.add_weight(name="own", shape=(), initializer="zeros", trainable=False)
         self.scores = {name: keras.metrics.Mean(name=name) for name in ("log_loss", "token_error")}
         pictures = (None, config.size, config.size, 3)
-        self.encoder.build(pictures)
+        if not self.encoder.built:
+            self.encoder.build(pictures)
         self.decoder.build([None, None, self.encoder.compute_output_shape(pictures)[-1]])
 
     def build(self, inputs_shape=None):
@@ -113,7 +119,10 @@ class Captioner(Configured, keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         targets, mask = _targets(y)
-        loss = sequence_cross_entropy(y_pred["logits"], targets, mask, self.config.label_smoothing)
+        if self.loss is not None:
+            loss = tf.reduce_mean(self.loss(targets, y_pred["logits"]))
+        else:
+            loss = sequence_cross_entropy(y_pred["logits"], targets, mask, self.config.label_smoothing)
         if self.config.coverage and y_pred["weights"].shape[-1]:
             said = tf.cast(mask, tf.float32)[..., None]
             looked = tf.reduce_sum(tf.cast(y_pred["weights"], tf.float32) * said, axis=1)  # [N, P]
@@ -132,7 +141,14 @@ class Captioner(Configured, keras.Model):
     def get_config(self):
         config = super().get_config()
         config["config"]["weights"] = None  # those of the checkpoint replace them
+        if self.has_own_encoder:
+            config["encoder"] = keras.saving.serialize_keras_object(self.encoder)
         return config
+
+    @classmethod
+    def from_config(cls, config):
+        own = {"encoder": keras.saving.deserialize_keras_object(config["encoder"])} if "encoder" in config else {}
+        return super().from_config({**config, **own})
 
 
 def _targets(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

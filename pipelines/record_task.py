@@ -27,6 +27,7 @@ from unroll.pipelines.training.even_sample import EvenSample
 from unroll.pipelines.training.metrics import by_group
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.signature import signature
+from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 64  # records of a prediction
 _WARMUP = 2
@@ -115,7 +116,7 @@ class RecordTask(Task):
         return self.target()[1].metrics()
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-        model.compile(optimizer, loss=self.loss(), metrics=self.metrics())
+        model.compile(optimizer, loss=user_loss(self.config.train.loss) or self.loss(), metrics=self.metrics())
 
     def encode(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """From what clients send to what the model is given, in the graph."""

@@ -1,6 +1,6 @@
 """Many to many: the past of a series to quantiles of its future."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.encoder import encoder
 from unroll.models.layers.instance_norm import window_statistics
-from unroll.models.quantiles import around_median, pinball
+from unroll.models.quantiles import around_median
+from unroll.models.series.quantile_model import QuantileModel
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class ForecastPath(Configured, keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("unroll")
-class Forecaster(Configured, keras.Model):
+class Forecaster(Configured, QuantileModel):
     """Forecasts every target channel of a window by itself, with weights that all channels share.
 
     A window is normalised by its own observed steps and the forecast is put back (`instance_norm`), so
@@ -206,7 +207,7 @@ class Forecaster(Configured, keras.Model):
     Config = ForecasterConfig
 
     def __init__(self, config: ForecasterConfig, **kwargs):
-        super().__init__(**{"dtype": "float32", **kwargs})
+        super().__init__(config.quantiles, **{"dtype": "float32", **kwargs})
         self.config = config
         self.paths = [ForecastPath(config, name=f"member_{member}") for member in range(config.members)]
         self.linear = None
@@ -215,7 +216,6 @@ class Forecaster(Configured, keras.Model):
             self.linear.build([None, config.lookback])
             self.linear.trainable = False
             self.set_linear(np.full([config.lookback, config.horizon], 1 / config.lookback))
-        self.scores = {name: keras.metrics.Mean(name=name) for name in ("mse", "mae", "pinball")}
         for path in self.paths:
             path.build()
 
@@ -275,55 +275,3 @@ class Forecaster(Configured, keras.Model):
         rest = list(windows.shape[3:])
         split = tf.reshape(windows, [-1, self.config.channels, len(self.paths), self.config.horizon, *rest])
         return tf.transpose(split, [0, 2, 3, 1, *range(4, 4 + len(rest))])
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        forecast, quantiles = y_pred["forecast"], y_pred["quantiles"]
-        error, known = _errors(y[:, None], forecast)
-        spread, _ = _errors(y[:, None, ..., None], quantiles)
-        return _mean(_huber(error), known) + 2 * _mean(
-            tf.reduce_mean(pinball(spread, self.config.quantiles), axis=-1), known
-        )
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        forecast, quantiles = ensemble(y_pred)
-        error, known = _errors(y, forecast)
-        spread, _ = _errors(y[..., None], quantiles)
-        losses = {
-            "mse": tf.square(error),
-            "mae": tf.abs(error),
-            "pinball": tf.reduce_mean(pinball(spread, self.config.quantiles), axis=-1),
-        }
-        for name, loss in losses.items():
-            self.scores[name].update_state(loss, known)
-        return self.get_metrics_result()
-
-
-def ensemble(outputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    """The members' average; that of sorted quantiles is sorted.
-
-    Args:
-        outputs: what a `Forecaster` returned.
-
-    Returns:
-        The forecast, float32 `[batch, horizon, channels]`, and the quantiles, `[batch, horizon, channels, levels]`.
-    """
-    return tf.reduce_mean(outputs["forecast"], axis=1), tf.reduce_mean(outputs["quantiles"], axis=1)
-
-
-def _errors(actual: tf.Tensor, predicted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Actual minus predicted, 0 where either is missing, and where neither is (1 or 0)."""
-    missing = tf.math.is_nan(actual) | tf.math.is_nan(predicted)
-    # both sides are made finite first: a NaN that `where` drops still poisons the gradient
-    difference = tf.where(missing, 0.0, actual) - tf.where(missing, 0.0, predicted)
-    return difference, tf.cast(~missing, tf.float32)
-
-
-def _huber(error: tf.Tensor) -> tf.Tensor:
-    """The square of an error up to half a deviation, its absolute value beyond (Huber 1964): few wild steps
-    of a series would else decide its forecasts."""
-    size = tf.abs(error)
-    return tf.where(size < 0.5, tf.square(error), size - 0.25)
-
-
-def _mean(losses: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    return tf.math.divide_no_nan(tf.reduce_sum(losses * known), tf.reduce_sum(known))

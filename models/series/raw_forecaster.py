@@ -9,7 +9,7 @@ import tensorflow as tf
 from unroll.models.checks import checked, first_of, listed, quoted
 from unroll.models.quantiles import calibrated
 from unroll.models.series.calendar import UNKNOWN_TIME, calendar_features
-from unroll.models.series.forecaster import Forecaster, ensemble
+from unroll.models.series.quantile_model import QuantileModel, ensemble
 
 
 class WindowFeatures:
@@ -108,7 +108,7 @@ class RawForecaster(tf.Module):
 
     def __init__(
         self,
-        model: Forecaster,
+        model: QuantileModel,
         features: WindowFeatures,
         offsets: np.ndarray,
         categories: Mapping[str, Sequence[str]],

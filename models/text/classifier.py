@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -200,6 +201,11 @@ class TextClassifier(Configured, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, total(y_pred), sample_weight)
+
+
+def paths(outputs: Any) -> Mapping[str, Any]:
+    """The paths of any classifier: those of a `TextClassifier`; logits `[batch, classes]` are of one encoder."""
+    return outputs if isinstance(outputs, Mapping) else {"encoders": outputs[:, None]}
 
 
 def total(paths: Mapping[str, tf.Tensor], weights: Sequence[float] = (1.0, 1.0)) -> tf.Tensor:

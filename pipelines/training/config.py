@@ -2,12 +2,13 @@
 
 import copy
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from unroll.errors import UserError
 from unroll.pipelines.training.keys import Epochs, LearningRate, Patience
@@ -17,6 +18,28 @@ class Section(BaseModel):
     """A part of a configuration; a key it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def _check_object_name(name: str) -> str:
+    if not re.fullmatch(r"[^\W\d][\w.]*:[^\W\d][\w.]*", name):
+        raise ValueError("must be module:name, such as my_module:build_model")
+    return name
+
+
+ObjectName = Annotated[str, AfterValidator(_check_object_name)]
+"""Something of the user's own, `module:name`; see `unroll.pipelines.user_code`."""
+
+
+def _as_list(names: Any) -> Any:
+    return [names] if isinstance(names, str) else names
+
+
+class ModelSection(Section):
+    """What a task's model is made of."""
+
+    build: ObjectName | None = Field(
+        None, description="function of your own, module:name, that builds the model; null: the task's model"
+    )
 
 
 class TrainSection(Section):
@@ -35,6 +58,13 @@ class TrainSection(Section):
         None, gt=0, description="time budget; no epoch begins that would pass it; null: no limit"
     )
     mixed_precision: bool = Field(False, description="computes in float16; needs a GPU")
+    loss: ObjectName | None = Field(None, description="loss of your own, module:name; null: the task's")
+    optimizer: ObjectName | None = Field(
+        None, description="another optimizer, module:name, such as keras.optimizers:Lion; null: AdamW"
+    )
+    callbacks: Annotated[list[ObjectName], BeforeValidator(_as_list)] = Field(
+        [], description="Keras callbacks of your own, module:name each"
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="decides the start, the order of batches and what is dropped")
 
 

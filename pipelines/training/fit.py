@@ -16,6 +16,7 @@ from unroll.pipelines.task import Task
 from unroll.pipelines.training.checkpoint import load_checkpoint, save_checkpoint
 from unroll.pipelines.training.config import TrainSection
 from unroll.pipelines.training.progress import Progress, Stage
+from unroll.pipelines.user_code.training import UserCallbacks, user_optimizer
 
 
 @dataclass
@@ -26,11 +27,13 @@ class History:
         epochs: metrics of each epoch, `{"train/loss": ..., "validation/loss": ...}`.
         best: index of the epoch whose validation split scored best.
         seconds: time spent in training and validation.
+        stopped: whether a callback of the user's own asked to stop.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best: int = 0
     seconds: float = 0.0
+    stopped: bool = False
 
 
 def fit(
@@ -57,7 +60,7 @@ def fit(
         The history of all epochs, those before a resumption included.
 
     Raises:
-        UserError: the loss is no longer a number.
+        UserError: the loss is no longer a number, or code of the user's own raises.
     """
     config = task.config.train
     optimizer = _optimizer(config, config.epochs * task.steps_per_epoch())
@@ -69,10 +72,15 @@ def fit(
         history, best = History(**stored), groups.pop("best")
         state.restore(groups)
         progress.line(f"Resuming after epoch {len(history.epochs)} of {config.epochs}.")
+    callbacks = UserCallbacks(config.callbacks, model, config.epochs)
+    callbacks.begin()
     while not (ended := _ended(history, config)):
         epoch = len(history.epochs)
         task.begin_epoch(model, epoch)
-        metrics, seconds = _epoch(task, model, epoch, progress)
+        callbacks.begin_epoch(epoch)
+        metrics, seconds = _epoch(task, model, epoch, progress, callbacks)
+        callbacks.end_epoch(epoch, _keras_logs(metrics))
+        history.stopped = bool(model.stop_training)
         history.epochs.append(metrics)
         history.seconds += seconds
         monitored = f"validation/{task.monitor}"
@@ -81,6 +89,7 @@ def fit(
             best = [np.asarray(variable) for variable in model.variables]
         save_checkpoint(checkpoint, dataclasses.asdict(history), {**state.arrays(), "best": best or []})
         on_epoch(metrics, epoch)
+    callbacks.end()
     for variable, value in zip(model.variables, best or [], strict=True):
         variable.assign(value)
     progress.line(f"Training ended: {ended}. Epoch {history.best + 1} is kept.")
@@ -95,7 +104,10 @@ def _optimizer(config: TrainSection, steps: int) -> keras.optimizers.Optimizer:
         warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    return keras.optimizers.Adam(schedule, global_clipnorm=config.clip_norm, weight_decay=config.weight_decay or None)
+    options = {"global_clipnorm": config.clip_norm, "weight_decay": config.weight_decay or None}
+    if config.optimizer:
+        return user_optimizer(config.optimizer, schedule, **options)
+    return keras.optimizers.Adam(schedule, **options)
 
 
 class _State:
@@ -115,6 +127,8 @@ class _State:
 
 def _ended(history: History, config: TrainSection) -> str:
     done = len(history.epochs)
+    if history.stopped:
+        return "a callback of train.callbacks stopped it"
     if done >= config.epochs:
         return f"all {done} epochs done"
     if done - history.best > config.patience:
@@ -124,16 +138,30 @@ def _ended(history: History, config: TrainSection) -> str:
     return ""
 
 
-def _epoch(task: Task, model: keras.Model, epoch: int, progress: Progress) -> tuple[dict[str, float], float]:
+def _keras_logs(metrics: dict[str, float]) -> dict[str, float]:
+    """`train/loss` and `validation/loss` by Keras' names, `loss` and `val_loss`."""
+    parts = {"train/": "", "validation/": "val_"}
+    return {
+        prefix + name.removeprefix(part): value
+        for part, prefix in parts.items()
+        for name, value in metrics.items()
+        if name.startswith(part)
+    }
+
+
+def _epoch(
+    task: Task, model: keras.Model, epoch: int, progress: Progress, callbacks: UserCallbacks
+) -> tuple[dict[str, float], float]:
     config = task.config.train
     start = time.monotonic()
     with progress.stage(f"epoch {epoch + 1}/{config.epochs}", total=task.steps_per_epoch()) as stage:
         with warnings.catch_warnings():
             # Keras counts the batches of a data set by their running out
             warnings.filterwarnings("ignore", message="Your input ran out of data")
-            logs = model.fit(task.train_batches(epoch), shuffle=False, verbose=0, callbacks=[_Steps(stage)]).history
+            batches, watching = task.train_batches(epoch), [_Steps(stage), callbacks]
+            logs = model.fit(batches, shuffle=False, verbose=0, callbacks=watching).history
             stage.say("validating")
-            scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True)
+            scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True, callbacks=[callbacks])
         metrics = {f"train/{name}": float(values[-1]) for name, values in logs.items()}
         metrics |= {f"validation/{name}": float(value) for name, value in scores.items()}
         loss = metrics["train/loss"] + metrics["validation/loss"]

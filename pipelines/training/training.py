@@ -29,6 +29,7 @@ from unroll.pipelines.training.fit import History, fit
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.promotion import Promotion
 from unroll.pipelines.training.tracking import Registered, Run, Tracking
+from unroll.pipelines.user_code.objects import user_objects
 from unroll.workspace import Workspace
 
 _CACHE_FORMAT = 1  # raised whenever prepared data or checkpoints of an earlier version would mislead this one
@@ -92,13 +93,14 @@ def train(
     register(task)  # a class that was passed, and is to be found by the model's card
     serving.Store(workspace.store).versions(name)  # refuses a bad name before the work, not after it
     _check_devices(config)
+    settings = config.model_dump(mode="json")
+    own = {one.name: one.digest() for one in user_objects(settings)}
     files = task.files(config, data)
     with progress.stage("looking at the files"):
         digest = records.digest(files)
     problem = _prepared(task, config, data, digest, workspace, progress)
     progress.line(problem.summary())
-    settings = config.model_dump(mode="json")
-    with _run_directory(workspace, _key(task.name, name, settings, digest)) as directory:
+    with _run_directory(workspace, _key(task.name, name, settings, digest, own)) as directory:
         with progress.stage("opening MLflow"):
             tracking = Tracking(workspace, create=True)
         with tracking.run(name, resume=_read(directory / "run_id")) as run:

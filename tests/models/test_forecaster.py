@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from unroll.models.layers.encoder import CELLS
 from unroll.models.quantiles import around_median, calibrated, pinball
-from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ensemble
+from unroll.models.series.forecaster import Forecaster, ForecasterConfig
+from unroll.models.series.quantile_model import ensemble
 
 LEVELS = [0.1, 0.25, 0.5, 0.9]
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, Names, SplitColumn
-from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.config import ModelSection, Section, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import Cell, Embedding, Epochs, KernelSize, Layers, Patience, Share, Units
 from unroll.serving.engine.quiet import import_tensorflow
 
@@ -63,7 +63,7 @@ class CaptionSection(Section):
         return self
 
 
-class CaptionModelSection(Section):
+class CaptionModelSection(ModelSection):
     """The captioner; see `unroll.models.captioner.Captioner`."""
 
     backbone: str | None = Field(
@@ -104,6 +104,12 @@ class CaptionModelSection(Section):
             known = f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(backbones())}"
             raise ValueError(f"no network of keras.applications. {known}")
         return value
+
+    @model_validator(mode="after")
+    def _check_build(self) -> "CaptionModelSection":
+        if self.build is not None and self.backbone is not None:
+            raise ValueError(f"build={self.build!r} and backbone={self.backbone!r} name two encoders. Leave one out")
+        return self
 
     @model_validator(mode="after")
     def _check_weights(self) -> "CaptionModelSection":

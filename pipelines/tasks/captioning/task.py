@@ -23,7 +23,9 @@ from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import CaptionScores
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.table import caption_files, picture_files
+from unroll.pipelines.tasks.captioning.user_model import PictureFacts, user_encoder
 from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 32  # pictures of a prediction
 _MAX_SUMMARISED = 2000  # training pictures whose features are summarised
@@ -102,17 +104,21 @@ class Captioning(Task):
 
     def build(self) -> Captioner:
         section, train = self.config.model, self.config.train
+        vocabulary, encoder = len(self._data.pieces) + RESERVED, None
+        if section.build:
+            encoder = user_encoder(section.build, section, PictureFacts(self._data.size, vocabulary))
         try:
             model = Captioner(
                 CaptionerConfig(
-                    vocabulary=len(self._data.pieces) + RESERVED,
+                    vocabulary=vocabulary,
                     size=self._data.size,
                     context=_CONTEXTS[section.conditioning],
                     label_smoothing=train.label_smoothing,
                     coverage=train.coverage,
                     scheduled_sampling=train.scheduled_sampling > 0,
-                    **section.model_dump(exclude={"beams", "length_penalty", "conditioning"}),
-                )
+                    **section.model_dump(exclude={"build", "beams", "length_penalty", "conditioning"}),
+                ),
+                encoder,
             )
         except (ValueError, OSError) as error:
             raise UserError(
@@ -122,7 +128,7 @@ class Captioning(Task):
         return model
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-        model.compile(optimizer)  # loss and metrics are the model's own
+        model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
     def begin_epoch(self, model: keras.Model, epoch: int) -> None:
         train = self.config.train

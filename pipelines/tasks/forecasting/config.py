@@ -3,11 +3,11 @@
 from pydantic import Field, field_validator
 
 from unroll.pipelines.data.series.section import SeriesSection
-from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Members, Patience, Share, Units
 
 
-class ForecastModelSection(Section):
+class ForecastModelSection(ModelSection):
     """The forecaster; see `unroll.models.series.forecaster.Forecaster`."""
 
     lookback: int = Field(336, ge=1, le=100_000, description="timesteps that are read")

@@ -1,6 +1,7 @@
 """Forecasting of one or many series: `unroll train forecasting --data load.csv --set data.time=date`."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from unroll.errors import UserError
 from unroll.models.layers.instance_norm import window_statistics
 from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.calendar import UNKNOWN_TIME, calendar_cycles
-from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ensemble
+from unroll.models.series.forecaster import Forecaster, ForecasterConfig
+from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.data import SeriesData
@@ -32,8 +34,10 @@ from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.reference import ReferenceWindows
 from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
+from unroll.pipelines.tasks.forecasting.user_model import SeriesFacts, user_forecaster
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 256  # windows of a prediction
 _MAX_VALIDATED = 50_000  # windows, after every epoch
@@ -124,22 +128,26 @@ class Forecasting(Task):
         """Passes of an epoch: a small data set would else give too few steps to learn by."""
         return -(-_MIN_STEPS // self._batches)
 
-    def build(self) -> Forecaster:
+    def build(self) -> QuantileModel:
         section = self.config.model
-        model = Forecaster(
-            ForecasterConfig(
-                channels=self._data.targets,
-                covariates=self._features.covariates,
-                categories=[len(names) + 1 for names in self._categories.values()],
-                **section.model_dump(exclude={"calendar"}),
-            )
+        categories = tuple(len(names) + 1 for names in self._categories.values())
+        sizes = SeriesFacts(
+            section.lookback,
+            section.horizon,
+            self._data.targets,
+            self._features.covariates,
+            categories,
+            tuple(section.quantiles),
         )
+        if section.build:
+            return user_forecaster(section.build, section, sizes)
+        model = Forecaster(ForecasterConfig(**{**section.model_dump(exclude={"build", "calendar"}), **asdict(sizes)}))
         if section.linear:
             model.set_linear(self._ridge)
         return model
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-        model.compile(optimizer)  # loss and metrics are the model's own
+        model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
     def servable(self, model: keras.Model) -> Servable:
         served = RawForecaster(model, self._features, self._offsets(model), self._categories, self._times())
@@ -235,7 +243,7 @@ class Forecasting(Task):
         inputs = self._features(scaled, window["timestamp"], window["future"], window["static"])
         return inputs, (window["target"] - mean) / std
 
-    def _offsets(self, model: Forecaster) -> np.ndarray:
+    def _offsets(self, model: QuantileModel) -> np.ndarray:
         """The calibration of the quantiles, from the validation split."""
         quantiles, actual, scale = [], [], []
         stride = self._stride("validation", _MAX_CALIBRATED)

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, SplitColumn
-from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.config import ModelSection, Section, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import (
     Cell,
     Embedding,
@@ -33,7 +33,7 @@ class LabelledTextSection(Section):
     encoding: Encoding = "utf-8"
 
 
-class SentimentModelSection(Section):
+class SentimentModelSection(ModelSection):
     """The classifier; see `unroll.models.text.classifier.TextClassifier`."""
 
     cell: Cell = "tcn"

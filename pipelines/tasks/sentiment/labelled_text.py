@@ -120,7 +120,9 @@ def prepare(
                 ids = np.split(rows.flat_values.numpy(), rows.row_splits.numpy()[1:-1])
                 for tokens_of_text, number, split in zip(ids, numbers, batch.splits, strict=True):
                     writers[split].write(tokens_of_text, number)
-                _count_ngrams(ngrams, rows, np.where(np.array(batch.splits) == "train", numbers, -1), ngram_buckets)
+                if ngram_buckets:
+                    labels = np.where(np.array(batch.splits) == "train", numbers, -1)
+                    _count_ngrams(ngrams, rows, labels, ngram_buckets)
                 stage.advance(len(ids))
         np.save(directory / "log_count_ratios.npy", log_count_ratios(ngrams))
         dropped = read - unusable - total - index.conflicts()

@@ -11,7 +11,14 @@ import tensorflow as tf
 
 from unroll import monitoring
 from unroll.errors import UserError
-from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, token_counts, total, truncate_middle
+from unroll.models.text.classifier import (
+    TextClassifier,
+    TextClassifierConfig,
+    paths,
+    token_counts,
+    total,
+    truncate_middle,
+)
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
@@ -23,12 +30,14 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
+from unroll.pipelines.tasks.sentiment.user_model import TextFacts, user_classifier
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.calibration import fit_temperatures
 from unroll.pipelines.training.even_sample import EvenSample
 from unroll.pipelines.training.metrics import by_group, classification_metrics
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.signature import signature
+from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 64  # texts of a prediction
 _GRADIENT_BATCHES = 8
@@ -96,13 +105,16 @@ class Sentiment(Task):
     def steps_per_epoch(self) -> int:
         return batch_count(self._data.bucket_counts, self.config.train.batch_size)
 
-    def build(self) -> TextClassifier:
+    def build(self) -> keras.Model:
         section = self.config.model
+        if section.build:
+            facts = TextFacts(len(self._vocabulary) + RESERVED, len(self._names), tuple(self._names))
+            return user_classifier(section.build, section, facts)
         model = TextClassifier(
             TextClassifierConfig(
                 vocabulary=len(self._vocabulary) + RESERVED,
                 classes=len(self._names),
-                **section.model_dump(exclude={"vocabulary_size", "min_count", "max_tokens"}),
+                **section.model_dump(exclude={"build", "vocabulary_size", "min_count", "max_tokens"}),
             )
         )
         if model.evidence is not None:
@@ -112,7 +124,7 @@ class Sentiment(Task):
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(
             optimizer,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss=user_loss(self.config.train.loss) or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[
                 keras.metrics.SparseCategoricalCrossentropy(from_logits=True, name="log_loss"),
                 keras.metrics.SparseCategoricalAccuracy(name="accuracy"),
@@ -125,7 +137,7 @@ class Sentiment(Task):
         names = tf.constant(self._names)
 
         def probabilities(texts: tf.Tensor) -> tf.Tensor:
-            return tf.nn.softmax(total(model(tokenizer(texts)), weights))  # [B, C]
+            return tf.nn.softmax(total(paths(model(tokenizer(texts))), weights))  # [B, C]
 
         def serving_default(text):
             distribution = probabilities(text)
@@ -165,15 +177,15 @@ class Sentiment(Task):
         ]
         return Servable(module, signatures, warmup)
 
-    def _calibrate(self, model: TextClassifier) -> list[float]:
+    def _calibrate(self, model: keras.Model) -> list[float]:
         """Weights of the encoders' mean and of the linear path, from the validation split."""
         answers, labels = zip(
-            *((model.predict_on_batch(ids), labels) for ids, labels in self.validation_batches()), strict=True
+            *((paths(model.predict_on_batch(ids)), labels) for ids, labels in self.validation_batches()), strict=True
         )
-        paths = [np.concatenate([answer["encoders"].mean(axis=1) for answer in answers])]
-        if model.evidence is not None:
-            paths.append(np.concatenate([answer["evidence"] for answer in answers]))
-        return [*fit_temperatures(paths, np.concatenate(labels)), 0.0][:2]
+        logits = [np.concatenate([np.mean(answer["encoders"], axis=1) for answer in answers])]
+        if "evidence" in answers[0]:
+            logits.append(np.concatenate([answer["evidence"] for answer in answers]))
+        return [*fit_temperatures(logits, np.concatenate(labels)), 0.0][:2]
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         with RecordIndex.open(self.directory / "index.sqlite") as index:
@@ -250,6 +262,8 @@ class Sentiment(Task):
         )
 
     def figures(self, model: keras.Model) -> dict[str, Any]:
+        if not isinstance(model, TextClassifier):
+            return {}
         encoder, norms = model.encoders[0], []
         for ids, labels in self.validation_batches().take(_GRADIENT_BATCHES):
             ends, lengths = truncate_middle(ids, token_counts(ids), self.config.model.encoder_tokens)

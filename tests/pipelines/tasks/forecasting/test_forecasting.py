@@ -196,7 +196,7 @@ def prepared(folder: Path, cell: str):
 
 
 def test_the_export_answers_as_the_training_model(tmp_path):
-    from unroll.models.series.forecaster import ensemble
+    from unroll.models.series.quantile_model import ensemble
 
     task, model = prepared(tmp_path, "gru")
     servable = task.servable(model)

@@ -1,0 +1,199 @@
+"""Models, losses, optimizers and callbacks of the user's own, through the command."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, reviews, unroll
+from tests.pipelines.tasks.forecasting.test_forecasting import loads
+from tests.serving_fixtures import SERVE, start_server
+from unroll.errors import UserError
+from unroll.pipelines.user_code.objects import UserObject
+
+CODE = (
+    "\n".join(re.findall("```python\n(.*?)```", (ROOT / "docs" / "own.md").read_text(), re.DOTALL))
+    + """
+seen = []
+
+
+class Seen(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        seen.append("begin")
+
+    def on_epoch_end(self, epoch, logs=None):
+        seen.append((epoch, sorted(logs)))
+        self.model.stop_training = epoch == 1
+
+    def on_train_end(self, logs=None):
+        seen.append("end")
+
+
+def absolute(y_true, y_pred):
+    known = ~tf.math.is_nan(y_true)
+    error = tf.where(known, y_true, 0.0)[..., None] - y_pred["quantiles"]
+    return tf.where(known, tf.reduce_mean(tf.abs(error), axis=-1), 0.0)
+
+
+number = 3
+
+
+def nothing(facts, section):
+    return None
+
+
+def raises(facts, section):
+    raise KeyError("units_of_hidden")
+
+
+def two_classes_more(facts, section):
+    ids = keras.Input([None], dtype="int32")
+    hidden = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(facts.vocabulary, 4, mask_zero=True)(ids))
+    return keras.Model(ids, keras.layers.Dense(facts.classes + 2)(hidden))
+
+
+def of_all_places(facts, section):
+    ids = keras.Input([None], dtype="int32")
+    hidden = keras.layers.GlobalMaxPooling1D()(keras.layers.Embedding(facts.vocabulary, 4, "ones")(ids))
+    hidden = keras.layers.Embedding(facts.vocabulary, 4, embeddings_initializer="ones")(ids)
+    return keras.Model(ids, keras.layers.Dense(facts.classes)(keras.ops.sum(hidden, axis=1)))
+
+
+def loss_that_raises(y_true, y_pred):
+    return y_pred["logits"]
+
+
+def watches_nothing():
+    return 5
+"""
+)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch) -> str:
+    """A module in the current folder, under a name of its own."""
+    name = f"users_own_{len(sys.modules)}"
+    (tmp_path / f"{name}.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A workspace that mistakes share, with the prepared data."""
+    return tmp_path_factory.mktemp("mistakes")
+
+
+def forget(module: str) -> None:
+    """As if the module had never been: the folder is another, the interpreter as well."""
+    Path(f"{module}.py").unlink()
+    del sys.modules[module]
+
+
+def test_a_classifier_loss_optimizer_and_callback_of_ones_own_train_and_are_not_needed_any_more(module, tmp_path):
+    reviews(700).to_csv("reviews.csv", index=False)
+    named = {
+        "model.build": f"{module}:classifier",
+        "model.units": 8,
+        "model.embedding": 8,
+        "train.loss": f"{module}:focal",
+        "train.optimizer": "keras.optimizers:Lion",
+        "train.callbacks": f"[{module}:Watch, {module}:Seen]",
+        "train.epochs": 5,
+        "train.batch_size": 16,
+        "train.learning_rate": 0.01,
+    }
+    options = [one for key, value in named.items() for one in ("--set", f"{key}={value}")]
+    done = unroll("train", "sentiment", "--data", "reviews.csv", "--home", "home", "--name", "own", "--json", *options)
+    trained = json.loads(done.stdout)
+    assert trained["metrics"]["test/accuracy"] > 0.8
+    logs = ["accuracy", "log_loss", "loss", "val_accuracy", "val_log_loss", "val_loss"]
+    assert sys.modules[module].seen == ["begin", (0, logs), (1, logs), "end"]
+    assert "a callback of train.callbacks stopped it" in done.stderr
+    forget(module)
+    card = json.loads(Path(trained["path"], "assets.extra", "unroll.json").read_text())
+    assert card["config"]["model"]["build"] == named["model.build"]
+    assert card["config"]["train"]["callbacks"] == [f"{module}:Watch", f"{module}:Seen"]
+    again = json.loads(unroll("evaluate", "own", "--data", "reviews.csv", "--home", "home", "--json").stdout)
+    assert again["metrics"]["data/accuracy"] > 0.8
+    server = start_server(*SERVE, "--store", str(tmp_path / "home" / "store"), "--home", str(tmp_path / "home"))
+    try:
+        answer = unroll(
+            "predict", "own", "--server", server.address, "--input", "a superb film, moving and warm", "--json"
+        )
+        assert json.loads(answer.stdout)["predictions"][0]["label"] == "pos"
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+def test_a_forecaster_of_ones_own_knows_neither_level_nor_missing_steps(module):
+    table = loads()
+    table.loc[30:60, "load"] = np.nan
+    table.to_csv("loads.csv", index=False)
+    options = [
+        "data.series=house", "data.future_covariates=plan", "data.static_categories=kind", "model.lookback=48",
+        "model.horizon=12", "train.epochs=2", "train.learning_rate=0.01", f"model.build={module}:forecaster",
+        f"train.loss={module}:absolute",
+    ]  # fmt: skip
+    done = unroll(
+        "train", "forecasting", "--data", "loads.csv", "--home", "home", "--json",
+        *(one for option in options for one in ("--set", option)),
+    )  # fmt: skip
+    metrics = json.loads(done.stdout)["metrics"]
+    assert metrics["test/mase"] < metrics["test/mase/last_value"]
+    forget(module)
+    again = json.loads(unroll("evaluate", "forecasting", "--data", "loads.csv", "--home", "home", "--json").stdout)
+    assert np.isfinite(again["metrics"]["data/mase"])
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "told"),
+    [
+        ("model.build", "no_such_module_of_mine:build", "there is no module 'no_such_module_of_mine'"),
+        ("model.build", "MODULE:clasifier", "has no 'clasifier'. Did you mean classifier?"),
+        ("model.build", "MODULE:number", "is a int. Name a function or a class"),
+        ("model.build", "MODULE:nothing", "returned a NoneType, not a keras.Model. A sentiment model takes int32 ids"),
+        ("model.build", "MODULE:raises", "raised KeyError: 'units_of_hidden' ("),
+        (
+            "model.build",
+            "MODULE:two_classes_more",
+            "returns float32 [2, 4] for ids int32 [2, 7], not floats of the shape",
+        ),
+        ("model.build", "MODULE:of_all_places", "answers a text differently when more padding stands behind it"),
+        ("model.build", "classifier", "must be module:name, such as my_module:build_model. Received: 'classifier'"),
+        ("train.loss", "MODULE:number", "is a int. Name a function (y_true, y_pred) or a keras.losses.Loss"),
+        ("train.optimizer", "MODULE:Seen", "raised TypeError"),
+        ("train.optimizer", "keras.losses:BinaryCrossentropy", "raised TypeError"),
+        ("train.callbacks", "MODULE:watches_nothing", "made a int. Name what makes a keras.callbacks.Callback"),
+        ("train.loss", "MODULE:loss_that_raises", "raised"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line_that_names_key_and_object(module, key, name, told, reviews_csv, home):
+    options = [f"{key}={name.replace('MODULE', module)}", "model.units=4", "model.members=1", "model.ngram_buckets=0"]
+    set_ = [one for option in options for one in ("--set", option)]
+    done = unroll("train", "sentiment", "--data", reviews_csv, "--home", home, *set_, check=2)
+    error = done.stderr.strip().splitlines()[-1]
+    assert f"configuration key {key}" in error
+    assert told in error
+    assert not list(home.glob("store/[!.]*"))
+
+
+def test_a_module_that_fails_says_where(tmp_path, monkeypatch):
+    (tmp_path / "broken_users_own.py").write_text("import keras\n\nimport no_such_package_at_all\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"cannot be imported: ModuleNotFoundError: .*no_such_package.*_own.py, line 3\)"
+    ):
+        UserObject("train.loss", "broken_users_own:loss")
+
+
+def test_a_changed_module_is_another_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("digested_users_own.py").write_text("loss = len\n")
+    before = UserObject("train.loss", "digested_users_own:loss").digest()
+    Path("digested_users_own.py").write_text("loss = sum\n")
+    assert UserObject("train.loss", "digested_users_own:loss").digest() != before
