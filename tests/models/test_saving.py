@@ -19,6 +19,7 @@ from unroll.models.layers.recurrent import Recurrent
 from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
 from unroll.models.layers.tcn import TCN, CausalConv1D, TemporalBlock
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ForecastPath
+from unroll.models.series.quantile_forecaster import QuantileForecaster
 from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, TextEncoder
 from unroll.models.text.ngrams import NgramEvidence
 
@@ -46,6 +47,13 @@ WINDOWS = {"history": normal(2, 6, 2), "covariates": normal(2, 10, 1), "static":
 PICTURES = tf.constant(rng.uniform(0, 255, [2, 16, 16, 3]), tf.float32)
 CAPTIONED = {"pictures": PICTURES, "ids": IDS, "rows": tf.constant([0, 1])}
 
+
+def quantiles_of_windows():
+    history, known = keras.Input([6, 2], name="history"), keras.Input([6, 2], name="observed")
+    hidden = keras.layers.GRU(4)(keras.layers.Concatenate()([history, known]))
+    return keras.Model([history, known], keras.layers.Reshape([4, 2, 2])(keras.layers.Dense(16)(hidden)))
+
+
 EXAMPLES = {
     "AdditiveAttention": (lambda: AdditiveAttention(3), (normal(2, 6), normal(2, 4, 5), normal(2, 4, 3))),
     "Backbone": (
@@ -60,6 +68,7 @@ EXAMPLES = {
     ),
     "Forecaster": (lambda: Forecaster(FORECAST), (WINDOWS,)),
     "NgramEvidence": (lambda: NgramEvidence(20, 8, 3), (IDS, LENGTHS)),
+    "QuantileForecaster": (lambda: QuantileForecaster(quantiles_of_windows(), [0.2, 0.5]), (WINDOWS,)),
     "Recurrent": (lambda: Recurrent("gru", 5, 2, residual=True), (SEQUENCE,)),
     "ResidualBlock": (lambda: ResidualBlock(4, 2), (PICTURES,)),
     "ResidualCNN": (lambda: ResidualCNN(16, 4, 1), (PICTURES,)),
@@ -113,6 +122,17 @@ def test_a_reloaded_one_gives_equal_outputs(name, tmp_path):
     keras.tree.map_structure(np.testing.assert_array_equal, again(*arguments), expected)
     if isinstance(layer, Configured):
         assert (again if model is layer else again.layer).config == layer.config
+
+
+def test_a_captioner_comes_back_with_an_encoder_of_ones_own(tmp_path):
+    pictures = keras.Input([16, 16, 3])
+    own = keras.Model(pictures, keras.layers.Conv2D(4, 3, 4)(pictures))
+    model = Captioner(CAPTIONS, own)
+    expected = model(CAPTIONED)
+    model.save(tmp_path / "one.keras")
+    again = keras.models.load_model(tmp_path / "one.keras")
+    assert again.encoder.count_params() == own.count_params()
+    keras.tree.map_structure(np.testing.assert_array_equal, again(CAPTIONED), expected)
 
 
 @pytest.mark.parametrize("name", ["Captioner", "Forecaster", "TextClassifier"])
