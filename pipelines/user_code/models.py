@@ -18,7 +18,7 @@ Trial = tuple[Mapping[str, np.ndarray], Sequence[int | None]]
 
 def build_user_model(
     name: str,
-    facts: Any,
+    info: Any,
     section: Any,
     trials: Sequence[Trial],
     contract: str,
@@ -27,8 +27,8 @@ def build_user_model(
     """Builds a model by the user's function, and tries whether it can be trained and served.
 
     Args:
-        name: `module:name` of a function `(facts, section)` that returns a keras.Model.
-        facts: what the model must know of the data.
+        name: `module:name` of a function `(info, section)` that returns a keras.Model.
+        info: what the model must know of the data.
         section: the configuration's section `model`.
         trials: what it is called with; of different sizes where these are free.
         contract: what goes in and comes out, and the page that says more, for errors.
@@ -41,7 +41,7 @@ def build_user_model(
         UserError: the function cannot be found or raises, or its model does not fit the contract.
     """
     user = UserObject(KEY, name)
-    model = user.call(facts, section)
+    model = user.call(info, section)
     if not isinstance(model, keras.Model):
         raise user.error(f"returned a {type(model).__name__}, not a keras.Model. {contract}")
     answers = []

@@ -23,7 +23,7 @@ from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import CaptionScores
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.table import caption_files, picture_files
-from unroll.pipelines.tasks.captioning.user_model import PictureFacts, user_encoder
+from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_encoder
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
 
@@ -106,7 +106,7 @@ class Captioning(Task):
         section, train = self.config.model, self.config.train
         vocabulary, encoder = len(self._data.pieces) + RESERVED, None
         if section.build:
-            encoder = user_encoder(section.build, section, PictureFacts(self._data.size, vocabulary))
+            encoder = user_encoder(section.build, section, PictureInfo(self._data.size, vocabulary))
         try:
             model = Captioner(
                 CaptionerConfig(

@@ -16,7 +16,7 @@ _ROWS = (2, 3)
 
 
 @dataclass(frozen=True)
-class PictureFacts:
+class PictureInfo:
     """What an encoder must know of the data.
 
     Args:
@@ -28,16 +28,16 @@ class PictureFacts:
     vocabulary: int
 
 
-def user_encoder(name: str, section: Any, facts: PictureFacts) -> keras.Model:
+def user_encoder(name: str, section: Any, info: PictureInfo) -> keras.Model:
     """The encoder that the function `name` builds.
 
     Raises:
         UserError: there is no such function, or what it builds makes no square grid of pictures.
     """
-    shape = [facts.size, facts.size, 3]
+    shape = [info.size, info.size, 3]
     pictures = np.random.default_rng(0).uniform(0, 255, [max(_ROWS), *shape]).astype(np.float32)
     trials: list[Trial] = [({"pictures": pictures[:rows]}, [rows, None, None, None]) for rows in _ROWS]
-    return build_user_model(name, facts, section, trials, _CONTRACT, _not_square)
+    return build_user_model(name, info, section, trials, _CONTRACT, _not_square)
 
 
 def _not_square(answers: list[np.ndarray]) -> str | None:

@@ -34,7 +34,7 @@ from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.reference import ReferenceWindows
 from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
-from unroll.pipelines.tasks.forecasting.user_model import SeriesFacts, user_forecaster
+from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
@@ -131,7 +131,7 @@ class Forecasting(Task):
     def build(self) -> QuantileModel:
         section = self.config.model
         categories = tuple(len(names) + 1 for names in self._categories.values())
-        sizes = SeriesFacts(
+        sizes = SeriesInfo(
             section.lookback,
             section.horizon,
             self._data.targets,

@@ -17,7 +17,7 @@ _ROWS = (2, 3)
 
 
 @dataclass(frozen=True)
-class SeriesFacts:
+class SeriesInfo:
     """What a forecaster must know of the data.
 
     Args:
@@ -37,23 +37,23 @@ class SeriesFacts:
     quantiles: tuple[float, ...]
 
 
-def user_forecaster(name: str, section: Any, facts: SeriesFacts) -> QuantileForecaster:
+def user_forecaster(name: str, section: Any, info: SeriesInfo) -> QuantileForecaster:
     """The model that the function `name` builds, in raw units.
 
     Raises:
         UserError: there is no such function, or what it builds is no forecaster of normalised windows.
     """
-    wanted = [facts.horizon, facts.channels, len(facts.quantiles)]
-    trials: list[Trial] = [(_windows(rows, facts), [rows, *wanted]) for rows in _ROWS]
-    return QuantileForecaster(build_user_model(name, facts, section, trials, _CONTRACT), facts.quantiles)
+    wanted = [info.horizon, info.channels, len(info.quantiles)]
+    trials: list[Trial] = [(_windows(rows, info), [rows, *wanted]) for rows in _ROWS]
+    return QuantileForecaster(build_user_model(name, info, section, trials, _CONTRACT), info.quantiles)
 
 
-def _windows(rows: int, facts: SeriesFacts) -> dict[str, np.ndarray]:
+def _windows(rows: int, info: SeriesInfo) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(rows)
-    steps = facts.lookback + facts.horizon
+    steps = info.lookback + info.horizon
     return {
-        "history": rng.normal(size=[rows, facts.lookback, facts.channels]).astype(np.float32),
-        "observed": np.ones([rows, facts.lookback, facts.channels], np.float32),
-        "covariates": rng.normal(size=[rows, steps, facts.covariates]).astype(np.float32),
-        "static": np.zeros([rows, len(facts.categories)], np.int32),
+        "history": rng.normal(size=[rows, info.lookback, info.channels]).astype(np.float32),
+        "observed": np.ones([rows, info.lookback, info.channels], np.float32),
+        "covariates": rng.normal(size=[rows, steps, info.covariates]).astype(np.float32),
+        "static": np.zeros([rows, len(info.categories)], np.int32),
     }

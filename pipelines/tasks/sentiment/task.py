@@ -30,7 +30,7 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
-from unroll.pipelines.tasks.sentiment.user_model import TextFacts, user_classifier
+from unroll.pipelines.tasks.sentiment.user_model import TextInfo, user_classifier
 from unroll.pipelines.training import plots
 from unroll.pipelines.training.calibration import fit_temperatures
 from unroll.pipelines.training.even_sample import EvenSample
@@ -108,7 +108,7 @@ class Sentiment(Task):
     def build(self) -> keras.Model:
         section = self.config.model
         if section.build:
-            facts = TextFacts(len(self._vocabulary) + RESERVED, len(self._names), tuple(self._names))
+            facts = TextInfo(len(self._vocabulary) + RESERVED, len(self._names), tuple(self._names))
             return user_classifier(section.build, section, facts)
         model = TextClassifier(
             TextClassifierConfig(

@@ -18,7 +18,7 @@ _TIMES = (7, 12)
 
 
 @dataclass(frozen=True)
-class TextFacts:
+class TextInfo:
     """What a classifier must know of the data.
 
     Args:
@@ -32,17 +32,17 @@ class TextFacts:
     labels: tuple[str, ...]
 
 
-def user_classifier(name: str, section: Any, facts: TextFacts) -> keras.Model:
+def user_classifier(name: str, section: Any, info: TextInfo) -> keras.Model:
     """The model that the function `name` builds.
 
     Raises:
         UserError: there is no such function, or what it builds is no classifier of padded ids.
     """
-    highest = max(facts.vocabulary, RESERVED + 1)
+    highest = max(info.vocabulary, RESERVED + 1)
     short = np.random.default_rng(0).integers(RESERVED, highest, [2, _TIMES[0]], np.int32)
     padded = np.pad(short, [[0, 0], [0, _TIMES[1] - _TIMES[0]]], constant_values=PADDING)
-    trials: list[Trial] = [({"ids": ids}, [2, facts.classes]) for ids in (short, padded)]
-    return build_user_model(name, facts, section, trials, _CONTRACT, _differs_by_padding)
+    trials: list[Trial] = [({"ids": ids}, [2, info.classes]) for ids in (short, padded)]
+    return build_user_model(name, info, section, trials, _CONTRACT, _differs_by_padding)
 
 
 def _differs_by_padding(answers: list[np.ndarray]) -> str | None:

@@ -41,25 +41,25 @@ def absolute(y_true, y_pred):
 number = 3
 
 
-def nothing(facts, section):
+def nothing(info, section):
     return None
 
 
-def raises(facts, section):
+def raises(info, section):
     raise KeyError("units_of_hidden")
 
 
-def two_classes_more(facts, section):
+def two_classes_more(info, section):
     ids = keras.Input([None], dtype="int32")
-    hidden = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(facts.vocabulary, 4, mask_zero=True)(ids))
-    return keras.Model(ids, keras.layers.Dense(facts.classes + 2)(hidden))
+    hidden = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(info.vocabulary, 4, mask_zero=True)(ids))
+    return keras.Model(ids, keras.layers.Dense(info.classes + 2)(hidden))
 
 
-def of_all_places(facts, section):
+def of_all_places(info, section):
     ids = keras.Input([None], dtype="int32")
-    hidden = keras.layers.GlobalMaxPooling1D()(keras.layers.Embedding(facts.vocabulary, 4, "ones")(ids))
-    hidden = keras.layers.Embedding(facts.vocabulary, 4, embeddings_initializer="ones")(ids)
-    return keras.Model(ids, keras.layers.Dense(facts.classes)(keras.ops.sum(hidden, axis=1)))
+    hidden = keras.layers.GlobalMaxPooling1D()(keras.layers.Embedding(info.vocabulary, 4, "ones")(ids))
+    hidden = keras.layers.Embedding(info.vocabulary, 4, embeddings_initializer="ones")(ids)
+    return keras.Model(ids, keras.layers.Dense(info.classes)(keras.ops.sum(hidden, axis=1)))
 
 
 def loss_that_raises(y_true, y_pred):
