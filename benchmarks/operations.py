@@ -93,9 +93,9 @@ class Operator(threading.Thread):
         """Waits for a version, or for any."""
         request = protos.GetModelStatusRequest()
         request.model_spec.name = model
-        give_up = time.monotonic() + 45
+        deadline = time.monotonic() + 45
         seen = "no answer"
-        while time.monotonic() < give_up:
+        while time.monotonic() < deadline:
             try:
                 answer = protos.GetModelStatusResponse.FromString(self._ask("GetModelStatus", request))
                 states = {status.version: status.state for status in answer.model_version_status}

@@ -69,12 +69,12 @@ class Door:
             connection = kind(self.port, timeout)
         except OSError:
             return False
-        give_up = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         outcome = None
         with connection.socket, select.epoll() as poll:
             poll.register(connection.socket, select.EPOLLIN)
             connection.call(kind.encode(self.path, body))
-            while outcome is None and time.monotonic() < give_up:
+            while outcome is None and time.monotonic() < deadline:
                 poll.poll(0.1)
                 outcome = connection.receive()
         return outcome == OK

@@ -27,9 +27,9 @@ SERVE = ("-m", "unroll", "serve", "--port", "0", "--rest_api_port", "0")
 
 def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Waits for a condition, and returns its value."""
-    give_up = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < give_up, "timed out"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.02)
     return value
 

@@ -124,7 +124,7 @@ class Batcher:
 
     def _end_parts(self, parts: list[Request]) -> None:
         self.queued -= 1
-        for part in parts:  # where one failed, or all were given up (perhaps before their task began)
+        for part in parts:  # where one failed, or all were cancelled (perhaps before their task began)
             part.cancel()
 
     def _admit(self, queue: Queue, rows: int, size: int) -> None:
@@ -172,7 +172,7 @@ class Batcher:
         self._bytes += size
 
     def _withdraw(self, request: Request) -> None:
-        """Takes a request that was given up out of the queue, unless it runs already."""
+        """Takes a request that was cancelled out of the queue, unless it runs already."""
         group = request.group
         try:
             group.requests.remove(request)

@@ -60,7 +60,7 @@ class Request(asyncio.Future[Arrays]):
 
 def settle(batch: list[Request], outcomes: Sequence[Arrays | BaseException]) -> None:
     for request, outcome in zip(batch, outcomes, strict=True):
-        if request.done():  # given up while it ran
+        if request.done():  # cancelled while it ran
             continue
         if isinstance(outcome, BaseException):
             request.set_exception(outcome)

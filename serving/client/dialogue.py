@@ -116,20 +116,20 @@ class Dialogue(TypedMethods):
         version: int | None = None,
         label: str | None = None,
         request_id: str | None = None,
-        give_up: float | None = None,
+        deadline: float | None = None,
     ) -> Talk[Prediction]:
-        give_up = give_up or time.monotonic() + self.timeout
+        deadline = deadline or time.monotonic() + self.timeout
         messages.check_inputs(inputs)
         request = self._request(protos.PredictRequest, signature, version, label)
         asked = (version, label)
         if inputs and signature not in self._signatures.get(asked, ()):
-            self._signatures[asked] = yield from self._metadata_of(version, label, give_up)
+            self._signatures[asked] = yield from self._metadata_of(version, label, deadline)
         known = self._signatures.get(asked, {}).get(signature)
         messages.add_inputs(request, inputs, known.inputs if known else {})
         request_id = request_id or uuid.uuid4().hex
         try:
             response = yield from self._ask(
-                f"{model_spec.PREDICTION}Predict", request, protos.PredictResponse, request_id, give_up
+                f"{model_spec.PREDICTION}Predict", request, protos.PredictResponse, request_id, deadline
             )
         except ServingError as error:
             if error.code is grpc.StatusCode.INVALID_ARGUMENT:
@@ -191,17 +191,18 @@ class Dialogue(TypedMethods):
         }
 
     def _metadata_of(
-        self, version: int | None = None, label: str | None = None, give_up: float | None = None
+        self, version: int | None = None, label: str | None = None, deadline: float | None = None
     ) -> Talk[dict[str, SignatureInfo]]:
         request = self._request(protos.GetModelMetadataRequest, "", version, label)
         request.metadata_field.append("signature_def")
-        response = yield from self._ask(model_spec.METADATA, request, protos.GetModelMetadataResponse, give_up=give_up)
+        wanted = protos.GetModelMetadataResponse
+        response = yield from self._ask(model_spec.METADATA, request, wanted, deadline=deadline)
         return messages.signatures(response)
 
-    def _status(self, give_up: float | None = None) -> Talk[dict[int, str]]:
+    def _status(self, deadline: float | None = None) -> Talk[dict[int, str]]:
         request = protos.GetModelStatusRequest()
         messages.specify(request.model_spec, self.model)
-        response = yield from self._ask(model_spec.STATUS, request, protos.GetModelStatusResponse, give_up=give_up)
+        response = yield from self._ask(model_spec.STATUS, request, protos.GetModelStatusResponse, deadline=deadline)
         name_of = protos.ModelVersionStatus.State.Name
         return {entry.version: name_of(entry.state) for entry in response.model_version_status}
 
@@ -216,7 +217,7 @@ class Dialogue(TypedMethods):
 
     def _wait_until_ready(self, timeout: float) -> Talk[None]:
         arguments.check_seconds("timeout", timeout, 0)
-        give_up = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 states = yield from self._status()
@@ -225,7 +226,7 @@ class Dialogue(TypedMethods):
                 error = ServingError(grpc.StatusCode.UNAVAILABLE, f"{self.model}: versions are {states}", "-")
             except ServingError as refused:
                 error = refused
-            if time.monotonic() >= give_up:
+            if time.monotonic() >= deadline:
                 raise error
             yield 0.1
 
@@ -251,25 +252,25 @@ class Dialogue(TypedMethods):
         request: Any,
         response_class: Any,
         request_id: str | None = None,
-        give_up: float | None = None,
+        deadline: float | None = None,
     ) -> Talk[Any]:
         if request_id:
             arguments.check_request_id(request_id)
         request_id = request_id or uuid.uuid4().hex
         message = request.SerializeToString()
         metadata = (("x-request-id", request_id), *self._metadata)
-        give_up = give_up or time.monotonic() + self.timeout
+        deadline = deadline or time.monotonic() + self.timeout
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                answer = yield Question(path, message, max(give_up - time.monotonic(), _MIN_SECONDS), metadata)
+                answer = yield Question(path, message, max(deadline - time.monotonic(), _MIN_SECONDS), metadata)
                 return response_class.FromString(answer)
             except grpc.RpcError as error:
                 refusal: Any = error
             wait = min(_FIRST_WAIT * 2**attempt, _MAX_WAIT) * random.uniform(0.5, 1.0)
-            late = attempt == _ATTEMPTS or time.monotonic() + wait >= give_up
+            late = attempt == _ATTEMPTS or time.monotonic() + wait >= deadline
             if late or refusal.code() is not grpc.StatusCode.UNAVAILABLE:
                 if connection.nobody_answers(refusal):
-                    refusal = yield from self._told_by_each_address(refusal, give_up)
+                    refusal = yield from self._told_by_each_address(refusal, deadline)
                 said = connection.explained(
                     refusal,
                     self.address,
@@ -279,15 +280,15 @@ class Dialogue(TypedMethods):
                     certified=self._certified,
                     token=bool(self._metadata),
                 )
-                said = yield from self._with_what_there_is(path, message, said, give_up)
+                said = yield from self._with_what_there_is(path, message, said, deadline)
                 raise ServingError(refusal.code(), said, request_id) from None
             yield wait
         raise AssertionError("unreachable")
 
-    def _told_by_each_address(self, refusal: Any, give_up: float) -> Talk[Any]:
+    def _told_by_each_address(self, refusal: Any, deadline: float) -> Talk[Any]:
         """The most telling of the failures to connect to the addresses behind the server's name."""
         for address in connection.addresses(self.address):
-            seconds = max(give_up - time.monotonic(), 0.1)
+            seconds = max(deadline - time.monotonic(), 0.1)
             try:
                 yield Question(model_spec.STATUS, b"", seconds, (), address)
             except grpc.RpcError as error:
@@ -296,17 +297,17 @@ class Dialogue(TypedMethods):
                     return one
         return refusal
 
-    def _with_what_there_is(self, path: str, message: bytes, said: str, give_up: float) -> Talk[str]:
+    def _with_what_there_is(self, path: str, message: bytes, said: str, deadline: float) -> Talk[str]:
         """A refusal's text; and after that of a missing version or signature those that the server has."""
         try:
             if path != model_spec.STATUS and said.startswith(_NO_VERSION):
-                states = yield from self._status(give_up)
+                states = yield from self._status(deadline)
                 there = ", ".join(f"version {number} {state}" for number, state in states.items())
                 return f"{said}. The server has {there}"
             if path in model_spec.INFERENCE and said.startswith(_NO_SIGNATURE):
                 asked = model_spec.asked(path, message)[0][0]
                 version = asked.version.value if asked.HasField("version") else None
-                signatures = yield from self._metadata_of(version, asked.version_label or None, give_up)
+                signatures = yield from self._metadata_of(version, asked.version_label or None, deadline)
                 return f"{said.removesuffix('.')}. The model has {', '.join(signatures)}"
         except ServingError as error:
             if error.message.startswith(_NO_MODEL):

@@ -41,21 +41,21 @@ class TypedMethods:
         raise NotImplementedError
 
     def _answer_to(self, question: Inquiry[T]) -> Steps[T]:
-        give_up = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self.timeout
         try:
             step = next(question)
             while True:
                 if isinstance(step, Describe):
-                    answer: Any = yield from self._described_as(step.version, give_up)
+                    answer: Any = yield from self._described_as(step.version, deadline)
                 else:
-                    answer = yield from self._predict(step.inputs, step.signature, step.version, give_up=give_up)
+                    answer = yield from self._predict(step.inputs, step.signature, step.version, deadline=deadline)
                 step = question.send(answer)
         except StopIteration as done:
             return done.value
 
-    def _described_as(self, version: int, give_up: float) -> Steps[dict[str, Any]]:
+    def _described_as(self, version: int, deadline: float) -> Steps[dict[str, Any]]:
         if version not in self._descriptions:
-            answer = yield from self._predict({}, "describe", version, give_up=give_up)
+            answer = yield from self._predict({}, "describe", version, deadline=deadline)
             self._descriptions = {version: json.loads(answer["json"].item())}
         return self._descriptions[version]
 
@@ -65,7 +65,7 @@ class TypedMethods:
         signature: str = "serving_default",
         version: int | None = None,
         *,
-        give_up: float | None = None,
+        deadline: float | None = None,
     ) -> Steps[Any]:
         """Runs a signature, step by step."""
         raise NotImplementedError

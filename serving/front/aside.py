@@ -50,7 +50,7 @@ class Aside:
             return await loop.run_in_executor(self._threads, self._turns.work, work, *arguments)
 
     async def run_if_long(self, peer: Hashable, work: Callable[..., _Result], *arguments: object) -> _Result:
-        """As `run`, but at once where it takes a moment only. What is given up meanwhile soon stops.
+        """As `run`, but at once where it takes a moment only. What is cancelled meanwhile soon stops.
 
         Args:
             peer: whose it is.
@@ -65,7 +65,7 @@ class Aside:
         try:
             return await self.run(peer, work, *arguments, pace)
         finally:
-            pace.given_up = True
+            pace.cancelled = True
 
     def pace(self, seconds: float) -> "Pace":
         """A pace for what `run` runs; see `Pace`."""
@@ -76,11 +76,11 @@ class Pace:
     """Called often by what runs in a thread: lets other threads have the interpreter every half millisecond.
 
     Args:
-        seconds: after which the work is given up.
+        seconds: after which the work is cancelled.
         pass_on: called then, too.
     """
 
-    given_up = False
+    cancelled = False
     """Whether nobody waits for it any more."""
 
     def __init__(self, seconds: float, pass_on: Callable[[], None] | None = None) -> None:
@@ -97,7 +97,7 @@ class Pace:
         now = time.monotonic()
         if now - self._turn < _TURN_SECONDS:
             return
-        if now > self._end or self.given_up:
+        if now > self._end or self.cancelled:
             raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, "Timed out waiting for notification")
         time.sleep(_PAUSE_SECONDS)
         if self._pass_on is not None:

@@ -9,8 +9,8 @@ from unroll.serving.http2.frames import ENHANCE_YOUR_CALM, ProtocolError
 
 CALL_WORTH = 40
 """What one answered call pays for: no client needs as many frames for one."""
-GIVEN_UP = 20
-"""What a stream costs that its client gives up (CVE-2023-44487), or has reset by what it sends (CVE-2025-8671)."""
+CANCELLED = 20
+"""What a stream costs that its client cancels (CVE-2023-44487), or has reset by what it sends (CVE-2025-8671)."""
 REFUSED = 8
 """What a call costs that is refused for what its client sent. It takes more, but clients err in good faith."""
 TAKEN_IN_CRUMBS = 8

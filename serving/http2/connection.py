@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from unroll.serving.http2 import frames
-from unroll.serving.http2.budget import CALL_WORTH, GIVEN_UP, REFUSED, worth
+from unroll.serving.http2.budget import CALL_WORTH, CANCELLED, REFUSED, worth
 from unroll.serving.http2.fields import Headers
 from unroll.serving.http2.flow import SMALL_BYTES
 from unroll.serving.http2.frames import ProtocolError
@@ -183,7 +183,7 @@ class Connection(Lifetime):
         if headers.no_request or (ended and headers.content_length):
             _log.debug("stream %d begins no request: %s", number, headers.no_request or "content-length of no body")
             self._cut(number, frames.PROTOCOL_ERROR, ended)
-            self._budget.strike(GIVEN_UP, "requests that are none")
+            self._budget.strike(CANCELLED, "requests that are none")
             return
         if self._drained or len(self._streams) >= self._limits.max_streams:
             self._cut(number, frames.REFUSED_STREAM, ended)
@@ -240,14 +240,14 @@ class Connection(Lifetime):
         self._check_known(number)
         self._unheard.pop(number, None)
         if number in self._streams:
-            self._give_up(self._streams[number])
+            self._cancel(self._streams[number])
         else:
             self._budget.strike(1, "resets of closed streams")
 
     def _break(self, stream: Stream, code: int) -> None:
         """Ends a stream for what the client sent."""
         self._cut(stream.number, code, stream.remote_ended)
-        self._give_up(stream)
+        self._cancel(stream)
 
     def _cut(self, number: int, code: int, remote_ended: bool) -> None:
         """Sends RST_STREAM, and remembers where more may be on its way."""
@@ -257,9 +257,9 @@ class Connection(Lifetime):
             if len(self._unheard) > 2 * self._limits.max_streams:
                 del self._unheard[next(iter(self._unheard))]
 
-    def _give_up(self, stream: Stream) -> None:
+    def _cancel(self, stream: Stream) -> None:
         """Drops a stream that the client reset, or had reset by what it sent: the work is the same."""
-        self._budget.strike(GIVEN_UP, "streams that are given up")
+        self._budget.strike(CANCELLED, "streams that are cancelled")
         self._drop(stream)
         if self._drained:
             self._loop.call_soon(self._flush)  # which closes behind the last stream
@@ -298,7 +298,7 @@ class Connection(Lifetime):
     def _drop(self, stream: Stream) -> None:
         self._forget(stream)
         if stream.receiver is not None:
-            stream.receiver.given_up()
+            stream.receiver.cancelled()
 
     def _drop_all(self) -> None:
         """Drops the streams: where they are many, some at a time, since others wait."""

@@ -57,7 +57,7 @@ class Exchange:
         if self._call.deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(self._call.deadline, self.expire, "Deadline Exceeded")
 
-    def given_up(self) -> None:
+    def cancelled(self) -> None:
         self._stop()
         self._end()
 

@@ -36,7 +36,7 @@ _STREAMS = 4  # times those that one connection may have
 _CROWDED = 3 / 4
 _BACKLOG = 1024  # clients that are not accepted yet
 _HANDSHAKE_SECONDS = 10.0
-_KEEPALIVE = {  # a client that is gone without a word is given up within two minutes
+_KEEPALIVE = {  # a client that is gone without a word is hung up on within two minutes
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 60,
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 10,

@@ -38,7 +38,7 @@ class Receiver(Protocol):
     def data_received(self, data: bytes, ended: bool) -> None:
         """The next bytes of the body; `ended`: the last ones."""
 
-    def given_up(self) -> None:
+    def cancelled(self) -> None:
         """The client gave the stream up, or is gone. Nothing more can be sent."""
 
 

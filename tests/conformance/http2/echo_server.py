@@ -16,7 +16,7 @@ class Service:
     """Its methods."""
 
     def __init__(self) -> None:
-        self.held = self.given_up = 0
+        self.held = self.cancelled = 0
 
     async def answer(self, message: bytes, call: Call) -> bytes:
         """Echoes; `Fail` refuses with the message as status text, `Hold` never ends, `Held` counts those that wait."""
@@ -28,9 +28,9 @@ class Service:
                 await asyncio.get_running_loop().create_future()
             finally:
                 self.held -= 1
-                self.given_up += 1
+                self.cancelled += 1
         if call.method == "Held":
-            return b"%d %d" % (self.held, self.given_up)
+            return b"%d %d" % (self.held, self.cancelled)
         return message
 
 

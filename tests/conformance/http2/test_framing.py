@@ -37,7 +37,7 @@ from unroll.serving.http2.frames import (
 HELD = request(fields=HOLD)
 CUT_SHORT = headers(flags=0)
 REST = frame(frames.CONTINUATION, END_HEADERS, 1, b"\x00\x01a\x01b")
-GIVEN_UP = headers() + frames.rst_stream(1, frames.CANCEL)
+CANCELLED = headers() + frames.rst_stream(1, frames.CANCEL)
 UNKNOWN = frame(22, 0, 0, bytes(8))
 OF_NO_STREAM = frame(frames.PING, 0, 3, bytes(8))
 
@@ -118,9 +118,9 @@ CASES: dict[str, Case] = {
     "5.1/5 half-closed: DATA": (HELD + data(), reset(STREAM_CLOSED)),
     "5.1/6 half-closed: HEADERS": (HELD + headers(flags=WHOLE), reset(STREAM_CLOSED)),
     "5.1/7 half-closed: CONTINUATION": (HELD + REST, failed(PROTOCOL_ERROR)),
-    "5.1/8 given up: DATA": (GIVEN_UP + data(), failed(STREAM_CLOSED)),
-    "5.1/9 given up: HEADERS": (GIVEN_UP + headers(), failed(STREAM_CLOSED)),
-    "5.1/10 given up: CONTINUATION": (GIVEN_UP + REST, failed(PROTOCOL_ERROR)),
+    "5.1/8 cancelled: DATA": (CANCELLED + data(), failed(STREAM_CLOSED)),
+    "5.1/9 cancelled: HEADERS": (CANCELLED + headers(), failed(STREAM_CLOSED)),
+    "5.1/10 cancelled: CONTINUATION": (CANCELLED + REST, failed(PROTOCOL_ERROR)),
     "5.1.1/1 an even stream": (headers(2), failed(PROTOCOL_ERROR)),
     "5.1.1/2 a stream below the last": (headers(5) + headers(3), failed(PROTOCOL_ERROR)),
     "5.3.1/1 HEADERS that depend on themselves": (

@@ -63,7 +63,7 @@ CASES: dict[str, Case] = {
     "DATA of a stream that was left out": (request(5) + data(stream=3), failed(STREAM_CLOSED)),
     "DATA behind the end of what was answered early": (SHUT + data() + data(), failed(STREAM_CLOSED)),
     "HEADERS behind the end of what was answered early": (SHUT + data() + headers(), failed(STREAM_CLOSED)),
-    "DATA of what the client gave up too": (
+    "DATA of what the client cancelled too": (
         SHUT + frames.rst_stream(1, frames.CANCEL) + data(),
         failed(STREAM_CLOSED),
     ),

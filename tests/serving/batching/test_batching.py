@@ -168,10 +168,10 @@ async def test_a_batch_waits_for_its_timeout_unless_it_is_full(engine: Any) -> N
 async def test_a_timeout_ends(engine: Any) -> None:
     async with batching(engine, batch_timeout_micros=30_000) as (gated, submit):
         start = time.monotonic()
-        given_up = submit("pick", index(2))
+        cancelled = submit("pick", index(2))
         first = submit("pick", index(0))
         await asyncio.sleep(0.015)
-        given_up.cancel()
+        cancelled.cancel()
         second = submit("pick", index(1))
         await asyncio.gather(first, second)
         assert time.monotonic() - start > 0.03

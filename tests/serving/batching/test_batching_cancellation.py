@@ -1,4 +1,4 @@
-"""Requests that are given up at any moment, whatever their size, and other mishaps: the queue moves on."""
+"""Requests that are cancelled at any moment, whatever their size, and other mishaps: the queue moves on."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ from unroll.serving.versions.model_config import ModelConfig
 VALUES = np.array([10.0, 20.0, 30.0], np.float32)
 
 
-async def give_up(batcher: Batcher, engine: Any, seconds: float, seed: int) -> int:
+async def cancel_some(batcher: Batcher, engine: Any, seconds: float, seed: int) -> int:
     """Sends requests of all sizes and cancels most of them at all moments; returns how many were sent."""
     rng = random.Random(seed)
     end = time.monotonic() + seconds
@@ -69,7 +69,7 @@ async def give_up(batcher: Batcher, engine: Any, seconds: float, seed: int) -> i
 )
 async def test_a_queue_moves_on_whoever_gives_up_when(engine: Any, seconds: float, threads: int | None) -> None:
     batcher = Batcher(engine, BatchingParameters(num_batch_threads=threads))
-    assert await give_up(batcher, engine, seconds, seed=threads or 0) > 100
+    assert await cancel_some(batcher, engine, seconds, seed=threads or 0) > 100
     async with asyncio.timeout(30):
         (picked,) = await batcher.submit(engine.signatures["pick"], [index(2)], 8)
     assert (picked.tolist(), batcher.queued, batcher.overdue) == ([30.0], 0, None)

@@ -17,7 +17,7 @@ REQUESTS = st.lists(
         st.sampled_from(["sums", "pick", "distinct", "double"]),
         st.integers(0, 7),  # rows
         st.integers(0, 5),  # length
-        st.sampled_from([None, None, None, 0, 1, 12]),  # turns of the loop after which it is given up
+        st.sampled_from([None, None, None, 0, 1, 12]),  # turns of the loop after which it is cancelled
         st.sampled_from([False, False, False, True]),  # whether it is at fault
         st.integers(0, 2),  # turns of the loop before it is sent
     ),
@@ -56,15 +56,15 @@ def test_the_answer_in_company_is_the_answer_alone(engine: Any, requests: list[A
             return error.code, error.message
 
     async def ask(submit: Callable[..., Any], request: Any) -> None:
-        signature, rows, length, given_up, fault, turns = request
+        signature, rows, length, cancelled, fault, turns = request
         if signature == "distinct":
             rows = min(rows, longest)  # what it answers in parts cannot be put together
         feeds = feeds_of(signature, rows, length, fault)
         for _ in range(turns):
             await asyncio.sleep(0)
         answer = submit(signature, *feeds)
-        if given_up is not None:
-            for _ in range(given_up):
+        if cancelled is not None:
+            for _ in range(cancelled):
                 await asyncio.sleep(0)
             answer.cancel()
             await asyncio.wait([answer])

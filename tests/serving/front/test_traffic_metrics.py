@@ -202,8 +202,8 @@ async def test_a_batch_is_counted_with_the_time_that_each_request_waited(engine:
     ):
         running = await hold(gated, submit)
         together = [submit("pick", index(*rows)) for rows in ((0,), (1,), (2, 1, 0))]
-        given_up = submit("pick", index(0))
-        given_up.cancel()
+        cancelled = submit("pick", index(0))
+        cancelled.cancel()
         await asyncio.sleep(0.05)
         gated.open.set()
         await asyncio.gather(running, *together)

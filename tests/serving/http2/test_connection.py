@@ -131,7 +131,7 @@ BROKEN = {
         frame(frames.HEADERS, frames.END_HEADERS | frames.PADDED, 1, b"\xff\x00"),
         frames.PROTOCOL_ERROR,
     ),
-    "streams opened and given up": (
+    "streams opened and cancelled": (
         b"".join(
             frame(frames.HEADERS, frames.END_HEADERS, number, LITERALS) + frames.rst_stream(number, frames.CANCEL)
             for number in range(1, 4001, 2)

@@ -118,7 +118,7 @@ async def test_loads_are_retried_so_often_and_then_only_if_the_directory_changes
             await versions.poll()
         data.write_bytes(whole)
         await versions.poll()
-        assert states(versions, "m") == {1: "AVAILABLE", 2: "END"}, "given up"
+        assert states(versions, "m") == {1: "AVAILABLE", 2: "END"}, "cancelled"
         (broken / "touched").write_text("")
         await versions.poll()
         await eventually(lambda: states(versions, "m") == {1: "END", 2: "AVAILABLE"})
