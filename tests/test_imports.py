@@ -23,6 +23,7 @@ FLOORS = [
     {"http2", "rest.json", "batching"},
     {"rest", "versions"},
     {"services"},
+    {"processes"},
     {"server"},
 ]
 """The rooms of `serving`: one imports from floors below its own, and from itself."""

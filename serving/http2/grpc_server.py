@@ -77,6 +77,7 @@ class GrpcServer:
         self._admit = admit
         self._loop = asyncio.get_running_loop()
         self._turns = Turns()
+        self._listening: list[socket.socket] = []  # by TCP
         self._closers: list[Callable[[], object]] = []  # of what listens
         self._connections: set[Connection | GrpcHandshake] = set()
         self._sweeper: asyncio.TimerHandle | None = None
@@ -110,6 +111,7 @@ class GrpcServer:
         else:
             accepting = self._loop.create_task(accept(listening, functools.partial(self._shake_hands, tls)))
             self._closers.append(accepting.cancel)
+        self._listening.append(listening)
         return listening.getsockname()[1]
 
     async def listen_unix(self, path: str) -> None:
@@ -120,6 +122,26 @@ class GrpcServer:
         """
         server = await self._loop.create_unix_server(self._connect, path, backlog=_BACKLOG)
         self._closers.append(server.close)
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._connections)
+
+    def share_port(self) -> None:
+        """Lets other processes of this user listen on its TCP ports from now on; the system shares out."""
+        for listening in self._listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+    def call_back(self, seconds: float) -> None:
+        """Has the clients come back on new connections, at no cost to them.
+
+        Args:
+            seconds: over which they are told, so that they do not come all at once.
+        """
+        told = [connection for connection in self._connections if isinstance(connection, Connection)]
+        for number, connection in enumerate(told):
+            self._loop.call_later(seconds * number / len(told), connection.come_back)
 
     async def stop(self, drain_seconds: float) -> int:
         """Takes no new calls, lets those in flight finish for so long, then cuts them off.

@@ -9,6 +9,8 @@ from unroll.serving.http2.patience import TICK, Patience, looked
 from unroll.serving.http2.usage import Share
 
 _DRAIN_PING = b"draining"
+_ON_THEIR_WAY_SECONDS = 10.0  # for requests that a client began before it read that it is to come back
+_DRAIN_SECONDS = 1.0  # the same while the server drains
 _DRAIN_STALL_SECONDS = 2.0  # for a client that stands still while the server drains
 _CROWDED_GREETING_SECONDS = 1.0
 _CROWDED_IDLE = 1 / 20
@@ -28,6 +30,7 @@ class Lifetime(FlowControl):
         self._limits = share.usage.limits
         self._header_block: tuple[int, int, bytearray] | None = None  # stream, flags, what CONTINUATION goes on with
         self._draining = False
+        self._hurried = False
         self._drained = False
         self._quiet = 0.0  # seconds without a call
         self._seen = 0  # the newest stream at the last tick
@@ -38,15 +41,34 @@ class Lifetime(FlowControl):
         """Whether a look at it takes long enough for others to notice."""
         return len(self._streams) > TURN_COST
 
+    def come_back(self) -> None:
+        """Has the client come back on another connection, at no cost to it.
+
+        It takes no new requests, and closes when the last one is answered, however long that takes.
+        """
+        if self._greeted and not (self._draining or self._closing):
+            self._announce_end(_ON_THEIR_WAY_SECONDS)
+
     def drain(self) -> None:
-        """Takes no new requests, and closes when the last one is answered."""
-        if self._draining or self._closing:
+        """Takes no new requests, and closes when the last one is answered, for which the server waits.
+
+        Hence clients who stand still have less time than usual, and streams of messages, which may stay open for ever,
+        have an end.
+        """
+        if self._hurried or self._closing:
             return
+        self._hurried = True
+        if self._drained:
+            self._end_streams()
+        else:
+            self._announce_end(_DRAIN_SECONDS)
+
+    def _announce_end(self, seconds: float) -> None:
         self._draining = True
         # Requests that are on their way are still welcome: the ping's answer comes behind them (RFC 9113, 6.8).
         self.write(frames.goaway(frames.MAX_WINDOW, frames.NO_ERROR) + frame(frames.PING, 0, 0, _DRAIN_PING))
         self._stop_timer()
-        self._timer = self._loop.call_later(1.0, self._refuse_new)
+        self._timer = self._loop.call_later(seconds, self._refuse_new)
 
     def tick(self, crowded: bool) -> None:
         """Looks after what the client owes; called each `unroll.serving.http2.patience.TICK` seconds.
@@ -66,7 +88,7 @@ class Lifetime(FlowControl):
             self.drain()
             if crowded:  # a request that is on its way is sent anew: GOAWAY says that it was not seen
                 self._refuse_new()
-        stall = _DRAIN_STALL_SECONDS if self._draining else self._limits.stall_seconds
+        stall = _DRAIN_STALL_SECONDS if self._hurried else self._limits.stall_seconds
         self._patience = looked(self._patience, stall, self._owed())
         if self._patience is not None and self._patience.is_over:
             self.abort()
@@ -103,11 +125,16 @@ class Lifetime(FlowControl):
             self._stop_timer()
             if self._greeted:
                 self.write(frames.goaway(self._newest, frames.NO_ERROR))
-                for stream in list(self._streams.values()):  # of messages, which may stay open for ever, have an end
-                    if stream.receiver is not None and stream.receiver.awaited is None and not stream.remote_ended:
-                        stream.receiver.data_received(b"", True)
+                if self._hurried:
+                    self._end_streams()
             else:
                 self.abort()
+
+    def _end_streams(self) -> None:
+        """Ends streams of messages that wait for another one."""
+        for stream in list(self._streams.values()):
+            if stream.receiver is not None and stream.receiver.awaited is None and not stream.remote_ended:
+                stream.receiver.data_received(b"", True)
 
     @property
     def _is_done(self) -> bool:

@@ -45,6 +45,7 @@ class Connection(HttpToolsProtocol):
         self._untaken: tuple[float, int] | None = None  # since when an answer waits, and its most bytes
         self._bytes = 0  # since the last that had a meaning
         self._beginning = b""
+        self._last = False  # whether the next request is to be the last
         self._unfit = ""  # why a head that is read is not answered
 
     @property
@@ -89,6 +90,10 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
         else:
             self.transport.close()
+
+    def come_back(self) -> None:
+        """Has the client come back on another connection: the next answer says that it is the last one here."""
+        self._last = True
 
     def give_way(self) -> bool:
         """Closes an idle connection, whose place another one needs, unless it may be about to ask."""
@@ -148,6 +153,8 @@ class Connection(HttpToolsProtocol):
             raise ValueError(self._unfit)
         self._reading, self._since, self._received = "body", self.loop.time(), 0
         super().on_headers_complete()
+        if self._last:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._bytes = 0

@@ -63,6 +63,7 @@ class RestServer:
         )
         config.load()
         self._connections = Connections(config, limits)
+        self._listening: socket.socket | None = None
         self._close: Callable[[], object] | None = None  # what listens
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -75,7 +76,7 @@ class RestServer:
         Raises:
             UserError: the port is in use, or cannot be listened on.
         """
-        listening = self._listen()
+        self._listening = listening = self._listen()
         self._sweeping = asyncio.create_task(self._connections.sweep())
         port = int(listening.getsockname()[1])
         loop = asyncio.get_running_loop()
@@ -88,6 +89,25 @@ class RestServer:
             begin = functools.partial(self._connections.shake_hands, self._tls, Connection)
             self._close = loop.create_task(accept(listening, begin)).cancel
         return port
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._connections)
+
+    def share_port(self) -> None:
+        """Lets other processes of this user listen on the port from now on; the system shares out."""
+        assert self._listening is not None, "start comes first"
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+    def call_back(self, seconds: float) -> None:
+        """Has the clients come back on new connections, at no cost to them.
+
+        Args:
+            seconds: over which they are told. Here each is told with the answer to its next request.
+        """
+        for connection in self._connections:
+            connection.come_back()
 
     @property
     def unreadable(self) -> int:

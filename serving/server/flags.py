@@ -101,7 +101,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("monitoring_config_file", Path, None, "MonitoringConfig in text format: where Prometheus' metrics are"),
         Flag("grpc_channel_arguments", str, "", "comma-separated key=value, of those that apply. -1: no limit"),
         Flag("drain_seconds", _SECONDS, 30.0, "how long requests in flight may take after SIGTERM"),
-        Flag("workers", _POSITIVE, 1, "processes that share the ports, each with the models in memory"),
+        Flag("workers", _POSITIVE, None, "processes that share the ports. By default one, more where it is full"),
     ),
     "what to serve": (
         Flag("model_config_file", Path, None, "ModelServerConfig in text format"),
@@ -257,7 +257,7 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
 def _check_together(given: argparse.Namespace) -> None:
     if given.rest_api_port and given.rest_api_port == given.port:
         raise UserError(f"--rest_api_port {given.port}: gRPC is answered there (--port). Choose another port.")
-    if given.grpc_socket_path and given.workers > 1:
+    if given.grpc_socket_path and (given.workers or 1) > 1:
         raise UserError(
             f"--grpc_socket_path {given.grpc_socket_path}: one process alone can listen there. Use --workers=1."
         )
@@ -284,5 +284,5 @@ def _check_together(given: argparse.Namespace) -> None:
 def _print_version() -> NoReturn:
     from importlib.metadata import version
 
-    print(f"Unroll {version('unroll')}, TensorFlow {version('tensorflow')}")
+    print(f"Unroll {version('unroll-sequences')}, TensorFlow {version('tensorflow')}")
     sys.exit(0)

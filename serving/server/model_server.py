@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import json
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from unroll.errors import UserError
+from unroll.serving.engine.graph_session import device_types
 from unroll.serving.front import health, reflection
 from unroll.serving.front.front import Front
 from unroll.serving.front.health import Health
@@ -19,6 +22,9 @@ from unroll.serving.front.metrics import Metrics
 from unroll.serving.front.request_log import RequestLog
 from unroll.serving.front.tls import Certificates, server_context
 from unroll.serving.http2 import GrpcServer
+from unroll.serving.processes.event_loop import EventLoopLoad
+from unroll.serving.processes.growth import Growth, call_back
+from unroll.serving.processes.siblings import Siblings
 from unroll.serving.protocol.model_spec import MODEL_SERVICE, PREDICTION_SERVICE, RELOAD
 from unroll.serving.rest import ConnectionLimits, RestServer, samples
 from unroll.serving.rest import app as rest_app
@@ -26,11 +32,11 @@ from unroll.serving.server.announcement import Door, Ready
 from unroll.serving.server.backends import Backend, RemoteBackend, SessionBackend
 from unroll.serving.server.parameters import Ports, ServerParameters
 from unroll.serving.server.ports import is_answered
-from unroll.serving.server.siblings import Siblings
 from unroll.serving.versions.model_config import ModelConfigs
 
 _log = logging.getLogger(__name__)
 _SERVICES = (PREDICTION_SERVICE, MODEL_SERVICE)
+_LOOK_SECONDS = 5.0  # from one look at how busy the event loop is to the next, where nothing follows from it
 _CLOSE_SECONDS = 5.0  # after the drain, for what runs though its clients are gone
 
 
@@ -71,12 +77,13 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
         open_things.push_async_callback(_close, backend)
         await backend.start()
         methods = {**backend.methods(), **states.methods()}
-        exposition = None
+        exposition, siblings = None, None
         if parameters.siblings:
             reload = methods[RELOAD] if configs is not None else None  # another server is told once
             siblings = Siblings(parameters.siblings, reload, metrics)
             open_things.push_async_callback(siblings.close)
-            await siblings.start()
+            if ports.shared:
+                await siblings.start()
             exposition = siblings.exposition
             if reload:
                 methods[RELOAD] = siblings.reload
@@ -120,17 +127,41 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             lambda: {("GRPC",): grpc.failures.count, ("REST",): rest.unreadable if rest else 0},
         )
 
-        async with _running(backend):
+        open_doors: list[GrpcServer | RestServer] = [grpc, *([rest] if rest else [])]
+        load, growth = EventLoopLoad(metrics), _growth(parameters, siblings, open_doors, port)
+        looking = load.watch(*((growth.look_seconds, growth.look) if growth else (_LOOK_SECONDS, lambda _: None)))
+        async with _running(backend, looking):
             starting = None
             doors = _door(port, ports.grpc_tls), _door(rest_port, ports.rest_tls)
             on_ready(_ready(backend, doors, parameters.auth is not None))
+            if siblings and ports.shared:
+                joining = asyncio.create_task(siblings.join())
+                open_things.callback(joining.cancel)
             await stop.wait()
             calls = grpc.usage.calls + (rest.calls if rest else 0)
             _log.info("stopping: calls in flight (%d) may take %g seconds", calls, parameters.drain_seconds)
         await states.stop()
-        cut = await asyncio.gather(*(door.stop(parameters.drain_seconds) for door in (grpc, rest) if door))
-        if any(cut):
-            _log.warning("calls in flight (%d) are cut off after %g seconds", sum(cut), parameters.drain_seconds)
+        growth_stops = [growth.stop(parameters.drain_seconds + 2 * _CLOSE_SECONDS)] if growth else []
+        *_, cut = await asyncio.gather(*growth_stops, _stop_all(open_doors, parameters.drain_seconds))
+        if cut:
+            _log.warning("calls in flight (%d) are cut off after %g seconds", cut, parameters.drain_seconds)
+
+
+def _growth(
+    parameters: ServerParameters, siblings: Siblings | None, doors: Sequence[GrpcServer | RestServer], port: int
+) -> Growth | None:
+    """Has clients come back when another process joins; gives what starts others, if there may be any."""
+    if siblings is None:
+        return None
+    if parameters.growth is None:
+        siblings.on_newcomer = functools.partial(call_back, doors)
+        return None
+    return Growth(parameters.growth, siblings, doors, port, lambda: not parameters.remote and "GPU" in device_types())
+
+
+async def _stop_all(doors: Sequence[GrpcServer | RestServer], drain_seconds: float) -> int:
+    """Stops the doors, and tells how many calls that cut off."""
+    return sum(await asyncio.gather(*(door.stop(drain_seconds) for door in doors)))
 
 
 async def _close(backend: Backend) -> None:
@@ -143,9 +174,9 @@ async def _close(backend: Backend) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(backend: Backend) -> AsyncIterator[None]:
-    """Has the backend follow what it serves for the duration."""
-    tasks = [asyncio.create_task(work) for work in backend.following()]
+async def _running(backend: Backend, *further: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Has the backend follow what it serves for the duration, and further work go on."""
+    tasks = [asyncio.create_task(work) for work in (*backend.following(), *further)]
     for task in tasks:
         task.add_done_callback(_tell_of_end)
     try:
@@ -158,7 +189,8 @@ async def _running(backend: Backend) -> AsyncIterator[None]:
 
 def _tell_of_end(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():  # it runs for good, so that something broke
-        _log.error("changes of what is served are followed no more", exc_info=task.exception())
+        work = getattr(task.get_coro(), "__qualname__", "it")
+        _log.error("%s broke: what it looks at is followed no more", work, exc_info=task.exception())
 
 
 def _door(port: int, tls: Certificates | None) -> Door:

@@ -9,8 +9,9 @@ from unroll.serving.front.limits import Limits
 from unroll.serving.front.request_log import RequestLogParameters
 from unroll.serving.front.tls import Certificates
 from unroll.serving.http2 import GrpcLimits
+from unroll.serving.processes.growth import GrowthParameters
+from unroll.serving.processes.siblings import SiblingPaths
 from unroll.serving.rest import RestParameters
-from unroll.serving.server.siblings import SiblingPaths
 from unroll.serving.services.remote_engine import RemoteParameters
 from unroll.serving.versions.loaded_version import LoadParameters
 from unroll.serving.versions.served_model import VersionParameters
@@ -76,7 +77,8 @@ class ServerParameters:
         model_config_seconds: how often; 0: never.
         poll_seconds: how often directories are looked at; 0: once.
         drain_seconds: how long requests in flight may take after SIGTERM.
-        siblings: where the other processes of this server are; None: there are none.
+        siblings: where the other processes of this server are, or would be; None: there are none.
+        growth: how it starts these; None: it does not.
     """
 
     ports: Ports = field(default_factory=Ports)
@@ -94,3 +96,4 @@ class ServerParameters:
     poll_seconds: float = 1.0
     drain_seconds: float = 30.0
     siblings: SiblingPaths | None = None
+    growth: GrowthParameters | None = None

@@ -7,9 +7,10 @@ import argparse
 import logging
 from pathlib import Path
 
+from unroll.serving.processes.leaving import leave
+from unroll.serving.processes.logs import log_to_stderr
 from unroll.serving.server import unheeded
 from unroll.serving.server.announcement import announce
-from unroll.serving.server.logs import log_to_stderr
 from unroll.serving.server.ports import check_free, check_socket
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def start(given: argparse.Namespace, store: Path | None = None, request_log: Pat
         UserError: what is asked for cannot be.
     """
     from unroll.serving.front.request_log import check_root
-    from unroll.serving.server.process import leave, run
+    from unroll.serving.server.process import run
     from unroll.serving.server.workers import serve_together
 
     check_free(given.host, given.port, given.rest_api_port)
@@ -39,6 +40,6 @@ def start(given: argparse.Namespace, store: Path | None = None, request_log: Pat
     log_to_stderr()
     for line in unheeded.lines(given):
         _log.warning("%s", line)
-    serve = serve_together if given.workers > 1 else run
+    serve = serve_together if (given.workers or 1) > 1 else run
     serve(given, store, request_log, lambda ready: announce(ready, given.host, log, given.request_log_sampling))
     leave()

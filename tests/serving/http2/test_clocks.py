@@ -1,14 +1,14 @@
 """Clients that begin and do not go on, connections that nobody uses, and what one client may have of all there is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import h2.events
 import pytest
 
 from tests.serving.http2.peers import HEADERS, LITERALS, Peer, goaway_code, prefixed, raw, request, running, serving
-from unroll.serving.http2 import GrpcLimits, GrpcServer, frames
+from unroll.serving.http2 import GrpcLimits, GrpcServer, frames, lifetime
 from unroll.serving.http2.frames import PREFACE, frame
 from unroll.serving.protocol.call import Call
 
@@ -179,5 +179,43 @@ async def test_draining_ends_streams_that_would_stay_open_and_does_not_wait_for_
                 received += data
         assert b"grpc-status\x010" in received
         assert b"grpc-status\x014" in received
+        writer.close()
+        await asyncio.wait_for(stopping, 10)
+
+
+async def test_a_client_that_is_to_come_back_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifetime, "_DRAIN_STALL_SECONDS", 0.0)  # is for a server that stops
+    monkeypatch.setattr(lifetime, "_ON_THEIR_WAY_SECONDS", 0.1)  # these clients answer no PING
+
+    async def echo_all(messages: AsyncIterator[bytes], call: Call) -> AsyncIterator[bytes]:
+        async for message in messages:
+            yield message
+
+    async def hear(until: Callable[[bytes], bool]) -> bytes:
+        received = b""
+        async with asyncio.timeout(20):
+            while not until(received) and (data := await reader.read(65536)):
+                received += data
+        return received
+
+    slowly, streamed = prefixed(b"slowly"), LITERALS.replace(b"/test.Service/Echo", b"/test.Service/Eche")
+    begun = frame(frames.HEADERS, frames.END_HEADERS, 1, LITERALS) + frame(frames.DATA, 0, 1, slowly[:7])
+    begun += frame(frames.HEADERS, frames.END_HEADERS, 3, streamed) + frame(frames.DATA, 0, 3, prefixed(b"on"))
+    async with running(streams={"/test.Service/Eche": echo_all}) as (server, port):
+        idle, idle_writer = await raw(port)
+        reader, writer = await raw(port, begun)
+        await hear(lambda received: prefixed(b"on") in received)
+        server.call_back(0.0)
+        assert await goaway_code(idle) == frames.NO_ERROR  # and the end
+        idle_writer.close()
+        await hear(lambda received: frames.goaway(3, frames.NO_ERROR) in received)
+        await asyncio.sleep(1.2)  # twice a second the server looks at who stands still
+        writer.write(frame(frames.DATA, frames.END_STREAM, 1, slowly[7:]))
+        received = await hear(lambda received: b"grpc-status\x010" in received)
+        assert slowly in received
+        assert received.count(b"grpc-status") == 1  # the stream of messages stays
+        assert server.connections == 1
+        stopping = asyncio.ensure_future(server.stop(60))
+        assert b"grpc-status\x010" in await hear(lambda _: False)
         writer.close()
         await asyncio.wait_for(stopping, 10)

@@ -207,6 +207,23 @@ def test_a_request_names_its_host_once(
     assert not [message for message in caplog.messages if "not read" in message and status == b"400"]
 
 
+def test_a_client_that_is_to_come_back_is_told_so_with_an_answer(rest: Rest) -> None:
+    with connected(rest, WHOLE + b"\r\n" + BODY) as connection:
+        assert b"connection: close" not in received(connection)
+
+        async def call_back() -> None:
+            assert rest.server.connections >= 1
+            rest.server.call_back(0.0)
+
+        rest.run(call_back())
+        with connected(rest, WHOLE + b"\r\n" + BODY) as newer:
+            assert b"connection: close" not in received(newer)
+        connection.sendall(WHOLE + b"\r\n" + BODY)
+        answer = received(connection, answers=2)  # to the end
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+
+
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_stopping_waits_for_no_client(rest_store: Store, encrypted: bool) -> None:
     rest = Rest(rest_store, tls=TLS if encrypted else None)

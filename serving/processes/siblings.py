@@ -8,7 +8,7 @@ import asyncio
 import logging
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from unroll.serving.protocol.status import StatusError
 _log = logging.getLogger(__name__)
 _EXPOSITION = "/unroll.Sibling/Exposition"
 _CONFIGURATION = "/unroll.Sibling/Configuration"
+_JOINED = "/unroll.Sibling/Joined"
 _PATIENCE = 5.0  # seconds for a process that hangs
 _STAMP = struct.Struct("<q")
 _DONE = grpc.StatusCode.UNKNOWN  # of a reload: says what became of a change that was made
@@ -36,7 +37,7 @@ class SiblingPaths:
 
     Args:
         own: this one's socket.
-        others: the others'.
+        others: the others', of which some need not run.
     """
 
     own: Path
@@ -50,10 +51,16 @@ class Siblings:
         paths: their sockets.
         reload: answers HandleReloadConfigRequest here, or None where nothing can be reloaded.
         metrics: what is counted here.
+
+    Attributes:
+        paths: their sockets.
+        on_newcomer: called when another of them has begun to listen where clients come in.
     """
 
+    on_newcomer: Callable[[], None] | None = None
+
     def __init__(self, paths: SiblingPaths, reload: Method | None, metrics: Metrics) -> None:
-        self._paths = paths
+        self.paths = paths
         self._reload = reload
         self._metrics = metrics
         self._server = GrpcServer(self._answer, {})
@@ -61,13 +68,17 @@ class Siblings:
 
     async def start(self) -> None:
         """Answers the others from now on, and serves what a client had them serve before this process was there."""
-        await self._server.listen_unix(str(self._paths.own))
+        await self._server.listen_unix(str(self.paths.own))
         newest = max(filter(None, await self._ask_all(_CONFIGURATION)), key=_stamp, default=b"")
         if newest and self._reload:
             try:
                 await self._reload_here(newest, Call(RELOAD))
             except StatusError as error:
                 _log.error("what the other processes of this server serve cannot be served here: %s", error)
+
+    async def join(self) -> None:
+        """Tells the others that clients can reach this process."""
+        await self._ask_all(_JOINED)
 
     async def reload(self, message: bytes, call: Call) -> bytes:
         """HandleReloadConfigRequest, here and in all others.
@@ -84,7 +95,7 @@ class Siblings:
                 raise
             failure = error
         # One that is away, since it is being started anew, asks for the configuration when it is back.
-        await asyncio.gather(*(self._ask(path, RELOAD, configuration, None) for path in self._paths.others))
+        await asyncio.gather(*(self._ask(path, RELOAD, configuration, None) for path in self.paths.others))
         if failure:
             raise failure
         return answer
@@ -99,13 +110,15 @@ class Siblings:
 
     async def _ask_all(self, method: str) -> list[bytes]:
         """The answers of those that give one."""
-        asked = (self._ask(path, method) for path in self._paths.others)
+        asked = (self._ask(path, method) for path in self.paths.others)
         return [one for one in await asyncio.gather(*asked, return_exceptions=True) if isinstance(one, bytes)]
 
     async def _ask(
         self, path: Path, method: str, message: bytes = b"", seconds: float | None = _PATIENCE
     ) -> bytes | None:
         """Another process's answer; None where it is away."""
+        if not path.exists():  # it never was there: no channel for that
+            return None
         async with grpc.aio.insecure_channel(f"unix:{path}", options=_OPTIONS) as channel:
             try:
                 return await channel.unary_unary(method)(message, timeout=seconds)
@@ -130,6 +143,10 @@ class Siblings:
             return self._metrics.exposition()
         if call.path == _CONFIGURATION:
             return self._configuration
+        if call.path == _JOINED:
+            if self.on_newcomer:
+                self.on_newcomer()
+            return b""
         if call.path == RELOAD and self._reload:
             return await self._reload_here(message, call)
         raise StatusError(grpc.StatusCode.UNIMPLEMENTED, f"Method not found: {call.path}")
