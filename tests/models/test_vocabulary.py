@@ -29,9 +29,9 @@ def both(kind: str) -> tuple[Vocabulary, TextVocabulary]:
     texts = [normalise(text, lowercase=True) for text in TEXTS] * 3
     vocabulary = Vocabulary.build(texts, kind, size=90 if kind == "subword" else 500)
     if kind == "subword":
-        return vocabulary, SubwordVocabulary(vocabulary.pieces, vocabulary.scores, lowercase=True)
+        return vocabulary, SubwordVocabulary(vocabulary.tokens, vocabulary.scores, lowercase=True)
     make = {"word": WordVocabulary, "character": CharacterVocabulary}[kind]
-    return vocabulary, make(vocabulary.pieces, lowercase=True)
+    return vocabulary, make(vocabulary.tokens, lowercase=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -36,7 +36,7 @@ _PICTURES = "pictures.bin"
 def prepare(section: CaptionSection, data: str, directory: Path, progress: Progress) -> None:
     """Writes the prepared data set.
 
-    Files: `facts.json`; `vocabulary.txt`, a piece a line; `skipped.csv`, the first 1000 pictures that were left out;
+    Files: `facts.json`; `vocabulary.txt`, a token a line; `skipped.csv`, the first 1000 pictures that were left out;
     `pictures.bin`, encoded pictures; and of each split
 
     - `<split>-pixels.npy`: uint8 `[images, S, S, 3]`, where all splits fit in `cache_gigabytes`;
@@ -72,7 +72,7 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
     check_readable(found, data)
     _check_splits(section, data, splits)
     vocabulary = _vocabulary(section, data, splits["train"], progress)
-    (directory / "vocabulary.txt").write_text("".join(f"{piece}\n" for piece in vocabulary.pieces), encoding="utf-8")
+    (directory / "vocabulary.txt").write_text("".join(f"{token}\n" for token in vocabulary.tokens), encoding="utf-8")
     with progress.stage("cutting captions"):
         lengths = [
             length
@@ -86,7 +86,7 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         np.save(directory / f"{split}-spans.npy", spans(pictures))
     dataset_info = {
         **_dataset_info(found, splits),
-        "vocabulary": len(vocabulary.pieces),
+        "vocabulary": len(vocabulary.tokens),
         "longest_caption": max(lengths),
         "truncated_captions": sum(length > section.most_tokens for length in lengths),
         "size": section.size,
@@ -103,7 +103,7 @@ class CaptionData:
 
     Attributes:
         dataset_info: what was found: records, images and captions by split, pictures skipped by reason, and so on.
-        pieces: the vocabulary.
+        vocabulary: its tokens.
         size: S, pixels of a side.
 
     Example:
@@ -115,7 +115,7 @@ class CaptionData:
     def __init__(self, directory: Path):
         self._directory = directory
         self.dataset_info: dict[str, Any] = json.loads((directory / "facts.json").read_text())
-        self.pieces = (directory / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        self.vocabulary = (directory / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
         self.size: int = self.dataset_info["size"]
 
     @classmethod
@@ -251,10 +251,10 @@ def _vocabulary(section: CaptionSection, data: str, pictures: Sequence[Picture],
     with progress.stage("making the vocabulary") as stage:
         captions = (caption for picture in pictures for caption in picture.captions)
         vocabulary = Vocabulary.build(captions, section.vocabulary, section.vocabulary_size, section.min_count)
-        pieces = len(vocabulary.pieces)
-        few = section.vocabulary == "subword" and pieces < section.vocabulary_size
-        stage.say(f"{pieces:,} pieces" + (f"; the captions give no {section.vocabulary_size:,}" if few else ""))
-    if not vocabulary.pieces:
+        tokens = len(vocabulary.tokens)
+        few = section.vocabulary == "subword" and tokens < section.vocabulary_size
+        stage.say(f"{tokens:,} tokens" + (f"; the captions give no {section.vocabulary_size:,}" if few else ""))
+    if not vocabulary.tokens:
         raise UserError(
             f"--data {data}: no {section.vocabulary} of the train split's captions occurs {section.min_count} times. "
             "Lower data.min_count"

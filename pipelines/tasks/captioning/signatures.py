@@ -21,7 +21,7 @@ Tensors = dict[str, tf.Tensor]
 
 def caption_signatures(
     model: Captioner,
-    pieces: Sequence[str],
+    vocabulary: Sequence[str],
     components: PrincipalComponents,
     *,
     most_pixels: int,
@@ -44,16 +44,16 @@ def caption_signatures(
 
     Args:
         model: trained.
-        pieces: the vocabulary.
+        vocabulary: its tokens.
         components: of the training pictures.
         most_pixels: of a picture; larger ones are refused before they are decoded.
-        max_length: pieces of a caption, the end included.
+        max_length: tokens of a caption, the end included.
         beams: hypotheses of the search.
         length_penalty: of the search.
         description: what `describe` says.
         warmup: encoded pictures.
     """
-    text, decoder = Detokenizer(pieces), model.decoder
+    text, decoder = Detokenizer(vocabulary), model.decoder
 
     def encode(image: tf.Tensor) -> tf.Tensor:
         return model.encode(tf.cast(read_pictures(image, model.config.size, most_pixels), tf.float32))  # [B, G, F]

@@ -74,7 +74,7 @@ class Captioning(Task):
         skipped = ", ".join(f"{count:,} {reason}" for reason, count in info["skipped"].items())
         where = f" (listed in {self.directory / 'skipped.csv'})" if skipped else ""
         return (
-            f"{sum(info['images'].values()):,} pictures: {splits}; {info['vocabulary']:,} pieces, the longest "
+            f"{sum(info['images'].values()):,} pictures: {splits}; {info['vocabulary']:,} tokens, the longest "
             f"caption {info['longest_caption']}; skipped {skipped or 'none'}{where}"
         )
 
@@ -104,7 +104,7 @@ class Captioning(Task):
 
     def build(self) -> Captioner:
         section, train = self.config.model, self.config.train
-        vocabulary, encoder = len(self._data.pieces) + RESERVED, None
+        vocabulary, encoder = len(self._data.vocabulary) + RESERVED, None
         if section.build:
             encoder = user_encoder(section.build, section, PictureInfo(self._data.size, vocabulary))
         try:
@@ -151,7 +151,7 @@ class Captioning(Task):
         }
         return caption_signatures(
             model,
-            self._data.pieces,
+            self._data.vocabulary,
             self._components(model),
             most_pixels=self.config.data.most_pixels,
             max_length=min(self._data.dataset_info["longest_caption"], self.config.data.most_tokens) + 1,

@@ -1,4 +1,4 @@
-"""Captions to piece ids: words, subwords or characters, losslessly."""
+"""Captions to token ids: words, subwords or characters, losslessly."""
 
 import functools
 import io
@@ -34,36 +34,36 @@ def normalise(caption: str, lowercase: bool) -> str:
 
 
 class Vocabulary:
-    """The pieces of captions. A space becomes "▁" (U+2581) before the piece that follows it, as in sentencepiece.
+    """The tokens of captions. A space becomes "▁" (U+2581) before the token that follows it, as in sentencepiece.
 
     Args:
-        pieces: piece i has the id i + 4; before them come padding, unknown, start and end.
-        cut: makes pieces of a normalised caption.
+        tokens: token i has the id i + 4; before them come padding, unknown, start and end.
+        cut: makes tokens of a normalised caption.
         scores: of subwords, the logarithms of their probabilities, which `unroll.models.text.vocabulary` encodes by.
 
     Example:
         >>> vocabulary = Vocabulary.build(["medium-dark skin", "dark hair"], "word", size=10)
-        >>> vocabulary.pieces
+        >>> vocabulary.tokens
         ['-', 'dark', '▁dark', '▁hair', '▁medium', '▁skin']
         >>> vocabulary.encode("dark fur")
         [6, 1]
     """
 
-    def __init__(self, pieces: list[str], cut: Cut, scores: Sequence[float] = ()):
-        self.pieces = pieces
+    def __init__(self, tokens: list[str], cut: Cut, scores: Sequence[float] = ()):
+        self.tokens = tokens
         self.scores = scores
         self._cut = cut
-        self._ids = {piece: number for number, piece in enumerate(pieces, RESERVED)}
+        self._ids = {token: number for number, token in enumerate(tokens, RESERVED)}
 
     @classmethod
     def build(cls, captions: Iterable[str], kind: Kind, size: int, min_count: int = 1) -> "Vocabulary":
-        """The most frequent pieces, most frequent first; of subwords those of a unigram model, most probable first.
+        """The most frequent tokens, most frequent first; of subwords those of a unigram model, most probable first.
 
         Args:
             captions: normalised, of the train split.
             kind: word (letters, digits and marks together, with apostrophes inside; every other character alone),
                 subword (Kudo 2018, arXiv:1804.10959) or character.
-            size: pieces at most; captions that hold fewer give fewer.
+            size: tokens at most; captions that hold fewer give fewer.
             min_count: occurrences of a kept word or character.
 
         Raises:
@@ -72,12 +72,12 @@ class Vocabulary:
         if kind == "subword":
             return cls(*_subwords(captions, size))
         cut: Cut = words if kind == "word" else characters
-        batches = ([piece.encode() for piece in cut(caption)] for caption in captions)
-        return cls([piece.decode() for piece in count_vocabulary(batches, size, min_count)], cut)
+        batches = ([token.encode() for token in cut(caption)] for caption in captions)
+        return cls([token.decode() for token in count_vocabulary(batches, size, min_count)], cut)
 
     def encode(self, caption: str) -> list[int]:
-        """Ids of a normalised caption's pieces, without start and end; 1 for a piece that is not in the vocabulary."""
-        return [self._ids.get(piece, UNKNOWN) for piece in self._cut(caption)]
+        """Ids of a normalised caption's tokens, without start and end; 1 for a token that is not in the vocabulary."""
+        return [self._ids.get(token, UNKNOWN) for token in self._cut(caption)]
 
 
 def words(caption: str) -> list[str]:
@@ -118,7 +118,7 @@ def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut, list[
             model_writer=model,
             model_type="unigram",
             vocab_size=size + 1,  # and one for what is unknown
-            hard_vocab_limit=False,  # few captions give fewer pieces
+            hard_vocab_limit=False,  # few captions give fewer tokens
             character_coverage=1.0,
             normalization_rule_name="identity",
             unk_id=0,
@@ -133,6 +133,6 @@ def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut, list[
             f"Received: {size}. Raise it, or set data.vocabulary=word"
         ) from None
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    pieces = [processor.id_to_piece(number) for number in range(1, processor.get_piece_size())]
+    tokens = [processor.id_to_piece(number) for number in range(1, processor.get_piece_size())]
     scores = [processor.get_score(number) for number in range(1, processor.get_piece_size())]
-    return pieces, functools.partial(processor.encode, out_type=str), scores
+    return tokens, functools.partial(processor.encode, out_type=str), scores

@@ -124,9 +124,9 @@ def test_the_export_says_what_the_training_model_says(captioner, exported):
 
     pictures = test_split(captioner).image[:8]
     answers = exported.predict(encoded(*pictures))
-    pieces = (prepared / "vocabulary.txt").read_text().splitlines()
+    tokens = (prepared / "vocabulary.txt").read_text().splitlines()
     ids = [
-        [START, *(RESERVED + pieces.index(piece) for piece in words(caption.decode())), END]
+        [START, *(RESERVED + tokens.index(token) for token in words(caption.decode())), END]
         for caption in answers["caption"]
     ]
     pixels = np.stack([decode_picture(tf.constant(one), 32) for one in pictures]).astype(np.float32)

@@ -63,7 +63,7 @@ def test_batches_hold_pictures_beside_their_captions(tmp_path, gigabytes):
     data = prepared(tmp_path, table, cache_gigabytes=gigabytes)
     assert data.dataset_info["cached"] == bool(gigabytes)
     assert (tmp_path / "prepared/train-pixels.npy").exists() == bool(gigabytes)
-    text = Detokenizer(data.pieces)
+    text = Detokenizer(data.vocabulary)
     for part, name in (("train", "train"), ("validation", "val"), ("test", "test_new")):
         expected = [(square(one[0]), one[1]) for one in table if one[2] == name]
         batches = list(data.batches(part, 4, captions_per_image=2, shuffle=None))
@@ -82,7 +82,7 @@ def test_batches_hold_pictures_beside_their_captions(tmp_path, gigabytes):
 
 def test_an_epoch_is_decided_by_its_seed_and_number(tmp_path):
     data = prepared(tmp_path, rows(40), cache_gigabytes=0)
-    text = Detokenizer(data.pieces)
+    text = Detokenizer(data.vocabulary)
 
     def epoch(seed, number):
         batches = list(data.batches("train", 7, captions_per_image=2, shuffle=(seed, number)))
@@ -108,7 +108,7 @@ def test_a_picture_with_fewer_captions_has_fewer_rows(tmp_path):
     assert sorted(np.bincount(owners)) == [1, 3, 3, 3, 3, 3, 3]
     assert len(tokens) == len(owners)
     (one,) = [row for row in range(7) if (owners.numpy() == row).sum() == 1]
-    said = Detokenizer(data.pieces)(tokens).numpy()[owners.numpy() == one]
+    said = Detokenizer(data.vocabulary)(tokens).numpy()[owners.numpy() == one]
     assert said.tolist() == [b"one"]
 
 
@@ -221,9 +221,9 @@ def test_long_captions_are_cut(tmp_path):
 
 def test_the_vocabulary_is_of_the_train_part(tmp_path):
     data = prepared(tmp_path, [*rows(), [picture(50), ["zebra"], "test", ""]])
-    assert "▁zebra" not in data.pieces
-    assert "▁picture" in data.pieces
-    assert data.dataset_info["vocabulary"] == len(data.pieces)
+    assert "▁zebra" not in data.vocabulary
+    assert "▁picture" in data.vocabulary
+    assert data.dataset_info["vocabulary"] == len(data.vocabulary)
 
 
 def test_further_data_is_read_without_its_parts(tmp_path, capsys):

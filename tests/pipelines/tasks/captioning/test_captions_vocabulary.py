@@ -1,4 +1,4 @@
-"""Captions to pieces and back."""
+"""Captions to tokens and back."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_capitals_stay_where_they_are_wanted():
 
 
 @pytest.mark.parametrize(
-    ("caption", "pieces"),
+    ("caption", "tokens"),
     [
         ("medium-dark skin", ["▁medium", "-", "dark", "▁skin"]),
         ("man's 'hat'", ["▁man's", "▁'", "hat", "'"]),
@@ -39,8 +39,8 @@ def test_capitals_stay_where_they_are_wanted():
         ("", []),
     ],
 )
-def test_words(caption, pieces):
-    assert words(caption) == pieces
+def test_words(caption, tokens):
+    assert words(caption) == tokens
 
 
 def test_characters():
@@ -50,12 +50,12 @@ def test_characters():
 @pytest.mark.parametrize("kind", ["word", "subword", "character"])
 def test_pieces_give_the_caption_back(kind):
     vocabulary = Vocabulary.build(CAPTIONS, kind, size=200)
-    back = Detokenizer(vocabulary.pieces)
+    back = Detokenizer(vocabulary.tokens)
     for caption in CAPTIONS:
         ids = vocabulary.encode(caption)
         assert min(ids) >= RESERVED
         assert back([ids]).numpy()[0].decode() == caption
-    assert len(set(vocabulary.pieces)) == len(vocabulary.pieces)
+    assert len(set(vocabulary.tokens)) == len(vocabulary.tokens)
 
 
 @pytest.mark.parametrize("kind", ["word", "subword", "character"])
@@ -68,12 +68,12 @@ def test_what_the_vocabulary_lacks_is_unknown(kind):
 
 def test_the_most_frequent_words_are_kept():
     captions = ["a b c", "a b", "a"]
-    assert Vocabulary.build(captions, "word", size=2).pieces == ["▁a", "▁b"]
-    assert Vocabulary.build(captions, "word", size=9, min_count=2).pieces == ["▁a", "▁b"]
+    assert Vocabulary.build(captions, "word", size=2).tokens == ["▁a", "▁b"]
+    assert Vocabulary.build(captions, "word", size=9, min_count=2).tokens == ["▁a", "▁b"]
 
 
 def test_subwords_are_the_same_every_time_and_made_in_silence(capfd):
-    builds = [Vocabulary.build(iter(CAPTIONS), "subword", size=60).pieces for _ in range(2)]
+    builds = [Vocabulary.build(iter(CAPTIONS), "subword", size=60).tokens for _ in range(2)]
     assert builds[0] == builds[1]
     assert len(builds[0]) <= 60
     assert capfd.readouterr() == ("", "")
