@@ -4,6 +4,7 @@ import fcntl
 from pathlib import Path
 
 from unroll.errors import UserError
+from unroll.pipelines.training.tracking.quiet import import_mlflow
 
 _SQLITE = "sqlite:///"
 
@@ -38,6 +39,7 @@ def ensure_database(database: Path, artifacts: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _is_there(database):
             return
+        import_mlflow()
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         aside = database.with_name(f".{database.name}.new").absolute()

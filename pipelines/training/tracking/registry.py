@@ -3,21 +3,27 @@
 import hashlib
 import io
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from unroll.errors import UserError
 from unroll.pipelines.training.tracking.database import database_file, ensure_database
+from unroll.pipelines.training.tracking.mlflow_registry import MlflowRegistry
 from unroll.pipelines.training.tracking.quiet import import_mlflow
 from unroll.pipelines.training.tracking.run import Run
+from unroll.pipelines.training.tracking.sqlite_registry import SqliteRegistry
 from unroll.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+    from mlflow import MlflowClient
 
 CHAMPION = "champion"
 _PREVIOUS = "unroll.previous"  # tag on a registered model: the versions an alias pointed to before
@@ -57,7 +63,6 @@ class Tracking:
     """
 
     def __init__(self, workspace: Workspace, create: bool = False):
-        mlflow = import_mlflow()
         self._workspace = workspace
         database = database_file(workspace.tracking_uri)
         if database is not None:
@@ -67,13 +72,26 @@ class Tracking:
                     "unroll train TASK"
                 )
             ensure_database(database, workspace.artifacts)
+        self._sqlite = SqliteRegistry.open(database) if database is not None else None
+
+    @cached_property
+    def _mlflow(self) -> Any:
+        """The module, connected. To import it takes seconds: what `_sqlite` knows is asked without."""
+        mlflow = import_mlflow()
         named = os.environ.get("MLFLOW_TRACKING_URI")
-        mlflow.set_registry_uri(workspace.tracking_uri)
-        mlflow.set_tracking_uri(workspace.tracking_uri)
+        mlflow.set_registry_uri(self._workspace.tracking_uri)
+        mlflow.set_tracking_uri(self._workspace.tracking_uri)
         if named is None:  # MLflow sets it, which would name the database of every later workspace
             os.environ.pop("MLFLOW_TRACKING_URI", None)
-        self._mlflow = mlflow
-        self._client = mlflow.MlflowClient()
+        return mlflow
+
+    @cached_property
+    def _client(self) -> "MlflowClient":
+        return self._mlflow.MlflowClient()
+
+    @cached_property
+    def _registry(self) -> SqliteRegistry | MlflowRegistry:
+        return self._sqlite or MlflowRegistry(self._client)
 
     @contextmanager
     def run(self, experiment: str, resume: str | None = None) -> Iterator[Run]:
@@ -128,21 +146,12 @@ class Tracking:
     def versions(self, name: str | None = None) -> list[Registered]:
         """Registered versions, newest first; of all models for None."""
         with self._reachable():
-            models = [model for model in self._models() if name in (None, model.name)]
+            models = [model for model in self._registry.models() if name in (None, model.name)]
             return [
                 self._describe(version, model.aliases)
                 for model in models
-                for version in self._client.search_model_versions(f'name = "{model.name}"')
+                for version in self._registry.versions(model.name)
             ]
-
-    def _models(self) -> "Iterator[RegisteredModel]":
-        token: str | None = None
-        while True:
-            page = self._client.search_registered_models(page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
 
     def version(self, name: str, version: int | None = None, alias: str | None = None) -> Registered:
         """One registered version.
@@ -173,15 +182,10 @@ class Tracking:
 
     def saved_model(self, registered: Registered) -> Path:
         """A version's SavedModel directory; one that a tracking server keeps is copied into the cache."""
-        from mlflow.artifacts import download_artifacts
-        from mlflow.utils.file_utils import local_file_uri_to_path
-
         with self._reachable():
-            uri = self._client.get_model_version_download_uri(registered.name, str(registered.version))
-            if uri.startswith("models:/"):
-                uri = self._client.get_logged_model(uri.removeprefix("models:/")).artifact_location
+            uri = self._registry.files(registered.name, registered.version)
             if uri.startswith("file:"):
-                path = Path(local_file_uri_to_path(uri))
+                path = Path(url2pathname(urlsplit(uri).path))
                 if not (path / "saved_model.pb").exists():
                     raise UserError(
                         f"{path}: version {registered.version} of {registered.name!r} was trained there, and is there "
@@ -191,6 +195,8 @@ class Tracking:
             server = hashlib.sha256(self._workspace.tracking_uri.encode()).hexdigest()[:12]
             copy = self._workspace.cache / "registry" / server / registered.name / str(registered.version)
             if not copy.exists():
+                from mlflow.artifacts import download_artifacts
+
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(prefix=".downloading-", dir=copy.parent) as aside:
                     os.rename(download_artifacts(artifact_uri=uri, dst_path=aside), copy)
@@ -199,7 +205,8 @@ class Tracking:
     def history(self, name: str, alias: str = CHAMPION) -> list[int]:
         """The versions that an alias pointed to before, the last one last."""
         with self._reachable():
-            tag = self._client.get_registered_model(name).tags.get(f"{_PREVIOUS}.{alias}", "")
+            (tags,) = (model.tags for model in self._registry.models() if model.name == name)
+        tag = tags.get(f"{_PREVIOUS}.{alias}", "")
         return [int(version) for version in tag.split(",") if version]
 
     def point(self, registered: Registered, alias: str, history: Sequence[int]) -> None:
@@ -210,12 +217,13 @@ class Tracking:
             alias: the alias.
             history: where the alias pointed before, the last one last.
         """
+        tag = ",".join(map(str, history[-_HISTORY:]))
+        # which names an alias may have is for MLflow to say
+        registry = self._registry if alias == CHAMPION else MlflowRegistry(self._client)
         with self._reachable():
-            tag = ",".join(map(str, history[-_HISTORY:]))
-            self._client.set_registered_model_alias(registered.name, alias, str(registered.version))
-            self._client.set_registered_model_tag(registered.name, f"{_PREVIOUS}.{alias}", tag)
+            registry.point(registered.name, alias, registered.version, {f"{_PREVIOUS}.{alias}": tag})
 
-    def _describe(self, version: "ModelVersion", aliases: Mapping[str, str]) -> Registered:
+    def _describe(self, version: Any, aliases: Mapping[str, Any]) -> Registered:
         prefix = "metric."
         return Registered(
             name=version.name,
@@ -238,11 +246,12 @@ class Tracking:
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
-        from mlflow.exceptions import MlflowException
-
         try:
             yield
-        except MlflowException as error:
+        except Exception as error:
+            mlflow = sys.modules.get("mlflow.exceptions")
+            if mlflow is None or not isinstance(error, mlflow.MlflowException):
+                raise
             if error.error_code == "INVALID_PARAMETER_VALUE":
                 raise UserError(f"MLflow refuses it: {error.message.splitlines()[0]}") from None
             if "Max retries" not in str(error) and "Connection" not in str(error):
