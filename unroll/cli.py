@@ -1,4 +1,4 @@
-"""The front door: `unroll COMMAND`, composed from the packages' own command lines."""
+"""The command line: `unroll COMMAND`, composed from the packages' own command lines."""
 
 import sys
 from collections.abc import Sequence

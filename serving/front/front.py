@@ -1,4 +1,4 @@
-"""What every request passes, whichever door it came in by: who may ask, what is counted, what is logged."""
+"""What every request passes, whichever endpoint it came to: who may ask, what is counted, what is logged."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Clients that are at the TLS handshake: a door knows of them from the moment they are accepted."""
+"""Clients that are at the TLS handshake: an endpoint knows of them from the moment they are accepted."""
 
 import asyncio
 import contextlib

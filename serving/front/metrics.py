@@ -53,7 +53,7 @@ class _Histogram:
 
 
 class _Calls:
-    """Calls of one model, method, door and outcome."""
+    """Calls of one model, method, endpoint and outcome."""
 
     __slots__ = ("latency", "number", "runtime")
 

@@ -1,4 +1,4 @@
-"""TLS for the doors: certificates, and the contexts made of them."""
+"""TLS for the endpoints: certificates, and the contexts made of them."""
 
 import datetime
 import logging

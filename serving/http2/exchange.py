@@ -121,7 +121,7 @@ class Exchange:
                 self._timer.cancel()
 
     def _leave(self) -> None:
-        """Gives its place among the calls away."""
+        """Releases its slot among the calls."""
         self._counted = False
         self._share.end_call()
 

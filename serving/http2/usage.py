@@ -117,7 +117,7 @@ class Share:
             self.peer.cuts += 1
 
     def begin_call(self) -> None:
-        """Takes a place among the calls. The last ones are for connections that have few.
+        """Takes a slot among the calls. The last ones are for connections that have few.
 
         Raises:
             StatusError: there is none.

@@ -1,4 +1,4 @@
-"""One request on its way through the server, whichever door it came in by."""
+"""One request on its way through the server, whichever endpoint it came to."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
@@ -15,7 +15,7 @@ class Call:
 
     Args:
         path: `/package.Service/Method`, as gRPC names it; REST's requests carry the path of the gRPC method they are.
-        entrypoint: the door.
+        entrypoint: gRPC's or REST's.
         metadata: gRPC metadata or HTTP headers, names in lower case.
         deadline: `loop.time()` at which the client gives up, or None.
         request_id: the caller's `x-request-id`, or a new one.

@@ -1,4 +1,4 @@
-"""The REST door: HTTP in, gRPC's messages to the front, JSON out.
+"""The REST endpoint: HTTP in, gRPC's messages to the front, JSON out.
 
 An ASGI application. URLs under /v1/ are answered as tensorflow_model_server answers them.
 """
@@ -77,7 +77,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class RestParameters:
-    """How the door answers.
+    """How the endpoint answers.
 
     Args:
         timeout_seconds: how long a request may take once it is read.
@@ -112,7 +112,7 @@ def app(
     parameters: RestParameters = RestParameters(),
     exposition: Callable[[], Awaitable[bytes]] | None = None,
 ) -> "Door":
-    """The door as an ASGI application.
+    """The endpoint as an ASGI application.
 
     Args:
         front: answers the calls.

@@ -68,7 +68,7 @@ class Peer:
 
 
 class Connections:
-    """All connections of a door.
+    """All connections of an endpoint.
 
     Args:
         config: uvicorn's, loaded.

@@ -1,4 +1,4 @@
-"""Listens for HTTP and hands requests to the door, in the event loop of whoever starts it."""
+"""Listens for HTTP and hands requests to the endpoint, in the event loop of whoever starts it."""
 
 import asyncio
 import functools

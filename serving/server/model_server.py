@@ -1,4 +1,4 @@
-"""One process of the server: doors, front and backend, from start to drain."""
+"""One process of the server: endpoints, front and backend, from start to drain."""
 
 import asyncio
 import contextlib
@@ -160,7 +160,7 @@ def _growth(
 
 
 async def _stop_all(doors: Sequence[GrpcServer | RestServer], drain_seconds: float) -> int:
-    """Stops the doors, and tells how many calls that cut off."""
+    """Stops the endpoints, and tells how many calls that cut off."""
     return sum(await asyncio.gather(*(door.stop(drain_seconds) for door in doors)))
 
 
