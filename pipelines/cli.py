@@ -1,4 +1,4 @@
-"""`unroll train`, `evaluate`, `models`, `promote`, `rollback`, `ui`, `predict` and `demo`."""
+"""`unroll train`, `evaluate`, `import`, `models`, `promote`, `rollback`, `ui`, `predict` and `demo`."""
 
 import base64
 import io
@@ -134,6 +134,40 @@ def evaluate(
     console = Console()
     print_metrics(console, f"{name} version {registered.version} on {data}", metrics)
     print_tables(console, scored.tables)
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    path: Annotated[Path, typer.Argument(help="A SavedModel's folder, or a .keras file.")],
+    warmup: Annotated[
+        Path | None, typer.Option(help="Warmup requests, TensorFlow Serving's file. [default: the model's, or made up]")
+    ] = None,
+    promote: Annotated[
+        bool, typer.Option("--promote/--no-promote", help="Serve it, if it is the model's first version.")
+    ] = True,
+    home: Home = HOME,
+    as_json: Json = False,
+) -> None:
+    """Check, warm up and register a model that was trained elsewhere."""
+    from unroll.serving.engine.quiet import import_tensorflow
+
+    import_tensorflow()
+    from unroll.pipelines.importing.importer import import_model
+    from unroll.pipelines.training.progress import Progress
+
+    with Progress() as progress:
+        done = import_model(name, path, Workspace(home), progress, requests=warmup, promote=promote)
+    if as_json:
+        print(json.dumps(done.document()))
+        return
+    version = done.registered.version
+    served = (
+        "It is the champion." if done.promoted else f"Not served yet: unroll promote {name} {version} --home {home}"
+    )
+    signatures = f"{name} version {version}, signatures: {', '.join(done.signatures)}"
+    for line in (signatures, *done.remarks, f"SavedModel: {done.path}", served):
+        Console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

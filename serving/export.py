@@ -95,6 +95,12 @@ def export_saved_model(
     return directory
 
 
+def ops_of(meta_graph: Any) -> set[str]:
+    """The ops of a MetaGraphDef, those of its functions included."""
+    functions = (node for function in meta_graph.graph_def.library.function for node in function.node_def)
+    return {node.op for node in (*meta_graph.graph_def.node, *functions)}
+
+
 @contextmanager
 def _without_cudnn(model: "keras.layers.Layer | None") -> Iterator[None]:
     layers = model._flatten_layers() if model is not None else []
@@ -117,8 +123,7 @@ def _finish_meta_graph(directory: Path) -> dict[str, str]:
     path = directory / "saved_model.pb"
     saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     (meta_graph,) = saved_model.meta_graphs
-    functions = (node for function in meta_graph.graph_def.library.function for node in function.node_def)
-    cudnn = sorted({node.op for node in (*meta_graph.graph_def.node, *functions) if "Cudnn" in node.op})
+    cudnn = sorted(op for op in ops_of(meta_graph) if "Cudnn" in op)
     if cudnn:
         raise ValueError(
             f"The graph holds {', '.join(cudnn)}, which no CPU can run. Give export_saved_model the Keras model that "

@@ -70,7 +70,14 @@ def ask(client: Client, inputs: Sequence[str]) -> Answer:
         ServingError: the server refused the request or did not answer.
     """
     description: Mapping[str, Any] = {}
-    if DESCRIBE in client.metadata():
+    signatures = client.metadata()
+    if DESCRIBE not in signatures:
+        from unroll.pipelines.asking import tensors
+
+        default = signatures.get("serving_default")
+        if default and [one.dtype.kind for one in default.inputs.values()] != ["O"] and tensors.is_json(inputs):
+            return tensors.ask(client, inputs)
+    else:
         description = json.loads(client.predict({}, DESCRIBE)["json"].item())
     kind = description.get("input", "text")
     shared = [importlib.import_module(f"{__name__}.{name}") for name in ("text", "records")]

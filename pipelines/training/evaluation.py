@@ -27,6 +27,8 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
         UserError: data that cannot be read, or labels that the model does not know.
     """
     card = Card.load(directory)
+    if card.task == "imported":
+        raise UserError(f"{card.name}: was imported, and no task knows how to score it. Score it where it was trained")
     task = task_named(card.task, card.module)
     foreign = [override for override in overrides if not override.startswith("data.")]
     if foreign:

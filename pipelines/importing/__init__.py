@@ -1,0 +1,1 @@
+"""Models that were trained elsewhere: checked, warmed up and registered."""
