@@ -89,7 +89,9 @@ def test_every_room_of_serving_is_on_a_floor() -> None:
 
 def test_the_front_door_answers_without_loading_tensorflow() -> None:
     code = (
-        "import sys, unroll.cli; print([m for m in ('tensorflow', 'mlflow', 'matplotlib', 'grpc') if m in sys.modules])"
+        "import sys, unroll; light = 'typer' not in sys.modules and 'rich' not in sys.modules\n"
+        "import unroll.cli; heavy = {'tensorflow', 'mlflow', 'matplotlib', 'grpc', 'numpy', 'pydantic', 'yaml'}\n"
+        "print(light, sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "True []"
