@@ -25,9 +25,10 @@ def by_name(model: keras.Model, offered: Mapping[str, Any]) -> Any:
     declared = getattr(model, "inputs", None)
     if not declared:
         return dict(offered) if len(offered) > 1 else next(iter(offered.values()))
+    structure = declared[0] if isinstance(model, keras.Sequential) else model.input  # a sequential one has no `input`
     if len(declared) == len(offered) == 1:  # whatever its name
-        return keras.tree.map_structure(lambda _: next(iter(offered.values())), model.input)
+        return keras.tree.map_structure(lambda _: next(iter(offered.values())), structure)
     unknown = [one.name for one in declared if one.name not in offered]
     if unknown:
         raise ValueError(f"the model has an input {unknown[0]!r}; there is: {', '.join(offered)}")
-    return keras.tree.map_structure(lambda one: offered[one.name], model.input)
+    return keras.tree.map_structure(lambda one: offered[one.name], structure)
