@@ -169,7 +169,7 @@ def _vocabulary(section: RecordSection, columns: Columns, directory: Path) -> in
     if not words:
         named = ", ".join(repr(getattr(section, key)) for key in texts)
         raise UserError(
-            f"no word of column {named} occurs {section.min_count} times in the train part. Lower data.min_count, or "
+            f"no word of column {named} occurs {section.min_count} times in the train split. Lower data.min_count, or "
             f"name another column with --set data.{texts[0]}=COLUMN"
         )
     write_vocabulary(directory, words)

@@ -14,7 +14,7 @@ def user_loss(name: str | None) -> keras.losses.Loss | None:
     A class is made without arguments; a function is the loss itself, `(y_true, y_pred)`.
 
     Raises:
-        UserError: no such thing, or something that is no loss.
+        UserError: no such thing, or something that is not a loss.
     """
     if name is None:
         return None

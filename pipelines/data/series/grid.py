@@ -9,7 +9,7 @@ from unroll.pipelines.data.series.columns import Roles
 from unroll.pipelines.data.series.table import SeriesTable
 from unroll.pipelines.data.series.time_grid import Frequency, iso
 
-_NAMED = 10  # series that a message or a list of facts names at most
+_NAMED = 10  # series that a message or a list of what was found names at most
 _MAX_STEPS, _FREE_STEPS = 20, 1_000_000  # a row, and beyond that
 _JUDGED = 4  # rows from which a series has a frequency of its own
 

@@ -43,4 +43,4 @@ def user_encoder(name: str, section: Any, info: PictureInfo) -> keras.Model:
 def _not_square(answers: list[np.ndarray]) -> str | None:
     """The attention is drawn over the picture as a square."""
     height, width = answers[0].shape[1:3]
-    return None if height == width else f"whose grid has {height} x {width} places, which is no square"
+    return None if height == width else f"whose grid has {height} x {width} positions, which is not a square"

@@ -108,8 +108,8 @@ class Sentiment(Task):
     def build(self) -> keras.Model:
         section = self.config.model
         if section.build:
-            facts = TextInfo(len(self._vocabulary) + RESERVED, len(self._names), tuple(self._names))
-            return user_classifier(section.build, section, facts)
+            info = TextInfo(len(self._vocabulary) + RESERVED, len(self._names), tuple(self._names))
+            return user_classifier(section.build, section, info)
         model = TextClassifier(
             TextClassifierConfig(
                 vocabulary=len(self._vocabulary) + RESERVED,

@@ -213,7 +213,7 @@ async def test_a_large_request_runs_in_parts(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 3])
-async def test_a_large_request_that_is_given_up_leaves_as_a_whole(engine: Any, turns: int) -> None:
+async def test_a_large_request_that_is_cancelled_leaves_as_a_whole(engine: Any, turns: int) -> None:
     async with batching(engine, **SPLITTING, max_enqueued_batches=3) as (gated, submit):
         await hold(gated, submit)
         large = submit("pick", np.zeros(10, np.int64))

@@ -75,7 +75,7 @@ async def test_a_queue_moves_on_whoever_gives_up_when(engine: Any, seconds: floa
     assert (picked.tolist(), batcher.queued, batcher.overdue) == ([30.0], 0, None)
 
 
-async def test_a_large_request_that_is_given_up_while_the_engine_is_idle(engine: Any) -> None:
+async def test_a_large_request_that_is_cancelled_while_the_engine_is_idle(engine: Any) -> None:
     async with batching(engine) as (_, submit):
         for _ in range(16):
             await submit("pick", index(0))  # quick runs of a lone client

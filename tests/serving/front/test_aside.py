@@ -74,7 +74,7 @@ async def test_only_what_takes_more_than_a_moment_changes_threads() -> None:
     assert (await aside.run_if_long("a", work, True)).startswith("test")
 
 
-async def test_what_is_given_up_stops() -> None:
+async def test_what_is_cancelled_stops() -> None:
     aside, began, ended = Aside("test"), threading.Event(), threading.Event()
 
     def work(pace: Callable[[], None]) -> None:

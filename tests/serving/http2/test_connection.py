@@ -216,7 +216,7 @@ async def test_streams_beyond_the_limit_are_refused_so_that_the_client_tries_aga
         writer.close()
 
 
-async def test_draining_ends_with_the_last_stream_that_is_given_up() -> None:
+async def test_draining_ends_with_the_last_stream_that_is_cancelled() -> None:
     async def echo(message: bytes, call: Call) -> bytes:
         return message
 

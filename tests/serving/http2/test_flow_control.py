@@ -130,7 +130,7 @@ async def test_an_answer_that_waits_is_counted_until_its_deadline() -> None:
         peer.writer.close()
 
 
-async def test_an_answer_that_waits_is_counted_until_it_is_taken_or_given_up() -> None:
+async def test_an_answer_that_waits_is_counted_until_it_is_taken_or_cancelled() -> None:
     async with running() as (server, port):
         peer = await narrow(port, 10)
         for number in (1, 3, 5):

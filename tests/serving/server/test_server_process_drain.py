@@ -154,7 +154,7 @@ def test_sigterm_lets_requests_of_both_doors_finish(draining: Server, folder: Pa
     assert sum(map(len, logged)) == 2
 
 
-def test_a_run_that_does_not_end_is_given_up_with_its_client(folder: Path) -> None:
+def test_a_run_that_does_not_end_is_cancelled_with_its_client(folder: Path) -> None:
     flags = ("--model_name=sample", f"--model_base_path={folder / 'sample'}", "--drain_seconds=0.5")
     hanging = start_model_server(*flags, "--num_batch_threads=1")
     path = folder / "never"

@@ -164,7 +164,7 @@ def test_others_have_their_turn_meanwhile() -> None:
     assert sorted(waits)[len(waits) // 2] < 0.02
 
 
-def test_what_takes_too_long_is_given_up() -> None:
+def test_what_takes_too_long_is_cancelled() -> None:
     with pytest.raises(StatusError, match="Timed out"):
         json_pieces.parse(b'{"instances":[%b]}' % b",".join([MEGABYTE] * 8), Pace(0.001))
 
