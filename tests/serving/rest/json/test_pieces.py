@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.serving_fixtures import ROOT
 from unroll.serving.front.aside import Pace
 from unroll.serving.protocol import protos, tensors
-from unroll.serving.protocol.status import StatusError
+from unroll.serving.protocol.status import StatusError, invalid
 from unroll.serving.rest.json import pieces as json_pieces
 from unroll.serving.rest.json import requests as json_requests
 from unroll.serving.rest.json import text as json_text
@@ -31,12 +31,25 @@ def no_pace() -> None:
 
 
 def plain(value: Any) -> Any:
-    """Lists of whatever stands for them; whole numbers among others as what they become beside them."""
+    """Lists of whatever stands for them; whole numbers among others as what they become beside them.
+
+    Raises:
+        StatusError: a number is too big for a double. Of many in a list that is told when they are read, of others when
+            they become a tensor.
+    """
+    if isinstance(value, Numbers):
+        return [float(item) if value.shape[1:] == [] else plain(item) for item in value]
     if isinstance(value, LISTS):
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if (isinstance(value, int) and abs(value) > sys.float_info.max) or (
+        value in (float("inf"), -float("inf")) and not isinstance(value, json_text.Infinite)
+    ):
+        raise invalid(json_text.TOO_BIG)
+    return float(value)
 
 
 def outcome(parse: Any, body: bytes) -> Any:
