@@ -48,15 +48,22 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key.sub=value; repeatable.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model. [default: the task's]")] = None,
     import_: Import = None,
+    register: Annotated[bool, typer.Option(help="Make it a version of the model.")] = True,
+    promote: Annotated[
+        bool | None,
+        typer.Option("--promote/--no-promote", help="Serve it. [default: a first version that beats chance]"),
+    ] = None,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
     """Train a model on raw records, track, evaluate, export and register it.
 
-    The same command goes on where a killed one stopped. The first version of a model is served at once;
-    later ones when they are promoted.
+    The same command goes on where a killed one stopped. The first version of a model is served at once, unless it
+    scores at chance; later ones when they are promoted.
     """
     plugins.name_modules(import_ or [])
+    if promote and not register:
+        raise UserError("--promote and --no-register: only a registered version can be served. Leave one out")
     from unroll.pipelines.configurations import config_schema
     from unroll.pipelines.data.records import check_exists
     from unroll.pipelines.samples import sample_for
@@ -82,22 +89,16 @@ def train(
     with Progress() as progress:
         if sample is not None:
             progress.line(f"No --data: training on the sample data, {sample.words} ({data}).")
-        trained = run(task_named(task), settings, data, name or task, Workspace(home), progress)
+        workspace, kind = Workspace(home), task_named(task)
+        trained = run(kind, settings, data, name or task, workspace, progress, register=register, promote=promote)
     if as_json:
         print(json.dumps(trained.document()))
         return
-    registered = trained.registered
     console = Console()
-    print_metrics(console, f"{registered.name} version {registered.version}", trained.metrics)
+    print_metrics(console, trained.title, trained.card.metrics)
     print_tables(console, trained.tables)
-    console.print(f"SavedModel: {trained.path}", soft_wrap=True)
-    if trained.promoted:
-        console.print(f"It is the champion. Serve it: unroll serve --home {home}", soft_wrap=True)
-    else:
-        console.print(
-            f"Not served yet. To serve it: unroll promote {registered.name} {registered.version} --home {home}",
-            soft_wrap=True,
-        )
+    for line in (f"SavedModel: {trained.path}", *trained.advice(home)):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """What a task answers."""
 
 import abc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -57,6 +57,8 @@ class Evaluation:
         tables: further figures by title, one dictionary a row; kept with the run as CSV.
         clusters: of each row of `inputs`, the name of what it belongs to, empty for a cluster of its own; for the
             reference profile. Empty where the task knows of none.
+        chance: why these scores are no better than those of guessing, as a clause after "on the validation split";
+            empty if they are better, or where the task cannot tell.
     """
 
     metrics: dict[str, float]
@@ -65,6 +67,7 @@ class Evaluation:
     figures: "dict[str, Figure]"
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     clusters: Sequence[str] = ()
+    chance: str = ""
 
 
 class Task(abc.ABC):
@@ -101,6 +104,11 @@ class Task(abc.ABC):
             UserError: there are none.
         """
         return cls.data_files(data)
+
+    @classmethod
+    def cell_readers(cls, config: Any) -> "Mapping[str, Callable[[Any], bytes | None]]":
+        """By column of a DataFrame whose cells name files: what reads the file of a cell, or raises OSError."""
+        return {}
 
     @classmethod
     @abc.abstractmethod

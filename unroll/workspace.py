@@ -36,6 +36,11 @@ class Workspace:
         return self.home / "store"
 
     @property
+    def exports(self) -> Path:
+        """SavedModels that were not registered, `<model>/<run>/`."""
+        return self.home / "exports"
+
+    @property
     def requests(self) -> Path:
         """Sampled requests and responses, written by the model server and read by the monitor."""
         return self.home / "requests"

@@ -69,6 +69,17 @@ def ask(client: Client, inputs: Sequence[str]) -> Answer:
         UserError: inputs that the model does not take.
         ServingError: the server refused the request or did not answer.
     """
+    module, description = asked(client)
+    return module.ask(client, description, inputs)
+
+
+def asked(client: Client) -> tuple[Any, Mapping[str, Any]]:
+    """The module that asks a model, and what the model says of itself.
+
+    Raises:
+        UserError: there is no module for what it takes.
+        ServingError: the server refused the request or did not answer.
+    """
     description: Mapping[str, Any] = {}
     signatures = client.metadata()
     if DESCRIBE not in signatures:
@@ -87,4 +98,4 @@ def ask(client: Client, inputs: Sequence[str]) -> Answer:
             f"{client.model}: takes {kind!r}, and `unroll predict` can send {', '.join(kinds)}. Name the module of "
             "its task with --import, or ask it with unroll.Client"
         )
-    return kinds[kind].ask(client, description, inputs)
+    return kinds[kind], description

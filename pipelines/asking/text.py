@@ -5,12 +5,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
 from unroll.pipelines.asking.rows import requests, table, with_outputs
 from unroll.serving.client.client import Client, TensorInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 INPUT = "text"
 _SUFFIXES = (
@@ -33,15 +36,39 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
             takes no text.
         ServingError: the server refused the request or did not answer.
     """
-    texts = _texts(inputs)
-    column = _text_input(client)
+    version, rows = _asked(client, _text_input(client), _texts(inputs))
+    return Answer(version, rows, table(f"{client.model}, version {version}", rows))
+
+
+def ask_frame(
+    client: Client, description: Mapping[str, Any], section: Mapping[str, Any], frame: "pd.DataFrame"
+) -> list[dict[str, Any]]:
+    """Sends the texts in a DataFrame's column, an empty one where a cell is missing.
+
+    Args:
+        client, description: as in `ask`.
+        section: the keys `data.*` of the model, which name the column.
+        frame: a text a row.
+
+    Raises:
+        UserError: it has no such column.
+    """
+    key = _text_input(client)
+    column = section.get(key, key)
+    if column not in frame:
+        raise UserError(f"inputs: the DataFrame has no column {column!r}. It has: {', '.join(map(str, frame.columns))}")
+    return _asked(client, key, frame[column].fillna("").astype(str).tolist())[1]
+
+
+def _asked(client: Client, key: str, texts: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
+    """The version that answered all, and a row a text."""
     version: int | None = None
     rows: list[dict[str, Any]] = []
-    for part in requests(texts, size=lambda text: len(text.encode())):
-        answer = client.predict({column: part}, version=version)
+    for part in requests(texts, size=lambda text: len(text.encode(errors="replace"))):
+        answer = client.predict({key: part}, version=version)
         version = answer.version  # of every answer, as it is printed once
-        rows += with_outputs([{column: text} for text in part], answer)
-    return Answer(version or 0, rows, table(f"{client.model}, version {version}", rows))
+        rows += with_outputs([{key: text} for text in part], answer)
+    return version or 0, rows
 
 
 def _texts(inputs: Sequence[str]) -> list[str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from unroll.errors import UserError
 from unroll.pipelines.registry import task_named
-from unroll.pipelines.task import Evaluation
-from unroll.pipelines.training.config import load_config
+from unroll.pipelines.task import Evaluation, Task
+from unroll.pipelines.training.config import TaskConfig, load_config
 from unroll.pipelines.training.exported import Card, Exported
 from unroll.pipelines.training.progress import Progress
 
@@ -34,10 +34,29 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
     if foreign:
         raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")
     config = load_config(task.Config, overrides=overrides, base=card.config)
+    return score(task, config, card, Exported(directory), data, progress)
+
+
+def score(
+    task: type[Task], config: TaskConfig, card: Card, exported: Exported, data: str, progress: Progress
+) -> Evaluation:
+    """Scores an exported model on all records of some labelled data.
+
+    Args:
+        task: of the model.
+        config: an instance of `task.Config`, whose section `data` names the columns.
+        card: of the model.
+        exported: the model.
+        data: file, folder or glob.
+        progress: where to show it.
+
+    Raises:
+        UserError: data that cannot be read, or labels that the model does not know.
+    """
     task.data_files(data)
     return task.evaluate(
         card.dataset_info,
         task.records(config, card.dataset_info, data, progress),
-        Exported(directory).predict,
+        exported.predict,
         progress,
     )

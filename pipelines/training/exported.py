@@ -3,7 +3,7 @@
 import dataclasses
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,9 @@ class Card:
         run_id: in MLflow.
         metrics: `{"test/accuracy": ...}`.
         module: where the task's class is, for a person to import; empty of older models.
+        epochs: metrics of each epoch of the training.
+        best_epoch: index of the one that was kept.
+        chance: why the model is no better than guessing; empty if it is.
     """
 
     name: str
@@ -49,12 +52,15 @@ class Card:
     run_id: str
     metrics: Mapping[str, float]
     module: str = ""
+    epochs: Sequence[Mapping[str, float]] = ()
+    best_epoch: int = 0
+    chance: str = ""
 
     def files(self) -> dict[str, bytes]:
         """`unroll.json` and `model_card.md`."""
         document = {"format": _FORMAT, **dataclasses.asdict(self), "code": _code()}
         document[_STORED_INFO] = document.pop("dataset_info")
-        return {_FILE: json.dumps(document, indent=1).encode(), "model_card.md": self._markdown().encode()}
+        return {_FILE: json.dumps(document, indent=1).encode(), "model_card.md": self.markdown().encode()}
 
     @classmethod
     def load(cls, directory: Path) -> "Card":
@@ -73,13 +79,15 @@ class Card:
         document["dataset_info"] = document.pop(_STORED_INFO)
         return cls(**{field.name: document[field.name] for field in dataclasses.fields(cls) if field.name in document})
 
-    def _markdown(self) -> str:
+    def markdown(self) -> str:
+        """The model card."""
         metrics = "\n".join(f"| {key} | {value:.4f} |" for key, value in self.metrics.items())
         dataset_info = "\n".join(
             f"- {key}: {value if len(str(value)) < 500 else str(value)[:500] + ' ...'}"
             for key, value in self.dataset_info.items()
         )
         code = "\n".join(f"- {key}: {value}" for key, value in _code().items())
+        chance = f"On the validation split {self.chance}.\n" if self.chance else ""
         return f"""# {self.name}
 
 A {self.task} model trained by Unroll. MLflow run {self.run_id}.
@@ -101,7 +109,7 @@ split was used once, for this table.
 
 ## Limits
 
-The model answers for data like its training data; on other data its answers mean little.
+{chance}The model answers for data like its training data; on other data its answers mean little.
 `unroll monitor report {self.name}` says when live requests stop looking like the validation split.
 
 ## Code
@@ -127,7 +135,8 @@ class Exported:
         self.directory = directory
 
     @cached_property
-    def _engine(self) -> SessionEngine:
+    def engine(self) -> SessionEngine:
+        """What runs the graph, loaded at its first use."""
         try:
             return SessionEngine(self.directory, Parallelism(intra_op=0, inter_op=0))
         except LoadError as error:
@@ -139,9 +148,9 @@ class Exported:
         Raises:
             UserError: the model refuses the inputs.
         """
-        definition = self._engine.signatures[signature]
+        definition = self.engine.signatures[signature]
         try:
-            answers = self._engine.run(signature, [inputs[name] for name in definition.inputs])
+            answers = self.engine.run(signature, [inputs[name] for name in definition.inputs])
         except StatusError as error:
             raise UserError(f"{self.directory}: the model refuses the data. {error.message}") from None
         return dict(zip(definition.outputs, answers, strict=True))

@@ -1,12 +1,7 @@
 """One training command: raw data to a registered, exported, evaluated version of a model."""
 
-import dataclasses
 import fcntl
-import hashlib
-import json
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,55 +15,82 @@ import tensorflow as tf
 from unroll import serving
 from unroll.errors import UserError
 from unroll.pipelines.data import records
-from unroll.pipelines.registry import register
-from unroll.pipelines.task import Evaluation, Row, Task
-from unroll.pipelines.training import plots
+from unroll.pipelines.prepared import cache_key, prepared
+from unroll.pipelines.registry import register as register_task
+from unroll.pipelines.release import export, portable, record, release
+from unroll.pipelines.task import Row, Task
 from unroll.pipelines.training.config import TaskConfig
-from unroll.pipelines.training.exported import Card, Exported
+from unroll.pipelines.training.exported import Card
 from unroll.pipelines.training.fit import History, fit
 from unroll.pipelines.training.progress import Progress
-from unroll.pipelines.training.promotion import Promotion
 from unroll.pipelines.training.tracking import Registered, Run, Tracking
 from unroll.pipelines.user_code.objects import user_objects
 from unroll.workspace import Workspace
 
-_CACHE_FORMAT = 1  # raised whenever prepared data or checkpoints of an earlier version would mislead this one
-
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training command made.
+    """What a training made.
 
     Args:
-        registered: the version in the registry.
+        card: of the model.
+        model: the trained Keras model.
+        registered: the version in the registry; None where it was not to be registered.
         path: its SavedModel directory.
-        promoted: whether it is served from now on, as a model's first version is.
-        seconds: wall time of the command.
-        metrics: `{"test/accuracy": ...}`.
+        promoted: whether it is served from now on.
+        seconds: wall time.
         tables: further figures of the test split, by title.
     """
 
-    registered: Registered
+    card: Card
+    model: keras.Model
+    registered: Registered | None
     path: Path
     promoted: bool
     seconds: float
-    metrics: Mapping[str, float]
     tables: Mapping[str, Sequence[Row]]
+
+    @property
+    def title(self) -> str:
+        """The model's name, with the version if it has one."""
+        return f"{self.card.name} version {self.registered.version}" if self.registered else self.card.name
+
+    def advice(self, home: Path) -> Iterator[str]:
+        """What a person may do next, a line each."""
+        if self.card.chance:
+            yield f"At chance: on the validation split {self.card.chance}."
+        if self.promoted:
+            yield f"It is the champion. Serve it: unroll serve --home {home}"
+        elif self.registered is None:
+            yield "Not registered, so it is not served."
+        else:
+            command = f"unroll promote {self.card.name} {self.registered.version} --home {home}"
+            yield f"Not served yet. To serve it{' all the same' * bool(self.card.chance)}: {command}"
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints."""
         return {
-            "name": self.registered.name,
-            "version": self.registered.version,
-            "run_id": self.registered.run_id,
+            "name": self.card.name,
+            "version": self.registered.version if self.registered else None,
+            "run_id": self.card.run_id,
             "path": str(self.path),
             "seconds": round(self.seconds, 1),
-            "metrics": dict(self.metrics),
+            "metrics": dict(self.card.metrics),
+            "promoted": self.promoted,
+            "chance": self.card.chance,
         }
 
 
 def train(
-    task: type[Task], config: TaskConfig, data: str, name: str, workspace: Workspace, progress: Progress
+    task: type[Task],
+    config: TaskConfig,
+    data: str,
+    name: str,
+    workspace: Workspace,
+    progress: Progress,
+    *,
+    register: bool = True,
+    promote: bool | None = None,
 ) -> Trained:
     """Prepares the data, trains, exports, evaluates and registers a model.
 
@@ -82,15 +104,17 @@ def train(
         name: to register the model under.
         workspace: where everything is written.
         progress: where to show it.
+        register: whether it becomes a version of the model; else it is only kept with its run.
+        promote: whether the version is served; None: if the model has none that is, and it beats chance.
 
     Returns:
-        The registered version.
+        What was made.
 
     Raises:
         UserError: data or configuration that cannot be used, or the same training under way already.
     """
     start = time.monotonic()
-    register(task)  # a class that was passed, and is to be found by the model's card
+    register_task(task)  # a class that was passed, and is to be found by the model's card
     serving.Store(workspace.store).versions(name)  # refuses a bad name before the work, not after it
     _check_devices(config)
     settings = config.model_dump(mode="json")
@@ -98,49 +122,41 @@ def train(
     files = task.files(config, data)
     with progress.stage("looking at the files"):
         digest = records.digest(files)
-    problem = _prepared(task, config, data, digest, workspace, progress)
+    problem = prepared(task, config, data, digest, workspace, progress)
     progress.line(problem.summary())
-    with _run_directory(workspace, _key(task.name, name, settings, digest, own)) as directory:
+    with _run_directory(workspace, cache_key(task.name, name, settings, digest, own)) as directory:
         with progress.stage("opening MLflow"):
             tracking = Tracking(workspace, create=True)
         with tracking.run(name, resume=_read(directory / "run_id")) as run:
             (directory / "run_id").write_text(run.run_id)
             run.describe(settings, data, digest, {"task": task.name})
             model, history = _fit(problem, directory / "checkpoint.npz", run, progress)
-            card = Card(name, task.name, settings, problem.dataset_info(), data, digest, run.run_id, {}, _module(task))
-            exported = _export(problem, model, card, directory / "exported", progress)
-            card, test = _evaluate(problem, exported, card, data, progress)
+            card = Card(
+                name,
+                task.name,
+                settings,
+                problem.dataset_info(),
+                data,
+                digest,
+                run.run_id,
+                {},
+                _module(task),
+                epochs=history.epochs,
+                best_epoch=history.best,
+            )
+            figures = problem.figures(model)
+            model = portable(problem, model)
+            scored = export(problem, model, card, data, directory / "exported", progress)
             with progress.stage("recording in MLflow"):
                 training = {"training/seconds": history.seconds, "training/epochs": len(history.epochs)}
-                run.metrics({**card.metrics, **training}, len(history.epochs), wait=True)
-                run.figures({"learning_curve.png": plots.learning_curve(history.epochs, history.best, task.monitor)})
-                run.figures(problem.figures(model) | test.figures)
-                run.tables(test.tables)
-                # a run that was killed after this has its version already
-                version = next((one.version for one in tracking.versions(name) if one.run_id == run.run_id), None)
-                version = version or tracking.register(name, task.name, run.run_id, exported.directory, card.metrics)
-        registered = tracking.version(name, version)
-        first = Promotion(tracking, workspace).promote_first(registered)
-        for remark in first.remarks() if first else ():
-            progress.line(remark)
-        path = first.path if first else tracking.saved_model(registered)
+                run.metrics(training, len(history.epochs), wait=True)
+                record(run, scored, model, figures, task.monitor, progress)
+        released = release(tracking, workspace, scored, progress, register=register, promote=promote)
     shutil.rmtree(directory, ignore_errors=True)
     seconds = time.monotonic() - start
-    return Trained(tracking.version(name, version), path, first is not None, seconds, card.metrics, test.tables)
-
-
-def _prepared(
-    task: type[Task], config: TaskConfig, data: str, digest: str, workspace: Workspace, progress: Progress
-) -> Task:
-    directory = workspace.cache / "data" / _key(task.name, task.preparation(config), digest)
-    if not directory.exists():
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".preparing-", dir=directory.parent) as aside:
-            task.prepare(config, data, Path(aside), progress)
-            if not directory.exists():  # else another command was quicker; what it wrote is the same
-                os.rename(aside, directory)
-                os.mkdir(aside)
-    return task(config, directory)
+    return Trained(
+        scored.card, model, released.registered, released.path, released.promoted, seconds, scored.test.tables
+    )
 
 
 def _fit(problem: Task, checkpoint: Path, run: Run, progress: Progress) -> tuple[keras.Model, History]:
@@ -152,42 +168,6 @@ def _fit(problem: Task, checkpoint: Path, run: Run, progress: Progress) -> tuple
     return model, history
 
 
-def _export(problem: Task, model: keras.Model, card: Card, directory: Path, progress: Progress) -> Exported:
-    with progress.stage("exporting"):
-        shutil.rmtree(directory, ignore_errors=True)  # of an earlier try that was killed
-        if problem.config.train.mixed_precision:  # a CPU would take long over float16
-            trained, model = model, problem.build()
-            model.set_weights(trained.get_weights())
-        servable = problem.servable(model)
-        serving.export_saved_model(
-            servable.module,
-            servable.signatures,
-            directory,
-            name=card.name,
-            warmup_requests=servable.warmup,
-            model=model,
-        )
-    return Exported(directory)
-
-
-def _evaluate(problem: Task, exported: Exported, card: Card, data: str, progress: Progress) -> tuple[Card, Evaluation]:
-    """Scores the exported model itself and writes card and reference profile into its directory.
-
-    Returns:
-        The card with all metrics, and what the test split gave.
-    """
-    dataset_info = problem.dataset_info()
-    scored: dict[str, Evaluation] = {}
-    for split in ("validation", "test"):
-        progress_of = progress.named(split)
-        scored[split] = problem.evaluate(dataset_info, problem.held_out(data, split), exported.predict, progress_of)
-    metrics = {f"{split}/{key}": value for split, one in scored.items() for key, value in one.metrics.items()}
-    card = dataclasses.replace(card, metrics=metrics)
-    with progress.stage("summarising the reference data"):
-        exported.add(card.files() | problem.profile(card.name, scored["validation"]).files())
-    return card, scored["test"]
-
-
 def _module(task: type[Task]) -> str:
     """Where others find the task; nowhere if it was written into a notebook or a script."""
     return "" if task.__module__ == "__main__" else task.__module__
@@ -196,10 +176,6 @@ def _module(task: type[Task]) -> str:
 def _check_devices(config: TaskConfig) -> None:
     if config.train.mixed_precision and not tf.config.list_physical_devices("GPU"):
         raise UserError("configuration key train.mixed_precision: needs a GPU, and none is visible. Leave it out")
-
-
-def _key(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps([_CACHE_FORMAT, *parts], sort_keys=True).encode()).hexdigest()[:24]
 
 
 def _read(file: Path) -> str | None:

@@ -121,7 +121,7 @@ def add_examples(request: Any, examples: Sequence[Example]) -> None:
 def prediction(response: Any, request_id: str) -> Prediction:
     """Reads a PredictResponse. Strings are `str`; `bytes` in outputs named `*_bytes`, or where one is not UTF-8."""
     read = Prediction(
-        (name, _readable(name, tensors.decode(response.outputs[name]))) for name in sorted(response.outputs)
+        (name, readable(name, tensors.decode(response.outputs[name]))) for name in sorted(response.outputs)
     )
     read.version = response.model_spec.version.value
     read.request_id = request_id
@@ -181,7 +181,8 @@ def _info(info: Any, optional: bool) -> TensorInfo:
     return TensorInfo(dtypes.dtype_of(info.dtype), None if info.tensor_shape.unknown_rank else sizes, optional)
 
 
-def _readable(name: str, array: NDArray[Any]) -> NDArray[Any]:
+def readable(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """An output as a person reads it: texts as `str`, but where it is named `*_bytes` or one is not UTF-8."""
     if array.dtype.names:
         return array.view(array.dtype[0])
     if array.dtype != object or name.endswith("_bytes"):

@@ -1,7 +1,9 @@
 """Pictures to a model that captions them."""
 
 import glob
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,12 @@ from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
 from unroll.pipelines.asking.rows import requests
 from unroll.pipelines.data.records import folder_of
+from unroll.pipelines.tasks.captioning.table import read_picture
 from unroll.serving.client.client import Client, Prediction, ServingError
 from unroll.serving.files.regular_files import check_inside
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 INPUT = "image"
@@ -49,22 +53,65 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         'a dog runs along the beach'
     """
     files = _files(inputs)
-    version, rows = _asked(client, files)
-    predictions = [_prediction(file, row) for file, row in zip(files, rows, strict=True)]
+    pictures = [_Picture(f"--input {file}", file.absolute()) for file in files]
+    version, rows = _asked(client, pictures)
+    predictions = [{"image": str(file), **_prediction(row)} for file, row in zip(files, rows, strict=True)]
 
     def figure() -> "Figure":
         from unroll.pipelines.tasks.captioning.plots import attention_sheet, captioned, open_picture
 
-        shown = files[:_DRAWN]
-        pictures = [open_picture(file.read_bytes()) for file in shown]
+        shown = pictures[:_DRAWN]
+        drawn = [open_picture(picture.read()) for picture in shown]
         if not description.get("attention"):
-            return captioned(pictures, [prediction["caption"] for prediction in predictions[:_DRAWN]])
+            return captioned(drawn, [prediction["caption"] for prediction in predictions[:_DRAWN]])
         _, looked = _asked(client, shown, "attention", version)
         return attention_sheet(
-            [(picture, row["tokens"].tolist(), row["maps"]) for picture, row in zip(pictures, looked, strict=True)]
+            [(picture, row["tokens"].tolist(), row["maps"]) for picture, row in zip(drawn, looked, strict=True)]
         )
 
     return Answer(version, predictions, _table(f"{client.model}, version {version}", predictions), figure)
+
+
+def ask_frame(
+    client: Client, description: Mapping[str, Any], section: Mapping[str, Any], frame: "pd.DataFrame"
+) -> list[dict[str, Any]]:
+    """Sends the pictures that a DataFrame's column names or holds.
+
+    Args:
+        client, description: as in `ask`.
+        section: the keys `data.*` of the model, which name the column.
+        frame: a picture a row: a path, bytes, or base64.
+
+    Raises:
+        UserError: it has no such column, or a row no picture that the model takes.
+    """
+    column = section["image"]
+    if column not in frame:
+        raise UserError(f"inputs: the DataFrame has no column {column!r}. It has: {', '.join(map(str, frame.columns))}")
+    base = Path(section["images"] or "")
+    pictures = [_Picture(f"inputs: row {row}", cell, base) for row, cell in enumerate(frame[column])]
+    return [_prediction(row) for row in _asked(client, pictures)[1]]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture to send, and where a person finds it."""
+
+    where: str
+    cell: Any
+    folder: Path = Path()
+
+    def size(self) -> int:
+        return os.path.getsize(self.cell) if isinstance(self.cell, Path) else 1 << 18  # of others, about
+
+    def read(self) -> bytes:
+        try:
+            content = read_picture(self.cell, self.folder)
+        except OSError as error:
+            raise UserError(f"{self.where}: cannot be read ({error.strerror}). Leave it out") from None
+        if content is None:
+            raise UserError(f"{self.where}: holds no picture. Leave it out")
+        return content
 
 
 def _files(inputs: Sequence[str]) -> list[Path]:
@@ -99,41 +146,33 @@ def _pictures(found: Sequence[Path], folder: Path, where: str) -> list[Path]:
 
 
 def _asked(
-    client: Client, files: Sequence[Path], signature: str = "serving_default", version: int | None = None
+    client: Client, pictures: Sequence[_Picture], signature: str = "serving_default", version: int | None = None
 ) -> tuple[int, list[dict[str, Any]]]:
     """The version that answered all, and the outputs of each picture."""
     rows: list[dict[str, Any]] = []
-    for part in requests(files, size=lambda file: file.stat().st_size, rows=_REQUEST_ROWS):
+    for part in requests(pictures, size=_Picture.size, rows=_REQUEST_ROWS):
         for answer in _answers(client, part, signature, version):
             version = answer.version  # of every answer, as it is printed once
             rows += [{name: values[row] for name, values in answer.items()} for row in range(len(answer["caption"]))]
     return version or 0, rows
 
 
-def _answers(client: Client, files: Sequence[Path], signature: str, version: int | None) -> list[Prediction]:
+def _answers(client: Client, pictures: Sequence[_Picture], signature: str, version: int | None) -> list[Prediction]:
     """Answers to one request, or to one a picture where that was refused, to find the one that the server means."""
     try:
-        return [client.predict({"image": [_read(file) for file in files]}, signature, version)]
+        return [client.predict({"image": [picture.read() for picture in pictures]}, signature, version)]
     except ServingError as error:
         if error.code is not grpc.StatusCode.INVALID_ARGUMENT and "larger than max" not in error.message:
             raise
-        if len(files) == 1:
+        if len(pictures) == 1:
             reason = error.message.partition("\n")[0].rstrip(". ")  # what follows names operations of the graph
-            raise UserError(f"--input {files[0]}: {client.model} refused it: {reason}. Leave it out") from None
-    return [answer for file in files for answer in _answers(client, [file], signature, version)]
+            raise UserError(f"{pictures[0].where}: {client.model} refused it: {reason}. Leave it out") from None
+    return [answer for picture in pictures for answer in _answers(client, [picture], signature, version)]
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise UserError(f"--input {file}: cannot be read ({error.strerror}). Leave it out") from None
-
-
-def _prediction(file: Path, row: Mapping[str, Any]) -> dict[str, Any]:
+def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
     others = zip(row["alternatives"].tolist(), row["alternative_log_probabilities"].tolist(), strict=True)
     return {
-        "image": str(file),
         "caption": row["caption"],
         "log_probability": float(row["log_probability"]),
         "alternatives": [

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from unroll.errors import UserError
+from unroll.pipelines.chance import pairing_chance
 from unroll.pipelines.task import Arrays, Evaluation, Predict
 from unroll.pipelines.tasks.captioning.metrics import caption_metrics, rouge_l, word_recalls
 from unroll.pipelines.tasks.captioning.plots import attention_sheet, contact_sheet, open_picture
@@ -17,6 +18,8 @@ from unroll.pipelines.training.metrics import by_group
 _MAX_KEPT = 4000  # pictures, for the plots and the reference profile
 _MAX_BYTES = 256 << 20
 _SHOWN = 4
+_MOST_COMPARED = 1000  # pictures, with the captions of others
+_OTHERS = 8  # pictures whose captions each is compared with
 
 
 class CaptionScores:
@@ -70,10 +73,20 @@ class CaptionScores:
             figures={"contact_sheet.png": self._contact_sheet()} | (self._attention(predict) if predict else {}),
             tables={"words": words} if words else {},
             clusters=_take(self._clusters, self._kept.rows),
+            chance=self._chance(),
         )
 
     def _scores(self, rows: np.ndarray) -> dict[str, float]:
         return caption_metrics(_take(self._generated, rows), _take(self._references, rows))
+
+    def _chance(self) -> str:
+        """Whether captions fit their own pictures better than others."""
+        rows = range(0, self.count, -(-self.count // _MOST_COMPARED))
+        generated, references = _take(self._generated, rows), _take(self._references, rows)
+        shifts = range(1, min(_OTHERS, len(rows) - 1) + 1)
+        others = [rouge_l(generated, references[shift:] + references[:shift]) for shift in shifts]
+        own = rouge_l(generated, references)
+        return pairing_chance(own, np.mean(others, axis=0) if others else own, "captions")
 
     def _contact_sheet(self) -> Figure:
         numbers = self._kept.rows

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from unroll.errors import UserError
@@ -102,7 +102,7 @@ def _table(section: CaptionSection, file: Path, folder: Path) -> Iterator[Captio
     for batch in batches:
         for index, cell in enumerate(batch[section.image]):
             row += 1
-            image = _image(cell, folder)
+            image = picture_of(cell, folder)
             yield CaptionRecord(
                 image,
                 [caption for name in section.caption for caption in _captions(batch[name][index])],
@@ -114,7 +114,13 @@ def _table(section: CaptionSection, file: Path, folder: Path) -> Iterator[Captio
             )
 
 
-def _image(cell: Any, folder: Path) -> bytes | Path | None:
+def picture_of(cell: Any, folder: Path) -> bytes | Path | None:
+    """A picture's bytes, or its file; None of an empty cell.
+
+    Args:
+        cell: bytes, base64, a path, or a dictionary of `bytes` and `path`.
+        folder: where a relative path starts.
+    """
     if isinstance(cell, dict):  # of a datasets library that keeps bytes and path together
         cell = cell.get("bytes") or cell.get("path")
     if isinstance(cell, bytes):
@@ -127,6 +133,16 @@ def _image(cell: Any, folder: Path) -> bytes | Path | None:
         except binascii.Error:
             pass
     return folder / text if text else None
+
+
+def read_picture(cell: Any, folder: Path) -> bytes | None:
+    """The picture of a DataFrame's cell; None of an empty one.
+
+    Raises:
+        OSError: its file cannot be read.
+    """
+    image = picture_of(str(cell) if isinstance(cell, PurePath) else cell, folder)
+    return image.read_bytes() if isinstance(image, Path) else image
 
 
 def _captions(cell: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """Captions of pictures: `unroll train captioning --data captions.csv --set data.image=file`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from unroll.pipelines.tasks.captioning.config import CaptionConfig
 from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import CaptionScores
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
-from unroll.pipelines.tasks.captioning.table import caption_files, picture_files
+from unroll.pipelines.tasks.captioning.table import caption_files, picture_files, read_picture
 from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_encoder
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
@@ -49,6 +49,11 @@ class Captioning(Task):
     @classmethod
     def files(cls, config: CaptionConfig, data: str) -> list[Path]:
         return [*cls.data_files(data), *picture_files(config.data, data)]
+
+    @classmethod
+    def cell_readers(cls, config: CaptionConfig) -> dict[str, Callable[[Any], bytes | None]]:
+        section = config.data
+        return {section.image: lambda cell: read_picture(cell, Path(section.images or ""))}
 
     @classmethod
     def preparation(cls, config: CaptionConfig) -> dict[str, Any]:

@@ -87,6 +87,26 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     return Answer(answers[0].version, predictions, _tables(title, predictions), figure)
 
 
+def rows(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row a series and step: `series`, `time`, and of each target its forecast and its quantiles, as `target 0.9`."""
+    return [
+        {
+            "series": one["series"],
+            "time": np.datetime64(time.removesuffix("Z")),
+            **{
+                key: values[step]
+                for target, forecast in one["forecast"].items()
+                for key, values in [
+                    (target, forecast),
+                    *((f"{target} {level}", quantile) for level, quantile in one["quantiles"][target].items()),
+                ]
+            },
+        }
+        for one in predictions
+        for step, time in enumerate(one["time"])
+    ]
+
+
 def _read(
     section: SeriesSection, description: Mapping[str, Any], inputs: Sequence[str], remedy: str, progress: Progress
 ) -> series_data.SeriesData:

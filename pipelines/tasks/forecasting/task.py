@@ -18,6 +18,7 @@ from unroll.models.series.calendar import UNKNOWN_TIME, calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
+from unroll.pipelines.chance import baseline_chance
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.summary import further_summary
@@ -195,7 +196,15 @@ class Forecasting(Task):
                 kept.add(batch, answer)
                 stage.advance()
             stage.say(f"{backtest.counts()['windows']:,} windows")
-        return Evaluation(backtest.metrics(), kept.inputs, kept.outputs, backtest_figures(backtest), _steps(backtest))
+        metrics = backtest.metrics()
+        return Evaluation(
+            metrics,
+            kept.inputs,
+            kept.outputs,
+            backtest_figures(backtest),
+            _steps(backtest),
+            chance=baseline_chance(metrics, "mae", ("last_value", "seasonal_naive")),
+        )
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         section, frequency = self.config.model, self._data.frequency

@@ -26,8 +26,6 @@ from unroll.pipelines.registry import task_named
 from unroll.pipelines.tasks.sentiment.sample import sample as movie_reviews
 from unroll.pipelines.training.config import load_config
 from unroll.pipelines.training.progress import Progress
-from unroll.pipelines.training.promotion import Promotion
-from unroll.pipelines.training.tracking import Tracking
 from unroll.pipelines.training.training import train
 from unroll.workspace import Workspace
 
@@ -56,11 +54,7 @@ def demo(workspace: Workspace) -> None:
     config = load_config(task.Config, base=sample.settings)
     with Progress() as progress:
         progress.line("1. Train on labelled reviews of IMDB and Rotten Tomatoes", "bold")
-        trained = train(task, config, str(sample.path), NAME, workspace, progress)
-        if not trained.promoted:
-            moved = Promotion(Tracking(workspace), workspace).promote(NAME, trained.registered.version)
-            for remark in moved.remarks():
-                progress.line(remark)
+        trained = train(task, config, str(sample.path), NAME, workspace, progress, promote=True)
         progress.line("2. Serve it over gRPC, ask it, and watch its requests", "bold")
         with _server(workspace, progress) as address, serving.Client(address, model=NAME) as client:
             answers = client.predict({"text": list(_QUESTIONS)})
@@ -74,10 +68,8 @@ def demo(workspace: Workspace) -> None:
                 "300 held-out reviews": _watch(client, random.Random(0).sample(unseen, _WINDOW), workspace, progress),
                 "300 paragraphs of Python's manual": _watch(client, _manual(), workspace, progress),
             }
-    accuracy = Table("test accuracy", *(group for group, _ in _accuracies(trained.metrics)))
-    accuracy.add_row(
-        f"{NAME} version {trained.registered.version}", *(f"{v:.3f}" for _, v in _accuracies(trained.metrics))
-    )
+    accuracy = Table("test accuracy", *(group for group, _ in _accuracies(trained.card.metrics)))
+    accuracy.add_row(trained.title, *(f"{v:.3f}" for _, v in _accuracies(trained.card.metrics)))
     console.print(accuracy)
     table = Table("asked over gRPC", "answer", "score")
     for text, label, score in zip(_QUESTIONS, answers["label"], answers["score"], strict=True):

@@ -22,6 +22,7 @@ from unroll.models.text.classifier import (
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
+from unroll.pipelines.chance import classifier_chance
 from unroll.pipelines.data.splits import RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
@@ -249,6 +250,7 @@ class Sentiment(Task):
                 ),
                 "calibration.png": plots.calibration(true, probabilities),
             },
+            chance=classifier_chance(true, probabilities.argmax(axis=1), facts["labels"]),
         )
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:

@@ -202,6 +202,19 @@ class Tracking:
                     os.rename(download_artifacts(artifact_uri=uri, dst_path=aside), copy)
             return copy
 
+    def kept(self, run_id: str, name: str) -> Path | None:
+        """A file or folder that a run keeps; None if it has none of that name. One of a server is copied."""
+        from mlflow.exceptions import MlflowException
+
+        with self._reachable():
+            try:
+                there = [file.path for file in self._client.list_artifacts(run_id)]
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # of a run that was deleted
+                    raise
+                return None
+            return Path(self._client.download_artifacts(run_id, name)) if name in there else None
+
     def history(self, name: str, alias: str = CHAMPION) -> list[int]:
         """The versions that an alias pointed to before, the last one last."""
         with self._reachable():

@@ -39,6 +39,10 @@ class Run:
         described = MetaDataset(source, name=Path(dataset).name, digest=digest[:36])  # type: ignore[abstract]
         self._mlflow.log_input(described, context="training")
 
+    def keep(self, file: Path) -> None:
+        """Keeps a file under its name."""
+        self._mlflow.log_artifact(str(file))
+
     def metrics(self, values: Mapping[str, float], step: int, *, wait: bool = False) -> None:
         """Records numbers, in the background unless `wait`; the run's end waits until they are written."""
         self._mlflow.log_metrics(dict(values), step=step, synchronous=wait)
