@@ -77,7 +77,7 @@ def _write_with_files(table: pa.Table, files: "Mapping[str, pd.Series]", readers
     problems: dict[str, str] = {}
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, rows, _ROWS):
-            part = table.slice(start, _ROWS) if table.num_columns else pa.table({})
+            part = {name: table[name].slice(start, _ROWS) for name in table.column_names}
             for name, cells in files.items():
                 contents: list[bytes | None] = []
                 for cell in cells.iloc[start : start + _ROWS]:
@@ -88,8 +88,8 @@ def _write_with_files(table: pa.Table, files: "Mapping[str, pd.Series]", readers
                         contents.append(None)
                         problems.setdefault(name, f"{cell!s}: {getattr(error, 'strerror', None) or error}")
                 found[name] += sum(content is not None for content in contents)
-                part = part.append_column(name, pa.array(contents, pa.binary()))
-            writer.write_table(part)
+                part[name] = pa.array(contents, pa.binary())
+            writer.write_table(pa.table(part, schema))
     for name, problem in problems.items():
         if not found[name]:
             raise UserError(

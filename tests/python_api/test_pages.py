@@ -33,7 +33,9 @@ def run(source, namespace):
 
 def execute(folder: Path, cells: list[str], then: str) -> None:
     """Runs cells in one namespace in a process of its own, shows their last values, and then checks."""
-    script = f"{_SHOWING}\nnamespace = {{}}\nfor source in {cells!r}:\n    run(source, namespace)\nrun({then!r}, namespace)"
+    script = (
+        f"{_SHOWING}\nnamespace = {{}}\nfor source in {cells!r}:\n    run(source, namespace)\nrun({then!r}, namespace)"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -65,4 +67,3 @@ def test_the_notebook_stores_no_outputs() -> None:
             ast.parse("".join(cell["source"]))
             assert cell["outputs"] == []
             assert cell["execution_count"] is None
-

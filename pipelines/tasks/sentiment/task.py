@@ -250,7 +250,7 @@ class Sentiment(Task):
                 ),
                 "calibration.png": plots.calibration(true, probabilities),
             },
-            chance=classifier_chance(true, probabilities.argmax(axis=1), facts["labels"]),
+            chance=classifier_chance(true, probabilities.argmax(axis=1), dataset_info["labels"]),
         )
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:

@@ -17,6 +17,8 @@ from tests.conftest import ROOT, unroll
 from tests.pipelines.test_input_checks import check_every_input
 from tests.serving_fixtures import SERVE, Server, start_server
 from unroll import serving
+from unroll.api import load
+from unroll.errors import UserError
 from unroll.models.image import decode_picture
 from unroll.models.tokens import END, PADDING, RESERVED, START, UNKNOWN
 from unroll.pipelines.registry import task_named
@@ -367,3 +369,24 @@ def test_a_backbone_with_weights_learns_from_the_epoch_that_is_named(captioner, 
     assert [one.tobytes() for one in model.encoder.get_weights()] == expected, "the file's weights"
     assert changed(epoch=0) == (False, True)
     assert changed(epoch=1) == (True, True)
+
+
+def test_python_takes_paths_and_bytes(captioner, tmp_path, monkeypatch):
+    model = load("shapes", home=captioner["home"])
+    table = test_split(captioner).head(6)
+    for number, content in enumerate(table.image):
+        (tmp_path / f"{number}.png").write_bytes(content)
+    paths = [tmp_path / f"{number}.png" for number in range(6)]
+    captions = list(model.predict(table).caption)
+    assert captions == [one.decode() for one in Exported(model.path).predict(encoded(*table.image))["caption"]]
+    assert list(model.predict(pd.DataFrame({"image": paths})).caption) == captions
+    assert list(model.predict(paths).caption) == captions
+    monkeypatch.chdir(tmp_path)
+    relative = table.assign(image=[path.name for path in paths])
+    assert list(model.predict(relative).caption) == captions
+    assert model.evaluate(relative) == model.evaluate(table)
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="inputs: row 0: shapes refused it"):
+        model.predict(relative)
+    with pytest.raises(UserError, match="no file that column 'image' of the DataFrame names can be read"):
+        model.evaluate(table.assign(image="nowhere.png"))

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tests.conftest import ROOT, unroll
 from tests.serving_fixtures import SERVE, Server, start_server, suggested
 from unroll import serving
+from unroll.api import load
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.training.exported import Card, Exported
@@ -428,3 +429,17 @@ def test_a_constant_series_is_forecast_as_constant(tmp_path):
     document = json.loads(done.stdout)
     assert "constant in training" in done.stderr
     assert document["metrics"]["test/mae"] < 0.01
+
+
+def test_python_takes_a_frame_of_recent_steps(forecaster):
+    model = load("loads", home=forecaster["home"])
+    frame = loads(hours=120, seed=2)
+    frame.loc[frame.groupby("house").tail(H).index, "load"] = np.nan  # of which only the plan is known
+    table = model.predict(frame)
+    assert list(table.columns) == ["series", "time", "load", "load 0.1", "load 0.5", "load 0.9"]
+    assert list(table["series"]) == ["north"] * H + ["south"] * H
+    assert table["time"].iloc[0] == frame["time"].iloc[120 - H]
+    actual = loads(hours=120, seed=2).groupby("house").tail(H)["load"].to_numpy()
+    assert np.abs(table["load"].to_numpy() - actual).mean() < 15
+    by_time = loads(hours=120, seed=3).set_index("time")
+    assert model.evaluate(by_time)["mase"] == pytest.approx(model.evaluate(by_time.reset_index())["mase"])
