@@ -36,22 +36,23 @@ def classifier_chance(labels: np.ndarray, predicted: np.ndarray, classes: Sequen
     )
 
 
-def baseline_chance(metrics: Mapping[str, float], metric: str, baselines: Sequence[str]) -> str:
+def baseline_chance(metrics: Mapping[str, float], metric: str, baselines: Sequence[str], slack: float = 0.0) -> str:
     """Compares an error of a model with those of baselines.
 
     Args:
         metrics: the model's and, as `metric/baseline`, each baseline's.
         metric: smaller is better.
         baselines: the model is at chance where one of them is better.
+        slack: by how much more it must be: where a baseline has no error at all, any model has some.
 
     Example:
         >>> baseline_chance({"mase": 1.2, "mase/last_value": 1.1}, "mase", ["last_value"])
         'its mase of 1.2 is worse than the 1.1 of the baseline last_value'
     """
     best = min(baselines, key=lambda name: metrics[f"{metric}/{name}"])
-    if metrics[metric] <= metrics[f"{metric}/{best}"]:
-        return ""
     model, baseline = metrics[metric], metrics[f"{metric}/{best}"]
+    if model <= baseline + slack or np.isnan(baseline):
+        return ""
     return f"its {metric} of {model:.4g} is worse than the {baseline:.4g} of the baseline {best}"
 
 

@@ -60,7 +60,7 @@ def predict_list(client: Client, values: Sequence[Any]) -> "pd.DataFrame":
     if not len(values):
         raise UserError("inputs: nothing to predict. Give a list of texts, bytes or paths")
     rows: list[dict[str, Any]] = []
-    for part in requests(values, size=lambda value: 0 if isinstance(value, Path) else len(value)):
+    for part in requests(values, size=lambda value: len(value) if isinstance(value, str | bytes) else 0):
         answer = client.predict({needed[0]: [_content(value) for value in part]})
         shown = [{} if isinstance(value, bytes) else {needed[0]: str(value)} for value in part]
         rows += with_outputs(shown, answer)

@@ -23,6 +23,7 @@ def test_a_forecast_must_be_as_good_as_the_best_baseline() -> None:
     scores = {"mae": 1.0, "mae/last": 1.0, "mae/seasonal": 2.0}
     assert not baseline_chance(scores, "mae", ["last", "seasonal"])
     assert "1.1 is worse than the 1 of the baseline last" in baseline_chance({**scores, "mae": 1.1}, "mae", ["last"])
+    assert not baseline_chance({"mae": 1e-4, "mae/last": 0.0}, "mae", ["last"], slack=0.01)
 
 
 def test_captions_must_fit_their_own_pictures() -> None:

@@ -40,6 +40,7 @@ from unroll.pipelines.training import plots
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
 
+_SLACK = 0.01  # standard deviations, by which a baseline may be better
 _BATCH = 256  # windows of a prediction
 _MAX_VALIDATED = 50_000  # windows, after every epoch
 _MAX_CALIBRATED = 20_000
@@ -203,7 +204,7 @@ class Forecasting(Task):
             kept.outputs,
             backtest_figures(backtest),
             _steps(backtest),
-            chance=baseline_chance(metrics, "mae", ("last_value", "seasonal_naive")),
+            chance=baseline_chance(metrics, "mae_z", ("last_value", "seasonal_naive"), _SLACK),
         )
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
