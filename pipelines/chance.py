@@ -21,7 +21,7 @@ def classifier_chance(labels: np.ndarray, predicted: np.ndarray, classes: Sequen
 
     Example:
         >>> classifier_chance(np.array([0, 1, 1]), np.array([0, 0, 1]), ["neg", "pos"])
-        "its accuracy of 0.667 is not above the 0.667 of always answering 'pos' (binomial test, p = 0.70)"
+        "its accuracy of 0.667 is not above the 0.667 of always answering 'pos' (binomial test, p = 0.74)"
     """
     from scipy.stats import binomtest
 

@@ -49,8 +49,8 @@ class Model:
         chance: why it is no better than guessing; empty if it is better.
 
     Example:
-        >>> model = unroll.load("reviews")
-        >>> model.predict(["A fine film."])
+        >>> model = unroll.load("reviews")  # doctest: +SKIP
+        >>> model.predict(["A fine film."])  # doctest: +SKIP
     """
 
     def __init__(
