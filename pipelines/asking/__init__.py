@@ -69,6 +69,13 @@ def ask(client: Client, inputs: Sequence[str]) -> Answer:
         UserError: inputs that the model does not take.
         ServingError: the server refused the request or did not answer.
     """
+    signatures = client.metadata()
+    if DESCRIBE not in signatures:
+        from unroll.pipelines.asking import tensors
+
+        default = signatures.get("serving_default")
+        if default and [one.dtype.kind for one in default.inputs.values()] != ["O"] and tensors.is_json(inputs):
+            return tensors.ask(client, inputs)
     module, description = asked(client)
     return module.ask(client, description, inputs)
 
@@ -81,14 +88,7 @@ def asked(client: Client) -> tuple[Any, Mapping[str, Any]]:
         ServingError: the server refused the request or did not answer.
     """
     description: Mapping[str, Any] = {}
-    signatures = client.metadata()
-    if DESCRIBE not in signatures:
-        from unroll.pipelines.asking import tensors
-
-        default = signatures.get("serving_default")
-        if default and [one.dtype.kind for one in default.inputs.values()] != ["O"] and tensors.is_json(inputs):
-            return tensors.ask(client, inputs)
-    else:
+    if DESCRIBE in client.metadata():
         description = json.loads(client.predict({}, DESCRIBE)["json"].item())
     kind = description.get("input", "text")
     shared = [importlib.import_module(f"{__name__}.{name}") for name in ("text", "records")]
