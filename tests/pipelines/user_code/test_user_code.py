@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, reviews, unroll
+from tests.pipelines.tasks.captioning.test_captioning import shapes
 from tests.pipelines.tasks.forecasting.test_forecasting import loads
 from tests.serving_fixtures import SERVE, start_server
 from unroll.errors import UserError
+from unroll.pipelines.training.exported import Exported
 from unroll.pipelines.user_code.objects import UserObject
 
 CODE = (
@@ -197,3 +199,15 @@ def test_a_changed_module_is_another_training(tmp_path, monkeypatch):
     before = UserObject("train.loss", "digested_users_own:loss").digest()
     Path("digested_users_own.py").write_text("loss = sum\n")
     assert UserObject("train.loss", "digested_users_own:loss").digest() != before
+
+
+def test_an_image_encoder_of_ones_own_is_what_the_captioner_reads(module):
+    shapes(90).to_parquet("shapes.parquet")
+    options = ["data.split=split", "data.size=32", f"model.build={module}:encoder", "model.units=8", "train.epochs=1"]
+    set_ = [one for option in options for one in ("--set", option)]
+    done = unroll("train", "captioning", "--data", "shapes.parquet", "--home", "home", "--name", "own", "--json", *set_)
+    forget(module)
+    pictures = np.array(list(shapes(3, seed=1).image), object)
+    maps = Exported(Path(json.loads(done.stdout)["path"])).predict({"image": pictures}, "attention")["maps"]
+    assert maps.shape[0] == 3
+    assert maps.shape[2:] == (4, 4), "three convolutions of stride 2 over 32 pixels"
