@@ -30,7 +30,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
-from benchmarks import processes  # noqa: E402
+from benchmarks.harness import processes  # noqa: E402
 from unroll.serving.engine.quiet import import_tensorflow  # noqa: E402
 from unroll.serving.server.ports import free_port  # noqa: E402
 from unroll.serving.versions.store import Store  # noqa: E402

@@ -40,8 +40,8 @@ from rich.progress import track
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)  # else this file would stand before the package of its name
-from benchmarks import comparison, in_process, load, processes, saved_models, systems  # noqa: E402
-from benchmarks.comparison import Cell  # noqa: E402
+from benchmarks.harness import comparison, in_process, load, processes, saved_models, systems  # noqa: E402
+from benchmarks.harness.comparison import Cell  # noqa: E402
 from benchmarks.peers import environment  # noqa: E402
 
 _ROWS_A_CALL = (1, 16, 64)
@@ -177,7 +177,9 @@ def _load(servers: dict[str, systems.System], case: Case, seconds: float, scratc
     bodies = scratch / f"{case.protocol}-{case.rows}"
     command = [case.protocol, str(door.port), door.path, str(case.clients), str(seconds), str(bodies)]
     before = {name: processes.cpu_seconds(one.process.pid) for name, one in servers.items()}
-    done = subprocess.run([sys.executable, "-m", "benchmarks.load", *command], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.harness.load", *command], capture_output=True, text=True, cwd=ROOT
+    )
     if done.returncode:
         sys.exit(f"{case}: {done.stderr}\n{server.log.read_text()}")
     server.pause()

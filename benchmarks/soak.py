@@ -30,9 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
-from benchmarks import processes, saved_models, systems  # noqa: E402
+from benchmarks.harness import processes, saved_models, systems  # noqa: E402
+from benchmarks.harness.traffic import Kind, Seen, Traffic  # noqa: E402
 from benchmarks.operations import Operator  # noqa: E402
-from benchmarks.traffic import Kind, Seen, Traffic  # noqa: E402
 from unroll.serving import Store  # noqa: E402
 
 _SHARE = 0.7

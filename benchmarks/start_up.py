@@ -29,10 +29,10 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
-from benchmarks import processes, saved_models, systems  # noqa: E402
-from benchmarks.connections import GrpcConnection  # noqa: E402
+from benchmarks.harness import processes, saved_models, systems  # noqa: E402
+from benchmarks.harness.connections import GrpcConnection  # noqa: E402
+from benchmarks.harness.trailers import OK  # noqa: E402
 from benchmarks.peers import environment  # noqa: E402
-from benchmarks.trailers import OK  # noqa: E402
 from unroll.serving import Store  # noqa: E402
 
 _FOLLOWING = 200

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from unroll import plugins
 from unroll.errors import UserError
-from unroll.pipelines.tables import print_metrics, print_tables, rounded
+from unroll.pipelines.terminal import print_metrics, print_tables, rounded
 from unroll.workspace import Workspace, write_atomically
 
 if TYPE_CHECKING:

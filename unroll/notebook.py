@@ -18,7 +18,7 @@ class Plot(bytes):
 
 def as_html(model: "Model") -> str:
     """Name, metrics by split, learning curve and, folded, the model card; pictures are inside the HTML."""
-    from unroll.pipelines.tables import rounded
+    from unroll.pipelines.terminal import rounded
 
     splits: dict[str, dict[str, float]] = {}
     for key, value in model.metrics.items():

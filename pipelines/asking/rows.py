@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from unroll.pipelines.tables import FigureTable, rounded
+from unroll.pipelines.terminal import FigureTable, rounded
 from unroll.serving.client.client import Prediction
 
 REQUEST_BYTES = 4 << 20

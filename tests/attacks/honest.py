@@ -14,8 +14,8 @@ import threading
 import time
 from collections import Counter
 
-from benchmarks.connections import CONNECTIONS, Connection
-from benchmarks.trailers import OK
+from benchmarks.harness.connections import CONNECTIONS, Connection
+from benchmarks.harness.trailers import OK
 
 _AT_A_TIME = 4
 _CALLS_A_CONNECTION = 25

@@ -39,7 +39,7 @@ _LOOK_SECONDS = 0.005
 
 @dataclass(frozen=True)
 class Target:
-    """Where honest calls go: `protocol` is `grpc` or `http`, see `benchmarks.connections`."""
+    """Where honest calls go: `protocol` is `grpc` or `http`, see `benchmarks.harness.connections`."""
 
     protocol: str
     port: int

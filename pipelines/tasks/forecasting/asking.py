@@ -16,7 +16,7 @@ from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.summary import further_summary
 from unroll.pipelines.data.series.time_grid import Frequency
-from unroll.pipelines.tables import FigureTable, aligned
+from unroll.pipelines.terminal import FigureTable, aligned
 from unroll.pipelines.training.progress import Progress
 from unroll.serving.client.client import Client, Prediction
 

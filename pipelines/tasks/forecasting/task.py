@@ -32,7 +32,7 @@ from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
-from unroll.pipelines.tasks.forecasting.reference import ReferenceWindows
+from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
 from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster

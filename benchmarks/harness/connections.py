@@ -8,8 +8,8 @@ import socket
 import struct
 from typing import Protocol
 
-from benchmarks import trailers
-from benchmarks.trailers import OK
+from benchmarks.harness import trailers
+from benchmarks.harness.trailers import OK
 
 TIMEOUT = 60.0
 """Seconds after which an unanswered request counts as failed."""

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.in_process import LIMIT, on_all_cores
-from benchmarks.systems import OTHER, PATHS, REAL, UNROLL
+from benchmarks.harness.in_process import LIMIT, on_all_cores
+from benchmarks.harness.systems import OTHER, PATHS, REAL, UNROLL
 
 _FIGURES = (("requests_per_second", 0), ("p50_ms", 2), ("p99_ms", 2), ("failed", 0), ("cpu_us", 0))
 _RATIOS = ("requests_per_second", "p50_ms", "p99_ms")

@@ -2,7 +2,7 @@
 
 It shares the machine with the server under test, so it is cheap: one thread, epoll, requests encoded beforehand.
 
-    python -m benchmarks.load grpc 8500 /tensorflow.serving.PredictionService/Predict 64 4.0 requests.bin
+    python -m benchmarks.harness.load grpc 8500 /tensorflow.serving.PredictionService/Predict 64 4.0 requests.bin
 """
 
 import json
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.connections import CONNECTIONS, LOST, TIMEOUT, Connection
-from benchmarks.trailers import OK
+from benchmarks.harness.connections import CONNECTIONS, LOST, TIMEOUT, Connection
+from benchmarks.harness.trailers import OK
 
 
 def run(protocol: str, port: int, path: str, clients: int, duration: float, bodies: Sequence[bytes]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.connections import CONNECTIONS, LOST, TIMEOUT, Connection, GrpcConnection
-from benchmarks.trailers import OK
+from benchmarks.harness.connections import CONNECTIONS, LOST, TIMEOUT, Connection, GrpcConnection
+from benchmarks.harness.trailers import OK
 
 _MAX_CONNECTIONS = 256  # connections a door; what comes while all are busy waits, and its wait counts
 _CANCELLED, _HUNG_UP = 0.005, 0.002  # shares of the requests that their clients give up at once

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from rich.console import Console
 
-from unroll.pipelines.tables import FigureTable, aligned, print_metrics, print_tables, rounded
+from unroll.pipelines.terminal import FigureTable, aligned, print_metrics, print_tables, rounded
 
 FORECASTING = [
     f"{metric}{system}"

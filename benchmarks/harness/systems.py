@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import processes
-from benchmarks.connections import CONNECTIONS
+from benchmarks.harness import processes
+from benchmarks.harness.connections import CONNECTIONS
+from benchmarks.harness.saved_models import NAME, json_body, predict_body
+from benchmarks.harness.trailers import OK
 from benchmarks.peers import environment
-from benchmarks.saved_models import NAME, json_body, predict_body
-from benchmarks.trailers import OK
 from unroll.serving.engine.cores import cores
 from unroll.serving.server.ports import free_port
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "benchmarks" / "peers"
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE", "MLFLOW_TRACKING_URI": "", "NO_COLOR": "1"}

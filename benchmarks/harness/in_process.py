@@ -1,4 +1,4 @@
-"""The candidates without any protocol: `benchmarks.limit`, asked by what compares them with servers."""
+"""The candidates without any protocol: `benchmarks.harness.limit`, asked by what compares them with servers."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.systems import ROOT
+from benchmarks.harness.systems import ROOT
 from unroll.serving.engine.cores import cores
 
 LIMIT, ENGINE = "limit", "engine"
@@ -51,7 +51,7 @@ def start(
 
 
 def _process(running: contextlib.ExitStack, *arguments: str) -> Callable[[int, float, int], dict[str, float]]:
-    command = [sys.executable, "-m", "benchmarks.limit", *arguments]
+    command = [sys.executable, "-m", "benchmarks.harness.limit", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     running.enter_context(process)  # leaving it closes standard input, which ends the process
     assert process.stdin

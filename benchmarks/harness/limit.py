@@ -2,8 +2,8 @@
 
 It answers a line of standard input, rows a call, seconds and threads, by one of JSON, and rests between.
 
-    python -m benchmarks.limit SAVED_MODEL INPUTS.npz                            # as TensorFlow Serving runs it
-    python -m benchmarks.limit SAVED_MODEL INPUTS.npz SINGLE_THREADED_EXECUTOR   # as Unroll's engine does
+    python -m benchmarks.harness.limit SAVED_MODEL INPUTS.npz                            # as TensorFlow Serving runs it
+    python -m benchmarks.harness.limit SAVED_MODEL INPUTS.npz SINGLE_THREADED_EXECUTOR   # as Unroll's engine does
 """
 
 import itertools
