@@ -247,12 +247,14 @@ def _tell(moved: "Moved", done: str, as_json: bool) -> None:
 
 @app.command()
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000, home: Home = HOME
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on: who reaches it may delete.")] = "127.0.0.1",
+    home: Home = HOME,
 ) -> None:
-    """Open MLflow's pages on the workspace."""
+    """Serve MLflow's pages on the workspace: runs, curves, plots, versions."""
     from unroll.pipelines.training.tracking.ui import serve_ui
 
-    serve_ui(Workspace(home), port)
+    serve_ui(Workspace(home), port, host)
 
 
 @app.command()

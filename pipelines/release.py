@@ -117,9 +117,8 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
 def record(
     run: Run, scored: Scored, model: keras.Model, figures: "Mapping[str, Figure]", monitor: str, progress: Progress
 ) -> None:
-    """Keeps with a run what the model scored, its plots and tables, and the Keras model itself."""
+    """Keeps with a run its plots and tables, and the Keras model itself."""
     epochs = scored.card.epochs
-    run.metrics(scored.card.metrics, len(epochs), wait=True)
     if epochs:
         run.figures({"learning_curve.png": plots.learning_curve(epochs, scored.card.best_epoch, monitor)})
     run.figures({**figures, **scored.test.figures})
@@ -154,7 +153,9 @@ def release(
         promote: whether the version is served; None: if its model has none that is, and it beats chance.
     """
     card, directory = scored.card, scored.exported.directory
+    curves = card.epochs[0] if card.epochs else ()
     if not register:
+        tracking.record_scores(card.run_id, card.metrics, curves)
         path = workspace.exports / card.name / card.run_id
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(path, ignore_errors=True)  # of a command that was killed after this
@@ -162,7 +163,7 @@ def release(
     with progress.stage("registering"):
         # a run that was killed after this has its version already
         version = next((one.version for one in tracking.versions(card.name) if one.run_id == card.run_id), None)
-        version = version or tracking.register(card.name, card.task, card.run_id, directory, card.metrics)
+        version = version or tracking.register(card.name, card.task, card.run_id, directory, card.metrics, curves)
         registered = tracking.version(card.name, version)
     promotion = Promotion(tracking, workspace)
     moved = None

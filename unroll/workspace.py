@@ -26,11 +26,6 @@ class Workspace:
         return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.home.resolve() / 'mlflow.db'}"
 
     @property
-    def artifacts(self) -> Path:
-        """Files of tracked runs and registered models."""
-        return self.home / "artifacts"
-
-    @property
     def store(self) -> Path:
         """`<model>/<version>/` SavedModels, as the model server reads them."""
         return self.home / "store"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.exported import Card
 from unroll.pipelines.training.fit import History, fit
 from unroll.pipelines.training.progress import Progress
-from unroll.pipelines.training.tracking import Registered, Run, Tracking
+from unroll.pipelines.training.tracking import Registered, Run, Tracking, run_name
 from unroll.pipelines.user_code.objects import user_objects
 from unroll.workspace import Workspace
 
@@ -127,7 +128,8 @@ def train(
     with _run_directory(workspace, cache_key(task.name, name, settings, digest, own)) as directory:
         with progress.stage("opening MLflow"):
             tracking = Tracking(workspace, create=True)
-        with tracking.run(name, resume=_read(directory / "run_id")) as run:
+        called = run_name(name, config, datetime.now())
+        with tracking.run(name, resume=_read(directory / "run_id"), name=called) as run:
             (directory / "run_id").write_text(run.run_id)
             run.describe(settings, data, digest, {"task": task.name})
             model, history = _fit(problem, directory / "checkpoint.npz", run, progress)
@@ -149,7 +151,7 @@ def train(
             scored = export(problem, model, card, data, directory / "exported", progress)
             with progress.stage("recording in MLflow"):
                 training = {"training/seconds": history.seconds, "training/epochs": len(history.epochs)}
-                run.metrics(training, len(history.epochs), wait=True)
+                run.metrics(training, wait=True)
                 record(run, scored, model, figures, task.monitor, progress)
         released = release(tracking, workspace, scored, progress, register=register, promote=promote)
     shutil.rmtree(directory, ignore_errors=True)

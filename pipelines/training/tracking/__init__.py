@@ -1,6 +1,6 @@
 """Runs and registered models in MLflow."""
 
 from unroll.pipelines.training.tracking.registry import CHAMPION, Registered, Tracking
-from unroll.pipelines.training.tracking.run import Run
+from unroll.pipelines.training.tracking.run import Run, run_name
 
-__all__ = ["CHAMPION", "Registered", "Run", "Tracking"]
+__all__ = ["CHAMPION", "Registered", "Run", "Tracking", "run_name"]

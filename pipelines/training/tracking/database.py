@@ -19,7 +19,7 @@ def database_file(tracking_uri: str) -> Path | None:
     return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
 
 
-def ensure_database(database: Path, artifacts: Path) -> None:
+def ensure_database(database: Path, artifacts: str) -> None:
     """Makes the database where there is none.
 
     MLflow makes it in a hundred steps, which two commands cannot take at once, nor a second one finish. So one makes it
@@ -27,7 +27,7 @@ def ensure_database(database: Path, artifacts: Path) -> None:
 
     Args:
         database: the file.
-        artifacts: folder of what belongs to no experiment.
+        artifacts: URI of what belongs to no experiment.
 
     Raises:
         UserError: something else is in its place.
@@ -45,7 +45,7 @@ def ensure_database(database: Path, artifacts: Path) -> None:
         aside = database.with_name(f".{database.name}.new").absolute()
         for leftover in aside.parent.glob(f"{aside.name}*"):  # of a command that was killed
             leftover.unlink()
-        SqlAlchemyStore(f"{_SQLITE}{aside}", artifacts.resolve().as_uri()).engine.dispose()
+        SqlAlchemyStore(f"{_SQLITE}{aside}", artifacts).engine.dispose()
         aside.rename(database)
 
 

@@ -2,20 +2,21 @@
 
 import hashlib
 import io
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from unroll.errors import UserError
+from unroll.pipelines.training.tracking import artifacts
 from unroll.pipelines.training.tracking.database import database_file, ensure_database
+from unroll.pipelines.training.tracking.mlflow_model import SAVED_MODEL, write_mlflow_model
 from unroll.pipelines.training.tracking.mlflow_registry import MlflowRegistry
 from unroll.pipelines.training.tracking.quiet import import_mlflow
 from unroll.pipelines.training.tracking.run import Run
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 _PREVIOUS = "unroll.previous"  # tag on a registered model: the versions an alias pointed to before
 _HISTORY = 100
+_TASK = "unroll.task"  # tag on a version: the task that trained it
+_METRICS = "unroll.metrics"  # tag on a version: all its metrics, as JSON
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # else the pages show it as one of prompts
+_MAX_DESCRIPTION = 5000  # characters, in a server's database
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Tracking:
                     f"{workspace.home}: no model was trained here. Name the workspace with --home, or train one: "
                     "unroll train TASK"
                 )
-            ensure_database(database, workspace.artifacts)
+            ensure_database(database, artifacts.ROOT)
         self._sqlite = SqliteRegistry.open(database) if database is not None else None
 
     @cached_property
@@ -94,12 +99,13 @@ class Tracking:
         return self._sqlite or MlflowRegistry(self._client)
 
     @contextmanager
-    def run(self, experiment: str, resume: str | None = None) -> Iterator[Run]:
+    def run(self, experiment: str, resume: str | None = None, *, name: str | None = None) -> Iterator[Run]:
         """A run that is recorded, or one that goes on.
 
         Args:
             experiment: made if absent.
             resume: id of an interrupted run, or None.
+            name: of a new run; one that MLflow makes up for None.
         """
         from mlflow.exceptions import MlflowException
 
@@ -109,39 +115,80 @@ class Tracking:
             if known is not None and known.lifecycle_stage == "deleted":
                 self._client.restore_experiment(known.experiment_id)
             if known is None:
-                location = None
-                if self._workspace.tracking_uri.startswith("sqlite"):
-                    location = (self._workspace.artifacts.resolve() / experiment).as_uri()
+                in_file = database_file(self._workspace.tracking_uri) is not None
+                location = f"{artifacts.ROOT}{experiment}" if in_file else None
                 try:
-                    self._client.create_experiment(experiment, artifact_location=location)
+                    self._client.create_experiment(experiment, location, _EXPERIMENT_TAGS)
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":  # else another command was quicker
                         raise
             mlflow.set_experiment(experiment)
             if resume and not self._exists(resume):
                 resume = None
-            active = mlflow.start_run(run_id=resume)
+            active = mlflow.start_run(run_id=resume, run_name=None if resume else name)
         with active:
             yield Run(mlflow, active.info.run_id)
             mlflow.flush_async_logging()
 
-    def register(self, name: str, task: str, run_id: str, saved_model: Path, metrics: Mapping[str, float]) -> int:
-        """Records a SavedModel directory as the next version of a model.
+    def register(
+        self,
+        name: str,
+        task: str,
+        run_id: str,
+        saved_model: Path,
+        metrics: Mapping[str, float],
+        curves: Collection[str] = (),
+    ) -> int:
+        """Records a SavedModel directory as the next version of a model, with its card as description.
+
+        Args:
+            name: of the model.
+            task: that trained it.
+            run_id: of the run that trained it.
+            saved_model: the directory.
+            metrics: of its evaluation, `split/metric`; the run has them too.
+            curves: metrics that the run has of each epoch, and that stay as they are there.
 
         Returns:
             The version's number.
         """
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+
         mlflow, client = self._mlflow, self._client
-        logged = mlflow.initialize_logged_model(
-            name=name, source_run_id=run_id, model_type=task, tags={"unroll.task": task}
-        )
-        client.log_model_artifacts(logged.model_id, str(saved_model))
+        tags = {_TASK: task}
+        logged = mlflow.initialize_logged_model(name=name, source_run_id=run_id, model_type=task, tags=tags)
+        client.log_model_artifacts(logged.model_id, str(saved_model), SAVED_MODEL)
+        with tempfile.TemporaryDirectory() as described:
+            write_mlflow_model(saved_model, Path(described), run_id=run_id, model_id=logged.model_id)
+            client.log_model_artifacts(logged.model_id, described)
         mlflow.finalize_logged_model(logged.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        self.record_scores(run_id, metrics, curves, logged.model_id)
         with redirect_stderr(io.StringIO()):  # where MLflow announces it, through the progress bars
             version = mlflow.register_model(
-                f"models:/{logged.model_id}", name, tags={"unroll.task": task, **_metric_tags(metrics)}
+                f"models:/{logged.model_id}", name, tags={**tags, _METRICS: json.dumps(dict(metrics))}
             )
+        card = saved_model / "assets.extra" / "model_card.md"
+        if card.exists():
+            text = card.read_text()[:_MAX_DESCRIPTION]
+            client.update_model_version(name, version.version, text)
+            client.set_tag(run_id, MLFLOW_RUN_NOTE, text)
         return int(version.version)
+
+    def record_scores(
+        self, run_id: str, metrics: Mapping[str, float], curves: Collection[str], model_id: str | None = None
+    ) -> None:
+        """Records what an exported model scored as single values of its run.
+
+        Args:
+            run_id: of the run.
+            metrics: `split/metric`.
+            curves: metrics that the run has of each epoch, and that stay as they are there.
+            model_id: MLflow's record of the model, which has them too.
+        """
+        scores = {key: value for key, value in metrics.items() if key not in curves}
+        self._mlflow.log_metrics(scores, run_id=run_id, model_id=model_id)
 
     def versions(self, name: str | None = None) -> list[Registered]:
         """Registered versions, newest first; of all models for None."""
@@ -184,14 +231,15 @@ class Tracking:
         """A version's SavedModel directory; one that a tracking server keeps is copied into the cache."""
         with self._reachable():
             uri = self._registry.files(registered.name, registered.version)
-            if uri.startswith("file:"):
-                path = Path(url2pathname(urlsplit(uri).path))
-                if not (path / "saved_model.pb").exists():
+            path = artifacts.local_path(uri, self._workspace.tracking_uri)
+            if path is not None:
+                saved_model = _saved_model(path)
+                if not (saved_model / "saved_model.pb").exists():
                     raise UserError(
-                        f"{path}: version {registered.version} of {registered.name!r} was trained there, and is there "
-                        "no longer. Put the workspace back where it was, or train again"
+                        f"{saved_model}: version {registered.version} of {registered.name!r} was registered with these "
+                        "files, and they are missing. Put them back, or train again"
                     )
-                return path
+                return saved_model
             server = hashlib.sha256(self._workspace.tracking_uri.encode()).hexdigest()[:12]
             copy = self._workspace.cache / "registry" / server / registered.name / str(registered.version)
             if not copy.exists():
@@ -200,7 +248,7 @@ class Tracking:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(prefix=".downloading-", dir=copy.parent) as aside:
                     os.rename(download_artifacts(artifact_uri=uri, dst_path=aside), copy)
-            return copy
+            return _saved_model(copy)
 
     def kept(self, run_id: str, name: str) -> Path | None:
         """A file or folder that a run keeps; None if it has none of that name. One of a server is copied."""
@@ -237,16 +285,13 @@ class Tracking:
             registry.point(registered.name, alias, registered.version, {f"{_PREVIOUS}.{alias}": tag})
 
     def _describe(self, version: Any, aliases: Mapping[str, Any]) -> Registered:
-        prefix = "metric."
         return Registered(
             name=version.name,
             version=int(version.version),
             aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(version.version))),
-            task=version.tags.get("unroll.task", ""),
+            task=version.tags.get(_TASK, ""),
             run_id=version.run_id or "",
-            metrics={
-                key.removeprefix(prefix): float(value) for key, value in version.tags.items() if key.startswith(prefix)
-            },
+            metrics=_metrics(version.tags),
         )
 
     def _exists(self, run_id: str) -> bool:
@@ -275,5 +320,14 @@ class Tracking:
             ) from None
 
 
-def _metric_tags(metrics: Mapping[str, float]) -> dict[str, str]:
-    return {f"metric.{key}": repr(value) for key, value in metrics.items()}
+def _saved_model(files: Path) -> Path:
+    """The SavedModel among a version's files; earlier releases registered nothing else."""
+    return files / SAVED_MODEL if (files / SAVED_MODEL).exists() else files
+
+
+def _metrics(tags: Mapping[str, str]) -> dict[str, float]:
+    """A version's metrics; earlier releases had a tag for each."""
+    if _METRICS in tags:
+        return dict(json.loads(tags[_METRICS]))
+    prefix = "metric."
+    return {key.removeprefix(prefix): float(value) for key, value in tags.items() if key.startswith(prefix)}

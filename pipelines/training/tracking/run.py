@@ -3,15 +3,20 @@
 import csv
 import io
 import json
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.revision import git_revision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_MAX_SETTINGS = 80  # characters
 
 
 class Run:
@@ -43,7 +48,7 @@ class Run:
         """Keeps a file under its name."""
         self._mlflow.log_artifact(str(file))
 
-    def metrics(self, values: Mapping[str, float], step: int, *, wait: bool = False) -> None:
+    def metrics(self, values: Mapping[str, float], step: int = 0, *, wait: bool = False) -> None:
         """Records numbers, in the background unless `wait`; the run's end waits until they are written."""
         self._mlflow.log_metrics(dict(values), step=step, synchronous=wait)
 
@@ -59,6 +64,21 @@ class Run:
             writer.writeheader()
             writer.writerows(rows)
             self._mlflow.log_text(text.getvalue(), f"tables/{title.replace(' ', '_')}.csv")
+
+
+def run_name(name: str, config: TaskConfig, start: datetime) -> str:
+    """What tells a run from others in a list: the model, the settings that differ from the defaults, and the time.
+
+    The columns of the data are left out: runs of one model mostly share them.
+
+    Example:
+        >>> run_name("reviews", config, datetime(2026, 11, 29, 22, 50))
+        'reviews cell=gru epochs=3 2026-11-29 22:50'
+    """
+    changed = config.model_dump(mode="json", exclude_defaults=True, exclude={"data"})
+    settings = " ".join(f"{key}={value}" for section in changed.values() for key, value in section.items())
+    settings = textwrap.shorten(settings, _MAX_SETTINGS, placeholder=" ...")
+    return " ".join(part for part in (name, settings, f"{start:%Y-%m-%d %H:%M}") if part)
 
 
 def _parameters(config: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -49,8 +49,7 @@ def test_commands_that_start_at_once_share_the_workspace(tmp_path: Path) -> None
     with sqlite3.connect(tmp_path / "home" / "mlflow.db") as database:
         rows = database.execute("select name, artifact_location from experiments order by experiment_id").fetchall()
         runs = database.execute("select count(*) from runs where status = 'FINISHED'").fetchone()
-    artifacts = (tmp_path / "home" / "artifacts").as_uri()
-    assert rows == [("Default", f"{artifacts}/0"), ("m", f"{artifacts}/m")]
+    assert rows == [("Default", "mlflow-artifacts:/0"), ("m", "mlflow-artifacts:/m")], "no folder of this machine"
     assert runs == (4,)
     assert sorted(one.name for one in (tmp_path / "home").iterdir()) == [".mlflow.db.lock", "mlflow.db"]
     assert [one.name for one in tmp_path.iterdir()] == ["home"]
@@ -59,7 +58,7 @@ def test_commands_that_start_at_once_share_the_workspace(tmp_path: Path) -> None
 def test_a_folder_in_the_databases_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
     with pytest.raises(UserError, match=r"mlflow\.db: is not a file.* Move it"):
-        ensure_database(tmp_path / "mlflow.db", tmp_path)
+        ensure_database(tmp_path / "mlflow.db", "mlflow-artifacts:/")
 
 
 def test_the_database_of_a_server_is_its_own() -> None:

@@ -79,7 +79,7 @@ COPY = """
 import resource
 import sys
 from pathlib import Path
-from errors import told_in_one_line
+from unroll.errors import told_in_one_line
 from unroll.serving.versions.store import Served, Store
 from tests.serving_fixtures import ROOT
 
