@@ -26,8 +26,8 @@ class TableModel:
         exported: the model.
 
     Example:
-        >>> model = TableModel(Exported(Path("store/reviews/1")))
-        >>> model.predict(pd.DataFrame({"text": ["A fine film."]})).label[0]
+        >>> model = TableModel(Exported(Path("store/reviews/1")))  # doctest: +SKIP
+        >>> model.predict(pd.DataFrame({"text": ["A fine film."]})).label[0]  # doctest: +SKIP
         'pos'
     """
 

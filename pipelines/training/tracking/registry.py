@@ -83,11 +83,12 @@ class Tracking:
     def _mlflow(self) -> Any:
         """The module, connected. To import it takes seconds: what `_sqlite` knows is asked without."""
         mlflow = import_mlflow()
-        named = os.environ.get("MLFLOW_TRACKING_URI")
+        named = {key: os.environ.get(key) for key in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
         mlflow.set_registry_uri(self._workspace.tracking_uri)
         mlflow.set_tracking_uri(self._workspace.tracking_uri)
-        if named is None:  # MLflow sets it, which would name the database of every later workspace
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        for key, before in named.items():
+            if before is None:  # MLflow sets it, which would name the database of every later workspace
+                os.environ.pop(key, None)
         return mlflow
 
     @cached_property

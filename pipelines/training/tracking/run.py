@@ -72,8 +72,8 @@ def run_name(name: str, config: TaskConfig, start: datetime) -> str:
     The columns of the data are left out: runs of one model mostly share them.
 
     Example:
-        >>> run_name("reviews", config, datetime(2026, 11, 29, 22, 50))
-        'reviews cell=gru epochs=3 2026-11-29 22:50'
+        >>> run_name("reviews", TaskConfig(train={"epochs": 3}), datetime(2026, 11, 29, 22, 50))
+        'reviews epochs=3 2026-11-29 22:50'
     """
     changed = config.model_dump(mode="json", exclude_defaults=True, exclude={"data"})
     settings = " ".join(f"{key}={value}" for section in changed.values() for key, value in section.items())

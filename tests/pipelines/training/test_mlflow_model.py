@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import unroll
+from tests.conftest import ROOT, unroll
 from tests.serving_fixtures import until
 from unroll.errors import UserError
 from unroll.pipelines.training.exported import Exported
@@ -46,9 +46,16 @@ def moved(trained: dict, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     away.rename(home)
 
 
+def elsewhere() -> dict[str, str]:
+    """The environment without what MLflow put there for this process's workspaces."""
+    return {
+        key: value for key, value in os.environ.items() if key not in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+    }
+
+
 def answers_elsewhere(tracking_uri: str, cwd: Path) -> pd.DataFrame:
     command = [sys.executable, "-c", LOADED_ELSEWHERE, tracking_uri]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cwd, env=elsewhere(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return pd.DataFrame(json.loads(done.stdout.splitlines()[-1]))
 
@@ -87,6 +94,15 @@ def test_the_champion_answers_tables(trained: dict, tmp_path: Path) -> None:
     assert files == {"assets", "assets.extra", "fingerprint.pb", "saved_model.pb", "variables"}, "as servers want it"
 
 
+def test_the_page_says_how(trained: dict, tmp_path: Path) -> None:
+    (tmp_path / "workspace").symlink_to(trained["home"])
+    page = (ROOT / "docs" / "tracking.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0].replace("reviews@champion", "small@champion")
+    code += "\nassert list(answers.columns) == ['label', 'probabilities', 'score'], answers"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=elsewhere(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_moved_workspace_goes_on(moved: Path, reviews_csv: Path, tmp_path: Path) -> None:
     answers_elsewhere(f"sqlite:///{moved}/mlflow.db", tmp_path)
     (listed,) = (one for one in json.loads(unroll("models", "--home", moved, "--json").stdout) if one["version"] == 1)
@@ -102,7 +118,9 @@ def test_a_moved_workspace_goes_on(moved: Path, reviews_csv: Path, tmp_path: Pat
 def test_pages_of_a_moved_workspace(trained: dict, moved: Path, tmp_path: Path) -> None:
     port = free_port("127.0.0.1")
     command = [sys.executable, "-m", "unroll", "ui", "--home", moved, "--host", "0.0.0.0", "--port", str(port)]
-    pages = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path)
+    pages = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path, env=elsewhere()
+    )
     try:
         assert pages.stdout is not None
         said = pages.stdout.readline()
