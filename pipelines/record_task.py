@@ -21,10 +21,10 @@ from unroll.pipelines.data.sections import RecordSection
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.data.targets import Target
 from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
+from unroll.pipelines.scoring.even_sample import EvenSample
+from unroll.pipelines.scoring.metrics import by_group
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.training.config import TaskConfig
-from unroll.pipelines.training.even_sample import EvenSample
-from unroll.pipelines.training.metrics import by_group
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.signature import signature
 from unroll.pipelines.user_code.training import user_loss

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import keras
 
 from unroll import serving
+from unroll.pipelines.scoring import plots
 from unroll.pipelines.task import Evaluation, Task
-from unroll.pipelines.training import plots
 from unroll.pipelines.training.exported import Card, Exported
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.promotion import Promotion

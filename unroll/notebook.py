@@ -45,7 +45,7 @@ def _curve(model: "Model") -> str:
     history = model.history
     if history.empty:
         return ""
-    from unroll.pipelines.training.plots import learning_curve
+    from unroll.pipelines.scoring.plots import learning_curve
 
     drawn = io.BytesIO()
     learning_curve(cast(Any, history.to_dict("records")), model.best_epoch - 1).savefig(drawn, format="png")

@@ -109,12 +109,12 @@ class LabelColumn(CategoryColumn, Target):
             raise UserError(f"label {min(unknown)!r} is unknown to the model, which knows: {', '.join(known)}")
 
     def scores(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
-        from unroll.pipelines.training.metrics import classification_metrics
+        from unroll.pipelines.scoring.metrics import classification_metrics
 
         return classification_metrics(self._numbers(info, true), answers["probabilities"])
 
     def figures(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
-        from unroll.pipelines.training import plots
+        from unroll.pipelines.scoring import plots
 
         labels, probabilities = self._numbers(info, true), answers["probabilities"]
         return {
@@ -158,7 +158,7 @@ class ValueColumn(NumberColumn, Target):
         return {"value": tf.reshape(tf.cast(given, tf.float32), [-1]) * info["std"] + info["mean"]}
 
     def scores(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> dict[str, float]:
-        from unroll.pipelines.training.metrics import regression_metrics
+        from unroll.pipelines.scoring.metrics import regression_metrics
 
         return regression_metrics(true, answers["value"])
 

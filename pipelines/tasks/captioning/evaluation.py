@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from unroll.errors import UserError
 from unroll.pipelines.chance import pairing_chance
+from unroll.pipelines.scoring.even_sample import EvenSample
+from unroll.pipelines.scoring.metrics import by_group
 from unroll.pipelines.task import Arrays, Evaluation, Predict
 from unroll.pipelines.tasks.captioning.metrics import caption_metrics, rouge_l, word_recalls
 from unroll.pipelines.tasks.captioning.plots import attention_sheet, contact_sheet, open_picture
 from unroll.pipelines.tasks.captioning.vocabulary import normalise
-from unroll.pipelines.training.even_sample import EvenSample
-from unroll.pipelines.training.metrics import by_group
 
 _MAX_KEPT = 4000  # pictures, for the plots and the reference profile
 _MAX_BYTES = 256 << 20

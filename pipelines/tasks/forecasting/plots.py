@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from unroll.pipelines.data.series.time_grid import Frequency, iso
+from unroll.pipelines.scoring.plots import new_axes
 from unroll.pipelines.tasks.forecasting.backtest import Backtest, ForecastWindow
-from unroll.pipelines.training.plots import new_axes
 
 _FORECAST = "tab:blue"
 _MAX_CHANNELS = 8

@@ -27,6 +27,7 @@ from unroll.pipelines.data.series.time_grid import Frequency
 from unroll.pipelines.data.series.window_index import WindowIndex, check_windows
 from unroll.pipelines.data.series.windows import windows
 from unroll.pipelines.registry import register
+from unroll.pipelines.scoring import plots
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
@@ -36,7 +37,6 @@ from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
 from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
-from unroll.pipelines.training import plots
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
 

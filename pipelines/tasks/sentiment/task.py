@@ -27,15 +27,15 @@ from unroll.pipelines.data.splits import RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
 from unroll.pipelines.registry import register
+from unroll.pipelines.scoring import plots
+from unroll.pipelines.scoring.calibration import fit_temperatures
+from unroll.pipelines.scoring.even_sample import EvenSample
+from unroll.pipelines.scoring.metrics import by_group, classification_metrics
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
 from unroll.pipelines.tasks.sentiment.user_model import TextInfo, user_classifier
-from unroll.pipelines.training import plots
-from unroll.pipelines.training.calibration import fit_temperatures
-from unroll.pipelines.training.even_sample import EvenSample
-from unroll.pipelines.training.metrics import by_group, classification_metrics
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.signature import signature
 from unroll.pipelines.user_code.training import user_loss
