@@ -29,7 +29,7 @@ def shell(tmp_path):
     hours = pd.date_range("2026-01-01", periods=600, freq="h")
     load = 100 + 20 * np.sin(2 * np.pi * hours.hour / 24)
     pd.DataFrame({"date": hours, "load": load}).to_csv(tmp_path / "load.csv", index=False)
-    colours = ["red", "green", "blue", "white"] * 10
+    colours = ["red", "green", "blue", "white"] * 20  # as many as it takes to tell what is learnt from chance
     for number, colour in enumerate(colours):
         Image.new("RGB", (48, 40 + number), colour).save(tmp_path / f"{number}.png")
     captions = [f"a {colour} wall" for colour in colours]

@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Card:
     run_id: str
     metrics: Mapping[str, float]
     module: str = ""
-    epochs: Sequence[Mapping[str, float]] = ()
+    epochs: Sequence[Mapping[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     chance: str = ""
 

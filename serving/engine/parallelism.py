@@ -34,7 +34,6 @@ class Parallelism:
         config.gpu_options.allow_growth = True
         # Of what TensorFlow does to a graph before its first run, these take half the time and gain nothing by it.
         rewriting = config.graph_options.rewrite_options
-        rewriting.meta_optimizer_iterations = rewriting.ONE
         rewriting.memory_optimization = rewriting.NO_MEM_OPT
         rewriting.disable_tfg_optimizer = True
         if others is not None:

@@ -16,12 +16,17 @@ from unroll.pipelines.training.tracking.sqlite_registry import SqliteRegistry
 from unroll.workspace import Workspace
 
 
+def _client(home: Path) -> MlflowClient:
+    uri = Workspace(home).tracking_uri
+    return MlflowClient(uri, registry_uri=uri)  # else it is the one that was opened last in this process
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which MLflow has registered models of all kinds."""
     home: Path = tmp_path_factory.mktemp("registry")
     Tracking(Workspace(home), create=True)
-    client = MlflowClient(Workspace(home).tracking_uri)
+    client = _client(home)
     (home / "saved_model").mkdir()
     (home / "saved_model" / "saved_model.pb").write_bytes(b"")
     for name in ("second", "first"):
@@ -39,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client(home: Path) -> MlflowClient:
-    return MlflowClient(Workspace(home).tracking_uri)
+    return _client(home)
 
 
 @pytest.fixture
