@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from unroll.monitoring.features.sources import OfInput, scalars
+from unroll.monitoring.features.sources import OfInput, Tensors, scalars
 
 SIDE = 64
 """Pixels of the longer side at which colours are measured; a JPEG is not decoded much finer."""
@@ -32,12 +32,7 @@ class ImageFeature(OfInput):
     kind: ClassVar[str] = "image"
     most_pixels: int = 1 << 25
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, np.ndarray]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Values of each picture, float32 `(n,)`, NaN where it cannot be read; of an animation the first frame.
 
         `megapixels` and `aspect` (width by height) as the file's header has them, `bytes_per_pixel` as encoded.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from unroll.monitoring.features.sources import OfRecords
+from unroll.monitoring.features.sources import OfRecords, Tensors
 
 if TYPE_CHECKING:
     from unroll.monitoring.actuals import Actuals
@@ -88,12 +88,7 @@ class SeriesFeature(OfRecords):
 
         return Actuals.read(labels, self)
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, np.ndarray]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Values of each channel's variables, float32 `(n,)`; of more than `MAX_CHANNELS` their means.
 
         `level` and `scale`: mean and standard deviation of the observed steps, raw units. `gaps`: share of

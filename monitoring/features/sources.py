@@ -12,6 +12,9 @@ from unroll.monitoring.features.tokens import TokenSets
 if TYPE_CHECKING:
     from unroll.monitoring.actuals import Actuals
 
+Tensors = Mapping[str, np.ndarray]
+"""Inputs or outputs of n records by name, the records first."""
+
 Values = np.ndarray | TokenSets
 """One value a record: float32 `(n,)`, strings `(n,)`, or the set of tokens of each of n texts."""
 
@@ -28,7 +31,7 @@ class OfRecords:
     vocabulary: ClassVar[dict[str, int] | None] = None
     """Tokens of its own, with their ids."""
 
-    def in_order(self, inputs: Mapping[str, np.ndarray], n: int) -> np.ndarray | None:
+    def in_order(self, inputs: Tensors, n: int) -> np.ndarray | None:
         """Rows of n records in the order of time; None where that says nothing."""
         return None
 
@@ -71,7 +74,7 @@ class OfOutput(OfRecords):
         return (self.output,)
 
 
-def scalars(name: str, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+def scalars(name: str, tensors: Tensors) -> np.ndarray:
     """The tensor `(n,)` or `(n, 1)` as `(n,)`.
 
     Raises:

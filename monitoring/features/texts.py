@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from unroll.monitoring.features import tokens
-from unroll.monitoring.features.sources import OfInput, OfOutput, Values, scalars
+from unroll.monitoring.features.sources import OfInput, OfOutput, Tensors, Values, scalars
 
 MAX_WORDS = 1000
 WORDS = {"lowercase": True, "replace": [["(?=[^\\w\\s'])|(?<=[^\\w\\s'])", " "]], "split": "\\s+"}
@@ -39,12 +37,7 @@ class TextFeature(OfInput):
     def vocabulary_file(self) -> str:  # type: ignore[override]
         return self.tokenizer["vocabulary"]
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, Values]:
         """Values of the variables `<input>/length` (tokens), `<input>/oov` (share) and `<input>/tokens`."""
         texts = scalars(self.input, inputs).tolist()
         length, oov, held = tokens.measure(texts, self.tokenizer, vocabulary)
@@ -81,12 +74,7 @@ class GeneratedTextFeature(OfOutput):
         """Word to id."""
         return {word: i for i, word in enumerate(self.words)}
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, Values]:
         """Values of the variables `<output>/length` (words) and `<output>/tokens`."""
         texts = scalars(self.output, outputs).tolist()
         length, _, held = tokens.measure(texts, WORDS, self.vocabulary)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from unroll.monitoring.features.sources import OfInput, OfOutput, Values, scalars
+from unroll.monitoring.features.sources import OfInput, OfOutput, Tensors, Values, scalars
 
 MAX_COORDINATES = 64
 
@@ -21,12 +21,7 @@ class NumericFeature(OfOutput):
 
     kind: ClassVar[str] = "numeric"
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, Values]:
         return {self.output: scalars(self.output, outputs).astype(np.float32)}
 
 
@@ -40,12 +35,7 @@ class CategoricalFeature(OfOutput):
 
     kind: ClassVar[str] = "categorical"
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, Values]:
         return {self.output: _names(scalars(self.output, outputs))}
 
 
@@ -59,12 +49,7 @@ class NumericInput(OfInput):
 
     kind: ClassVar[str] = "numeric_input"
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, Values]:
         """Values of the variables `<input>/value` and `<input>/missing`, 1 where it is."""
         values = scalars(self.input, inputs).astype(np.float32)
         return {f"{self.input}/value": values, f"{self.input}/missing": np.isnan(values).astype(np.float32)}
@@ -80,12 +65,7 @@ class CategoricalInput(OfInput):
 
     kind: ClassVar[str] = "categorical_input"
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, Values]:
         """Values of the variable `<input>/name`."""
         return {f"{self.input}/name": _names(scalars(self.input, inputs))}
 
@@ -106,12 +86,7 @@ class VectorFeature(OfOutput):
 
     kind: ClassVar[str] = "vector"
 
-    def measure(
-        self,
-        inputs: Mapping[str, np.ndarray],
-        outputs: Mapping[str, np.ndarray],
-        vocabulary: Mapping[str, int],
-    ) -> dict[str, Values]:
+    def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, Values]:
         """Values of the variables `<output>/1`, `<output>/2`, ..., float32 `(n,)`.
 
         Raises:
