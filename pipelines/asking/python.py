@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import asked
-from unroll.pipelines.asking.rows import requests, with_outputs
+from unroll.pipelines.asking.rows import ask_in_requests, requests
 from unroll.serving.client.client import Client
 
 if TYPE_CHECKING:
@@ -59,11 +59,12 @@ def predict_list(client: Client, values: Sequence[Any]) -> "pd.DataFrame":
         )
     if not len(values):
         raise UserError("inputs: nothing to predict. Give a list of texts, bytes or paths")
-    rows: list[dict[str, Any]] = []
-    for part in requests(values, size=lambda value: len(value) if isinstance(value, str | bytes) else 0):
-        answer = client.predict({needed[0]: [_content(value) for value in part]})
-        shown = [{} if isinstance(value, bytes) else {needed[0]: str(value)} for value in part]
-        rows += with_outputs(shown, answer)
+    _, rows = ask_in_requests(
+        client,
+        requests(values, size=lambda value: len(value) if isinstance(value, str | bytes) else 0),
+        lambda part: {needed[0]: [_content(value) for value in part]},
+        lambda part: [{} if isinstance(value, bytes) else {needed[0]: str(value)} for value in part],
+    )
     return pd.DataFrame(rows)
 
 

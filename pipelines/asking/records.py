@@ -9,7 +9,7 @@ from typing import Any
 from unroll.errors import UserError
 from unroll.monitoring.missing import MISSING
 from unroll.pipelines.asking import Answer
-from unroll.pipelines.asking.rows import requests, table, with_outputs
+from unroll.pipelines.asking.rows import ask_in_requests, requests, table
 from unroll.pipelines.data.records import find_files, read_records
 from unroll.serving.client.client import Client
 
@@ -33,13 +33,13 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     if not records:
         example = json.dumps({key: 1.5 if kind == "number" else "..." for key, kind in columns.items()})
         raise UserError(f"Nothing to ask. Give a record with --input '{example}', or a file of them")
-    version: int | None = None
-    rows: list[dict[str, Any]] = []
-    for part in requests(records, size=lambda record: len(json.dumps(record))):
-        answer = client.predict({key: _tensor(part, key, kind) for key, kind in columns.items()}, version=version)
-        version = answer.version  # of every answer, as it is printed once
-        rows += with_outputs(part, answer)
-    return Answer(version or 0, rows, table(f"{client.model}, version {version}", rows))
+    version, rows = ask_in_requests(
+        client,
+        requests(records, size=lambda record: len(json.dumps(record))),
+        lambda part: {key: _tensor(part, key, kind) for key, kind in columns.items()},
+        lambda part: part,
+    )
+    return Answer(version, rows, table(f"{client.model}, version {version}", rows))
 
 
 def _records(inputs: Sequence[str], columns: Mapping[str, str]) -> Iterator[tuple[str, Any]]:

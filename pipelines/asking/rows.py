@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from unroll.pipelines.terminal import FigureTable, rounded
-from unroll.serving.client.client import Prediction
+from unroll.serving.client.client import Client, Prediction
 
 REQUEST_BYTES = 4 << 20
 REQUEST_ROWS = 64
@@ -36,7 +36,7 @@ def requests(records: Iterable[T], size: Callable[[T], int], rows: int = REQUEST
     yield part
 
 
-def with_outputs(records: Sequence[Mapping[str, Any]], answer: Prediction) -> list[dict[str, Any]]:
+def _with_outputs(records: Sequence[Mapping[str, Any]], answer: Prediction) -> list[dict[str, Any]]:
     """Each record's inputs and outputs, as JSON has them."""
     return [
         {
@@ -48,6 +48,32 @@ def with_outputs(records: Sequence[Mapping[str, Any]], answer: Prediction) -> li
         }
         for row, record in enumerate(records)
     ]
+
+
+def ask_in_requests(
+    client: Client,
+    parts: Iterable[Sequence[T]],
+    inputs: Callable[[Sequence[T]], Mapping[str, Any]],
+    shown: Callable[[Sequence[T]], Sequence[Mapping[str, Any]]],
+) -> tuple[int, list[dict[str, Any]]]:
+    """Asks `serving_default` of one and the same version about all records.
+
+    Args:
+        client: of the model.
+        parts: the records of each request, see `requests`.
+        inputs: of some records, as they are sent.
+        shown: of each of some records, what stands before the outputs.
+
+    Returns:
+        The version, 0 where nothing was asked; and a row a record.
+    """
+    version: int | None = None
+    rows: list[dict[str, Any]] = []
+    for part in parts:
+        answer = client.predict(inputs(part), version=version)
+        version = answer.version  # of every answer, as it is printed once
+        rows += _with_outputs(shown(part), answer)
+    return version or 0, rows
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]]) -> FigureTable:

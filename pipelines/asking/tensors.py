@@ -1,13 +1,13 @@
 """Rows of tensors, as JSON, to a model that does not say what it takes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
-from unroll.pipelines.asking.rows import table, with_outputs
+from unroll.pipelines.asking.rows import ask_in_requests, table
 from unroll.serving.client.client import Client
 
 _FIRST = ("{", "[")
@@ -34,16 +34,21 @@ def ask(client: Client, inputs: Sequence[str]) -> Answer:
     if signature is None:
         raise UserError(f"{client.model}: has no serving_default, which `unroll predict` asks. Use unroll.Client")
     names = list(signature.inputs)
-    version: int | None = None
-    answers: list[dict[str, Any]] = []
-    for where, given in _rows(inputs):
-        row = given if isinstance(given, dict) else {names[0]: given} if len(names) == 1 else {}
-        if missing := [name for name in names if name not in row]:
-            raise UserError(f"{where}: has no {missing[0]!r}. The model takes {', '.join(names)}")
-        answer = client.predict({name: [row[name]] for name in names}, version=version)
-        version = answer.version
-        answers += with_outputs([{}], answer)
-    return Answer(version or 0, answers, table(f"{client.model}, version {version}", answers))
+    version, answers = ask_in_requests(
+        client,
+        ([_by_name(where, given, names)] for where, given in _rows(inputs)),
+        lambda part: {name: [row[name] for row in part] for name in names},
+        lambda part: [{}],
+    )
+    return Answer(version, answers, table(f"{client.model}, version {version}", answers))
+
+
+def _by_name(where: str, given: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    """A row's inputs, all that the model takes."""
+    row = given if isinstance(given, dict) else {names[0]: given} if len(names) == 1 else {}
+    if missing := [name for name in names if name not in row]:
+        raise UserError(f"{where}: has no {missing[0]!r}. The model takes {', '.join(names)}")
+    return row
 
 
 def _rows(inputs: Sequence[str]) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
-from unroll.pipelines.asking.rows import requests, table, with_outputs
+from unroll.pipelines.asking.rows import ask_in_requests, requests, table
 from unroll.serving.client.client import Client, TensorInfo
 
 if TYPE_CHECKING:
@@ -62,13 +62,8 @@ def ask_frame(
 
 def _asked(client: Client, key: str, texts: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
     """The version that answered all, and a row a text."""
-    version: int | None = None
-    rows: list[dict[str, Any]] = []
-    for part in requests(texts, size=lambda text: len(text.encode(errors="replace"))):
-        answer = client.predict({key: part}, version=version)
-        version = answer.version  # of every answer, as it is printed once
-        rows += with_outputs([{key: text} for text in part], answer)
-    return version or 0, rows
+    parts = requests(texts, size=lambda text: len(text.encode(errors="replace")))
+    return ask_in_requests(client, parts, lambda part: {key: part}, lambda part: [{key: text} for text in part])
 
 
 def _texts(inputs: Sequence[str]) -> list[str]:
