@@ -25,18 +25,19 @@ class InProcessClient:
 
     def __init__(self, exported: Exported, model: str, version: int):
         self._engine = exported.engine
-        self.model = model
-        self._version = version
-
-    def metadata(self) -> dict[str, SignatureInfo]:
-        """The model's signatures by name."""
-        return {
+        self._metadata = {
             name: SignatureInfo(
                 {key: TensorInfo(spec.dtype, spec.shape, key in one.defaults) for key, spec in one.inputs.items()},
                 {key: TensorInfo(spec.dtype, spec.shape) for key, spec in one.outputs.items()},
             )
             for name, one in self._engine.signatures.items()
         }
+        self.model = model
+        self._version = version
+
+    def metadata(self) -> dict[str, SignatureInfo]:
+        """The model's signatures by name."""
+        return self._metadata
 
     def predict(
         self, inputs: Mapping[str, ArrayLike], signature: str = "serving_default", version: int | None = None
@@ -51,9 +52,9 @@ class InProcessClient:
                 f"signature: no {signature!r} in {self.model}. It has: {', '.join(self._engine.signatures)}"
             )
         messages.check_inputs(inputs)
-        self._check_names(inputs, self._engine.signatures[signature])
         definition, request = self._engine.signatures[signature], protos.PredictRequest()
-        messages.add_inputs(request, inputs, self.metadata()[signature].inputs)
+        self._check_names(inputs, definition)
+        messages.add_inputs(request, inputs, self._metadata[signature].inputs)
         try:
             feeds = predict_feeds(definition, request.inputs, strict_shapes=True)
             outputs = self._engine.run(signature, feeds)

@@ -59,17 +59,16 @@ def train(
         from unroll.serving.versions.store import Store
 
         # what is wrong here is told before TensorFlow is loaded, which takes seconds
-        workspace, base, schema = Workspace(home_folder(home)), None, _schema(task)
+        workspace, schema = Workspace(home_folder(home)), _schema(task)
         Store(workspace.store).versions(name or _name(task))
         settings = configured(schema, config)
         if data is None:
             from unroll.pipelines.samples import sample_for
 
             sample = sample_for(_name(task), workspace.cache / "samples")
-            data, base = sample.path, sample.settings
+            data, settings = sample.path, configured(schema, config, sample.settings)
         elif isinstance(data, str | os.PathLike):
             check_exists(os.fspath(data))
-        settings = configured(schema, config, base)
         import_tensorflow()
         kind = _task(task)
         from unroll.frames import as_files

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from unroll.errors import UserError
-from unroll.pipelines.chance import pairing_chance
+from unroll.pipelines.scoring.chance import pairing_chance
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.scoring.metrics import by_group
 from unroll.pipelines.task import Arrays, Evaluation, Predict

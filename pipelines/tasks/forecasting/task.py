@@ -18,7 +18,6 @@ from unroll.models.series.calendar import UNKNOWN_TIME, calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
-from unroll.pipelines.chance import baseline_chance
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.summary import further_summary
@@ -28,6 +27,7 @@ from unroll.pipelines.data.series.window_index import WindowIndex, check_windows
 from unroll.pipelines.data.series.windows import windows
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
+from unroll.pipelines.scoring.chance import baseline_chance
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets

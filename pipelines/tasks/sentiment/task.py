@@ -22,13 +22,13 @@ from unroll.models.text.classifier import (
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
-from unroll.pipelines.chance import classifier_chance
 from unroll.pipelines.data.splits import RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.calibration import fit_temperatures
+from unroll.pipelines.scoring.chance import classifier_chance
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.scoring.metrics import by_group, classification_metrics
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task

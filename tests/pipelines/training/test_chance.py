@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unroll.pipelines.chance import baseline_chance, classifier_chance, pairing_chance
+from unroll.pipelines.scoring.chance import baseline_chance, classifier_chance, pairing_chance
 
 
 @pytest.mark.parametrize(("right", "told"), [(50, True), (55, True), (60, False), (100, False)])
