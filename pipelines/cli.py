@@ -228,13 +228,9 @@ def rollback(
 
 
 def _promotion(home: Path, verify_public_key: Path | None, unsigned: bool) -> "Promotion":
-    from unroll.pipelines.training.promotion import Promotion
-    from unroll.pipelines.training.tracking import Tracking
-    from unroll.serving.versions.verification import Verifier
+    from unroll.pipelines.training.promotion import promotion
 
-    workspace = Workspace(home)
-    verify = Verifier(verify_public_key) if verify_public_key else None
-    return Promotion(Tracking(workspace), workspace, unsigned=unsigned, verify=verify)
+    return promotion(Workspace(home), verify_public_key, unsigned)
 
 
 def _tell(moved: "Moved", done: str, as_json: bool) -> None:

@@ -206,12 +206,9 @@ def _task(task: Any) -> "type[Task]":
 
 
 def _promotion(workspace: Workspace, verify_public_key: _PathLike | None, unsigned: bool) -> "Promotion":
-    from unroll.pipelines.training.promotion import Promotion
-    from unroll.pipelines.training.tracking import Tracking
-    from unroll.serving.versions.verification import Verifier
+    from unroll.pipelines.training.promotion import promotion
 
-    verify = Verifier(Path(verify_public_key)) if verify_public_key else None
-    return Promotion(Tracking(workspace), workspace, unsigned=unsigned, verify=verify)
+    return promotion(workspace, Path(verify_public_key) if verify_public_key else None, unsigned)
 
 
 def _moved(moved: "Moved", workspace: Workspace) -> "Model":

@@ -12,7 +12,7 @@ from unroll import serving
 from unroll.errors import UserError
 from unroll.pipelines.training.tracking import CHAMPION, Registered, Tracking
 from unroll.serving.versions.store import SIGNATURE
-from unroll.serving.versions.verification import how_to_sign
+from unroll.serving.versions.verification import Verifier, how_to_sign
 from unroll.workspace import Workspace, write_atomically
 
 
@@ -213,3 +213,15 @@ def disagreements(versions: Sequence[Registered], store: Path) -> Iterator[str]:
                 f"{one.name}: version {one.version} is the champion, but the store serves version {served[0]}. "
                 f"To have the champion served: unroll promote {one.name} {one.version}"
             )
+
+
+def promotion(workspace: Workspace, verify_public_key: Path | None, unsigned: bool) -> Promotion:
+    """The promotions of a workspace.
+
+    Args:
+        workspace: with its registry and its store.
+        verify_public_key: PEM file of the keys that servers ask for; None: they ask for none.
+        unsigned: whether an unsigned version may replace a signed one.
+    """
+    verify = Verifier(verify_public_key) if verify_public_key else None
+    return Promotion(Tracking(workspace), workspace, unsigned=unsigned, verify=verify)

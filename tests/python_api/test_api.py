@@ -127,15 +127,15 @@ def test_evaluation_takes_frames_and_files(model: "unroll.Model", tmp_path: Path
     assert model.evaluate(file, config={"data.text": "body"}) == scores
 
 
-def test_a_model_that_guesses_is_promoted_by_neither(home: Path) -> None:
+def test_a_model_that_guesses_is_promoted_by_neither(model: "unroll.Model", home: Path) -> None:
     noise = reviews(400)
     noise["label"] = np.random.default_rng(0).permutation(noise["label"])
     config = {**TINY, "train": {**TINY["train"], "epochs": 1}}
-    model = unroll.train("sentiment", noise, name="noise", config=config, promote=None, home=home)
-    assert "of always answering" in model.chance
+    guessing = unroll.train("sentiment", noise, name="noise", config=config, promote=None, home=home)
+    assert "of always answering" in guessing.chance
     assert Store(home / "store").versions("noise") == []
-    assert "At chance" in model._repr_html_()
-    assert "At chance" not in unroll.load("reviews", home=home)._repr_html_()
+    assert "At chance" in guessing._repr_html_()
+    assert "At chance" not in model._repr_html_()
     unroll.promote("noise", 1, home=home)
     assert Store(home / "store").versions("noise") == [1]
 
