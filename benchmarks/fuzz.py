@@ -40,7 +40,7 @@ _TIMEOUT = 30.0
 _CHUNK = {"gRPC": 2000, "REST": 2000}  # requests of one task, whose seed is its number
 _CONNECTIONS = 4  # a process, by REST
 _VARIANTS = 10  # of each REST request that is drawn, which takes ten times as long as to send it
-_WARM = 200  # requests of each door before memory is measured
+_WARM = 200  # requests of each endpoint before memory is measured
 _SHOWN = 10
 _NO_ANSWER, _LOST = "no answer", "connection lost"
 _MEANT = {"501"}  # what a REST client is told who asks for what there is not
@@ -96,8 +96,8 @@ def _fuzz(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
     targets = {"gRPC": server.address, "REST": rest_port}
     total = {"REST": int(arguments.requests * arguments.rest_share)}
     total["gRPC"] = arguments.requests - total["REST"]
-    for door, target in targets.items():  # what is loaded lazily is loaded now
-        _SEND[door](target, _WARM, 2**32)
+    for protocol, target in targets.items():  # what is loaded lazily is loaded now
+        _SEND[protocol](target, _WARM, 2**32)
     assert _is_honest(rest_port), server.text
     before = processes.memory_bytes(server.process.pid)
     memory = _Memory(server.process.pid)
@@ -111,7 +111,7 @@ def _fuzz(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
     after = processes.memory_bytes(server.process.pid)
     ended = server.stop()
     offenders = [line for _, lines in seen.values() for line in lines]
-    sent = {door: sum(codes.values()) for door, (codes, _) in seen.items()}
+    sent = {protocol: sum(codes.values()) for protocol, (codes, _) in seen.items()}
     problems = {
         f"{len(offenders)} answers that should not be, such as": bool(offenders),
         **dict.fromkeys(offenders[:_SHOWN], True),
@@ -122,7 +122,7 @@ def _fuzz(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
     return {
         "system": "unroll",
         "requests": sent,
-        "codes": {door: dict(codes.most_common()) for door, (codes, _) in seen.items()},
+        "codes": {protocol: dict(codes.most_common()) for protocol, (codes, _) in seen.items()},
         "requests_per_second": sum(sent.values()) / seconds,
         "memory_mb": {"before": before / 1e6, "peak": memory.peak / 1e6, "after": after / 1e6},
         "honest_answered": honest,
@@ -131,8 +131,8 @@ def _fuzz(arguments: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 
 def _send_all(targets: dict[str, Any], total: dict[str, int], arguments: argparse.Namespace) -> dict[str, Seen]:
-    """Has the processes draw and send, a chunk at a time, until each door has had its total."""
-    seen: dict[str, Seen] = {door: (Counter(), []) for door in targets}
+    """Has the processes draw and send, a chunk at a time, until each protocol has had its total."""
+    seen: dict[str, Seen] = {protocol: (Counter(), []) for protocol in targets}
     numbers = itertools.count(arguments.seed)
     running: dict[Future[Seen], tuple[str, int]] = {}
     context = multiprocessing.get_context("spawn")
@@ -143,24 +143,24 @@ def _send_all(targets: dict[str, Any], total: dict[str, int], arguments: argpars
         bar = progress.add_task("fuzz", total=sum(total.values()))
         while True:
             left = {
-                door: total[door]
-                - sum(seen[door][0].values())
-                - sum(size for other, size in running.values() if other == door)
-                for door in targets
+                protocol: total[protocol]
+                - sum(seen[protocol][0].values())
+                - sum(size for other, size in running.values() if other == protocol)
+                for protocol in targets
             }
             if len(running) < arguments.processes and max(left.values()) > 0:
-                door = max(left, key=lambda name: left[name] / total[name] if total[name] else 0)
-                size = min(left[door], _CHUNK[door])
-                task = pool.submit(_SEND[door], targets[door], size, next(numbers))
-                running[task] = door, size
+                protocol = max(left, key=lambda name: left[name] / total[name] if total[name] else 0)
+                size = min(left[protocol], _CHUNK[protocol])
+                task = pool.submit(_SEND[protocol], targets[protocol], size, next(numbers))
+                running[task] = protocol, size
                 continue
             if not running:
                 return seen
             for done in wait(running, return_when=FIRST_COMPLETED).done:
-                door, _ = running.pop(done)
+                protocol, _ = running.pop(done)
                 codes, offenders = done.result()
-                seen[door][0].update(codes)
-                seen[door][1].extend(offenders)
+                seen[protocol][0].update(codes)
+                seen[protocol][1].extend(offenders)
                 progress.advance(bar, sum(codes.values()))
 
 
@@ -260,11 +260,11 @@ _SEND: dict[str, Any] = {"gRPC": _grpc, "REST": _rest}
 
 
 def _show(report: dict[str, Any]) -> None:
-    table = Table("door", "answer", "requests")
+    table = Table("protocol", "answer", "requests")
     table.columns[2].justify = "right"
-    for door, codes in report["codes"].items():
+    for protocol, codes in report["codes"].items():
         for code, count in codes.items():
-            table.add_row(door, code, f"{count:,}")
+            table.add_row(protocol, code, f"{count:,}")
         table.add_section()
     Console().print(table)
     memory = ", ".join(f"{name} {size:,.0f}" for name, size in report["memory_mb"].items())

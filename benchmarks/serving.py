@@ -9,7 +9,7 @@
 The peers are installed into an environment of their own at the first run. The servers take turns under load, so that a
 busy machine hurts all alike, and are suspended in between, since some never rest. The figures are medians over the
 rounds; failures are summed. The clients share one process, a connection each, and send the next request as soon as the
-answer is there. Each cell is that many clients x that many rows a request. A system that has but one door is asked
+answer is there. Each cell is that many clients x that many rows a request. A system that has but one endpoint is asked
 there, by gRPC or REST.
 
 TensorFlow Serving is started as one tunes it for such models: batching with a timeout of 0, at most 1024 rows and as
@@ -165,17 +165,17 @@ def _started(
 def _cases(cells: list[Cell], servers: dict[str, systems.System]) -> Iterator[Case]:
     for cell in cells:
         for name in servers:
-            if protocol := cell.door(name):
+            if protocol := cell.protocol_of(name):
                 yield Case(name, protocol, cell.clients, cell.rows)
 
 
 def _load(servers: dict[str, systems.System], case: Case, seconds: float, scratch: Path) -> dict[str, Any]:
     server = servers[case.system]
-    door = server.doors[case.protocol]
+    endpoint = server.endpoints[case.protocol]
     server.resume()
     time.sleep(0.1)
     bodies = scratch / f"{case.protocol}-{case.rows}"
-    command = [case.protocol, str(door.port), door.path, str(case.clients), str(seconds), str(bodies)]
+    command = [case.protocol, str(endpoint.port), endpoint.path, str(case.clients), str(seconds), str(bodies)]
     before = {name: processes.cpu_seconds(one.process.pid) for name, one in servers.items()}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.harness.load", *command], capture_output=True, text=True, cwd=ROOT

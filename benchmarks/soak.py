@@ -4,7 +4,7 @@
     python benchmarks/soak.py --minutes 3 --every 15    # to try it: a version every quarter of a minute
 
 Traffic: Predict of 1, 8 and 16 rows on an LSTM, Predict and Classify on texts, REST with --rest; some clients cancel,
-some hang up. One request in a hundred has 1 to 2000 rows and is given up at any moment: by a reset, by hanging up, or
+some hang up. One request in a hundred has 1 to 2000 rows and is cancelled at any moment: by a reset, by hanging up, or
 by a deadline of 0.3 to 6 ms. Every minute (`--every`) a new version of a model, every second minute another
 configuration of models by HandleReloadConfigRequest, every fifth a version that is damaged. Exit code 1 if a request
 failed, a version did not come up, threads or file descriptors were left, or resident memory grew by more than 5 %: its
@@ -130,19 +130,21 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
         store.put(model, 1, saved_model)
     server = systems.start(systems.UNROLL, exports["lstm"], scratch, flags=tuple(arguments.serve.split()))
     running.callback(server.stop)
-    doors = {protocol: door for protocol, door in server.doors.items() if protocol == "grpc" or arguments.rest}
-    kinds = [kind for kind in _kinds() if kind.protocol in doors]
-    given_up = [kind for kind in _given_up() if kind.protocol in doors]
-    server.doors = {"grpc": doors["grpc"]}  # the other asks for a model of another name
+    endpoints = {
+        protocol: endpoint for protocol, endpoint in server.endpoints.items() if protocol == "grpc" or arguments.rest
+    }
+    kinds = [kind for kind in _kinds() if kind.protocol in endpoints]
+    to_cancel = [kind for kind in _to_cancel() if kind.protocol in endpoints]
+    server.endpoints = {"grpc": endpoints["grpc"]}  # the other asks for a model of another name
     server.wait({"grpc": kinds[0].bodies[0]})
-    channel = running.enter_context(grpc.insecure_channel(f"127.0.0.1:{doors['grpc'].port}"))
+    channel = running.enter_context(grpc.insecure_channel(f"127.0.0.1:{endpoints['grpc'].port}"))
     operator = Operator(store, exports, channel, arguments.every, not arguments.no_reload)
     for model in exports:  # what is loaded lazily is loaded now
         operator.put_version(model)
     if not arguments.no_reload:
         operator.reload(extra=True)
         operator.reload(extra=False)
-    traffic = Traffic({protocol: door.port for protocol, door in doors.items()}, kinds, given_up)
+    traffic = Traffic({protocol: endpoint.port for protocol, endpoint in endpoints.items()}, kinds, to_cancel)
     traffic.capacity(_CLIENTS, min(5.0, arguments.capacity_seconds))
     capacity = traffic.capacity(_CLIENTS, arguments.capacity_seconds)
     traffic.close()
@@ -212,7 +214,7 @@ def _kinds() -> Iterator[Kind]:
     yield Kind("http", _LSTM, [saved_models.json_body(one) for one in tokens])
 
 
-def _given_up() -> Iterator[Kind]:
+def _to_cancel() -> Iterator[Kind]:
     """Of all sizes: beyond 256 rows, a request runs in parts."""
     inputs = [saved_models.token_inputs(int(rows), 1)[0] for rows in np.geomspace(1, _MAX_ROWS, 64)]
     messages = [saved_models.predict_body(one, "lstm") for one in inputs]

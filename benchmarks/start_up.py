@@ -134,9 +134,9 @@ def _memory(pid: int) -> dict[str, float]:
 def _new_version(
     server: systems.System, saved_model: Path, inputs: list[dict[str, Any]], store: Path
 ) -> dict[str, float]:
-    door = server.doors["grpc"]
-    asked = [GrpcConnection.encode(door.path, saved_models.predict_body(some, version=2)) for some in inputs]
-    connection = GrpcConnection(door.port)
+    endpoint = server.endpoints["grpc"]
+    asked = [GrpcConnection.encode(endpoint.path, saved_models.predict_body(some, version=2)) for some in inputs]
+    connection = GrpcConnection(endpoint.port)
     poll = select.epoll()
     poll.register(connection.socket, select.EPOLLIN)
 

@@ -13,7 +13,7 @@ import hypothesis
 import pandas as pd
 import pytest
 
-from unroll import cli as front_door
+from unroll import cli
 
 pytest_plugins = ["tests.batching_fixtures", "tests.rest_fixtures", "tests.serving_fixtures"]
 
@@ -63,7 +63,7 @@ def unroll(*arguments: object, check: int = 0) -> Done:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with redirect_stdout(out), redirect_stderr(err):
         try:
-            front_door.main([str(argument) for argument in arguments])
+            cli.main([str(argument) for argument in arguments])
         except SystemExit as exit_:
             code = int(exit_.code or 0)
     assert code == check, f"exit code {code}\n{out.getvalue()}\n{err.getvalue()}"

@@ -1,4 +1,4 @@
-"""Asks a REST door."""
+"""Asks a REST endpoint."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""The REST door over real models, on a real socket, in a thread of the tests' process."""
+"""The REST endpoint over real models, on a real socket, in a thread of the tests' process."""
 
 import asyncio
 import ssl
@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests import rest_client
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol.call import Call
-from unroll.serving.rest import RestParameters, RestServer, app
+from unroll.serving.rest import RestApplication, RestParameters, RestServer
 from unroll.serving.services.model_service import ModelService
 from unroll.serving.services.prediction_service import PredictionService
 from unroll.serving.versions.loaded_version import LoadParameters
@@ -30,7 +30,7 @@ class Rest:
 
     Args:
         store: what to serve; `poll` follows it.
-        parameters: of the door.
+        parameters: of the endpoint.
         tls: for HTTPS.
     """
 
@@ -75,9 +75,9 @@ class Rest:
         )
         await self.versions.poll()
         methods = {**PredictionService(self.versions).methods(), **ModelService(self.versions).methods()}
-        front = Front({path: self._seen(method) for path, method in methods.items()}, metrics=self.metrics)
-        door = app(front, lambda: self.versions.serving, self.metrics, self._parameters)
-        self.server = RestServer(door, port=0, tls=self._tls, limits=self._parameters.connections)
+        dispatcher = Dispatcher({path: self._seen(method) for path, method in methods.items()}, metrics=self.metrics)
+        application = RestApplication(dispatcher, lambda: self.versions.serving, self.metrics, self._parameters)
+        self.server = RestServer(application, port=0, tls=self._tls, limits=self._parameters.connections)
         self.port = await self.server.start()
 
     def _seen(self, method: Any) -> Any:

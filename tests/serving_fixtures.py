@@ -52,7 +52,7 @@ class Server:
         return "".join(self.output)
 
     def rest(self, verb: str, path: str, body: Any = None, tls: ssl.SSLContext | None = None, **headers: str) -> Reply:
-        """Asks the REST door."""
+        """Asks the REST endpoint."""
         return ask(self.rest_port, verb, path, body, tls, **headers)
 
     def stop(self) -> int:

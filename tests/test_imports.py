@@ -87,7 +87,7 @@ def test_every_room_of_serving_is_on_a_floor() -> None:
     assert {name.replace("/", ".") for name in rooms} - {"."} == set().union(*FLOORS)
 
 
-def test_the_front_door_answers_without_loading_tensorflow() -> None:
+def test_the_command_line_answers_without_loading_tensorflow() -> None:
     code = (
         "import sys, unroll; light = 'typer' not in sys.modules and 'rich' not in sys.modules\n"
         "import unroll.cli; heavy = {'tensorflow', 'mlflow', 'matplotlib', 'grpc', 'numpy', 'pydantic', 'yaml'}\n"

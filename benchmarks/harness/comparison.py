@@ -29,7 +29,7 @@ class Cell:
     def __str__(self) -> str:
         return f"{'REST ' if self.protocol == 'http' else ''}{self.clients} x {self.rows}"
 
-    def door(self, system: str) -> str | None:
+    def protocol_of(self, system: str) -> str | None:
         """The protocol by which a system is asked: this cell's, or REST where it has no gRPC."""
         paths = PATHS[kind(system)]
         return self.protocol if self.protocol in paths else "http" if self.protocol == "grpc" else None
@@ -58,7 +58,8 @@ def _served(rows: list[Row], cell: Cell) -> dict[str, Row]:
     found = {
         row["system"]: row
         for row in rows
-        if (row["clients"], row["rows"]) == (cell.clients, cell.rows) and row["protocol"] == cell.door(row["system"])
+        if (row["clients"], row["rows"]) == (cell.clients, cell.rows)
+        and row["protocol"] == cell.protocol_of(row["system"])
     }
     return dict(sorted(found.items(), key=lambda item: list(PATHS).index(kind(item[0]))))
 

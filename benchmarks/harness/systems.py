@@ -49,7 +49,7 @@ num_batch_threads {{ value: {cores} }}
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """Where a server is asked.
 
     Args:
@@ -85,28 +85,28 @@ class System:
     """A running server.
 
     Args:
-        doors: by protocol.
+        endpoints: by protocol.
         process: heads the server's processes.
         log: what they print.
     """
 
-    doors: dict[str, Door]
+    endpoints: dict[str, Endpoint]
     process: subprocess.Popen[bytes]
     log: Path
 
     def wait(self, bodies: Mapping[str, bytes], seconds: float = 300.0) -> float:
-        """Waits until every door has answered.
+        """Waits until every endpoint has answered.
 
         Args:
             bodies: a request, by protocol.
             seconds: after which the benchmark ends.
 
         Returns:
-            Seconds from this call to the first answer of the first door.
+            Seconds from this call to the first answer of the first endpoint.
         """
         start, first = time.perf_counter(), 0.0
-        for door in self.doors.values():
-            while not door.answers(bodies[door.protocol]):
+        for endpoint in self.endpoints.values():
+            while not endpoint.answers(bodies[endpoint.protocol]):
                 if self.process.poll() is not None or time.perf_counter() > start + seconds:
                     arguments = self.process.args
                     assert isinstance(arguments, list)
@@ -187,8 +187,8 @@ def start(
             "naive": lambda: [python, str(PEERS / "naive_server.py"), served, str(ports["grpc"])],
         }[name]()
     log = scratch / f"{name}.log"
-    doors = {protocol: Door(protocol, port, PATHS[name][protocol]) for protocol, port in ports.items()}
-    return System(doors, launch(command, log, root), log)
+    endpoints = {protocol: Endpoint(protocol, port, PATHS[name][protocol]) for protocol, port in ports.items()}
+    return System(endpoints, launch(command, log, root), log)
 
 
 def launch(command: list[str], log: Path, root: Path = ROOT) -> subprocess.Popen[bytes]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from benchmarks.harness.connections import CONNECTIONS, LOST, TIMEOUT, Connection, GrpcConnection
 from benchmarks.harness.trailers import OK
 
-_MAX_CONNECTIONS = 256  # connections a door; what comes while all are busy waits, and its wait counts
-_CANCELLED, _HUNG_UP = 0.005, 0.002  # shares of the requests that their clients give up at once
-_GIVEN_UP = 0.01  # share of the requests that are of the kinds to be given up
-_AT_ONCE = 0.2  # share of those that are given up before anything can have come of them
+_MAX_CONNECTIONS = 256  # connections per endpoint; what comes while all are busy waits, and its wait counts
+_CANCELLED, _HUNG_UP = 0.005, 0.002  # shares of the requests whose clients cancel, or hang up, at once
+_TO_CANCEL = 0.01  # share of the requests that are of the kinds to be cancelled
+_AT_ONCE = 0.2  # share of those that are cancelled before anything can have come of them
 _MOMENTS = 5e-5, 0.2  # seconds after which the others are, in equal shares by magnitude
 _TIMEOUTS_US = 300, 6000
 _CANCELS, _DEADLINE, _EXCEEDED = "cancelled", "deadline exceeded", "code 4"
@@ -29,7 +29,7 @@ class Kind:
         protocol: `grpc` or `http`.
         path: of the method or URL.
         bodies: messages or JSON documents.
-        ending: how the requests end that are to be given up: by `reset` or `hang up` at some moment, or by a `deadline`
+        ending: how those end that are to be cancelled: by `reset` or `hang up` at some moment, or by a `deadline`
             that they carry (gRPC).
     """
 
@@ -66,19 +66,19 @@ class Traffic:
     Args:
         ports: by protocol.
         kinds: what is sent.
-        given_up: what is sent besides, one request in a hundred, and given up at any moment.
+        to_cancel: what is sent besides, one request in a hundred, and cancelled at any moment.
     """
 
-    def __init__(self, ports: dict[str, int], kinds: Sequence[Kind], given_up: Sequence[Kind] = ()) -> None:
+    def __init__(self, ports: dict[str, int], kinds: Sequence[Kind], to_cancel: Sequence[Kind] = ()) -> None:
         self._ports = ports
         self._random = random.Random(0)
         self._requests = [(kind, self._encoded(kind)) for kind in kinds]
-        self._given_up = [(kind, self._encoded(kind)) for kind in given_up]
+        self._to_cancel = [(kind, self._encoded(kind)) for kind in to_cancel]
         self._poll = select.epoll()
         self._open: dict[int, tuple[str, Connection]] = {}
         self._idle: dict[str, list[int]] = {protocol: [] for protocol in ports}
         self._flying: dict[int, _Request] = {}
-        self._ends: list[tuple[float, int, float]] = []  # when to give up which connection's call, due at
+        self._ends: list[tuple[float, int, float]] = []  # when to cancel which connection's call, due at
         self._waiting: dict[str, deque[_Request]] = {protocol: deque() for protocol in ports}
         self.seen = Seen()
 
@@ -97,7 +97,7 @@ class Traffic:
         until = time.perf_counter() + seconds
         self.take()
         while (now := time.perf_counter()) < until:
-            while len(self._flying) + sum(map(len, self._waiting.values())) < clients:  # some are given up at once
+            while len(self._flying) + sum(map(len, self._waiting.values())) < clients:  # some are cancelled at once
                 self._arrive(now)
             self._receive(0.1)
         rate = self.seen.outcomes[OK] / seconds
@@ -116,8 +116,8 @@ class Traffic:
         self._finish()
 
     def _finish(self) -> None:
-        give_up = time.perf_counter() + TIMEOUT
-        while self._flying and time.perf_counter() < give_up:
+        until = time.perf_counter() + TIMEOUT
+        while self._flying and time.perf_counter() < until:
             self._receive(0.1)
         for file in list(self._flying):
             self.seen.outcomes["timeout"] += 1
@@ -130,8 +130,8 @@ class Traffic:
         return [CONNECTIONS[kind.protocol].encode(kind.path, body) for body in kind.bodies]
 
     def _arrive(self, due: float) -> None:
-        gives_up = self._given_up and self._random.random() < _GIVEN_UP
-        kind, requests = self._random.choice(self._given_up if gives_up else self._requests)
+        cancels = self._to_cancel and self._random.random() < _TO_CANCEL
+        kind, requests = self._random.choice(self._to_cancel if cancels else self._requests)
         self._waiting[kind.protocol].append(_Request(due, self._random.choice(requests), kind.ending))
         self._send(kind.protocol)
 
@@ -151,20 +151,20 @@ class Traffic:
                 continue
             chance = self._random.random()
             if chance < _HUNG_UP:
-                self._give_up(file, "hang up")
+                self._cancel(file, "hang up")
             elif chance < _HUNG_UP + _CANCELLED and protocol == "grpc":
-                self._give_up(file, "reset")
+                self._cancel(file, "reset")
 
     def _plan_end(self, file: int, request: _Request) -> None:
         if request.ending == "deadline":
             return
         if self._random.random() < _AT_ONCE:
-            self._give_up(file, request.ending)
+            self._cancel(file, request.ending)
             return
         seconds = math.exp(self._random.uniform(*map(math.log, _MOMENTS)))
         heapq.heappush(self._ends, (time.perf_counter() + seconds, file, request.due))
 
-    def _give_up(self, file: int, ending: str) -> None:
+    def _cancel(self, file: int, ending: str) -> None:
         self.seen.outcomes[_CANCELS] += 1
         if ending == "hang up":
             self._hang_up(file)
@@ -190,7 +190,7 @@ class Traffic:
         connection.socket.close()
 
     def _receive(self, timeout: float) -> None:
-        """Reads what comes, and gives up what is to be given up by now."""
+        """Reads what comes, and cancels what is to be cancelled by now."""
         if self._ends:
             timeout = min(timeout, max(0.0, self._ends[0][0] - time.perf_counter()))
         for file, _ in self._poll.poll(timeout):
@@ -214,7 +214,7 @@ class Traffic:
             request = self._flying.get(file)
             if request is not None and request.due == due:  # else it was answered before
                 protocol = self._open[file][0]
-                self._give_up(file, request.ending)
+                self._cancel(file, request.ending)
                 self._send(protocol)
 
     def _note(self, request: _Request, outcome: str) -> None:

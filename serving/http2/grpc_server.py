@@ -56,7 +56,7 @@ class GrpcServer:
 
     Example:
         >>> async def main():
-        ...     server = GrpcServer(front.answer, {})
+        ...     server = GrpcServer(dispatcher.answer, {})
         ...     port = await server.listen("127.0.0.1", 0)
         ...     await server.stop(drain_seconds=30)
         >>> asyncio.run(main())  # doctest: +SKIP

@@ -27,7 +27,7 @@ _CALL_BACK_SECONDS = 5.0
 _MIN_CONNECTIONS = 2  # of one alone, no other process can take a part
 
 
-class Door(Protocol):
+class Endpoint(Protocol):
     """Where clients' connections come in."""
 
     @property
@@ -54,10 +54,10 @@ class GrowthParameters:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
-def call_back(doors: Sequence[Door]) -> None:
+def call_back(endpoints: Sequence[Endpoint]) -> None:
     """Has all clients come back, since another process has joined: the system gives each process its part of them."""
-    for door in doors:
-        door.call_back(_CALL_BACK_SECONDS)
+    for endpoint in endpoints:
+        endpoint.call_back(_CALL_BACK_SECONDS)
 
 
 class Growth:
@@ -66,7 +66,7 @@ class Growth:
     Args:
         parameters: how.
         siblings: the others, each at one of their paths.
-        doors: of this process.
+        endpoints: of this process.
         port: gRPC's.
         uses_gpu: tells whether the models have one, which several processes would fight for.
 
@@ -78,14 +78,14 @@ class Growth:
         self,
         parameters: GrowthParameters,
         siblings: Siblings,
-        doors: Sequence[Door],
+        endpoints: Sequence[Endpoint],
         port: int,
         uses_gpu: Callable[[], bool],
     ) -> None:
         self._thresholds = parameters.thresholds
         self._beside = parameters.beside
         self._siblings = siblings
-        self._doors = doors
+        self._endpoints = endpoints
         self._port = port
         self._uses_gpu = uses_gpu
         self._saturation = Saturation(self._thresholds, usage, cores())
@@ -100,7 +100,7 @@ class Growth:
         if time.monotonic() < self._not_before or (self._keeper and not self._keeper.all_serve):
             return
         idle = self._saturation.look(busy)
-        if idle is None or sum(door.connections for door in self._doors) < _MIN_CONNECTIONS:
+        if idle is None or sum(endpoint.connections for endpoint in self._endpoints) < _MIN_CONNECTIONS:
             return
         number = len(self._keeper.workers) if self._keeper else 0
         if number == len(self._siblings.paths.others):
@@ -114,7 +114,7 @@ class Growth:
             self._opening = asyncio.create_task(self._start(number))
 
     def _make_room(self) -> None:
-        call_back(self._doors)
+        call_back(self._endpoints)
         self._put_off(self._thresholds.settle_seconds)
 
     async def stop(self, seconds: float) -> None:
@@ -162,8 +162,8 @@ class Growth:
         if not self._siblings.paths.own.exists():
             self._siblings.paths.own.parent.mkdir(mode=0o700, exist_ok=True)
             await self._siblings.start()
-        for door in self._doors:
-            door.share_port()
+        for endpoint in self._endpoints:
+            endpoint.share_port()
 
 
 class _Keeper(threading.Thread):

@@ -1,4 +1,4 @@
-"""Whether the front, not TensorFlow, is what is full: the event loop computes all the time while cores are idle."""
+"""Whether the event loop, not TensorFlow, is what is full: it computes all the time while cores are idle."""
 
 import contextlib
 import os

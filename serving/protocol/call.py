@@ -17,7 +17,7 @@ class Call:
         path: `/package.Service/Method`, as gRPC names it; REST's requests carry the path of the gRPC method they are.
         entrypoint: gRPC's or REST's.
         metadata: gRPC metadata or HTTP headers, names in lower case.
-        deadline: `loop.time()` at which the client gives up, or None.
+        deadline: `loop.time()` at which the client stops waiting, or None.
         request_id: the caller's `x-request-id`, or a new one.
         peer: the clients whose it is, as far as they can be told apart.
         token_digest: SHA-256 of the caller's token, once somebody had to know it.

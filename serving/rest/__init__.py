@@ -1,7 +1,7 @@
-"""TensorFlow Serving's REST API: `app` answers, `RestServer` listens."""
+"""TensorFlow Serving's REST API: `RestApplication` answers, `RestServer` listens."""
 
-from unroll.serving.rest.door import RestParameters, app
+from unroll.serving.rest.application import RestApplication, RestParameters
 from unroll.serving.rest.peers import ConnectionLimits
 from unroll.serving.rest.server import RestServer
 
-__all__ = ["ConnectionLimits", "RestParameters", "RestServer", "app"]
+__all__ = ["ConnectionLimits", "RestApplication", "RestParameters", "RestServer"]

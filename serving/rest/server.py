@@ -33,7 +33,7 @@ class RestServer:
         limits: what clients may take up.
 
     Example:
-        >>> server = RestServer(door, port=0)  # doctest: +SKIP
+        >>> server = RestServer(application, port=0)  # doctest: +SKIP
         >>> port = await server.start()  # doctest: +SKIP
         >>> await server.stop(30)  # doctest: +SKIP
     """

@@ -1,9 +1,9 @@
-"""The signatures of models, learned through the front as any client learns them."""
+"""The signatures of models, learned through the dispatcher as any client learns them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.protocol import protos, wire
 from unroll.serving.protocol.call import Call
 from unroll.serving.protocol.model_spec import DEFAULT_SIGNATURE, METADATA
@@ -14,24 +14,24 @@ from unroll.serving.rest.urls import Target
 _MAX_REMEMBERED = 256  # models, versions and labels that are remembered
 
 
-async def metadata(front: Front, target: Target, call: Call) -> Any:
+async def metadata(dispatcher: Dispatcher, target: Target, call: Call) -> Any:
     """Asks for a model's GetModelMetadataResponse: see `serialized_metadata`."""
-    return protos.GetModelMetadataResponse.FromString(await serialized_metadata(front, target, call))
+    return protos.GetModelMetadataResponse.FromString(await serialized_metadata(dispatcher, target, call))
 
 
-async def serialized_metadata(front: Front, target: Target, call: Call) -> bytes:
+async def serialized_metadata(dispatcher: Dispatcher, target: Target, call: Call) -> bytes:
     """Asks for a model's GetModelMetadataResponse, as the caller of `call`.
 
     Counts as a request only if it is all that the caller asks for.
 
     Raises:
-        StatusError: as the front's.
+        StatusError: as the dispatcher's.
     """
     asking = Call(METADATA, call.entrypoint, call.metadata, call.deadline)
     asking.counted = call.path == METADATA
     asking.request_id = call.request_id  # which decides the version where two share the traffic
     message = wire.block(1, target.spec()) + wire.block(2, b"signature_def")
-    return await front.answer(message, asking)
+    return await dispatcher.answer(message, asking)
 
 
 def signature_defs(response: Any) -> Mapping[str, Any]:
@@ -47,11 +47,11 @@ class Signatures:
     What is remembered may be of a version that no longer answers: who is refused on the grounds of it asks again.
 
     Args:
-        front: who knows.
+        dispatcher: who knows.
     """
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         self._known: dict[tuple[str, int | None, str | None], dict[str, Inputs]] = {}
 
     def remembered(self, target: Target, signature: str) -> Inputs | None:
@@ -62,9 +62,9 @@ class Signatures:
         """The inputs of a signature, as they are now.
 
         Raises:
-            StatusError: in TensorFlow Serving's words, or the front's.
+            StatusError: in TensorFlow Serving's words, or the dispatcher's.
         """
-        definitions = signature_defs(await metadata(self._front, target, call))
+        definitions = signature_defs(await metadata(self._dispatcher, target, call))
         known: dict[str, Inputs] = {
             name: Inputs(
                 {alias: definition.inputs[alias].dtype for alias in sorted(definition.inputs)},

@@ -11,7 +11,7 @@ _MAX_REQUEST = 200  # characters, on a command line
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """Where one protocol is answered.
 
     Args:
@@ -38,8 +38,8 @@ class Ready:
         request: what can be sent to REST's `:predict` of the first model, JSON, or empty.
     """
 
-    grpc: Door
-    rest: Door
+    grpc: Endpoint
+    rest: Endpoint
     models: Mapping[str, Mapping[int, Sequence[str]]]
     tokens: bool = False
     input: str = ""
@@ -88,9 +88,9 @@ def _version(version: tuple[int, Sequence[str]]) -> str:
 
 
 def _encrypted(ready: Ready) -> Iterator[str]:
-    for name, door in (("gRPC", ready.grpc), ("REST", ready.rest)):
-        if door.port and door.tls:
-            yield f"{name} with client certificates" if door.certificates else name
+    for name, endpoint in (("gRPC", ready.grpc), ("REST", ready.rest)):
+        if endpoint.port and endpoint.tls:
+            yield f"{name} with client certificates" if endpoint.certificates else name
 
 
 def _command(ready: Ready, address: str, url: str) -> str:
@@ -98,14 +98,14 @@ def _command(ready: Ready, address: str, url: str) -> str:
     if ready.input:
         name = shlex.quote(next(iter(ready.models)))
         words = [f"unroll predict {name} --input {ready.input} --server {address}"]
-        door, token = ready.grpc, "--token-file FILE"
+        endpoint, token = ready.grpc, "--token-file FILE"
         authority, certificate = "--root-certificates PEM", "--client-certificate PEM --client-key PEM"
     elif ready.rest.port:
         fits = 0 < len(ready.request) <= _MAX_REQUEST
         words = [f"curl -d {shlex.quote(ready.request)} {url}:predict" if fits else f"curl {url}/metadata"]
-        door, token = ready.rest, '-H "Authorization: Bearer $TOKEN"'
+        endpoint, token = ready.rest, '-H "Authorization: Bearer $TOKEN"'
         authority, certificate = "--cacert PEM", "--cert PEM --key PEM"
     else:
         return ""
-    options = ((ready.tokens, token), (door.tls, authority), (door.certificates, certificate))
+    options = ((ready.tokens, token), (endpoint.tls, authority), (endpoint.certificates, certificate))
     return " ".join(words + [option for needed, option in options if needed])

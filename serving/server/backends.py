@@ -1,4 +1,4 @@
-"""What answers behind the front: models in this process, or another server."""
+"""What answers behind the dispatcher: models in this process, or another server."""
 
 import functools
 from collections.abc import Collection, Coroutine, Mapping, Sequence

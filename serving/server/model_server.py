@@ -1,4 +1,4 @@
-"""One process of the server: endpoints, front and backend, from start to drain."""
+"""One process of the server: endpoints, dispatcher and backend, from start to drain."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ import uvloop
 from unroll.errors import UserError
 from unroll.serving.engine.graph_session import device_types
 from unroll.serving.front import health, reflection
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.front.health import Health
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.front.request_log import RequestLog
@@ -26,9 +26,8 @@ from unroll.serving.processes.event_loop import EventLoopLoad
 from unroll.serving.processes.growth import Growth, call_back
 from unroll.serving.processes.siblings import Siblings
 from unroll.serving.protocol.model_spec import MODEL_SERVICE, PREDICTION_SERVICE, RELOAD
-from unroll.serving.rest import ConnectionLimits, RestServer, samples
-from unroll.serving.rest import app as rest_app
-from unroll.serving.server.announcement import Door, Ready
+from unroll.serving.rest import ConnectionLimits, RestApplication, RestServer, samples
+from unroll.serving.server.announcement import Endpoint, Ready
 from unroll.serving.server.backends import Backend, RemoteBackend, SessionBackend
 from unroll.serving.server.parameters import Ports, ServerParameters
 from unroll.serving.server.ports import is_answered
@@ -105,35 +104,35 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
                 (),
                 lambda: {(): float(log.vanished)},
             )
-        front = Front(methods, log, metrics, parameters.auth)
+        dispatcher = Dispatcher(methods, log, metrics, parameters.auth)
         gc.collect()
         gc.freeze()  # what is there stays: to look through it anew at each full collection would take tens of ms
         streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
-        grpc = GrpcServer(front.answer, streams, parameters.grpc, front.admit)
+        grpc = GrpcServer(dispatcher.answer, streams, parameters.grpc, dispatcher.admit)
         port = await _listen(grpc, ports)
         if ports.unix_socket:
             open_things.callback(_unlink, ports.unix_socket, _identity(ports.unix_socket))
         rest = None
         rest_port = 0
         if ports.rest:
-            door = rest_app(front, lambda: backend.serving(), metrics, parameters.rest, exposition)
-            rest = _rest_server(door, ports, parameters.rest.connections)
+            application = RestApplication(dispatcher, lambda: backend.serving(), metrics, parameters.rest, exposition)
+            rest = _rest_server(application, ports, parameters.rest.connections)
             rest_port = await rest.start()
         metrics.reads(
             "unroll_unreadable_connections_total",
             "counter",
             "Connections that spoke no HTTP/1.1 to REST, or failed at TLS.",
-            ("door",),
+            ("endpoint",),
             lambda: {("GRPC",): grpc.failures.count, ("REST",): rest.unreadable if rest else 0},
         )
 
-        open_doors: list[GrpcServer | RestServer] = [grpc, *([rest] if rest else [])]
-        load, growth = EventLoopLoad(metrics), _growth(parameters, siblings, open_doors, port)
+        endpoints: list[GrpcServer | RestServer] = [grpc, *([rest] if rest else [])]
+        load, growth = EventLoopLoad(metrics), _growth(parameters, siblings, endpoints, port)
         looking = load.watch(*((growth.look_seconds, growth.look) if growth else (_LOOK_SECONDS, lambda _: None)))
         async with _running(backend, looking):
             starting = None
-            doors = _door(port, ports.grpc_tls), _door(rest_port, ports.rest_tls)
-            on_ready(_ready(backend, doors, parameters.auth is not None))
+            reached = _endpoint(port, ports.grpc_tls), _endpoint(rest_port, ports.rest_tls)
+            on_ready(_ready(backend, *reached, parameters.auth is not None))
             if siblings and ports.shared:
                 joining = asyncio.create_task(siblings.join())
                 open_things.callback(joining.cancel)
@@ -142,26 +141,28 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             _log.info("stopping: calls in flight (%d) may take %g seconds", calls, parameters.drain_seconds)
         await states.stop()
         growth_stops = [growth.stop(parameters.drain_seconds + 2 * _CLOSE_SECONDS)] if growth else []
-        *_, cut = await asyncio.gather(*growth_stops, _stop_all(open_doors, parameters.drain_seconds))
+        *_, cut = await asyncio.gather(*growth_stops, _stop_all(endpoints, parameters.drain_seconds))
         if cut:
             _log.warning("calls in flight (%d) are cut off after %g seconds", cut, parameters.drain_seconds)
 
 
 def _growth(
-    parameters: ServerParameters, siblings: Siblings | None, doors: Sequence[GrpcServer | RestServer], port: int
+    parameters: ServerParameters, siblings: Siblings | None, endpoints: Sequence[GrpcServer | RestServer], port: int
 ) -> Growth | None:
     """Has clients come back when another process joins; gives what starts others, if there may be any."""
     if siblings is None:
         return None
     if parameters.growth is None:
-        siblings.on_newcomer = functools.partial(call_back, doors)
+        siblings.on_newcomer = functools.partial(call_back, endpoints)
         return None
-    return Growth(parameters.growth, siblings, doors, port, lambda: not parameters.remote and "GPU" in device_types())
+    return Growth(
+        parameters.growth, siblings, endpoints, port, lambda: not parameters.remote and "GPU" in device_types()
+    )
 
 
-async def _stop_all(doors: Sequence[GrpcServer | RestServer], drain_seconds: float) -> int:
+async def _stop_all(endpoints: Sequence[GrpcServer | RestServer], drain_seconds: float) -> int:
     """Stops the endpoints, and tells how many calls that cut off."""
-    return sum(await asyncio.gather(*(door.stop(drain_seconds) for door in doors)))
+    return sum(await asyncio.gather(*(endpoint.stop(drain_seconds) for endpoint in endpoints)))
 
 
 async def _close(backend: Backend) -> None:
@@ -193,16 +194,16 @@ def _tell_of_end(task: "asyncio.Task[None]") -> None:
         _log.error("%s broke: what it looks at is followed no more", work, exc_info=task.exception())
 
 
-def _door(port: int, tls: Certificates | None) -> Door:
-    return Door(port, tls is not None, bool(tls and tls.authorities))
+def _endpoint(port: int, tls: Certificates | None) -> Endpoint:
+    return Endpoint(port, tls is not None, bool(tls and tls.authorities))
 
 
-def _ready(backend: Backend, doors: tuple[Door, Door], tokens: bool) -> Ready:
+def _ready(backend: Backend, grpc: Endpoint, rest: Endpoint, tokens: bool) -> Ready:
     models = backend.versions()
     definitions = backend.signature_defs(next(iter(models))) if models else {}
     request = samples.first(definitions)
     shown = "" if request is None else json.dumps(request, ensure_ascii=False)
-    return Ready(*doors, models, tokens, samples.predict_input(definitions), shown)
+    return Ready(grpc, rest, models, tokens, samples.predict_input(definitions), shown)
 
 
 async def _listen(server: GrpcServer, ports: Ports) -> int:
@@ -240,6 +241,6 @@ def _unlink(path: Path, ours: tuple[int, int, int] | None) -> None:
         path.unlink(missing_ok=True)
 
 
-def _rest_server(door: object, ports: Ports, limits: ConnectionLimits) -> RestServer:
+def _rest_server(application: object, ports: Ports, limits: ConnectionLimits) -> RestServer:
     tls = server_context(ports.rest_tls, "http/1.1") if ports.rest_tls else None
-    return RestServer(door, ports.host, ports.rest, tls=tls, reuse_port=ports.shared, limits=limits)
+    return RestServer(application, ports.host, ports.rest, tls=tls, reuse_port=ports.shared, limits=limits)

@@ -1,4 +1,4 @@
-"""The same front before a stock TensorFlow Serving: calls are handed on as the bytes that they are."""
+"""The same server in front of a stock TensorFlow Serving: calls are handed on as the bytes that they are."""
 
 import asyncio
 import logging
@@ -23,7 +23,7 @@ _LAST_CALLS_SECONDS = 600.0  # for those on a connection that another has taken 
 # How gRPC says that it has no connection; other UNAVAILABLE are the remote server's own.
 _NO_CONNECTION = ("connect", "Socket closed", "handshake", "resol", "GOAWAY")
 Pems = tuple[bytes | None, bytes | None, bytes | None]
-"""Authorities, and the front's own key and certificate, as far as there are any."""
+"""Authorities, and this server's own key and certificate, as far as there are any."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class RemoteParameters:
         address: `host:port` of its gRPC port, or `unix:/path`.
         max_message_bytes: of one request or response.
         root_certificates: PEM file of the authorities that the server's certificate may come from; None: no TLS.
-        client_certificate: PEM file of the front's own certificate, for a server that asks for one.
+        client_certificate: PEM file of this server's own certificate, for a server that asks for one.
         client_key: PEM file of its private key.
     """
 
@@ -65,7 +65,7 @@ class RemoteEngine:
 
     Example:
         >>> engine = RemoteEngine(RemoteParameters("10.0.0.7:8500"), ["sentiment"], health.set)  # doctest: +SKIP
-        >>> front = Front(engine.methods())  # doctest: +SKIP
+        >>> dispatcher = Dispatcher(engine.methods())  # doctest: +SKIP
         >>> following = asyncio.create_task(engine.follow(1.0))  # doctest: +SKIP
     """
 

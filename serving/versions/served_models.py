@@ -188,7 +188,7 @@ class ServedModels:
             self._configs = configs
             known = {name for name, model in self._models.items() if model.config}
             changed = await self._configure(wanted)
-        if changed:  # a caller that gives up waiting does not stop them
+        if changed:  # a caller that is cancelled does not stop them
             await asyncio.wait([self._start_update(model) for model in changed])
         failed = [model for model in changed if model.name not in known and model.config and not model.latest]
         if failed:

@@ -1,4 +1,4 @@
-"""Attacks on REST: what is begun and not ended, what is small to send and large to read; calls by both doors go on."""
+"""Attacks on REST: what is begun and not ended, what is small to send and large to read; other calls go on."""
 
 import contextlib
 import gzip
@@ -120,6 +120,6 @@ def test_garbage_fills_no_log(server: Server, rest: Target) -> None:
     withstands(rest, lambda: flood(rest.port, b"\x16\x03\x01garbage\r\n\r\n", connections=300, source="127.0.0.2"))
     assert 1 <= server.text.count("not read as HTTP/1.1") <= 2
     metrics = server.rest("GET", "/monitoring/prometheus/metrics").body.decode()
-    found = re.search(r'^unroll_unreadable_connections_total\{door="REST"\} (\d+)$', metrics, re.MULTILINE)
+    found = re.search(r'^unroll_unreadable_connections_total\{endpoint="REST"\} (\d+)$', metrics, re.MULTILINE)
     assert found
     assert int(found[1]) >= 300

@@ -93,7 +93,7 @@ async def test_outputs_without_rows_are_each_requests_own(engine: Any) -> None:
         assert [list(found) for (found,) in await asyncio.gather(*answers)] == [[5, 6], [5, 7], [1]]
 
 
-async def test_who_gives_up_leaves_the_queue_and_costs_nothing(engine: Any) -> None:
+async def test_who_cancels_leaves_the_queue_and_costs_nothing(engine: Any) -> None:
     async with batching(engine, max_batch_size=2, max_enqueued_batches=1) as (gated, submit):
         running = await hold(gated, submit)
         first, second = submit("pick", index(0)), submit("pick", index(1))
@@ -110,7 +110,7 @@ async def test_who_gives_up_leaves_the_queue_and_costs_nothing(engine: Any) -> N
         assert gated.rows == [1]
 
 
-async def test_who_gives_up_frees_bytes_and_requests(engine: Any) -> None:
+async def test_who_cancels_frees_bytes_and_requests(engine: Any) -> None:
     async with batching(engine, max_queued_requests=2, max_queued_bytes=100) as (gated, submit):
         await hold(gated, submit)
         waiting = submit("pick", index(0), size=90)

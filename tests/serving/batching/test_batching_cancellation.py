@@ -67,7 +67,7 @@ async def cancel_some(batcher: Batcher, engine: Any, seconds: float, seed: int) 
     ("seconds", "threads"),
     [(1.5, 1), (1.5, None), *(pytest.param(120, threads, marks=[pytest.mark.slow]) for threads in (1, 2, None))],
 )
-async def test_a_queue_moves_on_whoever_gives_up_when(engine: Any, seconds: float, threads: int | None) -> None:
+async def test_a_queue_moves_on_whoever_cancels_when(engine: Any, seconds: float, threads: int | None) -> None:
     batcher = Batcher(engine, BatchingParameters(num_batch_threads=threads))
     assert await cancel_some(batcher, engine, seconds, seed=threads or 0) > 100
     async with asyncio.timeout(30):

@@ -28,7 +28,7 @@ async def watch(health: Health) -> AsyncIterator[int]:
 
 async def test_the_server_serves_while_one_of_its_models_does() -> None:
     health = Health(["a.Service"])
-    assert await check(health) == SERVING  # a front of another server that knows no model yet
+    assert await check(health) == SERVING  # a proxy of another server that knows no model yet
     watching = watch(health)
     async with asyncio.timeout(20):
         assert await anext(watching) == SERVING

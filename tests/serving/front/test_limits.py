@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.serving_fixtures import Server, until
 from unroll.serving.batching.batcher import BatchingParameters
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.front.request_log import RequestLog, RequestLogParameters
 from unroll.serving.http2 import GrpcServer
 from unroll.serving.protocol import protos, tensors
@@ -46,7 +46,7 @@ async def answering(store: Store, batching: BatchingParameters, log: RequestLog 
 
     versions = ServedModels(store_models(store), LoadParameters(batching), VersionParameters(), heard)
     await versions.poll()
-    server = GrpcServer(Front(PredictionService(versions).methods(), log).answer, {})
+    server = GrpcServer(Dispatcher(PredictionService(versions).methods(), log).answer, {})
     port = await server.listen("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel

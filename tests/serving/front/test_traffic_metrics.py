@@ -29,7 +29,7 @@ Counts = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 class Served:
-    """A server in a process of its own, asked through both doors."""
+    """A server in a process of its own, asked by both endpoints."""
 
     def __init__(self, store: Store, batching_file: Path) -> None:
         with socket.socket() as free:

@@ -216,7 +216,7 @@ def test_a_deadline_that_is_over_before_the_method_begins_is_told(
         runner.run(ask())
 
 
-async def test_a_client_that_gives_up_frees_what_it_held() -> None:
+async def test_a_client_that_cancels_frees_what_it_held() -> None:
     async with calling() as (service, channel):
         call = channel.unary_unary(HOLD)(b"", timeout=60)
         code = asyncio.ensure_future(call.code())

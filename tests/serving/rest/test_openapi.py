@@ -12,13 +12,13 @@ import pytest
 
 from tests.rest_fixtures import Rest, export_parsing
 from tests.serving_fixtures import ROOT
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol import protos
 from unroll.serving.protocol.call import Call
 from unroll.serving.protocol.model_spec import METADATA
 from unroll.serving.protocol.status import StatusError
-from unroll.serving.rest import app
+from unroll.serving.rest import RestApplication
 from unroll.serving.versions.store import Store
 
 
@@ -43,9 +43,9 @@ async def test_what_the_caller_may_not_ask_is_left_out() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    door = app(Front({METADATA: metadata}), lambda: ["another", "own"], Metrics())
+    application = RestApplication(Dispatcher({METADATA: metadata}), lambda: ["another", "own"], Metrics())
     asked = {"type": "http", "method": "GET", "path": "/openapi.json", "query_string": b"", "headers": []}
-    await door(asked, lambda: asyncio.sleep(0, {"type": "http.disconnect"}), send)
+    await application(asked, lambda: asyncio.sleep(0, {"type": "http.disconnect"}), send)
     assert sent[0]["status"] == 200
     assert set(json.loads(sent[1]["body"])["paths"]) == {"/v1/models/own", "/v1/models/own/metadata"}
 

@@ -95,7 +95,7 @@ def refusal(client: Client, *texts: Any) -> str:
     return str(refused.value)
 
 
-def test_both_doors_answer_for_every_model_version_and_label(script: Server, client: Client) -> None:
+def test_both_endpoints_answer_for_every_model_version_and_label(script: Server, client: Client) -> None:
     for version, label in ((1, "stable"), (2, "canary")):
         assert client.predict({"text": ["a"]}, version=version)["score"] == [version]
         assert client.predict({"text": ["a"]}, label=label)["score"] == [version]
@@ -119,7 +119,7 @@ def test_the_announcement_tells_versions_labels_and_who_may_ask(script: Server) 
     assert script.rest("GET", "/v1/models/both").status == 200
 
 
-def test_a_share_of_unlabelled_requests_goes_to_the_canary_by_either_door(script: Server, client: Client) -> None:
+def test_a_share_of_unlabelled_requests_goes_to_the_canary_by_either_endpoint(script: Server, client: Client) -> None:
     chosen = [client.predict({"text": ["a"]}, request_id=one)["score"][0] for one in IDS]
     assert chosen == [scores(script, "both", "a", x_request_id=one)[0] for one in IDS]
     assert 10 < chosen.count(2.0) < 50  # 30 expected, standard deviation 3.9
@@ -150,7 +150,7 @@ def test_answers_come_as_tensor_content(client: Client) -> None:
     assert (list(score.float_val), score.tensor_content) == ([], struct.pack("<f", 1))
 
 
-def test_limits_and_shapes_refuse_at_both_doors(script: Server, client: Client) -> None:
+def test_limits_and_shapes_refuse_at_both_endpoints(script: Server, client: Client) -> None:
     for texts, said in (
         (["a"] * 7, "has 7 rows; this server takes at most 6"),
         (["fine", "x" * 21], "text 1 has 21 bytes; this server takes at most 20"),

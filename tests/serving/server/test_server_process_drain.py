@@ -53,7 +53,9 @@ def predictions(folder: Path) -> dict[str, protos.PredictionLog]:
     return found
 
 
-def test_requests_of_both_doors_are_logged_alike_in_files_of_the_size_asked_for(draining: Server, folder: Path) -> None:
+def test_requests_of_both_endpoints_are_logged_alike_in_files_of_the_size_asked_for(
+    draining: Server, folder: Path
+) -> None:
     with Client(draining.address, model="sample") as client:
         for number in range(20):
             client.predict({"text": [f"{number:0500}"]}, request_id=f"grpc-{number}")
@@ -67,12 +69,12 @@ def test_requests_of_both_doors_are_logged_alike_in_files_of_the_size_asked_for(
     logs = predictions(folder)
     assert len(logs) == 42
     for number in range(20):
-        by_grpc, by_rest = (logs[f"{door}-{number}"].predict_log for door in ("grpc", "rest"))
+        by_grpc, by_rest = (logs[f"{endpoint}-{number}"].predict_log for endpoint in ("grpc", "rest"))
         assert by_rest.request.inputs["text"].string_val == [f"{number:0500}".encode()]
         assert by_rest.request.inputs == by_grpc.request.inputs
         assert by_rest.response == by_grpc.response
         assert logs[f"rest-{number}"].log_metadata.model_spec == logs[f"grpc-{number}"].log_metadata.model_spec
-    by_grpc, by_rest = (logs[f"{door}-classify"].classify_log for door in ("grpc", "rest"))
+    by_grpc, by_rest = (logs[f"{endpoint}-classify"].classify_log for endpoint in ("grpc", "rest"))
     assert by_rest.request.input == by_grpc.request.input
     assert by_rest.response == by_grpc.response
     sizes = sorted(one.stat().st_size for one in (folder / "log" / "sample").glob("*.tfrecord"))
@@ -110,7 +112,7 @@ def refusal(server: Server) -> ServingError | None:
     return None
 
 
-def test_sigterm_lets_requests_of_both_doors_finish(draining: Server, folder: Path) -> None:
+def test_sigterm_lets_requests_of_both_endpoints_finish(draining: Server, folder: Path) -> None:
     paths = [folder / "by_grpc", folder / "by_rest"]
     told: list[int] = []
 

@@ -73,7 +73,7 @@ def connected(server: Server) -> Iterator[Any]:
 
 
 class Traffic:
-    """Clients of both doors that keep their connections, and ask again and again. None of them tries a call twice."""
+    """Clients of both endpoints that keep their connections and ask on and on. None of them tries a call twice."""
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -1,4 +1,4 @@
-"""TLS, mutual TLS and tokens at both doors of a server process."""
+"""TLS, mutual TLS and tokens at both endpoints of a server process."""
 
 import json
 import socket
@@ -178,9 +178,9 @@ def test_health_needs_no_token(secured: Server) -> None:
             assert check(health_pb2.HealthCheckRequest(service=service), timeout=30).status == 1
 
 
-@pytest.mark.parametrize("door", ["grpc", "rest"])
-def test_a_renewed_certificate_is_shown_without_a_restart(secured: Server, folder: Path, door: str) -> None:
-    port = secured.port if door == "grpc" else secured.rest_port
+@pytest.mark.parametrize("endpoint", ["grpc", "rest"])
+def test_a_renewed_certificate_is_shown_without_a_restart(secured: Server, folder: Path, endpoint: str) -> None:
+    port = secured.port if endpoint == "grpc" else secured.rest_port
     context = trusting(AUTHORITY)
     context.load_cert_chain(folder / "client.pem", folder / "client.key")
     renewed = AUTHORITY.issue()
@@ -193,6 +193,6 @@ def test_a_renewed_certificate_is_shown_without_a_restart(secured: Server, folde
             return encrypted.getpeercert(binary_form=True)
 
     assert shown() == ssl.PEM_cert_to_DER_cert(SERVER.certificate.decode())
-    ssl_config(folder, "new", mutual=door == "grpc", identity=renewed).rename(folder / f"{door}.txt")
+    ssl_config(folder, "new", mutual=endpoint == "grpc", identity=renewed).rename(folder / f"{endpoint}.txt")
     until(lambda: shown() == ssl.PEM_cert_to_DER_cert(renewed.certificate.decode()))
-    until(lambda: f"ssl_config_file {folder / door}.txt: renewed, valid until " in secured.text)
+    until(lambda: f"ssl_config_file {folder / endpoint}.txt: renewed, valid until " in secured.text)

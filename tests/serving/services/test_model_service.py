@@ -119,7 +119,7 @@ async def test_a_reload_that_cannot_be_is_refused_and_changes_nothing(
         assert await ask(versions, spec("a")) == 1
 
 
-async def test_a_caller_who_gives_up_does_not_stop_the_reload(light_exports: dict[int, Path], tmp_path: Path):
+async def test_a_caller_who_cancels_does_not_stop_the_reload(light_exports: dict[int, Path], tmp_path: Path):
     for name in ("a", "b"):
         put(tmp_path / name, 1, light_exports[1])
     async with service(ModelConfig("a", tmp_path / "a")) as (versions, answering):

@@ -1,4 +1,4 @@
-"""The front before another server: ours in a process of its own, and one that keeps what it was sent."""
+"""The proxy of another server: ours in a process of its own, and one that keeps what it was sent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +12,7 @@ from tests.serving.certificates import Authority
 from tests.serving.recording import recording
 from unroll.errors import UserError
 from unroll.serving import AsyncClient, ServingError
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.http2 import GrpcServer
 from unroll.serving.protocol import model_spec, protos
 from unroll.serving.protocol.call import Call
@@ -38,10 +38,10 @@ async def engine(address: str, models: tuple[str, ...] = (), **parameters: Any) 
 
 
 @asynccontextmanager
-async def front(address: str) -> AsyncIterator[str]:
+async def proxy(address: str) -> AsyncIterator[str]:
     """A server before the one at an address; gives its own address."""
     async with engine(address) as (remote, _):
-        server = GrpcServer(Front(remote.methods()).answer, {})
+        server = GrpcServer(Dispatcher(remote.methods()).answer, {})
         yield f"127.0.0.1:{await server.listen('127.0.0.1', 0)}"
         await server.stop(1)
 
@@ -94,7 +94,7 @@ async def test_answers_and_refusals_are_those_of_the_server_behind(server):
         (PREDICT, protos.PredictRequest()),
         (model_spec.STATUS, other(protos.GetModelStatusRequest, "none")),
     ]
-    async with front(server.address) as address:
+    async with proxy(server.address) as address:
         through = [await ask(address, *one) for one in asked]
     straight = [await ask(server.address, *one) for one in asked]
     assert through == straight
@@ -132,7 +132,7 @@ async def test_every_service_method_goes_through_and_of_the_metadata_the_id_alon
     reload.config.model_config_list.config.add(name="m")
     metadata = (("x-request-id", "mine"), ("authorization", "Bearer secret"), ("x-secret", "1"))
     with recording() as (recorder, remote):
-        async with front(remote) as address:
+        async with proxy(remote) as address:
             for path, message in (
                 (PREDICT, predict(model="m")),
                 (f"{model_spec.PREDICTION}Classify", other(protos.ClassificationRequest)),
@@ -154,7 +154,7 @@ async def test_every_service_method_goes_through_and_of_the_metadata_the_id_alon
 async def test_deadlines_and_cancellation_reach_the_server_behind():
     with recording() as (recorder, remote):
         recorder.release.clear()
-        async with front(remote) as address, AsyncClient(address, model="m", timeout=0.3) as client:
+        async with proxy(remote) as address, AsyncClient(address, model="m", timeout=0.3) as client:
             with pytest.raises(ServingError) as late:
                 await client.status()
             assert late.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
@@ -219,7 +219,7 @@ async def test_the_start_is_told_of_in_one_line_whether_the_server_is_reached_or
 async def test_a_refusal_of_the_server_behind_is_not_taken_for_its_absence():
     full = "The batch scheduling queue to which this task was submitted is full"
     with recording() as (recorder, remote):
-        async with front(remote) as address:
+        async with proxy(remote) as address:
             recorder.refusals[:] = [(grpc.StatusCode.UNAVAILABLE, full)]
             assert await ask(address, PREDICT, predict()) == (grpc.StatusCode.UNAVAILABLE, full)
 

@@ -1,4 +1,4 @@
-"""Captioning through its public doors: the command, the exported graph, the server."""
+"""Captioning by its public interfaces: the command, the exported graph, the server."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Forecasting through its public doors: the command, the exported graph, the server."""
+"""Forecasting by its public interfaces: the command, the exported graph, the server."""
 
 import json
 import re

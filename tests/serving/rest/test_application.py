@@ -1,4 +1,4 @@
-"""What the REST door does beyond TensorFlow Serving's letter: limits, deadlines, new versions, stopping, TLS."""
+"""What the REST endpoint does beyond TensorFlow Serving's letter: limits, deadlines, new versions, stopping, TLS."""
 
 import asyncio
 import contextlib
@@ -22,12 +22,12 @@ from tests.serving_fixtures import until
 from unroll.errors import UserError
 from unroll.serving.front import tls
 from unroll.serving.front.auth import Auth
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol.call import Call
 from unroll.serving.protocol.model_spec import STATUS
 from unroll.serving.protocol.status import StatusError
-from unroll.serving.rest import ConnectionLimits, RestParameters, RestServer, app
+from unroll.serving.rest import ConnectionLimits, RestApplication, RestParameters, RestServer
 from unroll.serving.rest.monitoring import metrics_path
 from unroll.serving.versions.store import Store
 
@@ -152,7 +152,7 @@ def test_what_an_op_says_of_the_data_is_kept_whole(start_rest: Callable[..., Res
     assert number.error == "StringToNumberOp could not correctly convert string: [[a"
 
 
-def test_calls_carry_headers_door_deadline_and_id(rest: Rest) -> None:
+def test_calls_carry_headers_endpoint_deadline_and_id(rest: Rest) -> None:
     rest.predict(HALVES, authorization="Bearer t", x_request_id="id-1")
     call = rest.asked[-1]
     assert (call.method, call.entrypoint, call.request_id) == ("Predict", "REST", "id-1")
@@ -296,14 +296,14 @@ def test_who_is_unknown_is_refused_before_the_body_is_read(tmp_path: Path) -> No
     tokens.write_text("app:0123456789abcdef\n")
     metrics = Metrics()
     head = b"POST /v1/models/m:predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
-    status, body = asyncio.run(answer_to(head, Front({}, metrics=metrics, auth=Auth(tokens)), metrics))
+    status, body = asyncio.run(answer_to(head, Dispatcher({}, metrics=metrics, auth=Auth(tokens)), metrics))
     assert (status, body) == (401, {"error": "No token. Send `authorization: Bearer TOKEN`"})
     assert b'request_count{model_name="m",status="UNAUTHENTICATED"} 1\n' in metrics.exposition()
 
 
-async def answer_to(request: bytes, front: Front, metrics: Metrics) -> tuple[int, Any]:
-    """Status and body that a front's door answers with."""
-    server = RestServer(app(front, list, metrics), port=0)
+async def answer_to(request: bytes, dispatcher: Dispatcher, metrics: Metrics) -> tuple[int, Any]:
+    """Status and body that a dispatcher answers with by REST."""
+    server = RestServer(RestApplication(dispatcher, list, metrics), port=0)
     port = await server.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
@@ -347,5 +347,5 @@ def test_codes_are_http_statuses(code: str, status: int) -> None:
         raise StatusError(grpc.StatusCode[code], "why")
 
     message = "Internal error; the server's log says more." if code == "a bug" else "why"
-    asked = answer_to(b"GET /v1/models/m HTTP/1.1\r\nHost: a\r\n\r\n", Front({STATUS: refuse}), Metrics())
+    asked = answer_to(b"GET /v1/models/m HTTP/1.1\r\nHost: a\r\n\r\n", Dispatcher({STATUS: refuse}), Metrics())
     assert asyncio.run(asked) == (status, {"error": message})

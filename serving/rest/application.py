@@ -1,4 +1,4 @@
-"""The REST endpoint: HTTP in, gRPC's messages to the front, JSON out.
+"""The REST endpoint: HTTP in, gRPC's messages to the dispatcher, JSON out.
 
 An ASGI application. URLs under /v1/ are answered as tensorflow_model_server answers them.
 """
@@ -18,7 +18,7 @@ from google.protobuf import json_format
 
 from unroll.serving.front.addresses import network
 from unroll.serving.front.aside import LARGE, Aside
-from unroll.serving.front.front import Front
+from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol import protos, wire
 from unroll.serving.protocol.call import REQUEST_ID, Call
@@ -61,7 +61,7 @@ _PATHS = {
 }
 # What a refusal may owe to signatures that were remembered of another version.
 _STALE = (_CODE.INVALID_ARGUMENT, _CODE.FAILED_PRECONDITION)
-_SLACK_SECONDS = 0.1  # for the front to notice the deadline itself
+_SLACK_SECONDS = 0.1  # for the dispatcher to notice the deadline itself
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _PAGE = Path(__file__).with_name("page.html")
 _CORS = {
@@ -105,46 +105,35 @@ class _Answer:
     content_type: str = "application/json"
 
 
-def app(
-    front: Front,
-    models: Callable[[], Iterable[str]],
-    metrics: Metrics,
-    parameters: RestParameters = RestParameters(),
-    exposition: Callable[[], Awaitable[bytes]] | None = None,
-) -> "Door":
+class RestApplication:
     """The endpoint as an ASGI application.
 
     Args:
-        front: answers the calls.
+        dispatcher: answers the calls.
         models: names of the models that can be asked now, for the OpenAPI document.
-        metrics: counts what is refused before the front sees it.
+        metrics: counts what is refused before the dispatcher sees it.
         parameters: see `RestParameters`.
         exposition: Prometheus' text; that of `metrics` by default.
 
     Example:
-        >>> door = app(Front(methods), lambda: ["sentiment"], Metrics())  # doctest: +SKIP
-        >>> uvicorn.run(door, port=8501)  # doctest: +SKIP
+        >>> application = RestApplication(Dispatcher(methods), lambda: ["sentiment"], Metrics())  # doctest: +SKIP
+        >>> uvicorn.run(application, port=8501)  # doctest: +SKIP
     """
-    return Door(front, models, metrics, parameters, exposition)
-
-
-class Door:
-    """See `app`."""
 
     def __init__(
         self,
-        front: Front,
+        dispatcher: Dispatcher,
         models: Callable[[], Iterable[str]],
         metrics: Metrics,
-        parameters: RestParameters,
-        exposition: Callable[[], Awaitable[bytes]] | None,
+        parameters: RestParameters = RestParameters(),
+        exposition: Callable[[], Awaitable[bytes]] | None = None,
     ) -> None:
-        self._front = front
+        self._dispatcher = dispatcher
         self._models = models
         self._metrics = metrics
         self._parameters = parameters
         self._exposition = exposition
-        self._signatures = Signatures(front)
+        self._signatures = Signatures(dispatcher)
         # The latest OpenAPI document: to write one takes milliseconds of the loop, whoever asks.
         self._described: tuple[dict[str, bytes], bytes] = {}, openapi.document({})
         self._aside = Aside("rest-json")
@@ -215,7 +204,7 @@ class Door:
         try:
             target = urls.target(verb, path)
             call.path, call.model = _PATHS[target.what], target.model
-            self._front.admit(call)
+            self._dispatcher.admit(call)
             document = await self._counted(call, body.read(receive, headers)) if verb == "POST" else b""
             call.deadline = asyncio.get_running_loop().time() + self._parameters.timeout_seconds
             async with asyncio.timeout_at(call.deadline + _SLACK_SECONDS):
@@ -239,10 +228,10 @@ class Door:
 
     async def _ask(self, target: Target, body: bytes, call: Call, peer: str) -> bytes:
         if target.what == "status":
-            response = await self._front.answer(wire.block(1, target.spec()), call)
+            response = await self._dispatcher.answer(wire.block(1, target.spec()), call)
             return _printed(protos.GetModelStatusResponse.FromString(response)).encode()
         if target.what == "metadata":
-            answer = await signatures.metadata(self._front, target, call)
+            answer = await signatures.metadata(self._dispatcher, target, call)
             definitions = protos.SignatureDefMap()
             answer.metadata["signature_def"].Unpack(definitions)
             return (
@@ -261,7 +250,7 @@ class Door:
         if target.what != "predict":
             message = await self._counted(call, run(json_requests.examples_request, document, spec))
             write = json_answers.classifications if target.what == "classify" else json_answers.regressions
-            return await self._written(aside, write, await self._front.answer(message, call))
+            return await self._written(aside, write, await self._dispatcher.answer(message, call))
         known = self._signatures.remembered(target, signature)
         inputs = known or await self._counted(call, self._signatures.ask(target, signature, call))
         try:
@@ -284,7 +273,7 @@ class Door:
             error = await aside(refused.words)
             self._metrics.answered(call, error.code, 0.0)
             raise error from None
-        return await self._written(aside, json_answers.predictions, await self._front.answer(message, call), form)
+        return await self._written(aside, json_answers.predictions, await self._dispatcher.answer(message, call), form)
 
     async def _written(self, aside: Run, write: Callable[..., bytes], response: bytes, *arguments: Any) -> bytes:
         """An answer as JSON."""
@@ -293,7 +282,7 @@ class Door:
         return await aside(write, response, *arguments, self._aside.pace(self._parameters.timeout_seconds))
 
     async def _counted(self, call: Call, converting: Awaitable[Any]) -> Any:
-        """Returns what is converted, and counts a refusal, which the front never sees."""
+        """Returns what is converted, and counts a refusal, which the dispatcher never sees."""
         try:
             return await converting
         except StatusError as error:
@@ -304,7 +293,7 @@ class Door:
         answers = {}
         for name in sorted(self._models()):
             try:
-                answers[name] = await signatures.serialized_metadata(self._front, Target("metadata", name), call)
+                answers[name] = await signatures.serialized_metadata(self._dispatcher, Target("metadata", name), call)
             except StatusError as error:
                 if error.code not in (_CODE.PERMISSION_DENIED, _CODE.NOT_FOUND):  # others', or withdrawn just now
                     raise

@@ -12,10 +12,10 @@ from unroll.serving.front.request_log import Entry, RequestLog
 from unroll.serving.protocol.call import Call, Method
 from unroll.serving.protocol.status import StatusError
 
-_EARLY = 0.02  # seconds: timers are rounded, and a client may give up before the server does
+_EARLY = 0.02  # seconds: timers are rounded, and a client's own timer may end before the server's
 
 
-class Front:
+class Dispatcher:
     """Answers calls with the methods behind it. Used in the event loop's thread.
 
     Args:
