@@ -1,7 +1,8 @@
 """Where everything that a command writes is kept."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,20 +47,38 @@ class Workspace:
         return self.home / "cache"
 
 
+@contextmanager
+def written_atomically(file: Path) -> Iterator[Path]:
+    """A path to write to; it takes the file's place when the block ends, also after a power cut, and not if it fails.
+
+    Args:
+        file: which readers see whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    Example:
+        >>> with written_atomically(Path("answers.txt")) as aside:
+        ...     written = aside.write_text("all of them")
+        >>> Path("answers.txt").read_text()
+        'all of them'
+    """
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield aside
+        with aside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        aside.replace(file)
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
 def write_atomically(file: Path, content: bytes) -> None:
     """Writes a file that readers see whole or not at all, also after a power cut; nothing is left of a failed try.
 
     Raises:
         OSError: the file cannot be written.
     """
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(file)
-    except OSError:
-        with suppress(OSError):
-            aside.unlink()
-        raise
+    with written_atomically(file) as aside:
+        aside.write_bytes(content)

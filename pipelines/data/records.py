@@ -117,6 +117,7 @@ def read_records(
     delimiter: str | None = None,
     encoding: str = "utf-8",
     as_stored: Collection[str] = (),
+    optional: Collection[str] = (),
     advice: Mapping[str, str] | None = None,
 ) -> Iterator[Batch]:
     """Streams the named columns as text.
@@ -127,6 +128,7 @@ def read_records(
         delimiter: of CSV files; by default a comma, a tab for `.tsv`.
         encoding: of CSV and JSONL files.
         as_stored: columns whose cells are handed on as JSONL or Parquet has them: bytes, lists, dictionaries.
+        optional: columns that some JSON objects may lack.
         advice: by column, how to name another one; for the error.
 
     Yields:
@@ -144,7 +146,7 @@ def read_records(
     check_encoding(encoding)
 
     def require(present: Sequence[str]) -> None:
-        _require(columns, present, file, advice or {})
+        _require([column for column in columns if column not in optional], present, file, advice or {})
 
     for file in files:
         kind = file_format(file)
@@ -291,6 +293,28 @@ def _read_jsonl(
 ) -> Iterator[Batch]:
     batch: Batch = {name: [] for name in columns}
     rows = _LARGE_ROWS if as_stored else _BATCH_ROWS
+    for record in json_objects(file, encoding):
+        require(list(record))
+        for name in columns:
+            cell = record.get(name)
+            batch[name].append(cell if name in as_stored else _text(cell))
+        if len(batch[columns[0]]) == rows:
+            yield batch
+            batch = {name: [] for name in columns}
+    if batch[columns[0]]:
+        yield batch
+
+
+def json_objects(file: Path, encoding: str) -> Iterator[dict[str, Any]]:
+    """The objects of a JSONL file, a line each.
+
+    Args:
+        file: a name ending in `.gz` is unpacked on the way.
+        encoding: of the file.
+
+    Raises:
+        UserError: a line that is something else, or an encoding error; with the file's name.
+    """
     number = 0
     try:
         with (
@@ -302,20 +326,13 @@ def _read_jsonl(
                 record = json.loads(line)
                 if not isinstance(record, dict):
                     raise UserError(f"{file}, line {number}: must be a JSON object. Received: {line[:60]!r}")
-                require(list(record))
-                for name in columns:
-                    batch[name].append(record[name] if name in as_stored else _text(record[name]))
-                if len(batch[columns[0]]) == rows:
-                    yield batch
-                    batch = {name: [] for name in columns}
+                yield record
     except json.JSONDecodeError as error:
         raise UserError(f"{file}, line {number}: is not JSON ({error.msg}). Mend or remove the line") from None
     except UnicodeError:
         raise _undecodable(file, encoding) from None
     except (OSError, EOFError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
-    if batch[columns[0]]:
-        yield batch
 
 
 def _text(value: object) -> str | None:
