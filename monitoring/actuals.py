@@ -166,19 +166,19 @@ def _check_cells(path: Path, table: "pd.DataFrame", column: str) -> None:
 def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.ndarray:
     import pyarrow as pa
 
-    from unroll.monitoring.timestamps import MISSING_TIME, TimeParser
+    from unroll.monitoring.times.parser import TimeParser
 
     parser = TimeParser(
         feature.time_column, feature.time_format, whole_seconds=False, remedy="Write it as in the training data"
     )
     try:
-        seconds = parser.parse(pa.Array.from_pandas(column), path, _first_row(path))
-        if (seconds == MISSING_TIME).any():
-            row = _first_row(path) + int((seconds == MISSING_TIME).argmax())
+        times = parser.parse(pa.Array.from_pandas(column), path, _first_row(path))
+        if times.missing.any():
+            row = _first_row(path) + int(times.missing.argmax())
             raise UserError(f"{path}, row {row}, column {column.name!r}: has no time. Add it, or leave the row out")
     except UserError as error:
         raise UserError(f"--labels: {error}") from None
-    return seconds if feature.seconds else months_of(seconds)
+    return times.seconds if feature.seconds else months_of(times.seconds)
 
 
 def _numbers(path: Path, columns: "pd.DataFrame") -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from unroll.errors import UserError
-from unroll.monitoring.timestamps import MISSING_TIME, TimeParser
+from unroll.monitoring.times.parser import TimeParser
 from unroll.pipelines.data.records import check_encoding, find_files
 from unroll.pipelines.data.series.columns import Roles, find_roles, read_batches
 from unroll.pipelines.data.series.section import SeriesSection
@@ -56,14 +56,14 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
     codes, times, values = [], [], []
     rows = incomplete = infinite = 0
     for file, first, batch in read_batches(section, roles, files):
-        seconds = parser.parse(batch.column(section.time), file, first)
-        code = ids.codes(batch.column(section.series)) if section.series else np.zeros(len(seconds), np.int32)
+        parsed = parser.parse(batch.column(section.time), file, first)
+        code = ids.codes(batch.column(section.series)) if section.series else np.zeros(batch.num_rows, np.int32)
         with np.errstate(over="ignore"):
             numbers = np.stack(
                 [batch.column(name).to_numpy(zero_copy_only=False).astype(np.float32) for name in roles.numbers], axis=1
             )
-        rows += len(seconds)
-        usable = (seconds != MISSING_TIME) & (code >= 0)
+        rows += batch.num_rows
+        usable = ~parsed.missing & (code >= 0)
         incomplete += int((~usable).sum())
         wild = np.isinf(numbers)
         infinite += int(wild.sum())
@@ -71,7 +71,7 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
         for name, category in categories.items():
             category.add(code[usable], batch.column(name).filter(pa.array(usable)), len(ids.names))
         codes.append(code[usable])
-        times.append(seconds[usable])
+        times.append(parsed.seconds[usable])
         values.append(numbers[usable])
         stage.say(f"{rows:,} rows")
     if not rows:

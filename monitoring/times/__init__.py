@@ -1,0 +1,1 @@
+"""How a cell, or several cells of a row, becomes a time."""
