@@ -16,6 +16,7 @@ from unroll.models.text.tokenizer import Tokenizer
 from unroll.monitoring.profile import MAX_RECORDS
 from unroll.pipelines.data import record_tables
 from unroll.pipelines.data.columns import Column, WordsColumn, columns_of
+from unroll.pipelines.data.dataset_info import read_info
 from unroll.pipelines.data.record_tables import GROUP, Table
 from unroll.pipelines.data.sections import RecordSection
 from unroll.pipelines.data.splits import SPLITS
@@ -75,7 +76,7 @@ class RecordTask(Task):
 
     def __init__(self, config: TaskConfig, directory: Path):
         super().__init__(config, directory)
-        self._dataset_info = record_tables.read_info(directory)
+        self._dataset_info = read_info(directory)
         self._learnt: dict[str, dict[str, Any]] = self._dataset_info["columns"]
         texts = any(isinstance(column, WordsColumn) for column in self.inputs().values())
         self._tokenizer = Tokenizer(vocabulary_table(directory), _section(config).max_tokens) if texts else None

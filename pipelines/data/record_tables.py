@@ -3,7 +3,6 @@
 The files are read in bounded memory; `read_split` then holds one split's cells at once.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ import tensorflow as tf
 from unroll.errors import UserError
 from unroll.models.text.tokenizer import RESERVED, tokenize
 from unroll.pipelines.data.columns import Column, NumberColumn, WordsColumn
+from unroll.pipelines.data.dataset_info import write_info
 from unroll.pipelines.data.records import Batch, find_files, read_records
 from unroll.pipelines.data.sections import RecordSection, column_advice
 from unroll.pipelines.data.splits import SPLITS, hash_split, named_split
@@ -32,7 +32,7 @@ Columns = Mapping[str, Column]
 
 
 def prepare(section: RecordSection, columns: Columns, data: str, directory: Path, progress: Progress) -> None:
-    """Writes `<split>.parquet`, `vocabulary.txt` where there are texts, and `facts.json`.
+    """Writes `<split>.parquet`, `vocabulary.txt` where there are texts, and `dataset_info.json`.
 
     Without a column of splits, the MD5 of a record's inputs decides, so that equal records stay together.
 
@@ -73,12 +73,7 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
                 for split in SPLITS[1:]:
                     for cells in _cells(directory, split, key):
                         column.check(dataset_info["columns"][key], cells)
-    (directory / "facts.json").write_text(json.dumps(dataset_info))
-
-
-def read_info(directory: Path) -> dict[str, Any]:
-    """Of a prepared data set: records `read`, `counts` by split, and of `columns`, by key, what was learnt."""
-    return json.loads((directory / "facts.json").read_text())
+    write_info(directory, dataset_info)
 
 
 def read_split(directory: Path, split: str) -> Table:

@@ -10,8 +10,8 @@ class EvenSample(Generic[T]):
     """Of few records all, of many every second, fourth, eighth and so on, in their order.
 
     Args:
-        most: records; at least half as many are kept of more.
-        most_bytes: of all records together.
+        max_records: of them; at least half as many are kept of more.
+        max_bytes: of all records together.
         size: bytes of one.
 
     Attributes:
@@ -19,18 +19,18 @@ class EvenSample(Generic[T]):
         rows: their numbers.
 
     Example:
-        >>> sample = EvenSample(most=3)
+        >>> sample = EvenSample(max_records=3)
         >>> for record in "abcdef":
         ...     sample.add(record)
         >>> sample.records
         ['a', 'c', 'e']
     """
 
-    def __init__(self, most: int, most_bytes: float = float("inf"), size: Callable[[T], int] = lambda record: 0):
+    def __init__(self, max_records: int, max_bytes: float = float("inf"), size: Callable[[T], int] = lambda record: 0):
         self.records: list[T] = []
         self.rows: list[int] = []
-        self._most = most
-        self._most_bytes = most_bytes
+        self._max_records = max_records
+        self._max_bytes = max_bytes
         self._size = size
         self._bytes = 0
         self._stride = 1
@@ -46,6 +46,6 @@ class EvenSample(Generic[T]):
             self.rows.append(self._seen)
             self._bytes += self._size(record)
         self._seen += 1
-        while len(self.records) > self._most or self._bytes > self._most_bytes:
+        while len(self.records) > self._max_records or self._bytes > self._max_bytes:
             self.records, self.rows, self._stride = self.records[::2], self.rows[::2], 2 * self._stride
             self._bytes = sum(map(self._size, self.records))

@@ -143,10 +143,10 @@ def _range(field: Mapping[str, Any]) -> str:
 
 
 def _size(field: Mapping[str, Any]) -> str:
-    fewest, most = field.get("minItems", 0), field.get("maxItems")
-    if fewest == most:
-        return f", {fewest} of them"
-    return (f", at least {fewest}" if fewest else "") + (f", at most {most}" if most is not None else "")
+    minimum, maximum = field.get("minItems", 0), field.get("maxItems")
+    if minimum == maximum:
+        return f", {minimum} of them"
+    return (f", at least {minimum}" if minimum else "") + (f", at most {maximum}" if maximum is not None else "")
 
 
 def _sentence(key: Key) -> str:

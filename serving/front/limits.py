@@ -89,9 +89,9 @@ class Limits:
                     f"Input {name!r}: text {position} has {len(string)} bytes; this server takes at most "
                     f"{self.max_text_bytes} (--max_text_bytes). Shorten it, or send it in parts."
                 )
-            if len(string) > (most := _PIXEL_BYTES * pixels + _BESIDE_PIXELS):
+            if len(string) > (limit := _PIXEL_BYTES * pixels + _BESIDE_PIXELS):
                 raise invalid(
-                    f"Input {name!r}: picture {position} has {len(string)} bytes; this server takes at most {most} of "
+                    f"Input {name!r}: picture {position} has {len(string)} bytes; this server takes at most {limit} of "
                     f"one with {pixels} pixels. Leave out what is not a picture."
                 )
 

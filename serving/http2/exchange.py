@@ -161,17 +161,17 @@ class Exchange:
         if not data[0]:
             return data[5:]
         bits = WINDOW_BITS.get(self._call.metadata.get("grpc-encoding", ""))
-        most = self._limits.max_message_bytes
-        limit = min(most, max(_SMALL_BYTES, _MAX_RATIO * len(data)))
+        maximum = self._limits.max_message_bytes
+        limit = min(maximum, max(_SMALL_BYTES, _MAX_RATIO * len(data)))
         if data[0] != 1 or bits is None:
             raise invalid("a message is flagged as compressed, but grpc-encoding names no way to read it")
         try:
             reader = zlib.decompressobj(bits)
             message = reader.decompress(data[5:], limit)
             if reader.unconsumed_tail:
-                larger = f"Received message larger than max ({most})"
+                larger = f"Received message larger than max ({maximum})"
                 packed = f"The message unpacks to more than {_MAX_RATIO} times its size. Send it uncompressed"
-                raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, larger if limit == most else packed)
+                raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, larger if limit == maximum else packed)
             if not reader.eof:
                 raise invalid("a compressed message is cut short")
         except zlib.error as error:

@@ -188,8 +188,8 @@ class GrpcServer:
         return Connection(accept, share, self._turns, made or self._made, self._lost)
 
     def _made(self, connection: Connection | GrpcHandshake, address: str) -> bool:
-        most, peer = self.usage.limits.max_connections, self.usage.peer(address)
-        if len(self._connections) >= most or peer.connections >= most - most // 4:
+        limit, peer = self.usage.limits.max_connections, self.usage.peer(address)
+        if len(self._connections) >= limit or peer.connections >= limit - limit // 4:
             return False
         self._enter(connection, peer)
         return True
@@ -213,10 +213,10 @@ class GrpcServer:
 
     def _sweep(self) -> None:
         """Looks at all connections: who does not go on is not waited for for ever."""
-        most = self.usage.limits.max_connections
-        all_crowded = len(self._connections) > _CROWDED * most
+        limit = self.usage.limits.max_connections
+        all_crowded = len(self._connections) > _CROWDED * limit
         for connection in list(self._connections):
-            crowded = all_crowded or connection.share.peer.connections > _CROWDED * _CROWDED * most
+            crowded = all_crowded or connection.share.peer.connections > _CROWDED * _CROWDED * limit
             if connection.is_busy:
                 self._turns.wait(functools.partial(connection.tick, crowded))
             else:

@@ -98,11 +98,11 @@ class Share:
         self.peer = Peer()
         self.calls = 0
         self.buffered = 0
-        most, message = usage.limits.max_buffered_bytes, 5 + usage.limits.max_message_bytes
-        self._max_buffered = max(most // 4, message)
-        self._peers_max_buffered = max(most // 2, message)
-        self._most_calls = usage.limits.max_concurrent_calls
-        self._reserve = self._most_calls // 8
+        limit, message = usage.limits.max_buffered_bytes, 5 + usage.limits.max_message_bytes
+        self._max_buffered = max(limit // 4, message)
+        self._peers_max_buffered = max(limit // 2, message)
+        self._max_calls = usage.limits.max_concurrent_calls
+        self._reserve = self._max_calls // 8
 
     def join(self, peer: Peer) -> None:
         """Tells whose connection it is."""
@@ -123,8 +123,8 @@ class Share:
             StatusError: there is none.
         """
         usage = self.usage
-        if usage.calls >= self._most_calls - self._reserve and (
-            usage.calls >= self._most_calls or self.calls >= self._reserve
+        if usage.calls >= self._max_calls - self._reserve and (
+            usage.calls >= self._max_calls or self.calls >= self._reserve
         ):
             raise StatusError(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls at the same time")
         usage.calls += 1

@@ -64,19 +64,19 @@ class Saturation:
     Args:
         thresholds: see there.
         usage: reads what the machine did; not read while the loop has nothing to complain of.
-        most: cores that this process may use.
+        available: cores that this process may use.
 
     Example:
         >>> moments = iter([Usage(at=1.0, idle=10.0), Usage(at=2.0, idle=11.5)])
-        >>> saturation = Saturation(Thresholds(looks=2), lambda: next(moments), most=4)
+        >>> saturation = Saturation(Thresholds(looks=2), lambda: next(moments), available=4)
         >>> saturation.look(0.5), saturation.look(0.97), saturation.look(0.97)
         (None, None, 1.5)
     """
 
-    def __init__(self, thresholds: Thresholds, usage: Callable[[], Usage], most: int) -> None:
+    def __init__(self, thresholds: Thresholds, usage: Callable[[], Usage], available: int) -> None:
         self._thresholds = thresholds
         self._read = usage
-        self._most = most
+        self._available = available
         self._busy_looks = 0
         self._began = Usage(0.0, 0.0)
 
@@ -98,22 +98,22 @@ class Saturation:
         if self._busy_looks < self._thresholds.looks:
             return None
         self._busy_looks = 0
-        idle = idle_cores(self._began, self._read(), self._most)
+        idle = idle_cores(self._began, self._read(), self._available)
         return idle if idle >= self._thresholds.idle_cores else None
 
 
-def idle_cores(before: Usage, after: Usage, most: int) -> float:
+def idle_cores(before: Usage, after: Usage, available: int) -> float:
     """Cores that nobody used between two moments, and this process may.
 
     Example:
-        >>> idle_cores(Usage(0.0, 0.0, 0.0), Usage(2.0, 12.0, 3.0), most=2)  # of the container's two, half of one
+        >>> idle_cores(Usage(0.0, 0.0, 0.0), Usage(2.0, 12.0, 3.0), available=2)  # of the container's two, half of one
         0.5
     """
     seconds = after.at - before.at
     idle = (after.idle - before.idle) / seconds
     if before.used is None or after.used is None:
         return idle
-    return min(idle, most - (after.used - before.used) / seconds)
+    return min(idle, available - (after.used - before.used) / seconds)
 
 
 def usage(proc: Path = _PROC, cgroup: Path = _CGROUP) -> Usage:

@@ -103,14 +103,14 @@ def check_seconds(name: str, given: Any, least: float) -> None:
         raise UserError(f"{name}: expected {least:g} to {_MAX_SECONDS:g} seconds, received {shown(given)}")
 
 
-def check_bytes(name: str, given: Any, most: int) -> None:
+def check_bytes(name: str, given: Any, maximum: int) -> None:
     """Refuses what is not a number of bytes.
 
     Raises:
         UserError: it is not one.
     """
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 < given <= most:
-        raise UserError(f"{name} is {given!r}. Give 1 to {most}")
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 < given <= maximum:
+        raise UserError(f"{name} is {given!r}. Give 1 to {maximum}")
 
 
 def check_flag(name: str, given: Any) -> None:

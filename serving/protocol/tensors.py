@@ -113,12 +113,12 @@ def _layout(head: bytes) -> tuple[dtypes.Kind, tuple[int, ...], int, tuple[bytes
     return kind, shape, size, starts
 
 
-def _check_sent(shape: tuple[int, ...], size: int, values: int, most: int = MAX_BYTES) -> None:
-    if size > most:
+def _check_sent(shape: tuple[int, ...], size: int, values: int, maximum: int = MAX_BYTES) -> None:
+    if size > maximum:
         shown = ",".join(map(str, shape))
         raise UnsentError(
             f"the shape [{shown}] stands for {size} bytes, and {values} values were sent. Send all values of what has "
-            f"more than {most} bytes"
+            f"more than {maximum} bytes"
         )
 
 

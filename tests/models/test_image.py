@@ -14,12 +14,12 @@ from unroll.models.image import decode_picture, picture_problem, read_pictures
 from unroll.serving.engine.session_engine import SessionEngine
 from unroll.serving.protocol.status import StatusError
 
-MOST, SIZE = 10_000, 40
+MAX_PIXELS, SIZE = 10_000, 40
 BAD, CORRUPT = bad_pictures(), corrupt_pictures()
 
 
-def problem(content: bytes, most: int = MOST) -> str:
-    return picture_problem(tf.constant(content), most).numpy().decode()
+def problem(content: bytes, max_pixels: int = MAX_PIXELS) -> str:
+    return picture_problem(tf.constant(content), max_pixels).numpy().decode()
 
 
 def decoded(content: bytes, size: int = SIZE) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_a_bad_picture_is_refused_with_the_reason(reason):
 
 
 def test_many_are_looked_at_together():
-    reasons = picture_problem(tf.constant([list(BAD.values()), [encoded(noise())] * len(BAD)]), MOST).numpy()
+    reasons = picture_problem(tf.constant([list(BAD.values()), [encoded(noise())] * len(BAD)]), MAX_PIXELS).numpy()
     assert [reason.decode() for reason in reasons[0]] == list(BAD)
     assert set(reasons[1]) == {b""}
 
@@ -63,13 +63,13 @@ def test_a_transparent_colour_of_a_palette_is_white():
 @pytest.mark.parametrize("depth", [1, 2, 4])
 @pytest.mark.parametrize("transparent", [False, True])
 def test_greys_of_few_bits(depth, transparent):
-    most = 2**depth - 1
-    grey = [0, 1, most, most]
+    white = 2**depth - 1
+    grey = [0, 1, white, white]
     packed = sum(value << 16 - depth * (place + 1) for place, value in enumerate(grey)).to_bytes(2, "big")
     line = packed[: (4 * depth + 7) // 8]
     before = [chunk(b"tRNS", (1).to_bytes(2, "big"))] if transparent else []
     content = png_of_size(4, 1, *before, depth=depth, lines=b"\0" + line)
-    expected = [255 if transparent and value == 1 else value * 255 // most for value in grey]
+    expected = [255 if transparent and value == 1 else value * 255 // white for value in grey]
     assert decoded(content, 4)[1, :, 0].tolist() == expected
 
 
@@ -117,7 +117,7 @@ def test_no_header_makes_it_fail():
     random = np.random.default_rng(0)
     starts = [b"\xff\xd8\xff", encoded(noise())[:33], encoded(noise())[:16], encoded(noise(), "JPEG")[:180], b""]
     files = [starts[row % len(starts)] + random.bytes(random.integers(0, 80)) for row in range(500)]
-    assert picture_problem(tf.constant(files), MOST).shape == [500]
+    assert picture_problem(tf.constant(files), MAX_PIXELS).shape == [500]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -141,7 +141,7 @@ def engine(tmp_path_factory):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image")])
     def serve(image):
-        return {"pixels": read_pictures(image, SIZE, MOST)}
+        return {"pixels": read_pictures(image, SIZE, MAX_PIXELS)}
 
     module.serve = serve
     directory = serving.export_saved_model(

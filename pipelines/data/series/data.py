@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unroll.errors import UserError
+from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
 from unroll.pipelines.data.series.scales import Scales, choose_season, series_scales, standardise
 from unroll.pipelines.data.series.section import SeriesSection
@@ -68,7 +69,7 @@ class SeriesData:
     @classmethod
     def load(cls, directory: Path) -> "SeriesData":
         """Opens what `prepare` wrote; the values stay on disk until they are used."""
-        dataset_info = json.loads((directory / "facts.json").read_text())
+        dataset_info = read_info(directory)
         with np.load(directory / "series.npz") as arrays:
             scales = Scales(arrays["mean"], arrays["std"], arrays["naive"])
             start, offsets = arrays["start"], arrays["offsets"]
@@ -98,11 +99,11 @@ class SeriesData:
             naive=self.scales.naive,
         )
         (directory / "ids.json").write_text(json.dumps(self.ids))
-        (directory / "facts.json").write_text(json.dumps(self.dataset_info))
+        write_info(directory, self.dataset_info)
 
 
 def prepare(section: SeriesSection, data: str, directory: Path, progress: Progress) -> None:
-    """Reads series, puts them on a grid and writes `values.npy`, `series.npz`, `ids.json` and `facts.json`.
+    """Reads series, puts them on a grid and writes `values.npy`, `series.npz`, `ids.json` and `dataset_info.json`.
 
     Args:
         section: names the columns.

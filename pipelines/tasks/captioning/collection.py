@@ -218,7 +218,7 @@ class _Collector:
         if not fresh:
             return
         encoded = tf.constant([one for _, one in fresh.values()])
-        problems = _problems(encoded, self._section.most_pixels).numpy()
+        problems = _problems(encoded, self._section.max_pixels).numpy()
         for (digest, (record, one)), problem in zip(fresh.items(), problems, strict=True):
             if problem:
                 self.found.skipped.add(record.source, problem.decode())

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, Names, SplitColumn
 from unroll.pipelines.training.config import ModelSection, Section, TaskConfig, TrainSection
@@ -37,10 +37,11 @@ class CaptionSection(Section):
     size: int = Field(
         128, ge=16, le=1024, description="pixels of the square's side that pictures are scaled to fit into, on white"
     )
-    most_pixels: int = Field(
+    max_pixels: int = Field(
         50_000_000,
         ge=1,
         le=120_000_000,
+        validation_alias=AliasChoices("max_pixels", "most_pixels"),  # as the cards of older models have it
         description="pixels of the largest picture that is not refused",
     )
     cache_gigabytes: float = Field(
@@ -50,8 +51,8 @@ class CaptionSection(Section):
     encoding: Encoding = "utf-8"
 
     @property
-    def most_tokens(self) -> int:
-        """Pieces kept of a caption, without start and end."""
+    def kept_tokens(self) -> int:
+        """Tokens kept of a caption, without start and end."""
         return self.max_tokens or _MAX_TOKENS[self.vocabulary]
 
     @model_validator(mode="after")

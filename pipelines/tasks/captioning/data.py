@@ -12,6 +12,7 @@ import tensorflow as tf
 from unroll.errors import UserError
 from unroll.models.image import decode_picture
 from unroll.models.tokens import PADDING
+from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.pictures import EncodedPictures
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.task import Arrays
@@ -36,8 +37,8 @@ _PICTURES = "pictures.bin"
 def prepare(section: CaptionSection, data: str, directory: Path, progress: Progress) -> None:
     """Writes the prepared data set.
 
-    Files: `facts.json`; `vocabulary.txt`, a token a line; `skipped.csv`, the first 1000 pictures that were left out;
-    `pictures.bin`, encoded pictures; and of each split
+    Files: `dataset_info.json`; `vocabulary.txt`, a token a line; `skipped.csv`, the first 1000 pictures that were left
+    out; `pictures.bin`, encoded pictures; and of each split
 
     - `<split>-pixels.npy`: uint8 `[images, S, S, 3]`, where all splits fit in `cache_gigabytes`;
     - `<split>-spans.npy`: int64 `[images, 2]`, start and length in `pictures.bin`; of the train split where there are
@@ -77,7 +78,7 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         lengths = [
             length
             for split, pictures in splits.items()
-            for length in write_captions(directory, split, pictures, vocabulary, section.most_tokens)
+            for length in write_captions(directory, split, pictures, vocabulary, section.kept_tokens)
         ]
     encoded = {split: splits[split] for split in SPLITS if split != "train" or not cached}
     if cached:
@@ -88,11 +89,11 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         **_dataset_info(found, splits),
         "vocabulary": len(vocabulary.tokens),
         "longest_caption": max(lengths),
-        "truncated_captions": sum(length > section.most_tokens for length in lengths),
+        "truncated_captions": sum(length > section.kept_tokens for length in lengths),
         "size": section.size,
         "cached": cached,
     }
-    (directory / "facts.json").write_text(json.dumps(dataset_info))
+    write_info(directory, dataset_info)
 
 
 class CaptionData:
@@ -114,7 +115,7 @@ class CaptionData:
 
     def __init__(self, directory: Path):
         self._directory = directory
-        self.dataset_info: dict[str, Any] = json.loads((directory / "facts.json").read_text())
+        self.dataset_info: dict[str, Any] = read_info(directory)
         self.vocabulary = (directory / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
         self.size: int = self.dataset_info["size"]
 
@@ -271,5 +272,5 @@ def _dataset_info(found: Collection, splits: dict[str, list[Picture]]) -> dict[s
         "skipped_examples": found.skipped.listed[:_EXAMPLES],
         "images": {split: len(pictures) for split, pictures in splits.items()},
         "captions": {split: sum(len(one.captions) for one in pictures) for split, pictures in splits.items()},
-        "most_captions": max(len(picture.captions) for picture in found.pictures),
+        "max_captions": max(len(picture.captions) for picture in found.pictures),
     }

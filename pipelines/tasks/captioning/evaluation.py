@@ -18,7 +18,7 @@ from unroll.pipelines.tasks.captioning.vocabulary import normalise
 _MAX_KEPT = 4000  # pictures, for the plots and the reference profile
 _MAX_BYTES = 256 << 20
 _SHOWN = 4
-_MOST_COMPARED = 1000  # pictures, with the captions of others
+_MAX_COMPARED = 1000  # pictures, with the captions of others
 _OTHERS = 8  # pictures whose captions each is compared with
 
 
@@ -81,7 +81,7 @@ class CaptionScores:
 
     def _chance(self) -> str:
         """Whether captions fit their own pictures better than others."""
-        rows = range(0, self.count, -(-self.count // _MOST_COMPARED))
+        rows = range(0, self.count, -(-self.count // _MAX_COMPARED))
         generated, references = _take(self._generated, rows), _take(self._references, rows)
         shifts = range(1, min(_OTHERS, len(rows) - 1) + 1)
         others = [rouge_l(generated, references[shift:] + references[:shift]) for shift in shifts]

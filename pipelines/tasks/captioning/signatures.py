@@ -24,7 +24,7 @@ def caption_signatures(
     vocabulary: Sequence[str],
     components: PrincipalComponents,
     *,
-    most_pixels: int,
+    max_pixels: int,
     max_length: int,
     beams: int,
     length_penalty: float,
@@ -46,7 +46,7 @@ def caption_signatures(
         model: trained.
         vocabulary: its tokens.
         components: of the training pictures.
-        most_pixels: of a picture; larger ones are refused before they are decoded.
+        max_pixels: of a picture; larger ones are refused before they are decoded.
         max_length: tokens of a caption, the end included.
         beams: hypotheses of the search.
         length_penalty: of the search.
@@ -56,7 +56,7 @@ def caption_signatures(
     text, decoder = Detokenizer(vocabulary), model.decoder
 
     def encode(image: tf.Tensor) -> tf.Tensor:
-        return model.encode(tf.cast(read_pictures(image, model.config.size, most_pixels), tf.float32))  # [B, G, F]
+        return model.encode(tf.cast(read_pictures(image, model.config.size, max_pixels), tf.float32))  # [B, G, F]
 
     def start(rows: tf.Tensor) -> tf.Tensor:
         return tf.fill([tf.shape(rows)[0], 1], START)

@@ -40,18 +40,18 @@ def decode(pictures: EncodedPictures, size: int, stage: Stage, file: Path | None
 
 
 def write_captions(
-    directory: Path, split: str, pictures: Sequence[Picture], vocabulary: Vocabulary, most: int
+    directory: Path, split: str, pictures: Sequence[Picture], vocabulary: Vocabulary, max_tokens: int
 ) -> list[int]:
     """Writes `<split>-tokens.npy`, `<split>-firsts.npy` and `<split>.jsonl`, as `data.prepare` says.
 
     Returns:
-        Pieces of each caption, before it is cut to `most`.
+        Tokens of each caption, before it is truncated to `max_tokens`.
     """
     ids = [vocabulary.encode(caption) for picture in pictures for caption in picture.captions]
     lengths = [len(one) for one in ids]
-    tokens = np.full([len(ids), min(max(lengths), most) + 2], PADDING, np.int32)
+    tokens = np.full([len(ids), min(max(lengths), max_tokens) + 2], PADDING, np.int32)
     for row, one in enumerate(ids):
-        whole = [START, *one[:most], END]
+        whole = [START, *one[:max_tokens], END]
         tokens[row, : len(whole)] = whole
     np.save(directory / f"{split}-tokens.npy", tokens)
     firsts = np.cumsum([0, *(len(picture.captions) for picture in pictures)])

@@ -151,15 +151,15 @@ class Captioning(Task):
             "task": self.name,
             "input": "image",
             "size": self._data.size,
-            "most_pixels": self.config.data.most_pixels,
+            "max_pixels": self.config.data.max_pixels,
             "attention": section.conditioning == "attention",
         }
         return caption_signatures(
             model,
             self._data.vocabulary,
             self._components(model),
-            most_pixels=self.config.data.most_pixels,
-            max_length=min(self._data.dataset_info["longest_caption"], self.config.data.most_tokens) + 1,
+            max_pixels=self.config.data.max_pixels,
+            max_length=min(self._data.dataset_info["longest_caption"], self.config.data.kept_tokens) + 1,
             beams=section.beams,
             length_penalty=section.length_penalty,
             description=description,

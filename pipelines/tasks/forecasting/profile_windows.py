@@ -35,13 +35,13 @@ class ReferenceWindows:
         if not self._rows:
             return
         size = sum(array.nbytes for part in self._rows[0][1:] for array in part.values())
-        most = min(_MAX_WINDOWS, max(100, _MAX_BYTES // size))
-        while len(self._rows) > 2 * most:
+        limit = min(_MAX_WINDOWS, max(100, _MAX_BYTES // size))
+        while len(self._rows) > 2 * limit:
             kept = [one for one in self._rows if _chosen(one[0], 2 * self._share)]
             if 0 < len(kept) < len(self._rows):
                 self._rows, self._share = kept, 2 * self._share
             else:
-                self._rows = self._rows[-most:]
+                self._rows = self._rows[-limit:]
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:

@@ -241,9 +241,9 @@ class Forecasting(Task):
             self._data, split, lookback=section.lookback, horizon=section.horizon, batch_size=batch_size, **options
         )
 
-    def _stride(self, split: str, most: int) -> int:
-        """Steps between windows, so that there are not many more than `most`."""
-        return -(-self._windows[split]["windows"] // most)
+    def _stride(self, split: str, max_windows: int) -> int:
+        """Steps between windows, so that there are not many more than `max_windows`."""
+        return -(-self._windows[split]["windows"] // max_windows)
 
     def _pair(self, window: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """What the model reads and should forecast, z-scored by series."""

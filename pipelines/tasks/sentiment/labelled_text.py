@@ -1,6 +1,5 @@
 """From files of labelled texts to a prepared data set: vocabulary, token shards, counts."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ import tensorflow as tf
 from unroll.errors import UserError
 from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
+from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.records import Batch, find_files, read_records
 from unroll.pipelines.data.sections import column_advice
 from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
@@ -53,7 +53,7 @@ class DatasetInfo:
 
     @classmethod
     def load(cls, directory: Path) -> "DatasetInfo":
-        return cls(**json.loads((directory / "facts.json").read_text()))
+        return cls(**read_info(directory))
 
 
 def prepare(
@@ -67,7 +67,7 @@ def prepare(
     max_tokens: int,
     ngram_buckets: int,
 ) -> None:
-    """Writes `vocabulary.txt`, token shards of each split, `log_count_ratios.npy` and `facts.json`.
+    """Writes `vocabulary.txt`, token shards of each split, `log_count_ratios.npy` and `dataset_info.json`.
 
     Three passes over the files (index, vocabulary, tokens), each in bounded memory.
 
@@ -129,7 +129,7 @@ def prepare(
         dataset_info = DatasetInfo(
             classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts
         )
-    (directory / "facts.json").write_text(json.dumps(asdict(dataset_info)))
+    write_info(directory, asdict(dataset_info))
 
 
 def columns(section: LabelledTextSection) -> list[str]:

@@ -28,8 +28,8 @@ def literal(form: Form, name: int | str, value: str, huffman: bool = False) -> b
     bits, room = form.value
     if isinstance(name, str):
         return bytes((bits,)) + _string(name, huffman) + _string(value, huffman)
-    most = (1 << room) - 1
-    index = bytes((bits | name,)) if name < most else bytes((bits | most, name - most))
+    limit = (1 << room) - 1
+    index = bytes((bits | name,)) if name < limit else bytes((bits | limit, name - limit))
     return index + _string(value, huffman)
 
 

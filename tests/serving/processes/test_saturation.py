@@ -23,7 +23,7 @@ def looked(busy: list[float], idle: float, thresholds: Thresholds = Thresholds()
     def usage() -> Usage:
         return Usage(now, now * idle)
 
-    full = Saturation(thresholds, usage, most=8)
+    full = Saturation(thresholds, usage, available=8)
     said = []
     for share in busy:
         now += 1
@@ -48,14 +48,14 @@ def test_the_machine_is_not_read_while_the_loop_is_not_busy() -> None:
     def never() -> Usage:
         raise AssertionError
 
-    full = Saturation(Thresholds(), never, most=2)
+    full = Saturation(Thresholds(), never, available=2)
     assert [full.look(0.5) for _ in range(10)] == [None] * 10
 
 
 def test_a_container_has_no_more_idle_cores_than_its_share_leaves() -> None:
     before, after = Usage(10.0, 100.0, 50.0), Usage(14.0, 212.0, 56.0)
-    assert idle_cores(before, after, most=4) == 2.5  # of the machine's 28
-    assert idle_cores(Usage(10.0, 100.0), Usage(14.0, 106.0), most=4) == 1.5
+    assert idle_cores(before, after, available=4) == 2.5  # of the machine's 28
+    assert idle_cores(Usage(10.0, 100.0), Usage(14.0, 106.0), available=4) == 1.5
 
 
 def test_only_cores_that_the_process_may_use_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The prepared data set of captioned pictures: parts, skipping, batches."""
+"""The prepared data set of captioned pictures: splits, skipping, batches."""
 
 import csv
 import hashlib
@@ -33,6 +33,10 @@ def prepared(folder, rows, **section) -> CaptionData:
     with Progress() as progress:
         prepare(CaptionSection(**keys), str(file), directory, progress)
     return CaptionData.load(directory)
+
+
+def test_the_card_of_an_older_model_is_read():
+    assert CaptionSection(**{"most_pixels": 7}).max_pixels == CaptionSection(max_pixels=7).max_pixels == 7
 
 
 def picture(seed: int, width: int = 20) -> bytes:
@@ -116,7 +120,7 @@ def test_what_is_skipped_is_counted_and_listed(tmp_path):
     bad, corrupt = bad_pictures(), corrupt_pictures()
     table = [*rows(), *([content, ["a"], "train", ""] for content in (*bad.values(), *corrupt.values()) if content)]
     table += [[None, ["a"], "train", ""], [picture(99), ["", " "], "train", ""], [picture(98), None, "train", ""]]
-    data = prepared(tmp_path, table, most_pixels=10_000)
+    data = prepared(tmp_path, table, max_pixels=10_000)
     assert data.dataset_info["skipped"] == {
         "has more than 10,000 pixels": 2,
         "is truncated": 3,
