@@ -36,7 +36,7 @@ def prepared(folder, rows, **section) -> CaptionData:
 
 
 def test_the_card_of_an_older_model_is_read():
-    assert CaptionSection(**{"most_pixels": 7}).max_pixels == CaptionSection(max_pixels=7).max_pixels == 7
+    assert CaptionSection(most_pixels=7).max_pixels == CaptionSection(max_pixels=7).max_pixels == 7
 
 
 def picture(seed: int, width: int = 20) -> bytes:
