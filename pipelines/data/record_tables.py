@@ -102,8 +102,7 @@ def _stream(section: RecordSection, columns: Columns, data: str) -> Iterator[Bat
     return read_records(
         find_files(data),
         list(names),
-        delimiter=section.delimiter,
-        encoding=section.encoding,
+        table_format=section.table_format,
         advice=column_advice(section),
     )
 

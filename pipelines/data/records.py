@@ -1,6 +1,7 @@
 """Raw records from CSV, TSV, JSONL and Parquet files, a batch at a time."""
 
 import codecs
+import csv
 import glob
 import gzip
 import hashlib
@@ -18,6 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from unroll.errors import UserError
+from unroll.monitoring.tables.format import PLAIN, TableFormat
 from unroll.serving.files.regular_files import check_inside, check_named
 
 SUFFIXES = {
@@ -114,8 +116,7 @@ def read_records(
     files: Sequence[Path],
     columns: Sequence[str],
     *,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
+    table_format: TableFormat = PLAIN,
     as_stored: Collection[str] = (),
     optional: Collection[str] = (),
     advice: Mapping[str, str] | None = None,
@@ -125,8 +126,7 @@ def read_records(
     Args:
         files: data files; a name ending in `.gz` is unpacked on the way (not for Parquet).
         columns: their names, in the header, the JSON objects or the Parquet schema.
-        delimiter: of CSV files; by default a comma, a tab for `.tsv`.
-        encoding: of CSV and JSONL files.
+        table_format: how CSV and JSONL files are written.
         as_stored: columns whose cells are handed on as JSONL or Parquet has them: bytes, lists, dictionaries.
         optional: columns that some JSON objects may lack.
         advice: by column, how to name another one; for the error.
@@ -143,7 +143,7 @@ def read_records(
         ...     print(batch)
         {'text': ['A fine film.', 'Dreadful.'], 'label': ['pos', None]}
     """
-    check_encoding(encoding)
+    check_encoding(table_format.encoding)
 
     def require(present: Sequence[str]) -> None:
         _require([column for column in columns if column not in optional], present, file, advice or {})
@@ -153,9 +153,9 @@ def read_records(
         if kind == "parquet":
             yield from _read_parquet(file, columns, as_stored, require)
         elif kind == "jsonl":
-            yield from _read_jsonl(file, columns, encoding, as_stored, require)
+            yield from _read_jsonl(file, columns, table_format.encoding, as_stored, require)
         else:
-            yield from _read_csv(file, columns, delimiter, encoding, require)
+            yield from _read_csv(file, columns, table_format, require)
 
 
 def file_format(file: Path) -> str | None:
@@ -181,21 +181,21 @@ def check_encoding(encoding: str) -> None:
 
 @contextmanager
 def open_csv(
-    file: Path, convert: pa.csv.ConvertOptions, *, delimiter: str | None, encoding: str
+    file: Path, convert: pa.csv.ConvertOptions, table_format: TableFormat
 ) -> Iterator[pa.csv.CSVStreamingReader]:
     """Streams record batches; what goes wrong inside the `with` block becomes a `UserError`.
 
     Args:
         file: CSV or TSV; a name ending in `.gz` is unpacked on the way.
         convert: pyarrow's options of columns and types.
-        delimiter: by default a comma, a tab for `.tsv`.
-        encoding: of the file.
+        table_format: how the file is written.
 
     Raises:
         UserError: an empty file, an encoding or syntax error; with the file's name.
         pa.ArrowInvalid: a value that is not of its column's type; for the caller to explain.
     """
-    delimiter = delimiter or ("\t" if file_format(file) == "tsv" else ",")
+    encoding = table_format.encoding
+    delimiter = table_format.delimiter or ("\t" if file_format(file) == "tsv" else ",")
     if file.stat().st_size == 0:
         raise UserError(f"{file}: is empty. It needs a header line and records")
     with file.open("rb") as stream:
@@ -205,8 +205,16 @@ def open_csv(
     if magic[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and encoding == "utf-8":
         raise _undecodable(file, encoding, "utf-16")
     _check_delimiter(file, delimiter, encoding)
-    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    parse = pa.csv.ParseOptions(
+        delimiter=delimiter,
+        quote_char=table_format.quote or False,
+        escape_char=table_format.escape or False,
+        newlines_in_values=table_format.quote is not None,
+    )
     read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, encoding=encoding, use_threads=False)
+    read.skip_rows = table_format.skip_rows or 0
+    if table_format.header is not True:
+        read.column_names = table_format.header or _numbers(file, delimiter, table_format)
     try:
         with pa.csv.open_csv(file, read, parse, convert) as reader:
             yield reader
@@ -221,6 +229,17 @@ def open_csv(
         raise UserError(f"{file}: cannot be read as CSV with delimiter {delimiter!r} ({reason})") from None
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
+
+
+def _numbers(file: Path, delimiter: str, table_format: TableFormat) -> list[str]:
+    """Names of the columns of a file without a header: 1, 2, 3 and so on."""
+    quoting = {"quoting": csv.QUOTE_NONE} if table_format.quote is None else {"quotechar": table_format.quote}
+    opened = gzip.open if file.suffix == ".gz" else open
+    with opened(file, "rt", encoding=table_format.encoding, errors="replace", newline="") as lines:
+        first = next(
+            csv.reader(itertools.islice(lines, table_format.skip_rows or 0, None), delimiter=delimiter, **quoting)
+        )
+    return [str(number) for number in range(1, len(first) + 1)]
 
 
 def _check_delimiter(file: Path, delimiter: str, encoding: str) -> None:
@@ -274,13 +293,13 @@ def _texts(column: pa.Array) -> list[str | None]:
     return pc.cast(column, pa.string()).to_pylist()
 
 
-def _read_csv(
-    file: Path, columns: Sequence[str], delimiter: str | None, encoding: str, require: Require
-) -> Iterator[Batch]:
+def _read_csv(file: Path, columns: Sequence[str], table_format: TableFormat, require: Require) -> Iterator[Batch]:
     as_text = pa.csv.ConvertOptions(
-        column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
+        column_types=dict.fromkeys(columns, pa.string()),
+        strings_can_be_null=True,
+        null_values=["", *table_format.missing],
     )
-    with open_csv(file, as_text, delimiter=delimiter, encoding=encoding) as reader:
+    with open_csv(file, as_text, table_format) as reader:
         require(reader.schema.names)
         for batch in reader:
             for start in range(0, batch.num_rows, _BATCH_ROWS):

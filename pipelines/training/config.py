@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -88,7 +88,8 @@ def load_config(
     Args:
         schema: the task's configuration model.
         file: YAML with any of its keys, or None.
-        overrides: `key.sub=value` strings, each value read as YAML if it is any; they win over the file.
+        overrides: `key.sub=value` strings, they win over the file. A value is read as YAML if it is any; of a
+            key that holds text, only what is in quotes, brackets or braces.
         base: keys to start from, such as those of a trained model.
 
     Returns:
@@ -108,7 +109,8 @@ def load_config(
         key, separator, value = override.partition("=")
         if not separator or not key:
             raise UserError(f"--set takes key.sub=value. Received: {override!r}")
-        _assign(values, key.split("."), _value(value))
+        path = key.split(".")
+        _assign(values, path, _text(value) if _takes_text(schema, path) else _value(value))
     try:
         return schema.model_validate(values)
     except ValidationError as error:
@@ -135,6 +137,42 @@ def _value(text: str) -> Any:
     except yaml.YAMLError:
         return text
     return text if value == "" and text not in ("''", '""') else value
+
+
+def _text(text: str) -> Any:
+    """The value of a key that holds text, such as a column's name, as it is: YAML reads more into `No` and `a: b`.
+
+    Lists, mappings and what stands in quotes are YAML.
+    """
+    text = text.strip()
+    if text in ("", "null", "~"):
+        return None
+    if text[0] not in "[{\"'" or len(text) == 1:
+        return text
+    try:
+        return yaml.load(text, yaml.BaseLoader)  # which leaves every scalar a text
+    except yaml.YAMLError:
+        return text
+
+
+def _takes_text(schema: type[BaseModel], path: Sequence[str]) -> bool:
+    """Whether a key holds text, or lists or mappings of it."""
+    key, *rest = path
+    field = schema.model_fields.get(key)
+    if field is None:
+        return False
+    if rest:
+        sections = [one for one in _parts(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel)]
+        return any(_takes_text(one, rest) for one in sections) or (not sections and str in _parts(field.annotation))
+    return str in _parts(field.annotation)
+
+
+def _parts(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return set()
+    return set().union(*map(_parts, inner)) if inner else {annotation}
 
 
 def _merge(values: dict[str, Any], more: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from unroll.pipelines.data.sections import TableSection
 from unroll.pipelines.training.config import TaskConfig
 
 _REQUIRED = object()
@@ -49,7 +50,7 @@ def keys(schema: type[TaskConfig]) -> list[Key]:
     """
     document = schema.model_json_schema()
     found = _keys(document, document.get("$defs", {}), {})
-    return sorted(found, key=lambda key: key.path.partition(".")[0] in TaskConfig.model_fields)
+    return sorted(found, key=lambda key: (key.path.partition(".")[0] in TaskConfig.model_fields, _is_of_tables(key)))
 
 
 def as_yaml(schema: type[TaskConfig], title: str = "") -> str:
@@ -87,6 +88,11 @@ def as_markdown(schema: type[TaskConfig]) -> str:
         cells = (f"`{key.path}`", default, key.values, key.description)
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return "\n".join(lines) + "\n"
+
+
+def _is_of_tables(key: Key) -> bool:
+    """Such stand behind the keys of their section that a task has for itself."""
+    return key.path.rpartition(".")[2] in TableSection.model_fields
 
 
 def _keys(

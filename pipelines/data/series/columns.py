@@ -100,7 +100,7 @@ def _schema(section: SeriesSection, file: Path) -> pa.Schema:
     if file_format(file) == "jsonl":
         raise UserError(f"{file}: series are read from CSV and Parquet files. Convert it")
     options = pa.csv.ConvertOptions(null_values=SPELLINGS)
-    with open_csv(file, options, delimiter=section.delimiter, encoding=section.encoding) as reader:
+    with open_csv(file, options, section.table_format) as reader:
         return reader.schema
 
 
@@ -127,7 +127,7 @@ def _cells(section: SeriesSection, file: Path, column: str) -> Iterator[pa.Array
                     yield batch.column(0).cast(pa.string(), safe=False)
         return
     options = pa.csv.ConvertOptions(column_types={column: pa.string()}, include_columns=[column])
-    with open_csv(file, options, delimiter=section.delimiter, encoding=section.encoding) as reader:
+    with open_csv(file, options, section.table_format) as reader:
         for batch in reader:
             yield batch.column(0)
 
@@ -152,7 +152,7 @@ def _csv(section: SeriesSection, file: Path, texts: list[str], numbers: list[str
         column_types=types, include_columns=texts + numbers, null_values=SPELLINGS, strings_can_be_null=False
     )
     try:
-        with open_csv(file, options, delimiter=section.delimiter, encoding=section.encoding) as reader:
+        with open_csv(file, options, section.table_format) as reader:
             yield from reader
     except pa.ArrowInvalid as error:
         found = re.search(_BAD_NUMBER, str(error), re.DOTALL)

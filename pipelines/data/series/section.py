@@ -5,19 +5,18 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from unroll.errors import UserError
-from unroll.pipelines.data.sections import Delimiter, Encoding, Names
+from unroll.pipelines.data.sections import Name, Names, TableSection
 from unroll.pipelines.data.series.time_grid import Frequency
-from unroll.pipelines.training.config import Section
 
 
-class SeriesSection(Section):
+class SeriesSection(TableSection):
     """Columns of long or wide tables of time series."""
 
-    time: str = Field("time", description="column of the time, read as UTC where it has no offset")
+    time: Name = Field("time", description="column of the time, read as UTC where it has no offset")
     time_format: str | None = Field(
         None, description="how times are written, as in strptime: %d/%m/%Y %H:%M; null: ISO 8601 or Unix seconds"
     )
-    series: str | None = Field(None, description="column of the series' id, of a long table; null: the table is wide")
+    series: Name | None = Field(None, description="column of the series' id, of a long table; null: the table is wide")
     columns: Literal["channels", "series"] = Field(
         "channels", description="what a wide table's columns are: channels of one series, or series of their own"
     )
@@ -44,8 +43,6 @@ class SeriesSection(Section):
         max_length=3,
         description="training, validation and test split: fractions, or rows of the grid such as [8640, 2880, 2880]",
     )
-    delimiter: Delimiter = None
-    encoding: Encoding = "utf-8"
 
     @field_validator("split_rows")
     @classmethod

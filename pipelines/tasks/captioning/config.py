@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
-from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, Names, SplitColumn
-from unroll.pipelines.training.config import ModelSection, Section, TaskConfig, TrainSection
+from unroll.pipelines.data.sections import GroupColumn, Name, Names, SplitColumn, TableSection
+from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import Cell, Embedding, Epochs, KernelSize, Layers, Patience, Share, Units
 from unroll.serving.engine.quiet import import_tensorflow
 
@@ -14,15 +14,15 @@ Kind = Literal["word", "subword", "character"]
 _MAX_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
 
 
-class CaptionSection(Section):
+class CaptionSection(TableSection):
     """Columns of tables of captioned pictures; of COCO's JSON only `images` and the keys of an image are used."""
 
-    image: str = Field("image", description="column of the picture: a path, or its bytes (in CSV and JSONL as base64)")
+    image: Name = Field("image", description="column of the picture: a path, or its bytes (in CSV and JSONL as base64)")
     images: str | None = Field(None, description="folder that paths start from; null: the data file's own")
     caption: Names = Field(["caption"], min_length=1, description="column of captions, or several")
     split: SplitColumn = None
     group: GroupColumn = None
-    cluster: str | None = Field(
+    cluster: Name | None = Field(
         None,
         description="column of what belongs together (a patient, a video, a figure in all its variants); "
         "the hash that decides the split is then the cluster's",
@@ -47,8 +47,6 @@ class CaptionSection(Section):
     cache_gigabytes: float = Field(
         8, ge=0, description="disk space for decoded pictures; if they need more, they are decoded in every epoch"
     )
-    delimiter: Delimiter = None
-    encoding: Encoding = "utf-8"
 
     @property
     def kept_tokens(self) -> int:

@@ -94,8 +94,7 @@ def _table(section: CaptionSection, file: Path, folder: Path) -> Iterator[Captio
     batches = read_records(
         [file],
         columns,
-        delimiter=section.delimiter,
-        encoding=section.encoding,
+        table_format=section.table_format,
         as_stored=stored,
         advice=column_advice(section),
     )

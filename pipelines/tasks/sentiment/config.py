@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from unroll.pipelines.data.sections import Delimiter, Encoding, GroupColumn, SplitColumn
-from unroll.pipelines.training.config import ModelSection, Section, TaskConfig, TrainSection
+from unroll.pipelines.data.sections import GroupColumn, Name, SplitColumn, TableSection
+from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import (
     Cell,
     Embedding,
@@ -19,18 +19,16 @@ from unroll.pipelines.training.keys import (
 )
 
 
-class LabelledTextSection(Section):
+class LabelledTextSection(TableSection):
     """Where texts and labels are found in the data files."""
 
-    text: str = Field("text", description="column of the text")
-    label: str = Field("label", description="column of the class")
+    text: Name = Field("text", description="column of the text")
+    label: Name = Field("label", description="column of the class")
     split: SplitColumn = None
     group: GroupColumn = None
     label_names: dict[str, str] = Field(
         {}, description='what clients are answered for a label of the data: {"0": negative, "1": positive}'
     )
-    delimiter: Delimiter = None
-    encoding: Encoding = "utf-8"
 
 
 class SentimentModelSection(ModelSection):

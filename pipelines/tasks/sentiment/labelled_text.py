@@ -142,8 +142,7 @@ def stream(section: LabelledTextSection, data: str) -> Iterator[Batch]:
     return read_records(
         find_files(data),
         columns(section),
-        delimiter=section.delimiter,
-        encoding=section.encoding,
+        table_format=section.table_format,
         advice=column_advice(section),
     )
 

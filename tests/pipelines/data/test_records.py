@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from unroll.errors import UserError
+from unroll.monitoring.tables.format import TableFormat
 from unroll.pipelines.data.records import find_files, read_records
 
 ROWS = pd.DataFrame(
@@ -32,9 +33,10 @@ def write(folder, kind):
     return file
 
 
-def read(path, columns=("text", "label"), **options):
+def read(path, columns=("text", "label"), as_stored=(), **written):
     table = {column: [] for column in columns}
-    for batch in read_records(find_files(str(path)), columns, **options):
+    table_format = TableFormat(**written)
+    for batch in read_records(find_files(str(path)), columns, table_format=table_format, as_stored=as_stored):
         for column in columns:
             table[column] += batch[column]
     return table
