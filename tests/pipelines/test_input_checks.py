@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,11 +14,10 @@ from tensorflow.core.protobuf import config_pb2
 
 from tests.conftest import reviews
 from tests.serving_fixtures import Server, start_server
+from tests.untrained_models import export, prepared, untrained
 from unroll import serving
 from unroll.errors import UserError
-from unroll.pipelines.registry import task_named
 from unroll.pipelines.training.exported import Exported
-from unroll.pipelines.training.progress import Progress
 from unroll.serving.batching.parameters import BatchingParameters
 from unroll.serving.batching.runner import Runner
 from unroll.serving.engine.session_engine import SessionEngine
@@ -63,20 +61,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = Store(tmp_path_factory.mktemp("store"))
     for name, config in UNTRAINED.items():
         folder = tmp_path_factory.mktemp(name)
-        kind, data, prepared = task_named(name), folder / "data.csv", folder / "prepared"
-        (sales() if name == "forecasting" else reviews(200)).to_csv(data, index=False)
-        section = kind.Config.model_validate(config)
-        prepared.mkdir()
-        kind.prepare(section, str(data), prepared, Progress())
-        task = kind(section, prepared)
-        keras.utils.set_random_seed(3)
-        model = task.build()
-        rng = np.random.default_rng(0)
-        model.set_weights([one + 0.1 * rng.normal(size=one.shape) for one in model.get_weights()])
-        servable = task.servable(model)
-        serving.export_saved_model(
-            servable.module, servable.signatures, folder / "1", name=name, warmup_requests=servable.warmup
-        )
+        task = prepared(name, sales() if name == "forecasting" else reviews(200), config, folder)
+        export(task, untrained(task), folder / "1", name)
         store.put(name, 1, folder / "1")
     return store
 

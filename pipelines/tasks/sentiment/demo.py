@@ -3,7 +3,6 @@
 import pydoc_data.topics
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from unroll.pipelines.tasks.sentiment.sample import sample as movie_reviews
 from unroll.pipelines.training.config import load_config
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.training import train
+from unroll.serving.server.ports import free_port
 from unroll.workspace import Workspace
 
 NAME = "movie_reviews"
@@ -107,23 +107,10 @@ def _accuracies(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
 @contextmanager
 def _server(workspace: Workspace, progress: Progress) -> Iterator[str]:
     """`unroll serve` in a process of its own; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "unroll",
-        "serve",
-        "--home",
-        str(workspace.home),
-        "--port",
-        str(port),
-        "--rest_api_port",
-        "0",
-    ]
+    port = free_port()
+    serve = ["-m", "unroll", "serve", "--home", str(workspace.home), "--port", str(port), "--rest_api_port", "0"]
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        process = subprocess.Popen([sys.executable, *serve], stdout=subprocess.DEVNULL, stderr=said)
         try:
             with progress.stage("starting the server"):
                 _wait_until_ready(f"127.0.0.1:{port}", process, said)

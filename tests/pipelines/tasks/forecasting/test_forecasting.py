@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,12 +13,13 @@ import tensorflow as tf
 
 from tests.conftest import ROOT, unroll
 from tests.serving_fixtures import SERVE, Server, start_server, suggested
+from tests.untrained_models import export, prepared, untrained
 from unroll import serving
 from unroll.api import load
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.registry import task_named
+from unroll.pipelines.task import Task
 from unroll.pipelines.training.exported import Card, Exported
-from unroll.pipelines.training.progress import Progress
 
 L, H = 48, 12
 SMALL = [
@@ -161,12 +161,8 @@ def test_the_plan_and_the_time_are_read(exported):
     "cell", [*(pytest.param(cell, marks=pytest.mark.slow) for cell in ("rnn", "lstm")), "gru", "tcn"]
 )
 def test_a_stream_is_answered_as_its_whole_history(tmp_path, cell):
-    task, model = prepared(tmp_path, cell)
-    servable = task.servable(model)
-    serving.export_saved_model(
-        servable.module, servable.signatures, tmp_path / "export", name="m", warmup_requests=servable.warmup
-    )
-    exported = Exported(tmp_path / "export")
+    task = on_one_series(tmp_path, cell)
+    exported = export(task, untrained(task), tmp_path / "export")
     series = loads(L + 10)[["load"]].to_numpy(np.float32)[None, : L + 10].copy()
     series[0, 20:23] = np.nan
     rest = {"timestamp": np.full(1, np.iinfo(np.int64).min), "series": np.full(1, b"", object)}
@@ -180,36 +176,17 @@ def test_a_stream_is_answered_as_its_whole_history(tmp_path, cell):
     assert state["state_length"].tolist() == [L]
 
 
-def prepared(folder: Path, cell: str):
-    """A task on one series, and a model of it with weights that say something."""
-    loads().query("house == 'north'")[["time", "load"]].to_csv(folder / "data.csv", index=False)
-    kind = task_named("forecasting")
+def on_one_series(folder: Path, cell: str) -> Task:
     section = {"lookback": L, "horizon": H, "units": 8, "segment": 12, "members": 1, "cell": cell}
-    config = kind.Config.model_validate({"model": section})
-    (folder / "prepared").mkdir()
-    kind.prepare(config, str(folder / "data.csv"), folder / "prepared", Progress())
-    task = kind(config, folder / "prepared")
-    keras.utils.set_random_seed(3)
-    model = task.build()
-    rng = np.random.default_rng(0)
-    model.set_weights([weight + 0.1 * rng.normal(size=weight.shape) for weight in model.get_weights()])
-    return task, model
+    return prepared("forecasting", loads().query("house == 'north'")[["time", "load"]], {"model": section}, folder)
 
 
 def test_the_export_answers_as_the_training_model(tmp_path):
     from unroll.models.series.quantile_model import ensemble
 
-    task, model = prepared(tmp_path, "gru")
-    servable = task.servable(model)
-    serving.export_saved_model(
-        servable.module,
-        servable.signatures,
-        tmp_path / "export",
-        name="m",
-        warmup_requests=servable.warmup,
-        model=model,
-    )
-    exported = Exported(tmp_path / "export")
+    task = on_one_series(tmp_path, "gru")
+    model = untrained(task)
+    exported = export(task, model, tmp_path / "export")
     raw = next(iter(task.held_out("", "validation")))
     features, _ = next(iter(task.validation_batches()))
     scaled, _ = ensemble(model(features))
@@ -317,12 +294,8 @@ def test_what_was_mended_is_said(tmp_path):
     table = loads()
     table.loc[5, "load"] = np.inf
     table = pd.concat([table.drop(index=[10, 11]), table.iloc[[20]]]).sample(frac=1, random_state=0)
-    table.to_csv(tmp_path / "loads.csv", index=False)
-    kind = task_named("forecasting")
-    config = kind.Config.model_validate({"data": {"series": "house"}, "model": {"lookback": L, "horizon": H}})
-    (tmp_path / "prepared").mkdir()
-    kind.prepare(config, str(tmp_path / "loads.csv"), tmp_path / "prepared", Progress())
-    said = kind(config, tmp_path / "prepared").summary()
+    config = {"data": {"series": "house"}, "model": {"lookback": L, "horizon": H}}
+    said = prepared("forecasting", table, config, tmp_path).summary()
     for words in (
         "799 rows: 2 series, 2 targets (load, plan), every 1h, season 24 steps.",
         "1 duplicate row, dropped.",
@@ -337,12 +310,7 @@ def test_what_was_mended_is_said(tmp_path):
 def test_a_few_missing_values_are_not_said_to_be_none(tmp_path):
     table = _one(loads(3000))
     table.loc[7, "load"] = np.nan
-    table.to_csv(tmp_path / "loads.csv", index=False)
-    kind = task_named("forecasting")
-    (tmp_path / "prepared").mkdir()
-    config = kind.Config.model_validate({})
-    kind.prepare(config, str(tmp_path / "loads.csv"), tmp_path / "prepared", Progress())
-    said = kind(config, tmp_path / "prepared").summary()
+    said = prepared("forecasting", table, {}, tmp_path).summary()
     assert "3,000 rows: 1 series, 1 target (load), every 1h" in said
     assert "Values missing: less than 0.1% of a column." in said
 
@@ -353,9 +321,9 @@ def test_every_key_of_the_data_is_documented():
 
 
 def test_a_few_training_windows_tell_no_category(forecaster):
-    (prepared,) = (forecaster["home"] / "cache" / "data").iterdir()
+    (directory,) = (forecaster["home"] / "cache" / "data").iterdir()
     kind = task_named("forecasting")
-    task = kind(kind.Config.model_validate(Card.load(Path(forecaster["path"])).config), prepared)
+    task = kind(kind.Config.model_validate(Card.load(Path(forecaster["path"])).config), directory)
     told = {
         part: np.concatenate([inputs["static"] for inputs, _ in batches.as_numpy_iterator()])
         for part, batches in {"train": task.train_batches(0), "validation": task.validation_batches()}.items()
