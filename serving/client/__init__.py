@@ -1,1 +1,1 @@
-"""Clients of a server: `Client`, `AsyncClient`, and the dialogue that both hold."""
+"""Clients of a server: `Client`, `AsyncClient`, and what both share."""

@@ -8,19 +8,19 @@ import grpc
 import grpc.aio
 from numpy.typing import ArrayLike
 
-from unroll.serving.client.dialogue import Dialogue
-from unroll.serving.client.question import Question, Talk
+from unroll.serving.client.base_client import BaseClient
+from unroll.serving.client.operation import Operation, Request
 from unroll.serving.protocol.messages import Classes, Example, Prediction, SignatureInfo
 
 T = TypeVar("T")
 
 
-class AsyncClient(Dialogue):
+class AsyncClient(BaseClient):
     """`Client` for asyncio: the same methods with the same arguments, to be awaited. Tasks of one event loop share it.
 
     Make it inside the event loop. A task that is cancelled cancels its call on the server.
 
-    Args: those of `Dialogue`.
+    Args: those of `BaseClient`.
 
     Example:
         >>> async def main():
@@ -103,24 +103,24 @@ class AsyncClient(Dialogue):
         """Returns once a version is AVAILABLE."""
         await self._run(self._wait_until_ready(timeout))
 
-    async def _run(self, talk: Talk[T]) -> T:
+    async def _run(self, operation: Operation[T]) -> T:
         try:
-            step = next(talk)
+            step = next(operation)
             while True:
                 if isinstance(step, float):
                     await asyncio.sleep(step)
-                    step = next(talk)
+                    step = next(operation)
                     continue
                 try:
                     answer = await self._answer(step)
                 except grpc.RpcError as error:
-                    step = talk.throw(error)
+                    step = operation.throw(error)
                 else:
-                    step = talk.send(answer)
+                    step = operation.send(answer)
         except StopIteration as done:
             return done.value
 
-    async def _answer(self, asked: Question) -> bytes:
+    async def _answer(self, asked: Request) -> bytes:
         given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}
         if asked.address is None:
             return await self._method(asked.path)(asked.message, **given)

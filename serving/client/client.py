@@ -7,8 +7,8 @@ from typing import Any, Self, TypeVar
 import grpc
 from numpy.typing import ArrayLike
 
-from unroll.serving.client.dialogue import Dialogue
-from unroll.serving.client.question import Question, Talk
+from unroll.serving.client.base_client import BaseClient
+from unroll.serving.client.operation import Operation, Request
 from unroll.serving.protocol.messages import (
     Classes,
     Example,
@@ -22,14 +22,14 @@ __all__ = ["Client", "Prediction", "ServingError", "SignatureInfo", "TensorInfo"
 T = TypeVar("T")
 
 
-class Client(Dialogue):
+class Client(BaseClient):
     """Asks one model on one server, over one connection. Threads may share it.
 
     Calls that find the server unavailable are tried again, with a growing pause, within the timeout; others never
     are. Every method raises `ServingError` where the server refused the request or did not answer in time, and
     `UserError` where its arguments cannot be sent. `AsyncClient` is the same for asyncio.
 
-    Args: those of `Dialogue`.
+    Args: those of `BaseClient`.
 
     Example:
         >>> with Client("127.0.0.1:8500", model="sentiment") as client:  # doctest: +SKIP
@@ -159,24 +159,24 @@ class Client(Dialogue):
         """
         self._run(self._wait_until_ready(timeout))
 
-    def _run(self, talk: Talk[T]) -> T:
+    def _run(self, operation: Operation[T]) -> T:
         try:
-            step = next(talk)
+            step = next(operation)
             while True:
                 if isinstance(step, float):
                     time.sleep(step)
-                    step = next(talk)
+                    step = next(operation)
                     continue
                 try:
                     answer = self._answer(step)
                 except grpc.RpcError as error:
-                    step = talk.throw(error)
+                    step = operation.throw(error)
                 else:
-                    step = talk.send(answer)
+                    step = operation.send(answer)
         except StopIteration as done:
             return done.value
 
-    def _answer(self, asked: Question) -> bytes:
+    def _answer(self, asked: Request) -> bytes:
         given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}
         if asked.address is None:
             return self._method(asked.path)(asked.message, **given)

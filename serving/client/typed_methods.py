@@ -15,7 +15,7 @@ Steps = Generator[Any, Any, T]
 
 
 class TypedMethods:
-    """The methods that `unroll.serving.client.questions` knows, for a client that predicts and runs talks."""
+    """The methods that `unroll.serving.client.questions` knows, for a client that predicts and runs operations."""
 
     timeout: float
 
@@ -36,8 +36,8 @@ class TypedMethods:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *known_questions()})
 
-    def _run(self, talk: Steps[Any]) -> Any:
-        """Sends what a talk yields, each client in its own way, and returns what it returns."""
+    def _run(self, operation: Steps[Any]) -> Any:
+        """Sends what an operation yields, each client in its own way, and returns what it returns."""
         raise NotImplementedError
 
     def _answer_to(self, question: Inquiry[T]) -> Steps[T]:

@@ -6,7 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from unroll.serving.front.seldom import Seldom
+from unroll.serving.front.rate_limited_log import RateLimitedLog
 
 _DRAIN_SECONDS = 1.0
 _PAUSE = 0.1  # seconds until the next try where the system has no descriptor left
@@ -45,7 +45,7 @@ class Handshake:
         context: ssl.SSLContext,
         seconds: float,
         on_lost: Callable[[], None],
-        failures: Seldom,
+        failures: RateLimitedLog,
         plain_answer: bytes = b"",
     ) -> None:
         self._context = context

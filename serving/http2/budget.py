@@ -16,7 +16,7 @@ REFUSED = 8
 TAKEN_IN_CRUMBS = 8
 """What a frame of an answer costs that is as small as the client made it (CVE-2019-9511)."""
 STALLED = 12
-"""What a stream costs at each look (`unroll.serving.http2.patience`) whose client stands still."""
+"""What a stream costs at each look (`unroll.serving.http2.stall_timeout`) whose client stands still."""
 STRAINED = 1_000
 """What a connection is struck with that should wait for its turn even if it asks for little."""
 _ADVANCE = 20_000

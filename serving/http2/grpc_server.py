@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping
 import grpc
 
 from unroll.serving.front.handshake import accept
-from unroll.serving.front.seldom import Seldom
+from unroll.serving.front.rate_limited_log import RateLimitedLog
 from unroll.serving.http2.connection import Connection
 from unroll.serving.http2.exchange import WINDOW_BITS, Streaming, Unary
 from unroll.serving.http2.framing import Turns
 from unroll.serving.http2.handshake import GrpcHandshake
 from unroll.serving.http2.headers import encode
-from unroll.serving.http2.patience import TICK
+from unroll.serving.http2.stall_timeout import TICK
 from unroll.serving.http2.stream import Receiver, Stream
 from unroll.serving.http2.usage import GrpcLimits, Peer, Share, Usage
 from unroll.serving.protocol.call import Call, Method
@@ -70,7 +70,7 @@ class GrpcServer:
         admit: Callable[[Call], None] | None = None,
     ) -> None:
         self.usage = Usage(limits or GrpcLimits())
-        self.failures = Seldom(_log)
+        self.failures = RateLimitedLog(_log)
         """Of TLS handshakes."""
         self._answer = answer
         self._streams = streams

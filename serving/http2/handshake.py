@@ -4,8 +4,8 @@ import ssl
 from collections.abc import Callable
 
 from unroll.serving.front.handshake import Handshake
-from unroll.serving.front.seldom import Seldom
-from unroll.serving.http2.patience import TICK
+from unroll.serving.front.rate_limited_log import RateLimitedLog
+from unroll.serving.http2.stall_timeout import TICK
 from unroll.serving.http2.usage import Share
 
 _CROWDED_SECONDS = 1.0
@@ -30,7 +30,7 @@ class GrpcHandshake(Handshake):
         seconds: float,
         share: Share,
         on_lost: Callable[[], None],
-        failures: Seldom,
+        failures: RateLimitedLog,
     ) -> None:
         super().__init__(context, seconds, on_lost, failures)
         self._quiet = 0.0

@@ -5,7 +5,7 @@ from unroll.serving.http2.budget import STALLED
 from unroll.serving.http2.flow import FlowControl
 from unroll.serving.http2.frames import ProtocolError, frame
 from unroll.serving.http2.framing import TURN_COST, Turns
-from unroll.serving.http2.patience import TICK, Patience, looked
+from unroll.serving.http2.stall_timeout import TICK, StallTimeout, looked
 from unroll.serving.http2.usage import Share
 
 _DRAIN_PING = b"draining"
@@ -34,7 +34,7 @@ class Lifetime(FlowControl):
         self._drained = False
         self._quiet = 0.0  # seconds without a call
         self._seen = 0  # the newest stream at the last tick
-        self._patience: Patience | None = None
+        self._stall_timeout: StallTimeout | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -71,7 +71,7 @@ class Lifetime(FlowControl):
         self._timer = self._loop.call_later(seconds, self._refuse_new)
 
     def tick(self, crowded: bool) -> None:
-        """Looks after what the client owes; called each `unroll.serving.http2.patience.TICK` seconds.
+        """Looks after what the client owes; called each `unroll.serving.http2.stall_timeout.TICK` seconds.
 
         Args:
             crowded: whether connections are running short.
@@ -89,8 +89,8 @@ class Lifetime(FlowControl):
             if crowded:  # a request that is on its way is sent anew: GOAWAY says that it was not seen
                 self._refuse_new()
         stall = _DRAIN_STALL_SECONDS if self._hurried else self._limits.stall_seconds
-        self._patience = looked(self._patience, stall, self._owed())
-        if self._patience is not None and self._patience.is_over:
+        self._stall_timeout = looked(self._stall_timeout, stall, self._owed())
+        if self._stall_timeout is not None and self._stall_timeout.is_over:
             self.abort()
             return
         try:
@@ -112,11 +112,11 @@ class Lifetime(FlowControl):
         """Ends those whose client took too long; gives the number of the others that stand still."""
         stalled = 0
         for stream in list(self._streams.values()):
-            stream.patience = patience = looked(stream.patience, stall, stream.owed())
-            if patience is not None:
-                if patience.is_over and stream.receiver is not None:
+            stream.stall_timeout = stall_timeout = looked(stream.stall_timeout, stall, stream.owed())
+            if stall_timeout is not None:
+                if stall_timeout.is_over and stream.receiver is not None:
                     stream.receiver.expire(f"the client did not go on for {stall:g} seconds")
-                stalled += patience.is_stalled
+                stalled += stall_timeout.is_stalled
         return stalled
 
     def _refuse_new(self) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from unroll.serving.http2 import frames
 from unroll.serving.http2.frames import frame
-from unroll.serving.http2.patience import Patience
+from unroll.serving.http2.stall_timeout import StallTimeout
 
 
 class Sender(Protocol):
@@ -49,9 +49,9 @@ class Stream:
         "_connection",
         "closed",
         "number",
-        "patience",
         "receiver",
         "remote_ended",
+        "stall_timeout",
         "trailers",
         "undelivered",
         "unsent",
@@ -66,7 +66,7 @@ class Stream:
         self.window = window
         self.worth = worth  # see `unroll.serving.http2.budget`; nothing for one that is refused
         self.receiver: Receiver | None = None
-        self.patience: Patience | None = None
+        self.stall_timeout: StallTimeout | None = None
         self.remote_ended = False
         self.undelivered: int | None = None  # bytes that the client has yet to send, where it said how many
         self.closed = False

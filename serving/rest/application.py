@@ -17,7 +17,7 @@ import grpc
 from google.protobuf import json_format
 
 from unroll.serving.front.addresses import network
-from unroll.serving.front.aside import LARGE, Aside
+from unroll.serving.front.background import LARGE, Background
 from unroll.serving.front.dispatcher import Dispatcher
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol import protos, wire
@@ -27,7 +27,7 @@ from unroll.serving.protocol.status import StatusError
 from unroll.serving.rest import bodies, openapi, signatures, urls
 from unroll.serving.rest.hosts import Hosts
 from unroll.serving.rest.json import answers as json_answers
-from unroll.serving.rest.json import pieces as json_pieces
+from unroll.serving.rest.json import large_documents
 from unroll.serving.rest.json import requests as json_requests
 from unroll.serving.rest.json import text as json_text
 from unroll.serving.rest.peers import ConnectionLimits
@@ -136,8 +136,8 @@ class RestApplication:
         self._signatures = Signatures(dispatcher)
         # The latest OpenAPI document: to write one takes milliseconds of the loop, whoever asks.
         self._described: tuple[dict[str, bytes], bytes] = {}, openapi.document({})
-        self._aside = Aside("rest-json")
-        self._bodies = bodies.Bodies(parameters.max_body_bytes, parameters.max_held_bytes, self._aside)
+        self._background = Background("rest-json")
+        self._bodies = bodies.Bodies(parameters.max_body_bytes, parameters.max_held_bytes, self._background)
 
     async def __call__(self, scope: Scope, receive: bodies.Receive, send: Send) -> None:
         if scope["type"] != "http":  # a WebSocket is refused by closing it
@@ -238,23 +238,23 @@ class RestApplication:
                 f'{{\n"model_spec":{_printed(answer.model_spec)},\n'
                 f'"metadata": {{"signature_def": {_printed(definitions)}}}\n}}\n'
             ).encode()
-        aside = functools.partial(self._aside.run, peer)
+        in_thread = functools.partial(self._background.run, peer)
         if len(body) < LARGE:
             run, parse = _at_once, json_text.parse
         else:
-            pace = self._aside.pace(self._parameters.timeout_seconds)
-            run, parse = aside, functools.partial(json_pieces.parse, pace=pace)
+            pace = self._background.pace(self._parameters.timeout_seconds)
+            run, parse = in_thread, functools.partial(large_documents.parse, pace=pace)
         document = await self._counted(call, run(parse, body))
         signature = await self._counted(call, _at_once(json_requests.signature_name, document))
         spec = target.spec(signature)
         if target.what != "predict":
             message = await self._counted(call, run(json_requests.examples_request, document, spec))
             write = json_answers.classifications if target.what == "classify" else json_answers.regressions
-            return await self._written(aside, write, await self._dispatcher.answer(message, call))
+            return await self._written(in_thread, write, await self._dispatcher.answer(message, call))
         known = self._signatures.remembered(target, signature)
         inputs = known or await self._counted(call, self._signatures.ask(target, signature, call))
         try:
-            return await self._predict(document, spec, inputs, call, run, aside)
+            return await self._predict(document, spec, inputs, call, run, in_thread)
         except StatusError as error:
             if known is None or error.code not in _STALE:
                 raise
@@ -262,24 +262,26 @@ class RestApplication:
             inputs = await self._signatures.ask(target, signature, call)
             if inputs == known:
                 raise error from None
-            return await self._predict(document, spec, inputs, call, run, aside)
+            return await self._predict(document, spec, inputs, call, run, in_thread)
 
     async def _predict(
-        self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call, run: Run, aside: Run
+        self, document: Any, spec: bytes, inputs: json_requests.Inputs, call: Call, run: Run, in_thread: Run
     ) -> bytes:
         try:
             message, form = await self._counted(call, run(json_requests.predict_request, document, spec, inputs))
         except json_requests.Refused as refused:
-            error = await aside(refused.words)
+            error = await in_thread(refused.words)
             self._metrics.answered(call, error.code, 0.0)
             raise error from None
-        return await self._written(aside, json_answers.predictions, await self._dispatcher.answer(message, call), form)
+        return await self._written(
+            in_thread, json_answers.predictions, await self._dispatcher.answer(message, call), form
+        )
 
-    async def _written(self, aside: Run, write: Callable[..., bytes], response: bytes, *arguments: Any) -> bytes:
+    async def _written(self, in_thread: Run, write: Callable[..., bytes], response: bytes, *arguments: Any) -> bytes:
         """An answer as JSON."""
         if len(response) < LARGE:
             return write(response, *arguments)
-        return await aside(write, response, *arguments, self._aside.pace(self._parameters.timeout_seconds))
+        return await in_thread(write, response, *arguments, self._background.pace(self._parameters.timeout_seconds))
 
     async def _counted(self, call: Call, converting: Awaitable[Any]) -> Any:
         """Returns what is converted, and counts a refusal, which the dispatcher never sees."""

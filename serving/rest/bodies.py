@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from unroll.serving.front.aside import LARGE, Aside
+from unroll.serving.front.background import LARGE, Background
 from unroll.serving.protocol.status import StatusError, invalid
 
 _MAX_RATIO = 100  # of what is unpacked to what came
@@ -41,12 +41,12 @@ class Bodies:
         limit: the most bytes of one, packed or not.
         total: the most bytes of those of requests that are not answered yet, all together; of one peer, half of that.
             It always allows for one of the limit.
-        aside: where large ones are unpacked.
+        background: where large ones are unpacked.
     """
 
-    def __init__(self, limit: int, total: int, aside: Aside) -> None:
+    def __init__(self, limit: int, total: int, background: Background) -> None:
         self._limit = limit
-        self._aside = aside
+        self._background = background
         self._total = max(total, 2 * limit)
         self._held: Counter[str] = Counter()
         self._all_held = 0
@@ -89,8 +89,8 @@ class Bodies:
             body = _unpacked(packed, min(self._limit, ratio_limit, LARGE))
             if body is not None:
                 return body
-        pace = self._aside.pace(_UNPACKING_SECONDS)
-        body = await self._aside.run(peer, _unpacked, packed, min(self._limit, ratio_limit), pace)
+        pace = self._background.pace(_UNPACKING_SECONDS)
+        body = await self._background.run(peer, _unpacked, packed, min(self._limit, ratio_limit), pace)
         if body is None:
             if ratio_limit < self._limit:
                 raise TooLarge(f"The request unpacks to more than {_MAX_RATIO} times its size. Send it plain.")

@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from unroll.serving.front.addresses import network
 from unroll.serving.front.handshake import Handshake
-from unroll.serving.front.seldom import Seldom
+from unroll.serving.front.rate_limited_log import RateLimitedLog
 
 if TYPE_CHECKING:
     from unroll.serving.rest.connections import Connection
@@ -79,7 +79,7 @@ class Connections:
         self.config = config
         self.limits = limits
         self.state = ServerState()
-        self.unreadable = Seldom(_log)
+        self.unreadable = RateLimitedLog(_log)
         """Clients that speak another protocol."""
         self.handshakes: dict[RestHandshake, Peer] = {}
         self._peers: dict[str, Peer] = {}

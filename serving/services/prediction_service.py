@@ -14,7 +14,7 @@ from unroll.serving.engine import answers
 from unroll.serving.engine.answers import Arrays, ExampleTask
 from unroll.serving.engine.inputs import predict_feeds
 from unroll.serving.engine.session_engine import Signature
-from unroll.serving.front.aside import Aside
+from unroll.serving.front.background import Background
 from unroll.serving.front.limits import ROW_BYTES, Limits
 from unroll.serving.protocol import examples, protos, tensors, wire
 from unroll.serving.protocol.call import Call, Method
@@ -60,7 +60,7 @@ class PredictionService:
         self._tensor_content = tensor_content
         self._strict_shapes = strict_shapes
         self._check_method_names = check_method_names
-        self._aside = Aside("large-requests")
+        self._background = Background("large-requests")
 
     def methods(self) -> dict[str, Method]:
         """What answers each path."""
@@ -75,7 +75,9 @@ class PredictionService:
     async def _predict(self, message: bytes, call: Call) -> bytes:
         large = len(message) >= LARGE
         if large:
-            request, inputs = await self._aside.run_if_long(call.peer, large_requests.predict, message, self._limits)
+            request, inputs = await self._background.run_if_long(
+                call.peer, large_requests.predict, message, self._limits
+            )
         else:
             request = parsed(protos.PredictRequest, message)
             inputs = request.inputs
@@ -193,7 +195,7 @@ class PredictionService:
         """A request of examples; and if it is large, these, which are not in it then."""
         if len(message) < LARGE:
             return parsed(message_class, message), None
-        return await self._aside.run_if_long(
+        return await self._background.run_if_long(
             call.peer, large_requests.of_examples, message_class, message, self._limits
         )
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.serving_fixtures import ROOT
-from unroll.serving.front.aside import Pace
+from unroll.serving.front.background import Pace
 from unroll.serving.protocol import protos, tensors
 from unroll.serving.protocol.status import StatusError, invalid
-from unroll.serving.rest.json import pieces as json_pieces
+from unroll.serving.rest.json import large_documents
 from unroll.serving.rest.json import requests as json_requests
 from unroll.serving.rest.json import text as json_text
 from unroll.serving.rest.json.numbers import LISTS, Numbers
@@ -62,7 +62,7 @@ def outcome(parse: Any, body: bytes) -> Any:
 def request(body: bytes, inputs: Inputs) -> bytes:
     """The message that a body becomes, if it fits its signature."""
     try:
-        return json_requests.predict_request(json_pieces.parse(body, no_pace), b"", inputs)[0]
+        return json_requests.predict_request(large_documents.parse(body, no_pace), b"", inputs)[0]
     except json_requests.Refused as refused:
         raise refused.words() from None
 
@@ -102,12 +102,12 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 @pytest.mark.parametrize("piece", [1, 7, 40, 1000])
 def test_documents_are_read_as_small_ones_are(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
-    monkeypatch.setattr(json_pieces, "_PIECE", piece)
+    monkeypatch.setattr(large_documents, "_PIECE", piece)
 
     @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(bodies())
     def same(body: bytes) -> None:
-        assert outcome(lambda body: json_pieces.parse(body, no_pace), body) == outcome(json_text.parse, body)
+        assert outcome(lambda body: large_documents.parse(body, no_pace), body) == outcome(json_text.parse, body)
 
     same()
 
@@ -117,7 +117,7 @@ def test_documents_are_read_as_small_ones_are(monkeypatch: pytest.MonkeyPatch, p
     [("[1,2,3]", [3]), ("[[1, 2],\n [3, 4]]", [2, 2]), ("[[[1],[2]]]", [1, 2, 1]), ("[NaN, -Infinity]", [2])],
 )
 def test_dense_numbers_take_no_object_each(text: str, shape: list[int]) -> None:
-    value = json_pieces.parse(b'{"x": %b}' % text.encode(), no_pace)["x"]
+    value = large_documents.parse(b'{"x": %b}' % text.encode(), no_pace)["x"]
     assert isinstance(value, Numbers)
     assert value.shape == shape
 
@@ -127,7 +127,7 @@ def test_dense_numbers_take_no_object_each(text: str, shape: list[int]) -> None:
 )
 def test_what_is_not_dense_is_no_array_of_numbers(text: str) -> None:
     document = b'{"x": %b}' % text.encode()
-    assert outcome(lambda body: json_pieces.parse(body, no_pace), document) == outcome(json_text.parse, document)
+    assert outcome(lambda body: large_documents.parse(body, no_pace), document) == outcome(json_text.parse, document)
 
 
 def test_whole_numbers_of_64_bits_are_kept_exactly() -> None:
@@ -152,7 +152,7 @@ def test_the_row_that_does_not_fit_is_named(bad: Any) -> None:
 def test_a_list_nested_without_end_is_refused() -> None:
     for depth in (30_000, 1_000_000):
         with pytest.raises(StatusError, match="nested too deeply"):
-            json_pieces.parse(b'{"instances":' + b"[" * depth + b"1" + b"]" * depth + b"}", no_pace)
+            large_documents.parse(b'{"instances":' + b"[" * depth + b"1" + b"]" * depth + b"}", no_pace)
 
 
 def test_a_megabyte_of_numbers_takes_30_milliseconds() -> None:
@@ -166,7 +166,7 @@ def test_a_megabyte_of_numbers_takes_30_milliseconds() -> None:
 
 def test_others_have_their_turn_meanwhile() -> None:
     body = b'{"instances":[%b]}' % b",".join([MEGABYTE] * 8)
-    reading = threading.Thread(target=lambda: json_pieces.parse(body, Pace(60)))
+    reading = threading.Thread(target=lambda: large_documents.parse(body, Pace(60)))
     waits = []
     reading.start()
     while reading.is_alive():
@@ -179,19 +179,19 @@ def test_others_have_their_turn_meanwhile() -> None:
 
 def test_what_takes_too_long_is_cancelled() -> None:
     with pytest.raises(StatusError, match="Timed out"):
-        json_pieces.parse(b'{"instances":[%b]}' % b",".join([MEGABYTE] * 8), Pace(0.001))
+        large_documents.parse(b'{"instances":[%b]}' % b",".join([MEGABYTE] * 8), Pace(0.001))
 
 
 _MEMORY = """
 import re, sys
-from unroll.serving.rest.json import pieces, requests
+from unroll.serving.rest.json import large_documents, requests
 item, data_types = sys.argv[1:]
 body = b'{"instances":[' + b",".join([item.encode()] * (8_000_000 // (len(item) + 1))) + b"]}"
 open("/proc/self/clear_refs", "w").write("5")
 def kilobytes(name): return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
 before = kilobytes("VmRSS")
 inputs = requests.Inputs(eval(data_types))
-requests.predict_request(pieces.parse(body, lambda: None), b"", inputs)
+requests.predict_request(large_documents.parse(body, lambda: None), b"", inputs)
 print(1 + (kilobytes("VmHWM") - before) * 1024 / len(body))
 """
 

@@ -6,7 +6,7 @@ import logging
 _SECONDS = 60.0
 
 
-class Seldom:
+class RateLimitedLog:
     """Says a thing at once, and what came of it within the next minute in one line at its end.
 
     Used in the event loop's thread.
@@ -16,7 +16,7 @@ class Seldom:
         seconds: that there are between two lines.
 
     Example:
-        >>> unreadable = Seldom(logging.getLogger(__name__))
+        >>> unreadable = RateLimitedLog(logging.getLogger(__name__))
         >>> unreadable.warning("%s sent what is not read here", address)  # doctest: +SKIP
     """
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from unroll.errors import UserError
 from unroll.serving.client import connection
-from unroll.serving.client.question import Question, Talk
+from unroll.serving.client.operation import Operation, Request
 from unroll.serving.client.typed_methods import TypedMethods
 from unroll.serving.protocol import arguments, messages, model_spec, protos, text_protos
 from unroll.serving.protocol.messages import Classes, Example, Prediction, ServingError, SignatureInfo
@@ -28,7 +28,7 @@ _NO_SIGNATURE = ("Serving signature key", "No signature was found")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-class Dialogue(TypedMethods):
+class BaseClient(TypedMethods):
     """Asks one model on one server, through the connection that a subclass brings.
 
     Args:
@@ -117,7 +117,7 @@ class Dialogue(TypedMethods):
         label: str | None = None,
         request_id: str | None = None,
         deadline: float | None = None,
-    ) -> Talk[Prediction]:
+    ) -> Operation[Prediction]:
         deadline = deadline or time.monotonic() + self.timeout
         messages.check_inputs(inputs)
         request = self._request(protos.PredictRequest, signature, version, label)
@@ -137,13 +137,13 @@ class Dialogue(TypedMethods):
             raise
         return messages.prediction(response, request_id)
 
-    def _classify(self, *asked: Any) -> Talk[list[Classes]]:
+    def _classify(self, *asked: Any) -> Operation[list[Classes]]:
         response = yield from self._on_examples(
             "Classify", protos.ClassificationRequest, protos.ClassificationResponse, *asked
         )
         return messages.classes(response.result)
 
-    def _regress(self, *asked: Any) -> Talk[list[float]]:
+    def _regress(self, *asked: Any) -> Operation[list[float]]:
         response = yield from self._on_examples("Regress", protos.RegressionRequest, protos.RegressionResponse, *asked)
         return messages.values(response.result)
 
@@ -157,7 +157,7 @@ class Dialogue(TypedMethods):
         version: int | None,
         label: str | None,
         request_id: str | None,
-    ) -> Talk[Any]:
+    ) -> Operation[Any]:
         request = self._request(request_class, signature, version, label)
         messages.add_examples(request, examples)
         return self._ask(f"{model_spec.PREDICTION}{method}", request, response_class, request_id)
@@ -170,7 +170,7 @@ class Dialogue(TypedMethods):
         version: int | None,
         label: str | None,
         request_id: str | None,
-    ) -> Talk[dict[str, list[Classes] | list[float]]]:
+    ) -> Operation[dict[str, list[Classes] | list[float]]]:
         for argument, names in (("classify", classify), ("regress", regress)):
             arguments.check_list(argument, names, "signatures' names")
         if not (*classify, *regress):
@@ -192,21 +192,21 @@ class Dialogue(TypedMethods):
 
     def _metadata_of(
         self, version: int | None = None, label: str | None = None, deadline: float | None = None
-    ) -> Talk[dict[str, SignatureInfo]]:
+    ) -> Operation[dict[str, SignatureInfo]]:
         request = self._request(protos.GetModelMetadataRequest, "", version, label)
         request.metadata_field.append("signature_def")
         wanted = protos.GetModelMetadataResponse
         response = yield from self._ask(model_spec.METADATA, request, wanted, deadline=deadline)
         return messages.signatures(response)
 
-    def _status(self, deadline: float | None = None) -> Talk[dict[int, str]]:
+    def _status(self, deadline: float | None = None) -> Operation[dict[int, str]]:
         request = protos.GetModelStatusRequest()
         messages.specify(request.model_spec, self.model)
         response = yield from self._ask(model_spec.STATUS, request, protos.GetModelStatusResponse, deadline=deadline)
         name_of = protos.ModelVersionStatus.State.Name
         return {entry.version: name_of(entry.state) for entry in response.model_version_status}
 
-    def _reload_config(self, config: str) -> Talk[None]:
+    def _reload_config(self, config: str) -> Operation[None]:
         arguments.check_text("config", config)
         request = protos.ReloadConfigRequest()
         request.config.CopyFrom(text_protos.parse(config, protos.ModelServerConfig, "config"))
@@ -215,7 +215,7 @@ class Dialogue(TypedMethods):
         if response.status.error_code:
             raise ServingError(_CODES[response.status.error_code], response.status.error_message, request_id)
 
-    def _wait_until_ready(self, timeout: float) -> Talk[None]:
+    def _wait_until_ready(self, timeout: float) -> Operation[None]:
         arguments.check_seconds("timeout", timeout, 0)
         deadline = time.monotonic() + timeout
         while True:
@@ -253,7 +253,7 @@ class Dialogue(TypedMethods):
         response_class: Any,
         request_id: str | None = None,
         deadline: float | None = None,
-    ) -> Talk[Any]:
+    ) -> Operation[Any]:
         if request_id:
             arguments.check_request_id(request_id)
         request_id = request_id or uuid.uuid4().hex
@@ -262,7 +262,7 @@ class Dialogue(TypedMethods):
         deadline = deadline or time.monotonic() + self.timeout
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                answer = yield Question(path, message, max(deadline - time.monotonic(), _MIN_SECONDS), metadata)
+                answer = yield Request(path, message, max(deadline - time.monotonic(), _MIN_SECONDS), metadata)
                 return response_class.FromString(answer)
             except grpc.RpcError as error:
                 refusal: Any = error
@@ -285,19 +285,19 @@ class Dialogue(TypedMethods):
             yield wait
         raise AssertionError("unreachable")
 
-    def _told_by_each_address(self, refusal: Any, deadline: float) -> Talk[Any]:
+    def _told_by_each_address(self, refusal: Any, deadline: float) -> Operation[Any]:
         """The most telling of the failures to connect to the addresses behind the server's name."""
         for address in connection.addresses(self.address):
             seconds = max(deadline - time.monotonic(), 0.1)
             try:
-                yield Question(model_spec.STATUS, b"", seconds, (), address)
+                yield Request(model_spec.STATUS, b"", seconds, (), address)
             except grpc.RpcError as error:
                 one: Any = error
                 if one.code() is grpc.StatusCode.UNAVAILABLE and not connection.nobody_answers(one):
                     return one
         return refusal
 
-    def _with_what_there_is(self, path: str, message: bytes, said: str, deadline: float) -> Talk[str]:
+    def _with_what_there_is(self, path: str, message: bytes, said: str, deadline: float) -> Operation[str]:
         """A refusal's text; and after that of a missing version or signature those that the server has."""
         try:
             if path != model_spec.STATUS and said.startswith(_NO_VERSION):

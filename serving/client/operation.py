@@ -1,4 +1,4 @@
-"""One step of a dialogue between client and server."""
+"""What a client does, step by step, without a connection."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TypeVar
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Request:
     """One message to send.
 
     Args:
@@ -25,5 +25,5 @@ class Question:
 
 
 T = TypeVar("T")
-Talk = Generator[Question | float, bytes, T]
+Operation = Generator[Request | float, bytes, T]
 """Yields what is to be sent or seconds to wait, is given answers, and returns what came of it."""

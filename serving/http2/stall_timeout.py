@@ -8,7 +8,7 @@ TICK = 0.5
 _BYTES_A_SECOND = 1024
 
 
-class Patience:
+class StallTimeout:
     """What is left of it for one thing that is owed.
 
     Args:
@@ -37,17 +37,17 @@ class Patience:
         self._left = min(seconds, self._left - TICK + won)
 
 
-def looked(patience: Patience | None, seconds: float, measure: int | None) -> Patience | None:
-    """Patience for what is owed now; None for nothing.
+def looked(stall_timeout: StallTimeout | None, seconds: float, measure: int | None) -> StallTimeout | None:
+    """StallTimeout for what is owed now; None for nothing.
 
     Args:
-        patience: that of the last look.
-        seconds: see `Patience`.
-        measure: see `Patience`; None: nothing is owed.
+        stall_timeout: that of the last look.
+        seconds: see `StallTimeout`.
+        measure: see `StallTimeout`; None: nothing is owed.
     """
     if measure is None:
         return None
-    if patience is None:
-        return Patience(seconds, measure)
-    patience.look(seconds, measure)
-    return patience
+    if stall_timeout is None:
+        return StallTimeout(seconds, measure)
+    stall_timeout.look(seconds, measure)
+    return stall_timeout

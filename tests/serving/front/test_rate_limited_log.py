@@ -1,13 +1,13 @@
 import asyncio
 import logging
 
-from unroll.serving.front.seldom import Seldom
+from unroll.serving.front.rate_limited_log import RateLimitedLog
 
-LOG = logging.getLogger("serving.test_seldom")
+LOG = logging.getLogger("serving.test_rate_limited_log")
 
 
 async def test_the_first_is_told_at_once_and_the_others_are_counted(caplog):
-    strangers = Seldom(LOG, seconds=0.2)
+    strangers = RateLimitedLog(LOG, seconds=0.2)
     for number in range(1000):
         strangers.warning("%d came", number)
     assert caplog.messages == ["0 came"]
@@ -20,7 +20,7 @@ async def test_the_first_is_told_at_once_and_the_others_are_counted(caplog):
 
 
 async def test_what_comes_after_a_quiet_minute_is_told_at_once(caplog):
-    strangers = Seldom(LOG, seconds=0.01)
+    strangers = RateLimitedLog(LOG, seconds=0.01)
     strangers.warning("one came")
     async with asyncio.timeout(30):
         while len(caplog.messages) < 2:

@@ -31,8 +31,8 @@ class _LongError(Exception):
     """It takes more than a moment."""
 
 
-class Aside:
-    """Runs things beside the event loop: of each peer one at a time.
+class Background:
+    """Runs things in threads beside the event loop: of each peer one at a time.
 
     Args:
         name: of the threads.
