@@ -327,7 +327,7 @@ async def test_what_a_server_says_of_another_is_kept(client_class, recorded, rec
         (grpc.StatusCode.DEADLINE_EXCEEDED, "The queue is too long"),
     ):
         recorder.refusals[:] = [(code, said)] * 5
-        async with opened(client_class, recorded[1], timeout=0.3) as client:
+        async with opened(client_class, recorded[1], timeout=1.0) as client:
             with pytest.raises(ServingError) as refused:
                 await got(client.status())
         assert (refused.value.code, refused.value.message) == (code, said)
