@@ -20,5 +20,7 @@ def serve(context: typer.Context) -> None:
     defaults = {"home": home, "rest_api_port": 8501, "max_message_bytes": 32 << 20}
     given = flags.parse(context.args, "unroll serve", flags.STORE, **defaults)
     workspace = Workspace(given.home)
+    given.store = given.store or workspace.store
+    given.request_log = given.request_log or workspace.requests
     given.model_tuning_cache = given.model_tuning_cache or workspace.cache / "tuning"
-    start(given, given.store or workspace.store, workspace.requests)
+    start(given)

@@ -210,7 +210,8 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
         defaults: where they differ from the table's.
 
     Returns:
-        A value for each flag of the table; and as `said`, the names of those that were given.
+        A value for each flag of the table; as `store`, what is served where no flag names anything else, None unless
+        that is a flag, too; and as `said`, the names of those that were given.
 
     Raises:
         UserError: an unknown flag, one that cannot be honoured, an invalid value, or flags that contradict each
@@ -244,6 +245,7 @@ def parse(arguments: Sequence[str], program: str, extra: Sequence[Flag] = (), **
     if unknown:
         near = difflib.get_close_matches(unknown[0].strip("-").partition("=")[0], vars(given), 1)
         parser.error(f"unknown flag {' '.join(unknown)}" + (f"; there is --{near[0]}" if near else ""))
+    vars(given).setdefault("store", None)
     given.said = frozenset(one[2:].partition("=")[0] for one in arguments if one.startswith("--"))
     if given.version:
         _print_version()

@@ -28,8 +28,6 @@ _COLLECT = (20_000, 20, 20)  # new objects, and collections of a younger generat
 
 def run(
     given: argparse.Namespace,
-    store: Path | None,
-    request_log: Path | None,
     on_ready: Callable[[Ready], None],
     own: Path | None = None,
     others: tuple[Path, ...] = (),
@@ -40,9 +38,7 @@ def run(
     Where `--workers` is not given, a process that was told of no others starts some once its event loop is full.
 
     Args:
-        given: the flags, see `unroll.serving.server.flags`.
-        store: what is served where they name nothing else.
-        request_log: folder of the request log where they name none.
+        given: see `unroll.serving.server.flags`.
         on_ready: called once clients are answered.
         own: UNIX socket on which the server's other processes find this one; None: there are none.
         others: theirs.
@@ -55,31 +51,25 @@ def run(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's, which a server does not use, spin while it starts
     from unroll.serving.versions.model_config import wanted_models
 
-    models = wanted_models(given, store)  # a mistake there is told before TensorFlow is loaded
+    models = wanted_models(given)  # a mistake there is told before TensorFlow is loaded
     from unroll.serving.processes.siblings import SiblingPaths
     from unroll.serving.server import settings
     from unroll.serving.server.model_server import serve
 
-    parameters = settings.parameters(given, request_log)
+    parameters = settings.parameters(given)
     if own is not None:
         parameters = replace(
             parameters, siblings=SiblingPaths(own, others), ports=replace(parameters.ports, shared=True)
         )
     elif given.workers is None and not given.grpc_socket_path:
-        parameters = _growing(parameters, thresholds or Thresholds(), given, store, request_log)
+        parameters = _growing(parameters, thresholds or Thresholds(), given)
     # Most of what a request leaves behind goes without the collector; at Python's 700 it would look every few requests.
     gc.set_threshold(*_COLLECT)
     serve(models, parameters, on_ready)
     _log.info("stopped")
 
 
-def _growing(
-    parameters: "ServerParameters",
-    thresholds: Thresholds,
-    given: argparse.Namespace,
-    store: Path | None,
-    request_log: Path | None,
-) -> "ServerParameters":
+def _growing(parameters: "ServerParameters", thresholds: Thresholds, given: argparse.Namespace) -> "ServerParameters":
     """For a server that may have a process for each core."""
     from unroll.serving.engine.cores import cores
     from unroll.serving.processes.growth import GrowthParameters
@@ -89,13 +79,11 @@ def _growing(
     own, *others = (folder / str(number) for number in range(cores()))
     if not others:
         return parameters
-    growth = GrowthParameters(functools.partial(_beside, given, store, request_log), thresholds)
+    growth = GrowthParameters(functools.partial(_beside, given), thresholds)
     return replace(parameters, siblings=SiblingPaths(own, others), growth=growth)
 
 
-def _beside(
-    given: argparse.Namespace, store: Path | None, request_log: Path | None, port: int, paths: "SiblingPaths"
-) -> "Serve":
+def _beside(given: argparse.Namespace, port: int, paths: "SiblingPaths") -> "Serve":
     """What a process beside the first runs."""
     given = argparse.Namespace(**{**vars(given), "port": port})
-    return functools.partial(run, given, store, request_log, own=paths.own, others=tuple(paths.others))
+    return functools.partial(run, given, own=paths.own, others=tuple(paths.others))

@@ -35,17 +35,15 @@ _CHANNEL_ARGUMENTS = {
 _NO_LIMIT = 2**31 - 1  # more than a message can have; gRPC writes it as -1
 
 
-def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerParameters:
+def parameters(given: argparse.Namespace) -> ServerParameters:
     """How to serve it.
 
     Args:
         given: see `unroll.serving.server.flags`.
-        request_log: folder of the request log where `--request_log` names none; None for no log.
 
     Raises:
         UserError: a file that cannot be read, or batching flags that contradict each other.
     """
-    folder = given.request_log or request_log
     return ServerParameters(
         ports=Ports(
             host=given.host,
@@ -79,7 +77,7 @@ def parameters(given: argparse.Namespace, request_log: Path | None) -> ServerPar
             canary_share=given.canary_share,
         ),
         logging=Logging(
-            folder if given.request_log_sampling else None,
+            given.request_log if given.request_log_sampling else None,
             RequestLogParameters(
                 sampling=given.request_log_sampling,
                 file_bytes=given.request_log_file_bytes,

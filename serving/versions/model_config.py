@@ -96,24 +96,23 @@ class StoreModels:
         return {name: ModelConfig(name, root / name) for name in self._store.models()}
 
 
-def wanted_models(given: argparse.Namespace, store: Path | None) -> ModelConfigs | None:
+def wanted_models(given: argparse.Namespace) -> ModelConfigs | None:
     """What to serve; None where another server knows.
 
     Args:
         given: see `unroll.serving.server.flags`.
-        store: what is served where no flag says otherwise.
 
     Raises:
         UserError: nothing, or nothing that can be served, is named.
     """
     if given.engine == "remote":
         return None
-    if given.model_config_file or given.model_base_path or given.model_name or store is None:
+    if given.model_config_file or given.model_base_path or given.model_name or given.store is None:
         return command_line_models(given.model_config_file, given.model_name, given.model_base_path)
-    found = Store(store)
+    found = Store(given.store)
     if not found.models():
         raise UserError(
-            f"{store}: no model to serve. Train one with `unroll train`, or put one there with "
+            f"{given.store}: no model to serve. Train one with `unroll train`, or put one there with "
             "`unroll promote`, or name another place with --home or --store."
         )
     return store_models(found)

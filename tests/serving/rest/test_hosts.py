@@ -11,7 +11,7 @@ from unroll.serving.server import flags, settings
 
 
 def hosts(*arguments: str) -> Hosts | None:
-    return settings.parameters(flags.parse(arguments, "server"), None).rest.hosts
+    return settings.parameters(flags.parse(arguments, "server")).rest.hosts
 
 
 def test_a_page_of_another_site_reads_nothing(start_rest: Callable[..., Rest]) -> None:

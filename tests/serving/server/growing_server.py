@@ -17,5 +17,5 @@ AT_ONCE = Thresholds(
 if __name__ == "__main__":
     given = flags.parse(sys.argv[1:], "growing_server")
     log_to_stderr()
-    run(given, None, None, lambda ready: announce(ready, given.host, None, 1.0), thresholds=AT_ONCE)
+    run(given, lambda ready: announce(ready, given.host, None, 1.0), thresholds=AT_ONCE)
     leave()

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from unroll.errors import UserError
 from unroll.serving.front.limits import Limits
 from unroll.serving.http2 import GrpcLimits
-from unroll.serving.server import flags, settings, unheeded
+from unroll.serving.server import flags, ignored_flags, settings
 
 # As of tensorflow_model_server's main.cc, July 2026.
 STOCK = """
@@ -83,22 +83,22 @@ def test_what_cannot_be_honoured_says_so(argument: str) -> None:
 
 
 def test_nothing_is_limited_by_default_that_is_not_in_the_stock_server() -> None:
-    parameters = settings.parameters(flags.parse([], "server"), None)
+    parameters = settings.parameters(flags.parse([], "server"))
     assert parameters.grpc.max_message_bytes == 2**31 - 1
     assert parameters.rest.max_body_bytes == 16 << 20  # JSON costs more to read than it does to send
     assert parameters.grpc.max_buffered_bytes >= parameters.grpc.max_message_bytes
     assert parameters.loading.batching.max_batch_size == sys.maxsize
     assert parameters.loading.batching.rows_of_a_run == 256
     assert parameters.services.limits == Limits(max_batch_rows=100_000)  # a row may cost nothing to send
-    assert settings.parameters(flags.parse(["--max_request_rows=0"], "server"), None).services.limits == Limits()
-    bounded = settings.parameters(flags.parse(["--max_batch_size=300"], "server"), None).loading.batching
+    assert settings.parameters(flags.parse(["--max_request_rows=0"], "server")).services.limits == Limits()
+    bounded = settings.parameters(flags.parse(["--max_batch_size=300"], "server")).loading.batching
     assert (bounded.max_batch_size, bounded.rows_of_a_run) == (300, 300)
 
 
 def test_channel_arguments_limit_lift_or_mean_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def limits(arguments: str) -> GrpcLimits:
         given = flags.parse([f"--grpc_channel_arguments={arguments}", "--max_message_bytes=7"], "server")
-        return settings.parameters(given, None).grpc
+        return settings.parameters(given).grpc
 
     assert limits("grpc.max_receive_message_length=9,grpc.max_concurrent_streams=8").max_message_bytes == 9
     assert limits("grpc.max_receive_message_length=-1").max_message_bytes == 2**31 - 1
@@ -116,9 +116,7 @@ def test_what_the_stock_server_has_of_sessions_is_honoured(tmp_path: Path) -> No
     file = tmp_path / "session.pbtxt"
     file.write_text("gpu_options { visible_device_list: '1' } graph_options { place_pruned_graph: true }")
     given = ["--per_process_gpu_memory_fraction=0.25", "--saved_model_tags=serve,gpu"]
-    loading = settings.parameters(
-        flags.parse([*given, f"--tensorflow_session_config_file={file}"], "server"), None
-    ).loading
+    loading = settings.parameters(flags.parse([*given, f"--tensorflow_session_config_file={file}"], "server")).loading
     assert loading.tags == ("serve", "gpu")
     assert loading.session_config.gpu_options.per_process_gpu_memory_fraction == 0.25
     assert loading.session_config.gpu_options.visible_device_list == "1"
@@ -133,7 +131,7 @@ def test_what_a_script_asks_of_the_stock_server_in_vain_does_not_stop_it() -> No
 
 def test_flags_that_do_not_count_beside_others_are_told_once_each() -> None:
     def told(*arguments: str) -> list[str]:
-        return list(unheeded.lines(flags.parse(arguments, "server")))
+        return list(ignored_flags.lines(flags.parse(arguments, "server")))
 
     assert not told()
     assert not told("--rest_api_port=8501", "--rest_api_timeout_in_ms=5", "--tensorflow_intra_op_parallelism=1")
@@ -157,7 +155,7 @@ def test_flags_that_do_not_count_beside_others_are_told_once_each() -> None:
 
 def test_every_flag_that_may_not_count_is_one() -> None:
     known = {flag.name for group in (*flags.GROUPS.values(), flags.STORE) for flag in group}
-    assert {name for rule in unheeded.RULES for name in rule.flags} <= known
+    assert {name for rule in ignored_flags.RULES for name in rule.flags} <= known
 
 
 def server(*arguments: object) -> subprocess.CompletedProcess[str]:

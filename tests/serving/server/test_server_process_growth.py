@@ -226,7 +226,7 @@ def test_who_grows_and_how_far(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(gc, "set_threshold", lambda *_: None)
     base = f"--model_base_path={folder / 'm'}"
-    run(flags.parse([base, *(flag.format(folder=folder) for flag in given)], "server"), None, None, lambda _: None)
+    run(flags.parse([base, *(flag.format(folder=folder) for flag in given)], "server"), lambda _: None)
     (parameters,) = served
     if most:
         assert isinstance(parameters.growth, GrowthParameters)

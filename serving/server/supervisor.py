@@ -24,15 +24,11 @@ from unroll.serving.server.process import run
 _log = logging.getLogger(__name__)
 
 
-def serve_together(
-    given: argparse.Namespace, store: Path | None, request_log: Path | None, on_ready: Callable[[Ready], None]
-) -> None:
+def supervise(given: argparse.Namespace, on_ready: Callable[[Ready], None]) -> None:
     """Serves with `given.workers` processes until SIGTERM or SIGINT. One that ends by itself is started anew.
 
     Args:
-        given: the flags, see `unroll.serving.server.flags`.
-        store: what is served where they name nothing else.
-        request_log: folder of the request log where they name none.
+        given: see `unroll.serving.server.flags`.
         on_ready: called once all of them answer.
 
     Raises:
@@ -44,7 +40,7 @@ def serve_together(
         workers = []
         for path in paths:
             others = tuple(other for other in paths if other != path)
-            workers.append(Worker(functools.partial(run, given, store, request_log, own=path, others=others), path))
+            workers.append(Worker(functools.partial(run, given, own=path, others=others), path))
         stopping = False
 
         def stop(number: int, frame: FrameType | None) -> None:
