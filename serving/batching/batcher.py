@@ -8,7 +8,6 @@ themselves.
 import asyncio
 import functools
 import logging
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -17,8 +16,9 @@ import grpc
 
 from unroll.serving.batching.padding import Arrays
 from unroll.serving.batching.parameters import BatchingParameters
-from unroll.serving.batching.queues import Group, Queue, Request, run_batch, settle, together
+from unroll.serving.batching.queues import Group, Queue, Ran, Request, expected_seconds, run_batch, settle, together
 from unroll.serving.batching.runner import Engine, Runner
+from unroll.serving.batching.running import Running
 from unroll.serving.batching.shares import WORTH
 from unroll.serving.batching.threads import Threads
 from unroll.serving.engine.cores import cores
@@ -68,7 +68,7 @@ class Batcher:
         self._closing: asyncio.Future[None] | None = None
         self._divides = parameters.num_batch_threads is None
         self._threads = Threads(self._pool, parameters.num_batch_threads or cores())
-        self._ends: dict[int, float] = {}  # of the batches that run, when each is expected to, by `time.monotonic`
+        self.running = Running()
 
     def submit(self, signature: Signature, feeds: Arrays, size: int) -> "asyncio.Future[Arrays]":
         """Queues one request.
@@ -113,6 +113,20 @@ class Batcher:
             return None
         head = group.requests[0]
         return None if self._timeout and head.due > self._loop.time() else head
+
+    async def replace(self, engine: Engine) -> None:
+        """Has another engine run what comes, and closes the one before when nothing runs there any more.
+
+        Args:
+            engine: of the same signatures.
+        """
+        replaced, self._engine = self._engine, engine
+        for queue in self._queues.values():
+            queue.runner.engine = engine
+        last = self.running.begun
+        while self.running.any_of(last):
+            await asyncio.sleep(_PATIENCE)
+        await asyncio.to_thread(replaced.close)
 
     async def close(self) -> None:
         """Runs what is queued, then closes the engine."""
@@ -227,32 +241,28 @@ class Batcher:
             return True
         if group.queue.shares.expected(group.rows) >= WORTH:
             return True
-        return abs(min(self._ends.values()) - time.monotonic()) > _PATIENCE  # far off, or overdue
+        return abs(self.running.seconds_left) > _PATIENCE  # far off, or overdue
 
     def _look_again(self) -> None:
         """Has what waits for a run looked at when the run is overdue, should it take longer than is expected."""
         if self._looking is None:
-            patience = min(self._ends.values()) + _PATIENCE - time.monotonic()
-            self._looking = self._loop.call_later(max(patience, 0.0) + _PATIENCE / 10, self._look)
+            patience = max(self.running.seconds_left + _PATIENCE, 0.0)
+            self._looking = self._loop.call_later(patience + _PATIENCE / 10, self._look)
 
     def _look(self) -> None:
         self._looking = None
         self._dispatch()
 
-    def _expected(self, group: Group, batch: list[Request]) -> float:
-        """Seconds that a batch takes; without end where nothing is known of its like."""
-        if group.key is batch[0]:  # of a scalar, such as a number of steps, the time may depend
-            return math.inf
-        return group.queue.shares.expected(sum([request.rows for request in batch])) or math.inf
-
     def _start(self, group: Group, batch: list[Request]) -> None:
-        expected = self._expected(group, batch)
+        expected = expected_seconds(group, batch)
         alone = self._threads.all_idle and not self._groups and expected >= _ALONE
-        run, deliver = functools.partial(run_batch, group, batch, alone), functools.partial(self._deliver, group, batch)
         here = self._may_run_here(group, batch)
+        number = self.running.begin()
+        run = functools.partial(run_batch, group, batch, alone)
+        deliver = functools.partial(self._deliver, group, batch, number)
         if not here:
             self._threads.submit(run, deliver)
-            self._ends[id(batch)] = time.monotonic() + expected
+            self.running.expect(number, expected)
         if self._metrics:
             self._note_batch(self._metrics, group, batch)
         if here:
@@ -316,10 +326,8 @@ class Batcher:
         if self._closing and not self._groups and self._threads.all_idle and not self._closing.done():
             self._closing.set_result(None)
 
-    def _deliver(
-        self, group: Group, batch: list[Request], ran: tuple[list[Arrays | Exception], float] | BaseException
-    ) -> None:
-        self._ends.pop(id(batch), None)
+    def _deliver(self, group: Group, batch: list[Request], number: int, ran: Ran | BaseException) -> None:
+        self.running.end(number)
         outcomes, seconds = ([ran] * len(batch), _QUICK) if isinstance(ran, BaseException) else ran
         try:
             queue = group.queue

@@ -1,6 +1,7 @@
 """What a batcher holds: requests that wait, in groups of those that may run together; how a batch of them runs."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -68,8 +69,18 @@ def settle(batch: list[Request], outcomes: Sequence[Arrays | BaseException]) -> 
             request.set_result(outcome)
 
 
-def run_batch(group: Group, batch: list[Request], alone: bool) -> tuple[list[Arrays | Exception], float]:
-    """Each request's outputs, or why it has none; and the seconds that it took."""
+def expected_seconds(group: Group, batch: list[Request]) -> float:
+    """Seconds that a batch takes; without end where nothing is known of its like."""
+    if group.key is batch[0]:  # of a scalar, such as a number of steps, the time may depend
+        return math.inf
+    return group.queue.shares.expected(sum([request.rows for request in batch])) or math.inf
+
+
+Ran = tuple[list[Arrays | Exception], float]
+"""Each request's outputs, or why it has none; and the seconds that the batch took."""
+
+
+def run_batch(group: Group, batch: list[Request], alone: bool) -> Ran:
     started = time.perf_counter()
     runner = group.queue.runner
     if group.key is batch[0]:

@@ -39,7 +39,7 @@ class Runner:
     def __init__(self, engine: Engine, signature: Signature, parameters: BatchingParameters) -> None:
         self.signature = signature
         self.padding = Padding(signature, parameters)
-        self._engine = engine
+        self.engine = engine
         self._sizes = parameters.allowed_batch_sizes
         self._by_length = bool(parameters.length_buckets)
 
@@ -77,7 +77,7 @@ class Runner:
             alone: whether the engine runs nothing else meanwhile.
         """
         try:
-            return self._engine.run(self.signature.name, feeds, alone)
+            return self.engine.run(self.signature.name, feeds, alone)
         except Exception as error:
             if self.rows(feeds) == 0:
                 outputs = self.signature.outputs.values()
@@ -109,14 +109,14 @@ class Runner:
         rows = ends[-1]
         merged = self.padding.merged(requests, self.filled(rows) - rows)
         filled = len(merged[0])
-        outputs = self._engine.run(self.signature.name, merged, alone)
+        outputs = self.engine.run(self.signature.name, merged, alone)
         if all(output.shape[:1] == (filled,) for output in outputs):
             if len(requests) == 1 and filled == rows:
                 return [outputs]
             return [[output[start:end] for output in outputs] for start, end in itertools.pairwise(ends)]
         if len(requests) > 1:
             raise not_by_row()  # whom each output belongs to shows only when they run alone
-        return [outputs if filled == rows else self._engine.run(self.signature.name, requests[0], alone)]
+        return [outputs if filled == rows else self.engine.run(self.signature.name, requests[0], alone)]
 
 
 def joined(parts: Sequence[Arrays], rows: Sequence[int]) -> Arrays:

@@ -116,6 +116,23 @@ def idle_cores(before: Usage, after: Usage, available: int) -> float:
     return min(idle, available - (after.used - before.used) / seconds)
 
 
+class IdleCores:
+    """Cores that nobody used, and this process may, since they were looked at before.
+
+    Example:
+        >>> look = IdleCores()
+        >>> look() <= cores()
+        True
+    """
+
+    def __init__(self) -> None:
+        self._before = usage()
+
+    def __call__(self) -> float:
+        before, self._before = self._before, usage()
+        return idle_cores(before, self._before, cores())
+
+
 def usage(proc: Path = _PROC, cgroup: Path = _CGROUP) -> Usage:
     """What the machine did up to now."""
     allowed = os.sched_getaffinity(0)

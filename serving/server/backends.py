@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from unroll.serving.front.health import Health
 from unroll.serving.front.metrics import Metrics
+from unroll.serving.processes.saturation import IdleCores
 from unroll.serving.protocol.call import Method
 from unroll.serving.server.parameters import ServerParameters
 from unroll.serving.services.model_service import ModelService
@@ -97,7 +98,7 @@ class SessionBackend:
         return {name: servable.signature_defs[name] for name in servable.signatures}
 
     def following(self) -> list[Coroutine[Any, Any, None]]:
-        parameters, tasks = self._parameters, [self._versions.watch()]
+        parameters, tasks = self._parameters, [self._versions.watch(), self._versions.tune(IdleCores())]
         if parameters.poll_seconds > 0:
             tasks.append(self._versions.follow(parameters.poll_seconds))
         if parameters.model_config_file and parameters.model_config_seconds:

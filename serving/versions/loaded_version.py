@@ -1,5 +1,6 @@
 """One version of a model in memory: loaded, warmed, with a queue of its own."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,8 @@ from unroll.serving.files import regular_files
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol import wire
 from unroll.serving.versions import warmup
-from unroll.serving.versions.tuning import tuned
+from unroll.serving.versions.loaders import Loaders
+from unroll.serving.versions.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,21 @@ class LoadParameters:
     verify: Callable[[Path], None] | None = None
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What was made of a version's directory.
+
+    Args:
+        engine: the SavedModel, warmed.
+        batching: limits of its queue.
+        tuning: other settings that are to be tried; None where there are none, or the fastest are known.
+    """
+
+    engine: SessionEngine
+    batching: BatchingParameters
+    tuning: Tuning | None = None
+
+
 class LoadedVersion:
     """One loaded version. Made in the event loop's thread.
 
@@ -54,8 +71,7 @@ class LoadedVersion:
         name: the model.
         version: its number.
         directory: what it was loaded from.
-        engine: the loaded SavedModel.
-        batching: limits of its queue.
+        loaded: what was made of that.
         metrics: what counts its batches, or None.
     """
 
@@ -64,17 +80,50 @@ class LoadedVersion:
         name: str,
         version: int,
         directory: Path,
-        engine: SessionEngine,
-        batching: BatchingParameters,
+        loaded: Loaded,
         metrics: Metrics | None,
     ) -> None:
         self.name = name
         self.version = version
         self.directory = directory
-        self.signatures = engine.signatures
-        self.signature_defs = engine.signature_defs
-        self.batcher = Batcher(engine, batching, metrics)
+        self.signatures = loaded.engine.signatures
+        self.signature_defs = loaded.engine.signature_defs
+        self.batcher = Batcher(loaded.engine, loaded.batching, metrics)
+        self._loaded = loaded
         self._specs: dict[str, bytes] = {}
+        self.untried = loaded.tuning is not None
+        self._trying: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def tune(self, loaders: Loaders) -> None:
+        """Tries, once, how it runs fastest, and goes on like that. Who is cancelled meanwhile does not end it.
+
+        Args:
+            loaders: a thread to try in.
+        """
+        self.untried = False
+        self._trying = asyncio.create_task(self._tune(loaders))
+        await asyncio.shield(self._trying)
+
+    async def close(self) -> None:
+        """Runs what is queued, then gives the memory back."""
+        self._closing = True
+        if self._trying:
+            await self._trying
+        await self.batcher.close()
+
+    async def _tune(self, loaders: Loaders) -> None:
+        loaded, begun = self._loaded, self.batcher.running.begun
+
+        def attempt() -> SessionEngine | None:
+            if loaded.tuning is None or self._closing:
+                return None
+            return loaded.tuning.better(
+                loaded.engine, lambda: self._closing, lambda: self.batcher.running.begun == begun
+            )
+
+        if better := await loaders.run(attempt):
+            await self.batcher.replace(better)
 
     def model_spec(self, signature: Signature) -> bytes:
         """The resolved ModelSpec that answers carry, serialized."""
@@ -88,7 +137,7 @@ class LoadedVersion:
         return spec
 
 
-def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, BatchingParameters]:
+def load(directory: Path, parameters: LoadParameters) -> Loaded:
     """Loads and warms a version. Takes seconds: for a thread other than the event loop's.
 
     Raises:
@@ -104,8 +153,10 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
         raise LoadError(f"{error.filename}: {error.strerror}") from None
     batching = parameters.batching.for_version(directory) if parameters.per_model_batching else parameters.batching
     tags, config = parameters.tags, parameters.session_config
+    tuning = None
     if parameters.parallelism is None and parameters.enable_model_warmup:
-        engine = tuned(directory, parameters.tuning_cache, tags, config)
+        tuning = Tuning(directory, parameters.tuning_cache, tags, config, parameters.verify)
+        engine = tuning.load()
     else:
         engine = SessionEngine(directory, parameters.parallelism or Parallelism(), tags, config)
     try:
@@ -116,4 +167,4 @@ def load(directory: Path, parameters: LoadParameters) -> tuple[SessionEngine, Ba
         engine.close()
         raise
     memory.give_back()
-    return engine, batching
+    return Loaded(engine, batching, tuning if tuning and tuning.untried else None)

@@ -12,12 +12,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unroll.serving.batching.parameters import BatchingParameters
 from unroll.serving.engine.load_error import LoadError, as_load_error
-from unroll.serving.engine.session_engine import SessionEngine
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.versions.failures import Failure, Stamp, look, stamp_of
-from unroll.serving.versions.loaded_version import LoadedVersion, LoadParameters, load
+from unroll.serving.versions.loaded_version import Loaded, LoadedVersion, LoadParameters, load
 from unroll.serving.versions.loaders import Loaders
 from unroll.serving.versions.model_config import ModelConfig
 from unroll.serving.versions.version_policy import Specific
@@ -207,7 +205,7 @@ class ServedModel:
         started = 0.0
         again = version in self._failures  # which is said only if it ends otherwise
 
-        def attempt() -> tuple[Stamp, tuple[SessionEngine, BatchingParameters] | LoadError]:
+        def attempt() -> tuple[Stamp, Loaded | LoadError]:
             loop.call_soon_threadsafe(self.states.__setitem__, version, VersionState("LOADING"))
             nonlocal started
             started = time.monotonic()  # others may have been loaded first
@@ -226,7 +224,7 @@ class ServedModel:
             else:  # withdrawn meanwhile
                 del self.states[version]
             return None
-        servable = LoadedVersion(self.name, version, directory, *outcome, self._metrics)
+        servable = LoadedVersion(self.name, version, directory, outcome, self._metrics)
         if self.config is None:
             self.states[version] = VersionState("UNLOADING")
             self._retire(servable)
@@ -291,7 +289,7 @@ class ServedModel:
     async def _unload(self, servable: LoadedVersion) -> None:
         if self.loaded:
             await asyncio.sleep(_REST_SECONDS)
-        await servable.batcher.close()
+        await servable.close()
         if self.states[servable.version].state == "UNLOADING":  # else it is loaded anew
             self.states[servable.version] = VersionState("END")
         _log.info("%s: version %d is unloaded", self.name, servable.version)

@@ -19,6 +19,7 @@ from unroll.serving.versions.served_model import ServedModel, VersionParameters,
 
 _log = logging.getLogger(__name__)
 _WATCH_SECONDS = 1.0
+_IDLE_CORES = 0.9  # for trials. Where fewer are idle, there is nothing to gain by using more of them
 
 
 class ServedModels:
@@ -51,6 +52,7 @@ class ServedModels:
         self._canary_threshold = int(parameters.canary_share * 2**64)
         self._models: dict[str, ServedModel] = {}
         self._loaders = Loaders(parameters.num_load_threads or os.cpu_count() or 1)
+        self._trials = Loaders(1)
         self._reloading = asyncio.Lock()
         self._updates: set[asyncio.Task[None]] = set()
         self._said = ""
@@ -168,6 +170,19 @@ class ServedModels:
             await asyncio.sleep(_WATCH_SECONDS)
             for model in list(self._models.values()):
                 await model.check_queues()
+
+    async def tune(self, idle_cores: Callable[[], float]) -> None:
+        """Has versions tried by other settings, one after another, while a core is idle; until cancelled.
+
+        Args:
+            idle_cores: how many were idle since it was called before.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            loaded = [version for model in self._models.values() for version in model.loaded.values()]
+            untried = next((version for version in loaded if version.untried), None)
+            if idle_cores() >= _IDLE_CORES and untried:
+                await untried.tune(self._trials)
 
     async def reload(self, configs: ModelConfigs, strict_labels: bool = True) -> None:
         """Serves other models; returns when the new and the changed ones are loaded, or have failed.

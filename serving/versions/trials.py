@@ -4,6 +4,7 @@ import functools
 import statistics
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,11 @@ from unroll.serving.protocol.status import StatusError
 
 MAX_ROWS = 64
 """Of a batch that is tried."""
-_SECONDS = 0.4  # of trials in all, or one turn of each way, if that takes longer
+CLEARLY = 0.9
+"""Of the simplest settings' cost, before others are preferred."""
+_MOSTLY = 0.75  # of the turns, in which they must have been so
+_SECONDS = 1.0  # of trials in all, or the fewest turns of each way, if these take longer
+_TURNS = 3
 _BATCH_SECONDS = 0.03  # of a batch that is tried, about
 _SINGLES = 4  # rows that are run alone, at most
 _REPEATS = 5  # of each, at most
@@ -47,16 +52,21 @@ class Figures:
     """Seconds of a row alone, and of a batch of so many rows beside one on each other core.
 
     Of rows that take longer and shorter, it is the geometric mean: each counts as much as the others.
+
+    Args:
+        rows: of the batch.
+        row_seconds: see above.
+        batch_seconds: see above.
+        cost: their product, as a share of the simplest settings'. Below 1, the settings are faster by more for the one
+            than slower for the other.
+        clear: whether they were clearly faster in most of the turns, so that it is no chance.
     """
 
     rows: int
     row_seconds: float
     batch_seconds: float
-
-    @property
-    def cost(self) -> float:
-        """Of two settings, the one with the lower product is faster by more for the one than slower for the other."""
-        return self.row_seconds * self.batch_seconds
+    cost: float = 1.0
+    clear: bool = False
 
     def __str__(self) -> str:
         return (
@@ -65,35 +75,41 @@ class Figures:
         )
 
 
+class StoppedError(Exception):
+    """Trials that ended before they had an outcome."""
+
+
 class Trials:
     """Runs some rows by the ways that there are, again and again.
 
-    Ways take turns, and the least times count: what else the machine does hurts all alike, and some runs not at all.
+    Ways take turns, and only times of one turn are compared with each other: what else the machine does comes and goes
+    from turn to turn, and what hurts one way alone does so in few of them.
 
     Args:
         signature: what is run.
         feeds: its inputs, of a row or more.
+        stopped: asked between runs; once it says so, trials end.
 
-    All methods raise StatusError where the graph refuses the rows.
+    All methods raise StatusError where the graph refuses the rows, and StoppedError where they are to end.
     """
 
-    def __init__(self, signature: Signature, feeds: Feeds) -> None:
+    def __init__(self, signature: Signature, feeds: Feeds, stopped: Callable[[], bool] = lambda: False) -> None:
         self._signature = signature
         self._singles = [[array[row : row + 1] for array in feeds] for row in range(min(_SINGLES, len(feeds[0])))]
         self._batch = feeds
         self._repeats = 1
+        self._stopped = stopped
 
     def prepare(self, way: Way) -> None:
-        """Runs a row by a way for the first time, which takes longer. Several ways may be prepared at once."""
+        """Runs rows by a way for the first time, which takes longer."""
         for alone in way.modes:
-            way.engine.run(self._signature.name, self._singles[0], alone)
+            self._row_times(way, alone)
 
     def measure(self, way: Way) -> float:
         """Seconds of a row alone by a way that is prepared; from then on, as many rows are run as there is time for."""
-        one = _seconds(functools.partial(way.engine.run, self._signature.name, self._singles[0]))
-        del self._singles[max(1, int(_BATCH_SECONDS / one)) :]
-        self._row_times(way)  # rows of other lengths run for the first time, too
-        seconds = statistics.geometric_mean(self._row_times(way))
+        one = self._row_times(way, alone=False)
+        del self._singles[max(1, int(_BATCH_SECONDS / one[0])) :]
+        seconds = statistics.geometric_mean(self._row_times(way, alone=False))
         often = int(_BATCH_SECONDS / seconds)
         self._repeats = max(1, min(_REPEATS, often // len(self._singles)))
         rows = max(1, min(MAX_ROWS, often))
@@ -101,32 +117,51 @@ class Trials:
         return seconds
 
     def compared(self, ways: Sequence[Way]) -> dict[Parallelism, Figures]:
-        """Figures of ways that are prepared."""
-        times = {way.parallelism: [float("inf")] * len(self._singles) for way in ways}
-        batches = {way.parallelism: float("inf") for way in ways}
+        """Figures of ways that are prepared; the first is the simplest."""
+        # By way and mode, the seconds of each turn's rows and batch: a way has the mode that is faster by and large,
+        # not the one that was so in a turn, or two chances would beat one.
+        rows: dict[tuple[Parallelism, bool], list[float]] = defaultdict(list)
+        batches: dict[Parallelism, list[float]] = defaultdict(list)
         until = time.monotonic() + _SECONDS
-        turn = 0
-        while turn == 0 or time.monotonic() < until:
-            for way in ways:
-                known = times[way.parallelism]
-                times[way.parallelism] = list(map(min, known, self._row_times(way)))
-            for way in ways:
-                seconds = _on_all_cores(way.engine, self._signature, self._batch)
-                batches[way.parallelism] = min(batches[way.parallelism], seconds)
-            turn += 1
-        rows = len(self._batch[0])
-        return {way: Figures(rows, statistics.geometric_mean(times[way]), batches[way]) for way in times}
-
-    def _row_times(self, way: Way) -> list[float]:
-        """Of some rows, each alone: the least of several seconds."""
-        return [
-            min(
-                _seconds(functools.partial(way.engine.run, self._signature.name, single, alone))
-                for alone in way.modes
-                for _ in range(self._repeats)
+        turns = 0
+        while turns < _TURNS or time.monotonic() < until:
+            order = ways if turns % 2 else ways[::-1]
+            for way in order:
+                for alone in way.modes:
+                    seconds = statistics.geometric_mean(self._row_times(way, alone))
+                    rows[way.parallelism, alone].append(seconds)
+            for way in order:
+                self._go_on()
+                batches[way.parallelism].append(_on_all_cores(way.engine, self._signature, self._batch))
+            turns += 1
+        figures: dict[Parallelism, Figures] = {}
+        costs: dict[Parallelism, list[float]] = {}
+        for way in ways:
+            times = min((rows[way.parallelism, alone] for alone in way.modes), key=statistics.median)
+            several = batches[way.parallelism]
+            figures[way.parallelism] = Figures(
+                len(self._batch[0]), statistics.median(times), statistics.median(several)
             )
-            for single in self._singles
-        ]
+            costs[way.parallelism] = [row * batch for row, batch in zip(times, several, strict=True)]
+        simplest = costs[ways[0].parallelism]
+        for parallelism, figure in figures.items():
+            ratios = [cost / before for cost, before in zip(costs[parallelism], simplest, strict=True)]
+            figure.cost = statistics.median(ratios)
+            figure.clear = sum(ratio < CLEARLY for ratio in ratios) >= _MOSTLY * turns
+        return figures
+
+    def _row_times(self, way: Way, alone: bool) -> list[float]:
+        """Of some rows, each alone: the least of several seconds."""
+        times = []
+        for single in self._singles:
+            run = functools.partial(way.engine.run, self._signature.name, single, alone)
+            self._go_on()
+            times.append(min(_seconds(run) for _ in range(self._repeats)))
+        return times
+
+    def _go_on(self) -> None:
+        if self._stopped():
+            raise StoppedError
 
 
 def _on_all_cores(engine: SessionEngine, signature: Signature, feeds: Feeds) -> float:
