@@ -4,12 +4,12 @@
     python benchmarks/start_up.py --saved_model workspace/store/sentiment/1 --systems unroll
     python benchmarks/start_up.py --systems unroll --tensorflow_model_server /usr/bin/tensorflow_model_server
 
-"first start" is that of a server that remembers nothing of the model: ours tries, then, what is fastest for it. "start"
-is a later one. "new version" is the time from a new version in the store to its first answer; peers know none and are
-started anew. "first / median" is the first request that a version answers after it was loaded, on an open connection,
-beside the median of those that follow. Memory is that of a server with this one model that nobody asks any more, after
-its later start: RSS, what of it is anonymous (not of files), and PSS (shared pages in equal parts), of all its
-processes. Nothing else should run meanwhile: a start takes both cores.
+"first start" is that of a server that remembers nothing of the model: ours tries what is fastest for it, once it has
+answered. "start" is a later one. "new version" is the time from a new version in the store to its first answer; peers
+know none and are started anew. "first / median" is the first request that a version answers after it was loaded, on an
+open connection, beside the median of those that follow. Memory is that of a server with this one model that nobody asks
+any more, after its later start: RSS, what of it is anonymous (not of files), and PSS (shared pages in equal parts), of
+all its processes. Nothing else should run meanwhile: a start takes both cores.
 """
 
 import argparse

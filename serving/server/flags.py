@@ -131,7 +131,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("tensorflow_session_config_file", Path, None, "ConfigProto in text format, for all but threads"),
         Flag("per_process_gpu_memory_fraction", _share, 0.0, "share of a GPU's memory at most. 0: as it is needed"),
         Flag("saved_model_tags", str, "serve", "comma-separated tags of the graph to load"),
-        Flag("enable_model_tuning", _boolean, True, "unless these are given, try at load what is fastest for a model"),
+        Flag("enable_model_tuning", _boolean, True, "unless these are given, try what is fastest while cores are idle"),
         Flag("max_batch_size", _POSITIVE, None, "rows in one batch, and in one request; batches: 256"),
         Flag(
             "num_batch_threads",

@@ -109,7 +109,7 @@ class LoadedVersion:
         """Runs what is queued, then gives the memory back."""
         self._closing = True
         if self._trying:
-            await self._trying
+            await asyncio.wait([self._trying])
         await self.batcher.close()
 
     async def _tune(self, loaders: Loaders) -> None:

@@ -20,9 +20,9 @@ MAX_ROWS = 64
 """Of a batch that is tried."""
 CLEARLY = 0.9
 """Of the simplest settings' cost, before others are preferred."""
-_MOSTLY = 0.75  # of the turns, in which they must have been so
-_SECONDS = 1.0  # of trials in all, or the fewest turns of each way, if these take longer
-_TURNS = 3
+_MOSTLY = 0.9  # of the turns, in which they must have been so
+_SECONDS = 2.0  # of trials in all, or the fewest turns of each way, if these take longer
+_TURNS = 5
 _BATCH_SECONDS = 0.03  # of a batch that is tried, about
 _SINGLES = 4  # rows that are run alone, at most
 _REPEATS = 5  # of each, at most
@@ -59,7 +59,7 @@ class Figures:
         batch_seconds: see above.
         cost: their product, as a share of the simplest settings'. Below 1, the settings are faster by more for the one
             than slower for the other.
-        clear: whether they were clearly faster in most of the turns, so that it is no chance.
+        clear: whether they were clearly faster in nearly all turns, so that it is no chance.
     """
 
     rows: int

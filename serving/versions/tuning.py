@@ -111,7 +111,7 @@ class Tuning:
                     self._known.write(parallelism)
         except (StatusError, StoppedError):  # of a warmup record, which told of it when it was replayed; or in vain
             pass
-        except LoadError as error:
+        except Exception as error:  # damage raises whatever the code that meets it raises
             _log.warning(
                 "%s: each run stays in one thread, since nothing else can be tried: %s", self._directory, error
             )
