@@ -66,7 +66,8 @@ def _mended(info: Mapping[str, Any]) -> list[str]:
         "infinite": "infinite value{s}, taken as missing",
         "empty_series": "series without a value, left out",
     }
-    lines = [f"{_counted(info[key], words)}." for key, words in counts.items() if info.get(key)]
+    lines = [*info.get("notes", ())]
+    lines += [f"{_counted(info[key], words)}." for key, words in counts.items() if info.get(key)]
     for column, count in info.get("static_conflicts", {}).items():
         if count:
             lines.append(f"{count:,} series with more than one {column}, of which the last counts.")

@@ -6,9 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from unroll.errors import UserError
+from unroll.monitoring.tables.notes import Notes
+from unroll.monitoring.tables.sentinels import masked, repeated_extremes
+from unroll.monitoring.tables.text_source import check_encoding
 from unroll.monitoring.times.parser import TimeParser
-from unroll.pipelines.data.records import check_encoding, find_files
-from unroll.pipelines.data.series.columns import Roles, find_roles, read_batches
+from unroll.pipelines.data.records import find_files
+from unroll.pipelines.data.series.columns import Roles, find_roles
+from unroll.pipelines.data.series.rows import read_batches
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.training.progress import Stage
 
@@ -24,7 +28,8 @@ class SeriesTable:
         times: int64 [rows]; Unix seconds.
         values: float32 [rows, D]; NaN is missing.
         statics: by column: category names, and int32 [series] numbers of them, -1 where there is none.
-        dataset_info: what was met: rows, incomplete_rows, infinite, utc_offsets, static_conflicts, ignored_columns.
+        dataset_info: what was met: rows, incomplete_rows, infinite, utc_offsets, static_conflicts, ignored_columns, and
+            notes on the form of the files.
     """
 
     roles: Roles
@@ -49,13 +54,14 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
     """
     files = find_files(data)
     check_encoding(section.encoding)
-    roles = find_roles(section, files[0])
+    notes = Notes()
+    roles = find_roles(section, files[0], notes)
     parser = TimeParser(section.time, section.time_format, whole_seconds=section.frequency is None)
     ids = _Coder()
     categories = {name: _Categories() for name in section.static_categories}
     codes, times, values = [], [], []
     rows = incomplete = infinite = 0
-    for file, first, batch in read_batches(section, roles, files):
+    for file, first, batch in read_batches(section, roles, files, notes):
         parsed = parser.parse(batch.column(section.time), file, first)
         code = ids.codes(batch.column(section.series)) if section.series else np.zeros(batch.num_rows, np.int32)
         with np.errstate(over="ignore"):
@@ -68,6 +74,7 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
         wild = np.isinf(numbers)
         infinite += int(wild.sum())
         numbers[wild] = np.nan
+        numbers[masked(numbers, section.missing)] = np.nan
         for name, category in categories.items():
             category.add(code[usable], batch.column(name).filter(pa.array(usable)), len(ids.names))
         codes.append(code[usable])
@@ -89,8 +96,13 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
         "static_conflicts": {name: category.conflicts() for name, category in categories.items()},
         "ignored_columns": roles.ignored,
     }
+    joined = _joined(values)
+    for column, name in enumerate(roles.numbers):
+        for sentinel in repeated_extremes(joined[:, column]):
+            notes.add(sentinel.hint(name))
+    dataset_info["notes"] = list(notes)
     statics = {name: (one.coder.names, one.of_series(len(ids.names))) for name, one in categories.items()}
-    return SeriesTable(roles, ids.names or [""], _joined(codes), _joined(times), _joined(values), statics, dataset_info)
+    return SeriesTable(roles, ids.names or [""], _joined(codes), _joined(times), joined, statics, dataset_info)
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

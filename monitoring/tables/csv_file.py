@@ -1,0 +1,236 @@
+"""Tables in files of text, a batch at a time: CSV, TSV, and the sheets of workbooks as such."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv
+
+from unroll.errors import UserError
+from unroll.monitoring.tables.cells import is_total, record_test
+from unroll.monitoring.tables.format import TableFormat
+from unroll.monitoring.tables.layout import Layout, find_layout
+from unroll.monitoring.tables.notes import Notes
+from unroll.monitoring.tables.quotes import QuoteCheck
+from unroll.monitoring.tables.text_source import check_encoding, open_bytes, undecodable, utf8_blocks
+
+_BLOCK_BYTES = 2 << 20  # a record must fit in a block
+_HEAD_BYTES = 1 << 18
+_TAIL_BYTES = 1 << 14
+_MAX_FOOTER = 20
+
+
+class CsvTable:
+    """An open table, whose records are read once.
+
+    Args:
+        file: for messages.
+        layout: what its first lines say.
+        stream: the records.
+    """
+
+    def __init__(self, file: Path, layout: Layout, stream: "_Records"):
+        self.layout = layout
+        self._file = file
+        self._stream = stream
+
+    @property
+    def names(self) -> list[str]:
+        """Of the columns; empty where one has none."""
+        return self.layout.names
+
+    def kinds(self, null_values: Sequence[str]) -> list[pa.DataType]:
+        """Types of the columns, found in the first block; all of its records are read for that."""
+        options = pa.csv.ConvertOptions(null_values=null_values)
+        with self._stream.reader(options) as reader:
+            return list(reader.schema.types)
+
+    def batches(
+        self, types: Mapping[str, pa.DataType], null_values: Sequence[str], *, strings_can_be_null: bool
+    ) -> Iterator[pa.RecordBatch]:
+        """The records.
+
+        Args:
+            types: of the columns that are read, by name.
+            null_values: cells that are missing.
+            strings_can_be_null: whether they are in columns of text, too.
+
+        Raises:
+            pa.ArrowInvalid: a value that is not of its column's type; for the caller to explain, see `explained`.
+        """
+        places = {name: self.names.index(name) for name in types}
+        options = pa.csv.ConvertOptions(
+            column_types={str(place): types[name] for name, place in places.items()},
+            include_columns=[str(place) for place in places.values()],
+            null_values=null_values,
+            strings_can_be_null=strings_can_be_null,
+        )
+        with self._stream.reader(options) as reader:
+            for batch in reader:
+                yield pa.RecordBatch.from_arrays(batch.columns, names=list(places))
+
+    def row(self, number: int) -> int:
+        """The row of the file that pyarrow counts as this one: it counts from the header, which is 1."""
+        return number - 2 + self.layout.row
+
+
+@contextmanager
+def open_csv(file: Path, table_format: TableFormat, notes: Notes | None = None) -> Iterator[CsvTable]:
+    """Opens a table; what goes wrong inside the `with` block becomes a `UserError`.
+
+    Args:
+        file: CSV, TSV or a workbook; a name ending in `.gz` is unpacked on the way.
+        table_format: how the file is written.
+        notes: where to say what was found out.
+
+    Raises:
+        UserError: an empty file, an encoding or syntax error; with the file's name.
+        pa.ArrowInvalid: a value that is not of its column's type; for the caller to explain.
+    """
+    notes = notes if notes is not None else Notes()
+    check_encoding(table_format.encoding)
+    if file.stat().st_size == 0:
+        raise UserError(f"{file}: is empty. It needs a header line and records")
+    layout = None
+    try:
+        with _opened(file, table_format, notes) as (stream, as_text):
+            blocks = utf8_blocks(file, stream, as_text.encoding)
+            head, whole = _head(blocks)
+            layout = find_layout(file, head, as_text)
+            for line in layout.notes:
+                notes.add(line)
+            records = _Records(file, as_text, layout, head, blocks, whole, notes)
+            yield CsvTable(file, layout, records)
+    except UnicodeError:
+        raise undecodable(file, table_format.encoding) from None
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0]
+        if "UTF8" in reason or "UTF-8" in reason:
+            raise undecodable(file, table_format.encoding) from None
+        if "CSV conversion error" in reason:
+            raise
+        delimiter = layout.delimiter if layout else table_format.delimiter
+        raise UserError(f"{file}: cannot be read as CSV with delimiter {delimiter!r} ({reason})") from None
+    except (OSError, EOFError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from None
+
+
+@contextmanager
+def _opened(file: Path, table_format: TableFormat, notes: Notes) -> Iterator[tuple[BinaryIO, TableFormat]]:
+    with open_bytes(file) as stream:
+        magic = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
+        if magic == b"PAR1":
+            raise UserError(f"{file}: is a Parquet file. Rename it to {file.with_suffix('.parquet').name}")
+        yield stream, table_format
+
+
+def _head(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
+    """The first lines, and whether that is all."""
+    head = b""
+    for block in blocks:
+        head += block
+        if len(head) >= _HEAD_BYTES and b"\n" in block:
+            return head, False
+    return head, True
+
+
+class _Records(io.RawIOBase):
+    """The records below a header of our own, whose names, numbers from 0, are each there once.
+
+    They are checked on the way: pyarrow closes quotation marks anywhere, and takes a line of totals for a record.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        table_format: TableFormat,
+        layout: Layout,
+        head: bytes,
+        blocks: Iterator[bytes],
+        whole: bool,
+        notes: Notes,
+    ):
+        self._file, self._format, self._layout, self._notes = file, table_format, layout, notes
+        self._blocks = blocks
+        self._tail = head[layout.start :]
+        self._ended = whole
+        self._ready = layout.delimiter.join(map(str, range(len(layout.names)))).encode() + b"\n"
+        self._check = None
+        if table_format.quote is not None:
+            self._check = QuoteCheck(
+                file,
+                layout.delimiter,
+                table_format.quote,
+                table_format.escape,
+                record_test(layout.sample),
+                len(layout.names),
+                layout.row,
+                notes,
+            )
+
+    @contextmanager
+    def reader(self, options: pa.csv.ConvertOptions) -> Iterator[pa.csv.CSVStreamingReader]:
+        parse = pa.csv.ParseOptions(
+            delimiter=self._layout.delimiter,
+            quote_char=self._format.quote or False,
+            escape_char=self._format.escape or False,
+            newlines_in_values=self._format.quote is not None,
+        )
+        read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
+        with pa.csv.open_csv(pa.PythonFile(self, "r"), read, parse, options) as reader:
+            yield reader
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while len(self._ready) < size and not (self._ended and not self._tail):
+            self._advance()
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return given
+
+    def _advance(self) -> None:
+        """Moves text from the tail to what is ready; the last kilobytes stay until the end of the file is there."""
+        block = next(self._blocks, b"") if not self._ended else b""
+        self._ended = self._ended or not block
+        text = self._tail + block
+        if self._ended:
+            ready, self._tail = self._without_footer(text), b""
+        else:
+            cut = text.rfind(b"\n", 0, max(0, len(text) - _TAIL_BYTES)) + 1
+            ready, self._tail = text[:cut], text[cut:]
+        if self._check:
+            self._check.feed(ready)
+            if self._ended:
+                self._check.finish()
+        self._ready += ready
+
+    def _without_footer(self, text: bytes) -> bytes:
+        """Text up to the last record."""
+        start = max(0, len(text) - _TAIL_BYTES)
+        start = text.find(b"\n", start) + 1 if start else 0
+        lines = text[start:].decode("utf-8", "replace").split("\n")
+        filled = [number for number, line in enumerate(lines) if line.strip()]
+        if (skipped := self._format.skip_footer) is not None:
+            kept = filled[: len(filled) - skipped]
+        else:
+            kept = filled[: len(filled) - self._totals([lines[number] for number in filled])]
+        if kept == filled:
+            return text
+        end = start + len("\n".join(lines[: kept[-1] + 1]).encode()) + 1 if kept else start
+        return text[:end]
+
+    def _totals(self, lines: Sequence[str]) -> int:
+        """How many of the last lines are totals."""
+        count = 0
+        for line in reversed(lines[-_MAX_FOOTER:]):
+            cells = next(csv.reader([line], delimiter=self._layout.delimiter), [])
+            if not is_total(cells, self._layout.sample):
+                break
+            count += 1
+            self._notes.add(f"The last row is left out, as a total of those above: {line.strip()[:60]!r}.")
+        return count

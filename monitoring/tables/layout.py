@@ -1,0 +1,207 @@
+"""Where a table begins in a file of text, and what its columns are called, by its first lines."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unroll.errors import UserError
+from unroll.monitoring.tables.cells import looks_like_record
+from unroll.monitoring.tables.format import TableFormat
+from unroll.monitoring.tables.kinds import file_format
+from unroll.monitoring.tables.text_source import undecodable
+
+_DELIMITERS = (";", "\t", "|", ",")
+_SAMPLED = 300
+_PREAMBLE = 60  # lines at most
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the first lines of a file say.
+
+    Args:
+        delimiter: between cells.
+        names: of the columns, as they are written; empty where a column has none.
+        start: bytes before the first record.
+        row: number of the line that the first record begins in, from 1.
+        sample: the first records.
+        rows: the first rows of the file with their numbers, the header and what is above it among them.
+        notes: what was found out.
+    """
+
+    delimiter: str
+    names: list[str]
+    start: int
+    row: int
+    sample: list[list[str]]
+    rows: list[tuple[int, list[str]]]
+    notes: list[str]
+
+    def hint(self, column: str) -> str:
+        """What may be wrong where a column is not there, with the setting; empty if there is nothing to see."""
+        header = next((cells for number, cells in reversed(self.rows) if number < self.row), [])
+        for number, cells in self.rows[:_PREAMBLE]:
+            if column in [cell.strip() for cell in cells] and cells != header:
+                return f"Row {number} names it. If that is the header: --set data.skip_rows={number - 1}"
+        if looks_like_record(header, self.sample):
+            return (
+                "The first row looks like a record. If the file has no header: --set data.header=false, by which the "
+                f"columns are named 1 to {len(self.names)}"
+            )
+        return ""
+
+
+def find_layout(file: Path, head: bytes, table_format: TableFormat) -> Layout:
+    """Looks at the beginning of a file.
+
+    Args:
+        file: for messages, and for the delimiter that its name says.
+        head: its first bytes, UTF-8, up to the end of a line.
+        table_format: what a person states.
+
+    Raises:
+        UserError: another delimiter or encoding than the one stated, or lines above the header that could be records.
+    """
+    lines = head.decode("utf-8", "replace").split("\n")
+    notes: list[str] = []
+    delimiter, skipped = table_format.delimiter, table_format.skip_rows or 0
+    first = lines[0].strip().strip('"')
+    if first.lower().startswith("sep=") and len(first) == 5 and not skipped:
+        delimiter, skipped = delimiter or first[4], 1
+        notes.append(f"The first row says that the delimiter is {first[4]!r}.")
+    delimiter = delimiter or ("\t" if file_format(file) == "tsv" else ",")
+    rows = _rows(lines, skipped, delimiter, table_format)
+    if not rows:
+        raise UserError(f"{file}: is empty. It needs a header line and records")
+    _check_other_delimiter(file, delimiter, lines, rows[0][0])
+    if table_format.skip_rows is None and table_format.header is True:
+        above = _preamble(file, rows, notes)
+        rows_from_header = rows[above:]
+    else:
+        rows_from_header = rows
+    _check_delimiter(file, delimiter, rows_from_header, lines)
+    number, header = rows_from_header[0]
+    if table_format.header is True:
+        names, records = _padded(header, rows_from_header[1:]), rows_from_header[1:]
+        # a header's cells may span lines, so the first record begins where the csv module finds it
+        row = number + 1 + sum(cell.count("\n") for cell in header)
+    else:
+        width = len(header)
+        names = [str(one) for one in range(1, width + 1)] if table_format.header is False else list(table_format.header)
+        if len(names) != width:
+            raise UserError(
+                f"{file}, row {number}: has {width} cells, and data.header names {len(names)} columns. Name all of them"
+            )
+        records, row = rows_from_header, number
+    start = sum(len(line) + 1 for line in head.split(b"\n")[: row - 1])
+    _check_text(file, head[:start], table_format)
+    sample = [cells for _, cells in records]
+    return Layout(delimiter, [name.strip() for name in names], min(start, len(head)), row, sample, rows, notes)
+
+
+def _check_text(file: Path, header: bytes, table_format: TableFormat) -> None:
+    try:
+        header.decode()
+    except UnicodeError:
+        raise undecodable(file, table_format.encoding) from None
+
+
+def _rows(lines: Sequence[str], skipped: int, delimiter: str, table_format: TableFormat) -> list[tuple[int, list[str]]]:
+    """The first rows that are not empty, each with the number of the line that it begins in."""
+    text = io.StringIO("\n".join(lines[skipped:]), newline="")
+    reader = csv.reader(
+        text,
+        delimiter=delimiter,
+        quotechar=table_format.quote,
+        quoting=csv.QUOTE_NONE if table_format.quote is None else csv.QUOTE_MINIMAL,
+        escapechar=table_format.escape,
+    )
+    rows = []
+    begun = skipped + 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((begun, cells))
+            begun = skipped + reader.line_num + 1
+            if len(rows) == _SAMPLED:
+                break
+    except csv.Error:  # such as a cell of many megabytes: the quotation marks are checked elsewhere
+        pass
+    return rows
+
+
+def _preamble(file: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> int:
+    """How many rows stand above the header."""
+    widths = [len(cells) for _, cells in rows]
+    common = Counter(widths[len(widths) // 3 :]).most_common(1)[0][0]
+    if widths[0] == common or common == 1 or len(rows) < 3:
+        return 0
+    above = next(number for number, width in enumerate(widths) if width == common)
+    if above > _PREAMBLE or any(width != common for width in widths[above:]):
+        return 0  # told where the row is met that has another number of cells
+    below = [cells for _, cells in rows[above + 1 :]]
+    filled = max(len("".join(cells).strip()) and _filled(cells) for cells in [*below, rows[above][1]])
+    if above == 1 and filled <= widths[0]:
+        return 0  # the rows end in empty cells that the header does not have
+    if looks_like_record(rows[above][1], below):
+        number = rows[above][0]
+        named = ", ".join(f"name{one}" for one in range(1, common + 1))
+        raise UserError(
+            f"{file}, row {number}: has {common} cells, and the first row {widths[0]}, so it is not the header, but no "
+            f"row below is one. Name the columns: --set 'data.header=[{named}]' --set data.skip_rows={number - 1}"
+        )
+    lines = f"row{'s' * (above > 1)}"
+    shown = "; ".join(" ".join(cell for cell in cells if cell)[:40] for _, cells in rows[:above])
+    notes.append(f"{above} {lines} above the header, left out: {shown}.")
+    return above
+
+
+def _filled(cells: Sequence[str]) -> int:
+    """Cells up to the last that is not empty."""
+    return max((number for number, cell in enumerate(cells, 1) if cell.strip()), default=0)
+
+
+def _padded(header: list[str], records: Sequence[tuple[int, list[str]]]) -> list[str]:
+    """Names for all cells of the records, where these, or the header, end in empty cells that the others lack."""
+    widths = {len(cells) for _, cells in records}
+    if len(widths) != 1 or not records:
+        return header
+    width = widths.pop()
+    if width > len(header) and all(_filled(cells) <= len(header) for _, cells in records):
+        return header + [""] * (width - len(header))
+    return header[:width] if len(header) > width >= _filled(header) else header
+
+
+def _check_other_delimiter(file: Path, delimiter: str, lines: Sequence[str], first: int) -> None:
+    """Refuses lines that another delimiter divides, the first as all others, and this one does not."""
+    shown = [line for line in lines[first - 1 : -1] or lines if line.strip()][:_SAMPLED]
+    for other in _DELIMITERS:
+        count = shown[0].count(other)
+        if count and delimiter not in shown[0] and all(line.count(other) == count for line in shown):
+            raise _other_delimiter(file, delimiter, other)
+
+
+def _other_delimiter(file: Path, delimiter: str, other: str) -> UserError:
+    remedy = """'data.delimiter="\\t"'""" if other == "\t" else f"data.delimiter='{other}'"
+    return UserError(f"{file}: the header has no {delimiter!r} but {other!r}. Name it: --set {remedy}")
+
+
+def _check_delimiter(file: Path, delimiter: str, rows: Sequence[tuple[int, list[str]]], lines: Sequence[str]) -> None:
+    """Refuses a header that another delimiter divides: its columns would be taken for one."""
+    number, header = rows[0]
+    line = lines[number - 1]
+    found = [other for other in _DELIMITERS if other in line]
+    if len(header) > 1 or delimiter in line:
+        return
+    if not found and len(rows) > 3:  # lines above a header may have no delimiter
+        shown = [lines[one - 1] for one, _ in rows[-3:]]
+        found = [
+            other
+            for other in _DELIMITERS
+            if len({line.count(other) for line in shown}) == 1 and other in shown[0] and delimiter not in shown[0]
+        ]
+    if found:
+        raise _other_delimiter(file, delimiter, found[0])

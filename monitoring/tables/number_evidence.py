@@ -1,0 +1,213 @@
+"""How the numbers of a column are written, found by looking at all of them."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unroll.monitoring.missing import SPELLINGS
+from unroll.monitoring.tables.format import TableFormat
+from unroll.monitoring.tables.number_format import SIGNS, TRUTH, NumberFormat
+
+_NUMBER = re.compile(r"[-+]?(\d*)((?:[.,'’_\s]\d+)*)[.,]?(?:[eE][-+]?\d+)?")
+_GROUP = re.compile(r"([.,'’_\s])(\d+)")
+_SIGN = re.compile(rf"\s?([{re.escape(SIGNS)}])\s?")
+_INFINITE = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
+_KEPT = 3  # examples of each form
+_ENOUGH = 3  # groups of three digits that are no accident
+
+
+class AmbiguousError(Exception):
+    """Numbers that could mean two things.
+
+    Args:
+        row: of an example.
+        problem: what was found, as a clause after the column's name.
+        settings: that each say what is meant.
+    """
+
+    def __init__(self, row: int, problem: str, settings: Collection[str] = ()):
+        super().__init__(problem)
+        self.row = row
+        self.problem = problem
+        self.settings = list(settings)
+
+
+class NumberEvidence:
+    """What the texts of one column could be.
+
+    Args:
+        table_format: what a person states.
+
+    Example:
+        >>> evidence = NumberEvidence(TableFormat())
+        >>> evidence.add(pa.array(["900", "1,049", "1,112", "1,159"]), 2)
+        >>> evidence.decide("v").thousands
+        ','
+    """
+
+    def __init__(self, table_format: TableFormat):
+        self._format = table_format
+        self._forms: dict[str, dict[str, int]] = defaultdict(dict)
+        self._signs: set[str] = set()
+        self._missing = {*SPELLINGS, *table_format.missing}
+        self._numbers = self._unsigned = 0
+        self._negative = False
+        self.first_text: tuple[int, str] | None = None
+        """The first cell that is not a number in any format, with its row."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether most cells are not numbers."""
+        texts = len(self._forms["text"])
+        return texts > _KEPT and texts > self._numbers
+
+    def add(self, texts: pa.Array, first_row: int) -> None:
+        """Takes further cells.
+
+        Args:
+            texts: of the column.
+            first_row: number of the first of them.
+        """
+        cells = pc.fill_null(pc.utf8_trim_whitespace(texts), "")
+        for cell in pc.unique(cells).to_pylist():
+            if cell in self._missing:
+                continue
+            form = self._form(cell)
+            if form == "text":
+                self._forms[form][cell] = 0
+                if self.first_text is None:
+                    self.first_text = (first_row + pc.index(cells, cell).as_py(), cell)
+                if self.is_text:
+                    return
+            elif len(self._forms[form]) < _KEPT:
+                self._forms[form].setdefault(cell, first_row + pc.index(cells, cell).as_py())
+
+    def decide(self, column: str, elsewhere: Collection[str] = ()) -> NumberFormat | None:
+        """The format, or None of a column that does not hold numbers.
+
+        Args:
+            column: for the settings that name it.
+            elsewhere: decimal marks of other columns of the file.
+
+        Raises:
+            AmbiguousError: digits with separators that could mean two things.
+        """
+        forms = {form for form, cells in self._forms.items() if cells}
+        if not forms:
+            return NumberFormat()
+        if forms == {"text"}:
+            return NumberFormat(truth=True) if self._is_truth() else None
+        separated = [form for form in forms if form[0] in "gmdb" and form != "decimal."]
+        if "text" in forms:
+            if separated and not self.is_text:
+                row, cell = self.first_text or (0, "")
+                problem = f"holds {cell!r} beside numbers such as {self._shown(separated[0])!r}"
+                raise AmbiguousError(row, problem, [f"data.missing=[{cell}]"])
+            return None
+        if len(self._signs) > 1 or (self._signs and self._unsigned):
+            raise AmbiguousError(self._row(min(forms)), f"holds numbers with and without the sign {min(self._signs)}")
+        decimal, thousands = self._marks(forms, elsewhere)
+        return NumberFormat(decimal, thousands, next(iter(self._signs), ""), self._negative)
+
+    def _form(self, cell: str) -> str:
+        """How a cell is written: `small` and `long` whole numbers, `grouped,` `many,` `decimal,` `both.,` or text."""
+        if _INFINITE.fullmatch(cell):
+            return "small"
+        body = cell.replace("−", "-")
+        if body.startswith("(") and body.endswith(")"):
+            body = f"-{body[1:-1]}"
+        negative = body != cell
+        signs = _SIGN.findall(body)
+        if signs:
+            body = _SIGN.sub("", body, count=1)
+        number = _NUMBER.fullmatch(body)
+        if number is None or not any(character.isdigit() for character in body):
+            return "text"
+        form = _form_of(number[1], [(_mark(mark), digits) for mark, digits in _GROUP.findall(number[2])])
+        if form != "text":
+            self._numbers += 1
+            self._signs.update(signs)
+            self._unsigned += not signs
+            self._negative |= negative
+        return form
+
+    def _marks(self, forms: Collection[str], elsewhere: Collection[str]) -> tuple[str, str | None]:
+        decimal, thousands = self._format.decimal, self._format.thousands
+        for form in forms:
+            if form.startswith("both"):
+                thousands, decimal = thousands or form[4], decimal or form[5]
+            elif form.startswith("many"):
+                thousands = thousands or form[4]
+            elif form[0] == "g" and form[-1] not in ".,":
+                thousands = thousands or form[-1]
+        seen = {mark for mark in ".," if f"decimal{mark}" in forms and mark != thousands}
+        if decimal is None and len(seen) == 2:
+            shown = f"{self._shown('decimal.')!r} and {self._shown('decimal,')!r}"
+            raise AmbiguousError(self._row("decimal,"), f"is written in two ways: {shown}")
+        if decimal is None and seen:
+            decimal = seen.pop()
+            if decimal == "," and len(self._forms["decimal,"]) < 2:
+                problem = f"holds {self._shown('decimal,')!r}, and no other number with a comma"
+                raise AmbiguousError(self._row("decimal,"), problem, ["data.decimal=,"])
+        for mark in ".,":
+            if f"grouped{mark}" in forms and mark not in (decimal, thousands):
+                if decimal is not None:
+                    thousands = thousands or mark
+                elif thousands is not None:
+                    decimal = mark
+                else:
+                    decimal, thousands = self._groups(mark, forms, elsewhere)
+        return decimal or ("," if thousands == "." else "."), thousands
+
+    def _groups(self, mark: str, forms: Collection[str], elsewhere: Collection[str]) -> tuple[str | None, str | None]:
+        """What a mark before three digits means where no number says it by itself: 1.049, and 1,049."""
+        whole = "small" in forms and "long" not in forms
+        if whole and len(self._forms[f"grouped{mark}"]) >= _ENOUGH:
+            return None, mark  # a fraction would now and then have one digit or two
+        other = "." if mark == "," else ","
+        if not whole and mark == ".":
+            return mark, None
+        if mark in elsewhere:
+            return mark, None
+        if other in elsewhere:
+            return None, mark
+        name = "a thousands comma or a decimal comma" if mark == "," else "a thousands point or a decimal point"
+        problem = f"holds numbers such as {self._shown(f'grouped{mark}')!r}, with {name}"
+        settings = [f"data.thousands={mark}", f"data.decimal={mark}"]
+        raise AmbiguousError(self._row(f"grouped{mark}"), problem, settings)
+
+    def _shown(self, form: str) -> str:
+        return next(iter(self._forms[form]))
+
+    def _row(self, form: str) -> int:
+        return next(iter(self._forms[form].values()))
+
+    def _is_truth(self) -> bool:
+        return {cell.lower() for cell in self._forms["text"]} <= TRUTH[0] | TRUTH[1]
+
+
+def _mark(character: str) -> str:
+    return "'" if character == "’" else character if character in ".,'_" else " "
+
+
+def _form_of(whole: str, groups: list[tuple[str, str]]) -> str:
+    if not groups:
+        return "small" if len(whole) <= 3 else "long"
+    marks = [mark for mark, _ in groups]
+    first, last = marks[0], marks[-1]
+    threes = 1 <= len(whole) <= 3 and not whole.startswith("0")
+    if len(groups) == 1:
+        if threes and len(groups[0][1]) == 3:
+            return f"grouped{first}"
+        return f"decimal{first}" if first in ".," else "text"
+    thousands = groups[:-1] if last != first else groups
+    grouped = threes and all(mark == first and len(digits) == 3 for mark, digits in thousands)
+    indian = threes and first == "," and all(mark == "," and len(digits) in (2, 3) for mark, digits in thousands)
+    if not (grouped or (indian and len(thousands[-1][1]) == 3)):
+        return "text"
+    if thousands is groups:
+        return f"many{first}"
+    return f"both{first}{last}" if last in ".," else "text"

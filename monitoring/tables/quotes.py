@@ -1,0 +1,209 @@
+"""Quotation marks that would swallow what stands behind them, found line by line before a table is parsed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.monitoring.tables.notes import Notes
+
+_MAX_CELL = 2 << 20
+_NEWLINE, _RETURN = 10, 13
+_SHOWN = 60
+
+
+@dataclass
+class QuoteCheck:
+    """Follows the quotation marks of a table, of which it is given the bytes of whole lines.
+
+    A line is judged by where its marks stand, all lines of a block at once; only those that a cell of several lines
+    begins in, or whose marks are uneven, are looked at one by one.
+
+    Args:
+        file: for messages.
+        delimiter, quote, escape: as `TableFormat` has them; one character of ASCII each.
+        is_record: whether the cells of a line could be a record of the table.
+        columns: how many cells a record has.
+        row: number of the first line.
+        notes: where to say of marks that are dropped.
+    """
+
+    file: Path
+    delimiter: str
+    quote: str
+    escape: str | None
+    is_record: Callable[[list[str]], bool]
+    columns: int
+    row: int
+    notes: Notes
+    _open: bytes = b""
+    _dropped: int = 0
+    _first_dropped: int = 0
+
+    def feed(self, block: bytes) -> None:
+        """Takes further bytes.
+
+        Raises:
+            UserError: a quotation mark is not closed, or only rows further down.
+        """
+        if not self._open and self.quote.encode() not in block:
+            self.row += block.count(b"\n")
+            return
+        block, self._open = self._open + block, b""
+        end = block.rfind(b"\n") + 1
+        consumed = self._lines(block[:end], last=False)
+        self._open = block[consumed:]
+        if len(self._open) > _MAX_CELL:
+            raise self._never_closed(self._open, 0, self.row)
+
+    def finish(self) -> None:
+        """Takes note that there is no more.
+
+        Raises:
+            UserError: as `feed`.
+        """
+        if self._open:
+            self._lines(self._open if self._open.endswith(b"\n") else self._open + b"\n", last=True)
+        if self._dropped:
+            self.notes.add(
+                f"Cells in which text follows a closing quotation mark: {self._dropped:,}, the first in row "
+                f"{self._first_dropped}. The mark is dropped; where marks are text: --set data.quote=null."
+            )
+
+    def _lines(self, block: bytes, last: bool) -> int:
+        """Checks whole lines; gives where what is not finished begins."""
+        characters = np.frombuffer(block, np.uint8)
+        ends = np.flatnonzero(characters == _NEWLINE)
+        first_row, position = self.row, 0
+        for line in self._uneven(characters, ends):
+            start = int(ends[line - 1]) + 1 if line else 0
+            if start < position:
+                continue  # within a cell of several lines
+            found = self._record(block, start, first_row + int(line), last)
+            if found is None:
+                self.row = first_row + int(line)
+                return start
+            position = found
+        self.row = first_row + len(ends)
+        return len(block)
+
+    def _uneven(self, characters: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Numbers of the lines whose marks are not, each by itself, at the edges of a cell or doubled."""
+        marks = np.flatnonzero(characters == ord(self.quote))
+        before = characters[marks - 1]
+        before[marks == 0] = _NEWLINE
+        if self.escape and self.escape != self.quote:
+            kept = before != ord(self.escape)
+            marks, before = marks[kept], before[kept]
+        if not len(marks):
+            return marks
+        after = characters[np.minimum(marks + 1, len(characters) - 1)]
+        line = np.searchsorted(ends, marks)
+        lines, firsts, counts = np.unique(line, return_index=True, return_counts=True)
+        place = np.arange(len(marks)) - np.repeat(firsts, counts)
+        doubled = np.append(np.diff(marks) == 1, False)
+        delimiter = ord(self.delimiter)
+        opens = (before == delimiter) | (before == _NEWLINE)
+        closes = (after == delimiter) | (after == _NEWLINE) | (after == _RETURN)
+        even = place % 2 == 0
+        good = np.where(even, opens | np.append(False, doubled[:-1]), closes | doubled)
+        wrong = np.add.reduceat(~good, firsts) > 0
+        none_opens = np.add.reduceat(opens, firsts) == 0  # such marks stand within cells and are text
+        return lines[(wrong | (counts % 2 == 1)) & ~none_opens]
+
+    def _record(self, block: bytes, start: int, row: int, last: bool) -> int | None:
+        """Where the record ends that starts here; None if that cannot be told yet."""
+        quote, delimiter = self.quote.encode(), self.delimiter.encode()
+        position = start
+        while True:
+            if block.startswith(quote, position):
+                opened = position
+                position = self._closing(block, opened + 1)
+                if position < 0:
+                    if last:
+                        raise self._never_closed(block, opened, row)
+                    return None
+                several = block.count(b"\n", opened, position)
+                if position + 1 < len(block) and block[position + 1] not in b"\r\n" + delimiter:
+                    self._followed(block, opened, position, row, several)
+                elif several:
+                    self._check_swallowed(block, start, position, row)
+                position += 1
+            end = block.find(b"\n", position)
+            next_cell = block.find(delimiter, position, end if end >= 0 else len(block))
+            if next_cell < 0:
+                return end + 1 if end >= 0 else len(block)
+            position = next_cell + 1
+
+    def _closing(self, block: bytes, position: int) -> int:
+        """Where the mark stands that closes a cell, or -1."""
+        quote = self.quote.encode()
+        escape = self.escape.encode() if self.escape else b""
+        while (position := block.find(quote, position)) >= 0:
+            if escape and _escaped(block, position, escape):
+                position += 1
+            elif block.startswith(2 * quote, position):
+                position += 2
+            else:
+                return position
+        return -1
+
+    def _followed(self, block: bytes, opened: int, closed: int, row: int, several: int) -> None:
+        cell = block[opened : closed + 1]
+        if self.escape is None and b"\\" + self.quote.encode() in cell + self.quote.encode():
+            raise UserError(
+                f"{self.file}, row {row}: writes quotation marks within a cell as \\{self.quote}, and the cell would "
+                f"end there. Received: {_shown(block, opened)}. Say so: --set 'data.escape=\\'"
+            )
+        if several:
+            raise self._swallows(block, opened, row, several)
+        self._dropped += 1
+        self._first_dropped = self._first_dropped or row
+
+    def _check_swallowed(self, block: bytes, start: int, closed: int, row: int) -> None:
+        """Refuses a cell of several lines that hold records of their own."""
+        end = block.find(b"\n", closed)
+        lines = block[start : end if end >= 0 else None].decode(errors="replace").split("\n")
+        inner = lines[1:-1] or lines
+        records = [self._is_record(line) for line in inner]
+        if all(records) or (len(lines) > 2 and any(records)):
+            raise self._swallows(block, start, row, len(lines) - 1)
+
+    def _is_record(self, line: str) -> bool:
+        cells = [cell.strip().strip(self.quote) for cell in line.rstrip("\r").split(self.delimiter)]
+        return len(cells) == self.columns and self.is_record(cells)
+
+    def _swallows(self, block: bytes, opened: int, row: int, several: int) -> UserError:
+        rows = f"{several} row{'s' * (several > 1)}"
+        return UserError(
+            f"{self.file}, row {row}: a quotation mark opens a cell that only ends {rows} further down, and swallows "
+            f"what lies between. Received: {_shown(block, opened)}. {self._remedy(block, opened)}"
+        )
+
+    def _never_closed(self, block: bytes, opened: int, row: int) -> UserError:
+        return UserError(
+            f"{self.file}, row {row}: a quotation mark opens a cell that is never closed, which swallows all rows "
+            f"below. Received: {_shown(block, opened)}. {self._remedy(block, opened)}"
+        )
+
+    def _remedy(self, block: bytes, opened: int) -> str:
+        """Marks are text if the line is a record with them."""
+        start = block.rfind(b"\n", 0, opened) + 1
+        line = block[start : (block.find(b"\n", opened) + 1 or len(block) + 1) - 1].decode(errors="replace")
+        if len(line.split(self.delimiter)) == self.columns:
+            return "If quotation marks are text in this file: --set data.quote=null. Else close it, or double it"
+        return "Close it, or double it where it is text"
+
+
+def _escaped(block: bytes, position: int, escape: bytes) -> bool:
+    """Whether an odd number of escape characters stands before a mark."""
+    first = position
+    while block.endswith(escape, 0, first):
+        first -= 1
+    return (position - first) % 2 == 1
+
+
+def _shown(block: bytes, opened: int) -> str:
+    return repr(block[opened : opened + 4 * _SHOWN].decode(errors="replace").partition("\n")[0].rstrip("\r")[:_SHOWN])

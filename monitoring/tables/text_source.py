@@ -1,0 +1,133 @@
+"""The text of a file as UTF-8, in blocks: unpacked, transcoded, without a byte order mark."""
+
+import codecs
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from unroll.errors import UserError
+
+_BLOCK_BYTES = 1 << 20
+_ZEROS = bytes(4)
+_GUESSES = ("utf-8", "gb18030", "shift_jis", "euc_kr", "big5")
+
+
+def check_encoding(encoding: str) -> None:
+    """Refuses what is not an encoding of text.
+
+    Raises:
+        UserError: names the configuration key.
+    """
+    try:
+        "".encode(encoding)  # base64 and the like encode bytes, not text
+    except (LookupError, ValueError):
+        raise UserError(f"configuration key data.encoding: no such encoding. Received: {encoding!r}") from None
+
+
+def open_bytes(file: Path) -> BinaryIO:
+    """The file's bytes; a name ending in `.gz` is unpacked on the way."""
+    return gzip.open(file) if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]
+
+
+def utf8_blocks(file: Path, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
+    """The text in blocks.
+
+    Args:
+        file: for messages.
+        stream: its bytes.
+        encoding: of them. That of UTF-8 text is not checked here.
+
+    Raises:
+        UserError: bytes of another encoding, or NUL bytes, which no text has.
+    """
+    plain = codecs.lookup(encoding).name in ("utf-8", "ascii")
+    decoder = None if plain else codecs.getincrementaldecoder(encoding)()
+    first, lines, only_returns = True, 0, False
+    while True:
+        block = stream.read(_BLOCK_BYTES)
+        if first and plain and block[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise undecodable(file, encoding, "utf-16")
+        if decoder is not None:
+            try:
+                block = decoder.decode(block, final=not block).encode()
+            except UnicodeError:
+                raise undecodable(file, encoding) from None
+        elif not block:
+            return
+        if first:
+            block = block.removeprefix(codecs.BOM_UTF8)
+            only_returns = b"\n" not in block and b"\r" in block
+        if _ZEROS in block or (first and block[:64].count(0) > 16):
+            raise _with_nul(file, block, lines)
+        if only_returns:  # as old programs end their lines
+            block = block.replace(b"\r", b"\n")
+        first = False
+        lines += block.count(b"\n")
+        if block:
+            yield block
+        elif decoder is not None:
+            return
+
+
+def undecodable(file: Path, encoding: str, guess: str | None = None) -> UserError:
+    """The error about a file that has another encoding than it should have."""
+    line = ""
+    if guess is None:
+        guess, line = _guess(file, encoding)
+    return UserError(
+        f"{file}{line}: is not {encoding} text. Name its encoding, as in --set data.encoding={guess}, or convert it"
+    )
+
+
+def _guess(file: Path, encoding: str) -> tuple[str, str]:
+    """A likely encoding, and the first line that is not of the one that was named."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with open_bytes(file) as stream:
+        before = 0
+        for block in iter(lambda: stream.read(_BLOCK_BYTES), b""):
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                row = before + error.object[: error.start].count(b"\n") + 1
+                start = error.object.rfind(b"\n", 0, error.start) + 1
+                sample = error.object[start : start + 4096]
+                return _likely(sample, encoding), f", row {row}"
+            before += block.count(b"\n")
+    return "latin-1", ""
+
+
+def _likely(sample: bytes, encoding: str) -> str:
+    """Bytes beyond ASCII that come one by one, between letters, are accents; in runs they are another script."""
+    high = [byte >= 0x80 for byte in sample]
+    beside = zip([False, *high], high, [*high[1:], False], strict=False)
+    alone = sum(one and not before and not after for before, one, after in beside)
+    if alone < sum(high) / 2:
+        whole = sample[: sample.rfind(b"\n") + 1] or sample
+        return next((guess for guess in _GUESSES if guess != encoding and _is_text(whole, guess)), "cp1251")
+    return "cp1252" if any(0x80 <= byte < 0xA0 for byte in sample) else "latin-1"
+
+
+def _is_text(sample: bytes, encoding: str) -> bool:
+    """Whether bytes in this encoding are text as Chinese, Japanese and Korean is."""
+    try:
+        letters = [ord(character) for character in sample.decode(encoding) if ord(character) >= 0x80]
+    except UnicodeError:
+        return False
+    common = [one for one in letters if 0x3000 <= one <= 0x9FFF or 0xAC00 <= one <= 0xD7A3 or 0xFF00 <= one <= 0xFFEF]
+    return encoding == "utf-8" or len(common) > 0.9 * len(letters)
+
+
+def _with_nul(file: Path, block: bytes, lines: int) -> UserError:
+    start = block.index(b"\0")
+    row = lines + block[:start].count(b"\n") + 1
+    if block[start : start + 8 : 2] == b"\0\0\0\0" and b"\0\0" not in block[start : start + 8]:
+        byte_order = "le" if start % 2 else "be"
+        return UserError(
+            f"{file}: has a NUL byte beside every letter, as UTF-16 text has. Name its encoding: --set "
+            f"data.encoding=utf-16-{byte_order}"
+        )
+    return UserError(
+        f"{file}, row {row}: holds NUL bytes, which no text has: the file may have been cut off while it was written. "
+        "Write it again, or remove them"
+    )
