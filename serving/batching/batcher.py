@@ -25,6 +25,7 @@ from unroll.serving.engine.cores import cores
 from unroll.serving.engine.session_engine import Signature
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.protocol.status import StatusError, invalid
+from unroll.serving.protocol.tensors import runtime_bytes
 
 _log = logging.getLogger(__name__)
 QUIET_TURNS = 8  # of the event loop without a new request, before a batch starts; a few microseconds each
@@ -67,7 +68,7 @@ class Batcher:
         self._looking: asyncio.TimerHandle | None = None
         self._closing: asyncio.Future[None] | None = None
         self._divides = parameters.num_batch_threads is None
-        self._threads = Threads(self._pool, parameters.num_batch_threads or cores())
+        self.threads = Threads(self._pool, parameters.num_batch_threads or cores())
         self.running = Running()
 
     def submit(self, signature: Signature, feeds: Arrays, size: int) -> "asyncio.Future[Arrays]":
@@ -87,7 +88,7 @@ class Batcher:
         """
         queue = self._queues[signature.name]
         rows = queue.runner.rows(feeds)
-        size = max(size, sum([array.nbytes for array in feeds]))  # a few bytes may stand for a large array
+        size = max(size, sum(map(runtime_bytes, feeds)))  # a few bytes may stand for a large array
         self._admit(queue, rows or 1, size)
         if not rows or rows <= self._run_rows:
             return self._enqueue(queue, feeds, rows or None, size)
@@ -109,7 +110,7 @@ class Batcher:
         It is only on its way to the thread, unless it is still the same one when the loop has turned many times.
         """
         group = next(iter(self._groups.values()), None)
-        if group is None or not self._threads.idle or not self._is_worth_a_thread(group):
+        if group is None or not self.threads.idle or not self._is_worth_a_thread(group):
             return None
         head = group.requests[0]
         return None if self._timeout and head.due > self._loop.time() else head
@@ -133,7 +134,7 @@ class Batcher:
         self._closing = self._loop.create_future()
         self._dispatch()
         await self._closing
-        self._threads.close()
+        self.threads.close()
         await asyncio.to_thread(self._engine.close)  # which may give gigabytes back
 
     def _end_parts(self, parts: list[Request]) -> None:
@@ -170,7 +171,7 @@ class Batcher:
         self._quiet = 0
         if self._timeout:
             request.due = self._loop.time() + (0 if rows is None or kin else self._timeout)
-        if self._threads.idle and not self._watching:
+        if self.threads.idle and not self._watching:
             if self._is_worth_a_thread(group):
                 self._dispatch_when_quiet()
             else:
@@ -203,7 +204,7 @@ class Batcher:
         Reading a request takes the loop several turns. An engine that took what is there after each turn
         would run many small batches, and on a busy machine take the very time in which to read the rest.
         """
-        if self._threads.idle and self._groups and not self._watching:
+        if self.threads.idle and self._groups and not self._watching:
             self._watching = True
             self._loop.call_soon(self._watch)
 
@@ -223,7 +224,7 @@ class Batcher:
         return len(group.requests) == 1 and group.queue.quick_runs >= group.queue.proof
 
     def _dispatch(self) -> None:
-        while self._threads.idle and (group := self._ready()):
+        while self.threads.idle and (group := self._ready()):
             if not self._is_worth_a_thread(group):
                 self._look_again()
                 break
@@ -237,7 +238,7 @@ class Batcher:
 
     def _is_worth_a_thread(self, group: Group) -> bool:
         """Whether a group is to run beside what runs, or better waits for it, and for company."""
-        if not self._divides or self._threads.all_idle:
+        if not self._divides or self.threads.all_idle:
             return True
         if group.queue.shares.expected(group.rows) >= WORTH:
             return True
@@ -255,13 +256,13 @@ class Batcher:
 
     def _start(self, group: Group, batch: list[Request]) -> None:
         expected = expected_seconds(group, batch)
-        alone = self._threads.all_idle and not self._groups and expected >= _ALONE
+        alone = self.threads.all_idle and not self._groups and expected >= _ALONE
         here = self._may_run_here(group, batch)
         number = self.running.begin()
         run = functools.partial(run_batch, group, batch, alone)
         deliver = functools.partial(self._deliver, group, batch, number)
         if not here:
-            self._threads.submit(run, deliver)
+            self.threads.submit(run, deliver)
             self.running.expect(number, expected)
         if self._metrics:
             self._note_batch(self._metrics, group, batch)
@@ -279,7 +280,7 @@ class Batcher:
         scalar, such as a number of steps, the time may depend.
         """
         queue, request = group.queue, batch[0]
-        lone = len(batch) == 1 and not self._groups and self._threads.all_idle and group.key is not request
+        lone = len(batch) == 1 and not self._groups and self.threads.all_idle and group.key is not request
         return lone and queue.quick_runs >= queue.proof and request.size <= 2 * queue.quick_bytes
 
     def _ready(self) -> Group | None:
@@ -302,7 +303,7 @@ class Batcher:
         waiting = group.requests
         limit = self._run_rows
         if self._divides:
-            limit = min(limit, group.queue.shares.divided(group.rows, self._threads.idle))
+            limit = min(limit, group.queue.shares.divided(group.rows, self.threads.idle))
         batch: list[Request] = []
         rows = size = 0
         while waiting and (not batch or rows + waiting[0].rows <= limit):
@@ -323,7 +324,7 @@ class Batcher:
         metrics.batched(self._pool, [now - request.queued for request in batch], rows, processed)
 
     def _note_drained(self) -> None:
-        if self._closing and not self._groups and self._threads.all_idle and not self._closing.done():
+        if self._closing and not self._groups and self.threads.all_idle and not self._closing.done():
             self._closing.set_result(None)
 
     def _deliver(self, group: Group, batch: list[Request], number: int, ran: Ran | BaseException) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unroll.errors import UserError
 from unroll.serving.batching.parameters import BatchingParameters
 from unroll.serving.engine.session_engine import Signature
-from unroll.serving.protocol.tensors import STRING_BYTES
+from unroll.serving.protocol.tensors import runtime_bytes
 
 Arrays = list[NDArray[Any]]
 
@@ -73,7 +73,7 @@ class Padding:
         """
         inputs = list(enumerate(zip(*requests, strict=True)))
         alike = [self._alike(position, arrays) if self._pads else list(arrays) for position, arrays in inputs]
-        if filling and filling * sum(_bytes(arrays[-1][:1]) for arrays in alike) <= MAX_ADDED:
+        if filling and filling * sum(runtime_bytes(arrays[-1][:1]) for arrays in alike) <= MAX_ADDED:
             for arrays in alike:
                 arrays.append(np.repeat(arrays[-1][:1], filling, axis=0))
         return [np.concatenate(arrays) if len(arrays) > 1 else arrays[0] for arrays in alike]
@@ -113,15 +113,10 @@ class Padding:
         return [_padded(array, tuple(longest), value) for array in arrays]
 
 
-def _bytes(array: NDArray[Any]) -> int:
-    """What TensorFlow spends on an array."""
-    return sum(STRING_BYTES + len(text) for text in array.flat) if array.dtype.hasobject else array.nbytes
-
-
 def _added(array: NDArray[Any], longest: list[int], value: Any) -> int:
     """Bytes that padding adds to an array."""
     pad = np.full(1, array.flat[0] if value is None else value, array.dtype)
-    return (len(array) * math.prod(longest) - array.size) * _bytes(pad)
+    return (len(array) * math.prod(longest) - array.size) * runtime_bytes(pad)
 
 
 def _padded(array: NDArray[Any], longest: tuple[int, ...], value: Any) -> NDArray[Any]:

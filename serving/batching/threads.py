@@ -53,6 +53,19 @@ class Threads:
         self.idle -= 1
         self._work.put((work, deliver))
 
+    async def each(self, work: Callable[[], None]) -> None:
+        """Has every thread do the same, all at once. They are idle, and nobody submits anything meanwhile."""
+        met = threading.Barrier(self._count)
+
+        def meet() -> None:
+            met.wait()
+            work()
+
+        done = [self._loop.create_future() for _ in self._threads]
+        for one in done:
+            self.submit(meet, one.set_result)
+        await asyncio.gather(*done)
+
     def close(self) -> None:
         """Ends the threads. They are idle."""
         for _ in self._threads:

@@ -23,6 +23,8 @@ STRING_BYTES = 24
 
 _FREE_BYTES, _FILLING = 1 << 20, 16  # that are filled for any number of values, and times as many as were sent
 
+_SHOWN = 1000  # texts of an array that are measured
+
 _MAX_RANK = 32
 """TensorFlow's runtime crashes when it makes a numpy array of more dimensions."""
 
@@ -120,6 +122,14 @@ def _check_sent(shape: tuple[int, ...], size: int, values: int, maximum: int = M
             f"the shape [{shown}] stands for {size} bytes, and {values} values were sent. Send all values of what has "
             f"more than {maximum} bytes"
         )
+
+
+def runtime_bytes(array: NDArray[Any]) -> int:
+    """What TensorFlow spends on an array. Of many texts, as much as if all were as long as a thousand of them."""
+    if not array.dtype.hasobject:
+        return array.nbytes
+    shown = array.flat[:: -(-array.size // _SHOWN) or 1].tolist()
+    return array.size * STRING_BYTES + sum(map(len, shown)) * array.size // (len(shown) or 1)
 
 
 def _values(proto: Any, kind: dtypes.Kind, shape: tuple[int, ...], size: int) -> NDArray[Any]:

@@ -225,6 +225,7 @@ class ServedModel:
                 del self.states[version]
             return None
         servable = LoadedVersion(self.name, version, directory, outcome, self._metrics)
+        await servable.warm()
         if self.config is None:
             self.states[version] = VersionState("UNLOADING")
             self._retire(servable)

@@ -6,6 +6,7 @@ https://www.tensorflow.org/tfx/serving/saved_model_warmup
 
 import contextlib
 import itertools
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from numpy.typing import ArrayLike
 
+from unroll.serving.engine.graph_effects import has_effects
+from unroll.serving.engine.graph_session import read_meta_graph
 from unroll.serving.engine.inputs import Feeds, predict_feeds
 from unroll.serving.engine.load_error import LoadError
 from unroll.serving.engine.session_engine import SessionEngine, Signature
@@ -81,6 +84,31 @@ def replay(engine: SessionEngine, directory: Path, iterations: int = 1) -> int:
     except (StatusError, KeyError) as error:
         raise _refused(count, error) from error
     return count
+
+
+def quick(engine: SessionEngine, directory: Path, tags: Sequence[str], seconds: float) -> list[tuple[str, Feeds]]:
+    """Of what warmup records ask to be run, the first that take no more than so many seconds together.
+
+    None, where a run changes something: nobody asked for further ones.
+
+    Args:
+        engine: the version, in which they have been run.
+        directory: the version's directory.
+        tags: of its graph.
+        seconds: see above.
+    """
+    found: list[tuple[str, Feeds]] = []
+    until = time.monotonic() + seconds
+    asked = list(runs(engine, directory))
+    graph_def = read_meta_graph(directory, tags).graph_def if asked else None
+    for signature, feeds in asked:
+        if has_effects(graph_def, (spec.tensor for spec in signature.outputs.values())):
+            continue
+        engine.run(signature.name, feeds)
+        if time.monotonic() > until:
+            break
+        found.append((signature.name, feeds))
+    return found
 
 
 def runs(engine: SessionEngine, directory: Path) -> Iterator[tuple[Signature, Feeds]]:

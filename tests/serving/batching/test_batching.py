@@ -15,6 +15,7 @@ from tests.batching_fixtures import Gated, batching, eventually, hold, index, su
 from tests.serving_fixtures import until
 from unroll.serving.batching.batcher import Batcher
 from unroll.serving.batching.parameters import BatchingParameters
+from unroll.serving.batching.threads import Threads
 from unroll.serving.protocol.status import StatusError
 
 FULL = "The batch scheduling queue to which this task was submitted is full"
@@ -382,3 +383,26 @@ async def test_another_engine_takes_over_and_the_one_before_is_closed_when_its_l
     assert not other.closed
     await batcher.close()
     assert other.closed
+
+
+async def test_texts_count_by_their_length(engine: Any) -> None:
+    def join(text: bytes, rows: int) -> tuple[Any, Any]:
+        return np.zeros((rows, 2, 0), np.float32), np.broadcast_to(np.array([text], object), (rows, 1))
+
+    async with batching(engine, max_queued_bytes=10_000) as (gated, submit):
+        await hold(gated, submit)
+        answers = [submit("join", *join(b"x" * 4000, 1)), submit("join", *join(b"x", 200))]
+        with pytest.raises(StatusError, match=f"^{FULL}$"):
+            submit("join", *join(b"x" * 1000, 3))
+        answers.append(submit("join", *join(b"x" * 300, 1)))
+        gated.open.set()
+        await asyncio.gather(*answers)
+
+
+async def test_each_thread_does_what_it_is_told_to() -> None:
+    threads, names = Threads("several", 3), []
+    for _ in range(2):
+        await threads.each(lambda: names.append(threading.current_thread().name))
+    threads.close()
+    assert sorted(names) == sorted(2 * [f"several_{number}" for number in range(3)])
+    assert threads.all_idle

@@ -1,11 +1,12 @@
 """What honest clients do does not exhaust what a connection may cost; what gets nowhere does."""
 
 import asyncio
+import math
 
 import pytest
 
 from tests.serving.http2.peers import HEADERS, LITERALS, Peer, goaway_code, prefixed, raw, request, serving
-from unroll.serving.http2 import frames
+from unroll.serving.http2 import GrpcLimits, budget, frames, usage
 from unroll.serving.http2.frames import frame
 
 PING = frame(frames.PING, 0, 0, bytes(8))
@@ -103,7 +104,11 @@ async def test_refusals_are_paid_for_by_answers(refused: int) -> None:
         writer.close()
 
 
-async def test_an_address_that_was_cut_off_is_trusted_less() -> None:
+async def test_an_address_that_was_cut_off_is_trusted_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Time pays for nothing, and nothing is forgotten: on a busy machine, a thousand pings may take longer than it takes
+    # time to pay for them.
+    monkeypatch.setattr(budget, "_SECONDLY", 0)
+    monkeypatch.setattr(usage, "_CUT_SECONDS", math.inf)
     async with serving() as port:
         for _ in range(6):
             reader, writer = await raw(port, PING * 30_000)
@@ -116,3 +121,23 @@ async def test_an_address_that_was_cut_off_is_trusted_less() -> None:
         for _ in range(50):
             assert await peer.ask() == b"hello"
         peer.writer.close()
+
+
+def test_what_an_address_was_cut_off_for_is_forgotten() -> None:
+    known = usage.Usage(GrpcLimits())
+
+    def joined() -> usage.Share:
+        share = usage.Share(known)
+        share.join(known.peer("192.0.2.1"))
+        return share
+
+    trusted = joined()
+    for _ in range(3):
+        cut = joined()
+        cut.budget.is_exhausted = True
+        cut.leave()
+    assert joined().budget.advance == trusted.budget.advance >> 3
+    known.pass_time(20.0)
+    assert joined().budget.advance == trusted.budget.advance >> 1
+    known.pass_time(10.0)
+    assert joined().budget.advance == trusted.budget.advance
