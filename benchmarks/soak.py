@@ -1,4 +1,4 @@
-"""Mixed traffic at 70 % of capacity, while an operator puts new versions, reloads the configuration and errs.
+"""Mixed traffic at 70 % of capacity (or --rate), while an operator puts new versions, reloads the configuration and errs.
 
     python benchmarks/soak.py --minutes 60
     python benchmarks/soak.py --minutes 3 --every 15    # to try it: a version every quarter of a minute
@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--every", type=float, default=60.0, help="seconds from version to version, and of a report")
     parser.add_argument("--capacity_seconds", type=float, default=30.0)
+    parser.add_argument("--rate", type=float, help="requests a second, where others need the machine")
     parser.add_argument("--no_reload", action="store_true", help="for a server without HandleReloadConfigRequest")
     parser.add_argument("--rest", action="store_true", help="a sixth of the traffic over REST")
     parser.add_argument("--serve", default="", help="further flags of the server: --serve='--flag 1'")
@@ -155,7 +156,7 @@ def _soak(arguments: argparse.Namespace, scratch: Path, running: contextlib.Exit
     watch = Watch(server.process.pid, traffic, operator, arguments.every)
     operator.start()
     watch.start()
-    traffic.run(_SHARE * capacity, 60 * arguments.minutes)
+    traffic.run(arguments.rate or _SHARE * capacity, 60 * arguments.minutes)
     operator.stop()
     watch.stop()
     traffic.close()
