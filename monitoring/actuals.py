@@ -169,7 +169,11 @@ def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.n
     from unroll.monitoring.times.parser import TimeParser
 
     parser = TimeParser(
-        feature.time_column, feature.time_format, whole_seconds=False, remedy="Write it as in the training data"
+        feature.time_column,
+        feature.time_format,
+        prefer=feature.time_form,
+        whole_seconds=False,
+        remedy="Write it as in the training data",
     )
     try:
         times = parser.parse(pa.Array.from_pandas(column), path, _first_row(path))

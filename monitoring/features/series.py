@@ -31,7 +31,8 @@ class SeriesFeature(OfRecords):
         seconds: of a step; 0 where a step is some calendar months.
         months: of a step; 0 where it is some seconds.
         time_column: the column of times in a file of actuals.
-        time_format: of that column, as `strptime` has it; None for ISO 8601 or Unix seconds.
+        time_format: of that column, as `data.time_format` states it; None where its cells tell.
+        time_form: in which the training data had its times, which counts where a file's cells can be read in several.
         series_column: the column of series' names there; None for one series, or one a column.
         history: name of the input of raw values, `(n, steps, columns)`, NaN where missing.
         timestamp: name of the optional input of each newest step's Unix seconds, `(n,)`; negative: not told.
@@ -56,6 +57,7 @@ class SeriesFeature(OfRecords):
     months: int = 0
     time_column: str = "time"
     time_format: str | None = None
+    time_form: str | None = None
     series_column: str | None = None
     history: str = "history"
     timestamp: str = "timestamp"

@@ -50,6 +50,13 @@ def read_batches(
             row += batch.num_rows
 
 
+def read_times(section: SeriesSection, files: Sequence[Path]) -> Iterator[pa.Array]:
+    """Batches of the column of times alone."""
+    alone = section.model_copy(update={"series": None, "static_categories": []})
+    for _, _, batch in read_batches(alone, Roles([], [], [], []), files, Notes()):
+        yield batch.column(section.time)
+
+
 def _csv(
     section: SeriesSection,
     roles: Roles,

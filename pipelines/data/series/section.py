@@ -1,10 +1,11 @@
 """Where times, series and values are found in data files."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from unroll.errors import UserError
+from unroll.monitoring.times.forms.formats import FORMS, check_format
 from unroll.pipelines.data.sections import Name, Names, TableSection
 from unroll.pipelines.data.series.time_grid import Frequency
 
@@ -13,8 +14,10 @@ class SeriesSection(TableSection):
     """Columns of long or wide tables of time series."""
 
     time: Name = Field("time", description="column of the time, read as UTC where it has no offset")
-    time_format: str | None = Field(
-        None, description="how times are written, as in strptime: %d/%m/%Y %H:%M; null: ISO 8601 or Unix seconds"
+    time_format: Annotated[str, AfterValidator(check_format)] | None = Field(
+        None,
+        description=f"how times are written, as in strptime: %d/%m/%Y %H:%M; or one of {', '.join(FORMS)}; "
+        "null: as the whole column tells",
     )
     series: Name | None = Field(None, description="column of the series' id, of a long table; null: the table is wide")
     columns: Literal["channels", "series"] = Field(

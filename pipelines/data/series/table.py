@@ -12,7 +12,7 @@ from unroll.monitoring.tables.text_source import check_encoding
 from unroll.monitoring.times.parser import TimeParser
 from unroll.pipelines.data.records import find_files
 from unroll.pipelines.data.series.columns import Roles, find_roles
-from unroll.pipelines.data.series.rows import read_batches
+from unroll.pipelines.data.series.rows import read_batches, read_times
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.training.progress import Stage
 
@@ -28,8 +28,8 @@ class SeriesTable:
         times: int64 [rows]; Unix seconds.
         values: float32 [rows, D]; NaN is missing.
         statics: by column: category names, and int32 [series] numbers of them, -1 where there is none.
-        dataset_info: what was met: rows, incomplete_rows, infinite, utc_offsets, static_conflicts, ignored_columns, and
-            notes on the form of the files.
+        dataset_info: what was met: rows, incomplete_rows, infinite, time_form, utc_offsets, static_conflicts,
+            ignored_columns, and notes on the form of the files.
     """
 
     roles: Roles
@@ -41,13 +41,14 @@ class SeriesTable:
     dataset_info: dict[str, object]
 
 
-def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
+def read_table(section: SeriesSection, data: str, stage: Stage, time_form: str | None = None) -> SeriesTable:
     """Reads the named columns of all files, in a few bytes a number.
 
     Args:
         section: names the columns.
         data: file, folder or glob.
         stage: shows the rows read.
+        time_form: in which a model's training data had its times, which counts where several fit.
 
     Raises:
         UserError: files, columns, times or numbers that cannot be read.
@@ -56,7 +57,13 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
     check_encoding(section.encoding)
     notes = Notes()
     roles = find_roles(section, files[0], notes)
-    parser = TimeParser(section.time, section.time_format, whole_seconds=section.frequency is None)
+    parser = TimeParser(
+        section.time,
+        section.time_format,
+        prefer=time_form,
+        ahead=lambda: read_times(section, files),
+        whole_seconds=section.frequency is None,
+    )
     ids = _Coder()
     categories = {name: _Categories() for name in section.static_categories}
     codes, times, values = [], [], []
@@ -92,6 +99,7 @@ def read_table(section: SeriesSection, data: str, stage: Stage) -> SeriesTable:
         "rows": rows,
         "incomplete_rows": incomplete,
         "infinite": infinite,
+        "time_form": parser.form,
         "utc_offsets": sorted(parser.offsets),
         "static_conflicts": {name: category.conflicts() for name, category in categories.items()},
         "ignored_columns": roles.ignored,

@@ -221,6 +221,7 @@ class Forecasting(Task):
             months=frequency.months,
             time_column=self.config.data.time,
             time_format=self.config.data.time_format,
+            time_form=self._data.dataset_info["time_form"],
             series_column=self.config.data.series,
         )
         return monitoring.ReferenceProfile.build([feature], validation.inputs, validation.outputs, model=name)
@@ -285,7 +286,7 @@ class Forecasting(Task):
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
         dataset_info = self.dataset_info()
-        columns = ["targets", "past_covariates", "future_covariates", "categories"]
+        columns = ["targets", "past_covariates", "future_covariates", "categories", "time_form"]
         return {
             "task": self.name,
             "input": "series",

@@ -1,0 +1,110 @@
+"""Which form a column of times is written in, from all of its cells."""
+
+import numpy as np
+import pyarrow as pa
+
+from unroll.monitoring.times.forms.cells import Cells
+from unroll.monitoring.times.forms.iso import read_iso
+from unroll.monitoring.times.forms.number_choice import likely, number_candidates
+from unroll.monitoring.times.forms.numbers import DIGITS_TOO, read_numbers
+from unroll.monitoring.times.forms.reading import Reading
+from unroll.monitoring.times.forms.strptime import is_divided, read_strptime
+from unroll.monitoring.times.forms.text_choice import DAY_WITHOUT_YEAR, text_candidates
+from unroll.monitoring.times.forms.texts import PATTERNS, read_text
+
+
+class UndecidedError(Exception):
+    """Says what cells may mean, and how to state it."""
+
+
+class Choice:
+    """Forms that are left after some batches of a column.
+
+    Args:
+        prefer: a form that counts wherever all cells fit it, as that of the data that a model was trained on.
+
+    Attributes:
+        nearest: the form that most cells of the first batch fit, where no form fits all.
+    """
+
+    def __init__(self, prefer: str | None = None):
+        self.nearest: str | None = None
+        self._prefer = prefer
+        self._left: list[str] | None = None
+        self._seen: Cells | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether further cells may tell more."""
+        return self._left is not None and len(self._left) > 1 and self._prefer not in self._left
+
+    def narrow(self, cells: Cells) -> None:
+        """Keeps the forms that these cells fit, too; where none is left, those of the batches before."""
+        there = ~cells.missing
+        if not there.any():
+            return
+        if cells.are_numbers:
+            found = number_candidates(cells.numbers)
+        else:
+            found, nearest = text_candidates(cells.lower.filter(pa.array(there)))
+            self.nearest = self.nearest or nearest
+        if self._prefer and self._prefer not in found and not read_cells(cells, self._prefer).wrong[there].any():
+            found = [self._prefer]
+        if self._left is None:
+            self._left, self._seen = found, cells
+        else:
+            self._left = [form for form in self._left if form in found] or self._left
+
+    def form(self) -> str | None:
+        """The form; None where no batch held a time, or none fits.
+
+        Raises:
+            UndecidedError: several fit, or numbers may be anything.
+        """
+        if self._left is None or self._seen is None:
+            return None
+        if self._prefer in self._left:
+            return self._prefer
+        if len(self._left) > 1:
+            raise UndecidedError(_either(self._seen, self._left))
+        if not self._left and self._seen.are_numbers:
+            words, setting = likely(self._seen.numbers)
+            shown = self._seen.numbers.present
+            state = f": --set {setting}" if setting else ""
+            raise UndecidedError(f"holds numbers from {shown[0]:.15g} to {shown[-1]:.15g}, not times. {words}{state}")
+        return self._left[0] if self._left else None
+
+
+def read_cells(cells: Cells, form: str) -> Reading:
+    """Times of cells.
+
+    Args:
+        cells: of a column.
+        form: a named one, or a format as `strptime` has it.
+    """
+    if form == "iso" and not cells.are_numbers:
+        return read_iso(cells)
+    if form in PATTERNS and not (form in DIGITS_TOO and cells.are_numbers):
+        return read_text(cells.lower, form)
+    if "%" in form and not is_divided(form):
+        return read_strptime(cells, form)
+    return read_numbers(cells.numbers, form)
+
+
+def _either(cells: Cells, forms: list[str]) -> str:
+    """How the forms read a cell differently."""
+    if DAY_WITHOUT_YEAR in forms:
+        example = cells.text.filter(pa.array(~cells.missing))[0].as_py()
+        return (
+            f"may hold months of a year of two digits, or days without their year: {example!r}. If they are months, "
+            "state it with --set data.time_format=month_name, else write the year"
+        )
+    read = [read_cells(cells, form).micros for form in forms]
+    differ = np.flatnonzero(~cells.missing & (np.stack(read) != read[0]).any(axis=0))
+    at = int(differ[0]) if len(differ) else 0
+    said = " or ".join(f"{_iso(one[at])} ({form})" for form, one in zip(forms, read, strict=True))
+    return f"{cells.text[at].as_py()!r} can be {said}. State which, as in --set data.time_format={forms[0]}"
+
+
+def _iso(micros: int) -> str:
+    return str(np.datetime64(int(micros), "us").astype("datetime64[s]")).replace("T", " ").removesuffix(" 00:00:00")

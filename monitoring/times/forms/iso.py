@@ -1,0 +1,52 @@
+"""Times in ISO 8601, of which there may be millions."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unroll.monitoring.times.forms.cells import Cells
+from unroll.monitoring.times.forms.reading import Reading
+from unroll.monitoring.times.forms.texts import read_text
+from unroll.monitoring.times.forms.zones import zone_offset
+from unroll.monitoring.times.instants import MISSING_TIME
+
+_OFFSET = r"[Tt ]\d\d.*?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # after a time of day: a date may end like one
+
+
+def read_iso(cells: Cells) -> Reading:
+    """Times of cells in ISO 8601, and in what is close to it: 24:00, AM and PM, UTC for Z."""
+    plain = _without_offsets(cells)
+    if plain is not None:
+        return Reading(plain, cells.empty)
+    found = parse_text(cells.text, "ISO8601")
+    wrong = found.wrong | ~pc.match_substring_regex(cells.text, r"^\d{4}").to_numpy(zero_copy_only=False)  # "now"
+    found = with_offsets(cells.text, found.micros, wrong)
+    left = wrong & ~cells.missing
+    return found.patched(left, read_text(cells.lower.filter(pa.array(left)), "iso")) if left.any() else found
+
+
+def parse_text(text: pa.Array, form: str) -> Reading:
+    """Times as pandas reads them, in UTC."""
+    parsed = pd.to_datetime(text.to_pandas(), format=form, utc=True, errors="coerce")
+    micros = parsed.dt.tz_localize(None).to_numpy("datetime64[us]").astype(np.int64)
+    return Reading(micros, parsed.isna().to_numpy())
+
+
+def with_offsets(text: pa.Array, micros: np.ndarray, wrong: np.ndarray) -> Reading:
+    """A reading with the UTC offsets that texts end with."""
+    written = pc.extract_regex(text, _OFFSET).field("offset").fill_null("").dictionary_encode()
+    names, codes = written.dictionary.to_pylist(), written.indices.to_numpy(zero_copy_only=False)
+    offsets = np.array([zone_offset(name.lower()) for name in names], np.int32)[codes]
+    met = frozenset(names[code] for code in np.unique(codes[~wrong]) if names[code])
+    return Reading(np.where(wrong, MISSING_TIME, micros), wrong, offsets, met)
+
+
+def _without_offsets(cells: Cells) -> np.ndarray | None:
+    """Microseconds, where all cells are dates or times of the usual kind."""
+    text = pc.if_else(pa.array(cells.empty), None, cells.text) if cells.empty.any() else cells.text
+    try:
+        micros = pc.cast(text, pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return None
+    return pc.cast(micros, pa.int64()).fill_null(MISSING_TIME).to_numpy(zero_copy_only=False)

@@ -1,0 +1,45 @@
+"""Names of the months, in the languages that files are written in."""
+
+import unicodedata
+
+_LANGUAGES = (
+    "january february march april may june july august september october november december",
+    "januar februar marz april mai juni juli august september oktober november dezember",
+    "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "janeiro fevereiro marco abril maio junho julho agosto setembro outubro novembro dezembro",
+    "januari februari maart april mei juni juli augustus september oktober november december",
+    "januari februari mars april maj juni juli augusti september oktober november december",
+    "januar februar marts april maj juni juli august september oktober november desember",
+    "janner feber maerz april mai juni juli august setiembre oktober november dezember",
+)
+_SHORTEST = 3
+_SHORT = {"mrt": 3, "mrz": 3, "fvr": 2, "jly": 7}
+
+
+def month_number(name: str) -> int:
+    """From 1 to 12; 0 for what is not the name of a month.
+
+    Args:
+        name: in any case, whole or from its start at least three letters, with or without a point.
+
+    Example:
+        >>> [month_number(name) for name in ("Jan", "févr.", "MÄRZ", "Octubre", "Q1")]
+        [1, 2, 3, 10, 0]
+    """
+    letters = unicodedata.normalize("NFKD", name.casefold()).rstrip(".")
+    return _MONTHS.get("".join(letter for letter in letters if not unicodedata.combining(letter)), 0)
+
+
+def _prefixes() -> dict[str, int]:
+    """By every start of a name that only one month has."""
+    found: dict[str, set[int]] = {}
+    for language in _LANGUAGES:
+        for number, name in enumerate(language.split(), 1):
+            for length in range(_SHORTEST, len(name) + 1):
+                found.setdefault(name[:length], set()).add(number)
+    return _SHORT | {start: min(numbers) for start, numbers in found.items() if len(numbers) == 1}
+
+
+_MONTHS = _prefixes()

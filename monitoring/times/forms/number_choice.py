@@ -1,0 +1,161 @@
+"""What bare numbers can mean that stand for times."""
+
+import numpy as np
+
+from unroll.monitoring.times.forms.fields import MICROS
+from unroll.monitoring.times.forms.formats import named
+from unroll.monitoring.times.forms.numbers import SCALES, Numbers, read_numbers
+
+_DIVIDED = {
+    5: ("quarter", "%y%j"),
+    6: ("%Y%m", "%y%m%d", "week"),
+    7: ("%Y%j", "%d%m%Y", "%m%d%Y"),
+    8: ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%y%m%d%H"),
+    10: ("%Y%m%d%H", "%y%m%d%H%M"),
+    12: ("%Y%m%d%H%M", "%d%m%Y%H%M", "%y%m%d%H%M%S"),
+    14: ("%Y%m%d%H%M%S", "%d%m%Y%H%M%S"),
+    17: ("%Y%m%d%H%M%S%f",),
+}
+"""By the number of digits."""
+_YEARS = (1600, 2200)
+_PLAIN_YEARS = (1000, 2200)
+_UNIX = (315_532_800, 4_102_444_800)  # 1980 to 2100, in seconds
+_EXCEL = (21_916, 54_789)  # 1960 to 2050
+_UNIX_DAYS = (10_957, 25_567)  # 2000 to 2040
+_TWO_DIGIT_YEARS = (31, 60)  # of which none is likely
+_DAY_STEPS = (1, 7, 14, 28, 29, 30, 31, 90, 91, 92, 181, 182, 183, 184, 365, 366)
+_PARTS_OF_A_DAY = (24, 48, 96, 144, 288, 1440, 12, 60)
+_SHORTEST_STEP = 0.2
+_SIGNIFICANT = 7
+
+
+def number_candidates(numbers: Numbers) -> list[str]:
+    """Forms that all numbers fit, as far as their values, digits and steps tell; likelier ones first.
+
+    Args:
+        numbers: at least one is there.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> number_candidates(Numbers.of(pa.array(["201201", "201202", "201301"]), np.zeros(3, bool)))
+        ['%Y%m']
+    """
+    if numbers.rounded:
+        return []
+    fits = _divided(numbers) if numbers.whole is not None else _with_fraction(numbers)
+    fits += [form for form, (low, high) in _ranges().items() if _inside(numbers, low, high)]
+    if _even_days(numbers):
+        fits += [form for form, span in (("excel", _EXCEL), ("unix_days", _UNIX_DAYS)) if _inside(numbers, *span)]
+    return _weighed(numbers, fits)
+
+
+def likely(numbers: Numbers) -> tuple[str, str]:
+    """What numbers may mean that no form takes for sure, in words, and how to state it."""
+    shown, low, high = numbers.present, numbers.present[0], numbers.present[-1]
+    if numbers.rounded:
+        return "They are written with too few digits, so that times are lost. Write them whole", ""
+    steps = np.diff(shown)
+    if numbers.whole is not None and 0 <= low <= 1 and (steps == 1).sum() >= 0.9 * len(steps):
+        return "They seem to count rows. Leave them out, and name the step of a row", "data.time=null"
+    if 0 <= low < _PLAIN_YEARS[0] and high < _UNIX[0]:
+        if len(steps) and _part_of_a_day(float(np.median(steps))):
+            return "They seem to count days or hours from some start. Name the step of a row", "data.time=null"
+        return "If they are seconds from a start that is not told", "data.time_format=seconds"
+    if _inside(numbers, 1, 2 * _EXCEL[1]):
+        return "If they are Excel's day numbers", "data.time_format=excel"
+    for form in ("unix", "unix_ms", "unix_us", "unix_ns"):
+        if high < _UNIX[1] * float(MICROS / SCALES[form][0]):
+            return f"If they are {named(form)}", f"data.time_format={form}"
+    return "No count of seconds since 1970 is as large", ""
+
+
+def _ranges() -> dict[str, tuple[float, float]]:
+    """What counts from 1970 lies between 1980 and 2100."""
+    return {
+        form: (_UNIX[0] * float(MICROS / SCALES[form][0]), _UNIX[1] * float(MICROS / SCALES[form][0]))
+        for form in ("unix", "unix_ms", "unix_us", "unix_ns")
+    }
+
+
+def _inside(numbers: Numbers, low: float, high: float) -> bool:
+    shown = numbers.present
+    return bool(shown[0] >= low and shown[-1] < high)
+
+
+def _divided(numbers: Numbers) -> list[str]:
+    there = ~np.isnan(numbers.values)
+    widths = np.unique(numbers.width[there])
+    if list(widths) == [4]:
+        years = ["%Y"] if _inside(numbers, *_PLAIN_YEARS) else []
+        return [*years, "%y%m"] if _fits(numbers, "%y%m") else years
+    if list(widths) not in ([widths[-1]], [7, 8]):
+        return []
+    return [
+        form
+        for form in _DIVIDED.get(int(widths[-1]), ())
+        if (len(widths) == 1 or form[1] in "dm") and _fits(numbers, form)
+    ]
+
+
+def _fits(numbers: Numbers, form: str) -> bool:
+    there = ~np.isnan(numbers.values)
+    found = read_numbers(numbers, form)
+    years = found.micros[there].astype("datetime64[us]").astype("datetime64[Y]").astype(np.int64) + 1970
+    if found.wrong[there].any() or not ((years >= _YEARS[0]) & (years < _YEARS[1])).all():
+        return False
+    short = years % 100
+    return form != "%y%j" or bool(((short < _TWO_DIGIT_YEARS[0]) | (short >= _TWO_DIGIT_YEARS[1])).all())
+
+
+def _with_fraction(numbers: Numbers) -> list[str]:
+    there = ~np.isnan(numbers.values)
+    places, fraction = numbers.places[there], numbers.fraction[there]
+    if (places == 4).all() and (numbers.width[there] <= 2).all():
+        years = (fraction >= _YEARS[0]) & (fraction < _YEARS[1])
+        return ["month_year"] if years.all() and _inside(numbers, 1, 13) else []
+    if _inside(numbers, *_PLAIN_YEARS):
+        if not _fits(numbers, "%Y.%m"):
+            return ["decimal_year"]
+        told = (places == 2).any() and ((fraction < 10).any() or (fraction > 9).any())
+        return ["%Y.%m"] if told else ["%Y.%m", "decimal_year"]
+    shown = numbers.present
+    if len(shown) > 2 and 0 <= shown[0] < _PLAIN_YEARS[0] and shown[-1] < _UNIX[0]:
+        step = float(np.median(np.diff(shown)))
+        if step < _SHORTEST_STEP and not _part_of_a_day(step):
+            return ["seconds"]
+    return []
+
+
+def _part_of_a_day(step: float) -> bool:
+    """Whether it may be an hour or some minutes as part of a day, or minutes as part of an hour."""
+    return any(abs(step * parts - 1) < 0.001 for parts in _PARTS_OF_A_DAY)
+
+
+def _even_days(numbers: Numbers) -> bool:
+    """Whether most steps are some that days, months or parts of a day have."""
+    steps = np.diff(numbers.present)
+    if not len(steps):
+        return False
+    step = float(np.median(steps))
+    accuracy = 2 * 0.5 * 10.0**-numbers.decimals if numbers.whole is None else 0
+    seconds = max(round(step * 86_400 / 60) * 60, 1)
+    part = step < 1 and 86_400 % seconds == 0 and abs(step - seconds / 86_400) <= accuracy + 1e-9
+    return part or (step == round(step) and int(step) in _DAY_STEPS)
+
+
+def _weighed(numbers: Numbers, fits: list[str]) -> list[str]:
+    """Leaves out what the other readings make unlikely."""
+    shown = numbers.present
+    if len(np.unique(shown // 100)) < 2 or (np.diff(shown) == 1).mean() > 0.95:  # nothing leaps from December on
+        fits = [form for form in fits if form != "%y%m"]
+    if "%d%m%Y" in fits or "%m%d%Y" in fits:
+        fits = [form for form in fits if form != "%y%m%d%H"]
+    if "%Y%m" in fits:
+        fits = [form for form in fits if form != "week"]
+    if "%Y%m%d%H" in fits or "%y%m%d%H%M" in fits:
+        days = 100 if "%Y%m%d%H" in fits else 10_000
+        if len(np.unique(shown // days)) > 1:  # seconds do not stop at the 24th hour of several days
+            fits = [form for form in fits if form != "unix"]
+    if "quarter" in fits and len(np.unique(shown // 10)) > 1:
+        fits = ["quarter"]
+    return fits
