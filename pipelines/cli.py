@@ -68,6 +68,7 @@ def train(
     from unroll.pipelines.data.records import check_exists
     from unroll.pipelines.samples import sample_for
     from unroll.pipelines.training.config import load_config
+    from unroll.pipelines.user_code.objects import check_modules
     from unroll.serving.engine.quiet import import_tensorflow
     from unroll.serving.versions.store import Store
 
@@ -81,6 +82,7 @@ def train(
     else:
         check_exists(data)
     settings = load_config(schema, config, set_ or [], sample.settings if sample else None)
+    check_modules(settings.model_dump())
     import_tensorflow()
     from unroll.pipelines.registry import task_named
     from unroll.pipelines.training.progress import Progress

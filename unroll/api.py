@@ -55,6 +55,7 @@ def train(
         raise UserError("promote=True, register=False: only a registered version can be served. Leave one out")
     with python_words():
         from unroll.pipelines.data.records import check_exists
+        from unroll.pipelines.user_code.objects import check_modules
         from unroll.serving.engine.quiet import import_tensorflow
         from unroll.serving.versions.store import Store
 
@@ -69,6 +70,7 @@ def train(
             data, settings = sample.path, configured(schema, config, sample.settings)
         elif isinstance(data, str | os.PathLike):
             check_exists(os.fspath(data))
+        check_modules(settings.model_dump())
         import_tensorflow()
         kind = _task(task)
         from unroll.frames import as_files

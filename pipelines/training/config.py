@@ -205,8 +205,9 @@ def _explain(schema: type[BaseModel], error: ValidationError) -> str:
     own = first["type"] == "value_error"
     reason = first["ctx"]["error"] if own else first["msg"]
     # of keys that contradict each other the whole section would be shown
-    received = "" if own and isinstance(first["input"], dict) else f". Received: {first['input']!r}"
-    return f"configuration key {path}: {reason}{received}"
+    if own and isinstance(first["input"], dict):
+        return f"configuration key {path}: {reason}"
+    return f"configuration key {path}: {reason}{'' if str(reason).endswith('?') else '.'} Received: {first['input']!r}"
 
 
 def _keys(schema: type[BaseModel], prefix: str = "") -> list[str]:

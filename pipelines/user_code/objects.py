@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import os
 import sys
@@ -82,19 +83,13 @@ class UserObject:
         return hashlib.sha256(source).hexdigest()
 
     def _import(self, name: str) -> ModuleType:
-        here = os.getcwd()
-        if not {"", here} & set(sys.path):
-            sys.path.append(here)  # last: nothing in it can stand for an installed package
-        importlib.invalidate_caches()  # the module may have been written a moment ago
+        _look_here()
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise self.error(f"cannot be imported: {self._raised(error)}") from error
-            raise UserError(
-                f"configuration key {self.key}: there is no module {name!r}, neither in {here} nor installed. "
-                f"Received: {self.name!r}"
-            ) from None
+            raise _no_module(self.key, self.name) from None
         except (Exception, SystemExit) as error:
             raise self.error(f"cannot be imported: {self._raised(error)}") from error
 
@@ -122,10 +117,45 @@ def user_objects(config: Mapping[str, Any]) -> list[UserObject]:
     Raises:
         UserError: as `UserObject`.
     """
+    return [UserObject(key, name) for key, name in _named(config)]
+
+
+def check_modules(config: Mapping[str, Any]) -> None:
+    """Refuses a configuration that names a module which is not there. Imports none, so that this is told at once.
+
+    Args:
+        config: as `user_objects` takes it.
+
+    Raises:
+        UserError: there is no such module.
+    """
+    for key, name in _named(config):
+        package = name.partition(":")[0].partition(".")[0]
+        _look_here()
+        if package not in sys.modules and importlib.util.find_spec(package) is None:
+            raise _no_module(key, name)
+
+
+def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and `module:name` of each object that a configuration names."""
     model, train = config.get("model", {}), config["train"]
     named = {"model.build": model.get("build"), **{f"train.{key}": train.get(key) for key in ("loss", "optimizer")}}
-    found = [UserObject(key, name) for key, name in named.items() if name]
-    return found + [UserObject("train.callbacks", name) for name in train.get("callbacks", ())]
+    yield from ((key, name) for key, name in named.items() if name)
+    yield from (("train.callbacks", name) for name in train.get("callbacks", ()))
+
+
+def _look_here() -> None:
+    """Has modules found in the working directory, last: nothing in it can stand for an installed package."""
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.append(os.getcwd())
+    importlib.invalidate_caches()  # the module may have been written a moment ago
+
+
+def _no_module(key: str, name: str) -> UserError:
+    return UserError(
+        f"configuration key {key}: there is no module {name.partition(':')[0]!r}, neither in {os.getcwd()} nor "
+        f"installed. Received: {name!r}"
+    )
 
 
 def _place(module: ModuleType) -> str:

@@ -106,6 +106,13 @@ def test_only_one_form_is_printed() -> None:
     assert "Leave one out" in unroll("config", TASKS[0], "--json", "--markdown", check=2).stderr
 
 
+def test_the_networks_of_keras_are_all_known() -> None:
+    from unroll.models.layers.image_encoder import backbones
+    from unroll.pipelines.tasks.captioning.config import keras_networks
+
+    assert keras_networks() == backbones()
+
+
 def test_mistakes_are_told_before_tensorflow_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_text("text,label\n")
     (tmp_path / "config.yaml").write_text("train: {epochs: 0}\n")
@@ -118,6 +125,10 @@ def test_mistakes_are_told_before_tensorflow_is_loaded(tmp_path: Path) -> None:
         "train sentiment --data reviews.csv --set model.unitz=3": "model.unitz: unknown. Did you mean model.units?",
         "train captioning --data reviews.csv --set model.units=0": "configuration key model.units",
         "train captioning --data reviews.csv --set model.weights=imagenet": "Add model.backbone",
+        "train captioning --data reviews.csv --set model.backbone=ResNet5": "Did you mean ResNet50?",
+        "train captioning --data reviews.csv --set model.backbone=x": "Known: ConvNeXtBase, ",
+        "train sentiment --data reviews.csv --set model.build=no_such:build": "there is no module 'no_such'",
+        "train forecasting --data reviews.csv --set train.callbacks=no_such.of:Mine": "there is no module 'no_such.of'",
         "train forecasting --data reviews.csv --config config.yaml": "configuration key train.epochs",
         "train sentiment --data nowhere.csv": "--data nowhere.csv: no such file",
         "train sentiment --data reviews.csv --name a/b": "Received: name='a/b'",

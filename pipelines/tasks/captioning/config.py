@@ -1,6 +1,9 @@
 """What can be set of `unroll train captioning`."""
 
+import ast
 from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
@@ -8,7 +11,6 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from unroll.pipelines.data.sections import GroupColumn, Name, Names, SplitColumn, TableSection
 from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import Cell, Embedding, Epochs, KernelSize, Layers, Patience, Share, Units
-from unroll.serving.engine.quiet import import_tensorflow
 
 Kind = Literal["word", "subword", "character"]
 _MAX_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
@@ -92,16 +94,11 @@ class CaptionModelSection(ModelSection):
     @classmethod
     def _check_backbone(cls, value: str | None) -> str | None:
         """Before the pictures are read, which may take hours."""
-        if value is None:
-            return value
-        import_tensorflow()
-        from unroll.models.layers.image_encoder import backbones  # which takes all of Keras
-
-        if value not in backbones():
-            names = {name.lower(): name for name in backbones()}
+        if value is not None and value not in (networks := keras_networks()):
+            names = {name.lower(): name for name in networks}
             close = get_close_matches(value.lower(), names, n=1)
-            known = f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(backbones())}"
-            raise ValueError(f"no network of keras.applications. {known}")
+            known = f"Did you mean {names[close[0]]}?" if close else f"Known: {', '.join(networks)}"
+            raise ValueError(f"is not a network of keras.applications. {known}")
         return value
 
     @model_validator(mode="after")
@@ -153,3 +150,18 @@ class CaptionConfig(TaskConfig):
     data: CaptionSection = CaptionSection()
     model: CaptionModelSection = CaptionModelSection()
     train: CaptionTrainSection = CaptionTrainSection()
+
+
+def keras_networks() -> list[str]:
+    """Names of the networks in `keras.applications`, read off its source: to import Keras would take seconds.
+
+    Example:
+        >>> "MobileNetV3Small" in keras_networks()
+        True
+    """
+    keras = find_spec("keras")
+    assert keras
+    assert keras.origin
+    source = ast.parse((Path(keras.origin).parent / "applications/__init__.py").read_text(encoding="utf-8"))
+    imported = [one.name for node in source.body if isinstance(node, ast.ImportFrom) for one in node.names]
+    return sorted(name for name in imported if name[0].isupper())

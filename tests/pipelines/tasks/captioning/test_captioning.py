@@ -280,8 +280,8 @@ def test_plots_and_words_are_kept_with_the_run(captioner):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"backbone": "mobilenetv3small"}, "no network of keras.applications. Did you mean MobileNetV3Small?"),
-        ({"backbone": "xyz"}, "no network of keras.applications. Known: ConvNeXtBase, "),
+        ({"backbone": "mobilenetv3small"}, "is not a network of keras.applications. Did you mean MobileNetV3Small?"),
+        ({"backbone": "xyz"}, "is not a network of keras.applications. Known: ConvNeXtBase, "),
         ({"weights": "imagenet"}, "weights='imagenet' are those of a backbone, and none is named. Add model.backbone"),
     ],
 )
