@@ -1,4 +1,4 @@
-"""Mixed traffic at 70 % of capacity (or --rate), while an operator puts new versions, reloads the configuration and errs.
+"""Mixed traffic at 70 % of capacity (or --rate), while an operator puts versions, reloads the configuration and errs.
 
     python benchmarks/soak.py --minutes 60
     python benchmarks/soak.py --minutes 3 --every 15    # to try it: a version every quarter of a minute
