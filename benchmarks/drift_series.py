@@ -5,7 +5,7 @@ validation split; windows of requests are drawn from the test split, clean and d
 made up: a daily and a weekly cycle, slow wander and noise, three years of hours.
 
     python benchmarks/drift_series.py
-    python benchmarks/drift_series.py --data ETTh1.csv --time date --parts 8640 2880 2880
+    python benchmarks/drift_series.py --data ETTh1.csv --time date --split_rows 8640 2880 2880
 
 A made-up series is drawn anew for each of --references, since a rate holds over references, not for one. "as
 texts" treats the records as a text's are: as if each were drawn for itself.
@@ -73,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="a CSV of one series, a channel a column")
     parser.add_argument("--time", default="date", help="its column of times, which is left out")
-    parser.add_argument("--parts", type=int, nargs=3, default=[8640, 2880, 14400], help="rows of train, val, test")
+    parser.add_argument("--split_rows", type=int, nargs=3, default=[8640, 2880, 14400], help="rows of train, val, test")
     parser.add_argument("--season", type=int, default=24)
     parser.add_argument("--lookback", type=int, default=336)
     parser.add_argument("--horizon", type=int, default=96)
@@ -85,7 +85,7 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     lookback, horizon = arguments.lookback, arguments.horizon
-    train_rows, val_rows, test_rows = arguments.parts
+    train_rows, val_rows, test_rows = arguments.split_rows
     references = 1 if arguments.data else arguments.references
     results: dict[tuple[str, str, int], list[Comparison]] = {}
 
@@ -97,7 +97,7 @@ def main() -> None:
         if arguments.data:
             values = pd.read_csv(arguments.data).drop(columns=arguments.time).to_numpy(np.float32)
         else:
-            values = made_up(sum(arguments.parts), rng)
+            values = made_up(sum(arguments.split_rows), rng)
         train, val = values[:train_rows], values[train_rows - lookback : train_rows + val_rows]
         test = values[train_rows + val_rows - lookback : train_rows + val_rows + test_rows]
         forecaster = Naive(train, arguments.season, horizon)

@@ -61,7 +61,7 @@ class Actuals:
         the series' names where there are several; or, for a single target, a column a series.
 
         Raises:
-            UserError: a file that cannot be read, lacks a column, or holds times or numbers that are none.
+            UserError: a file that cannot be read, lacks a column, or holds cells that are not times or not numbers.
         """
         table = _table(path)
         columns = [str(column) for column in table.columns]

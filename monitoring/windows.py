@@ -133,8 +133,8 @@ class Clustered(Independent):
         windows = np.zeros((CLEAN_WINDOWS, self.records), np.float32)
         others = np.zeros_like(windows)
         for window, other in zip(windows, others, strict=True):
-            places = rng.permutation(self.clusters.max() + 1).astype(np.uint16)  # 16 bits are sorted by counting
-            order = places[self.clusters].argsort(kind="stable")
+            ranks = rng.permutation(self.clusters.max() + 1).astype(np.uint16)  # 16 bits are sorted by counting
+            order = ranks[self.clusters].argsort(kind="stable")
             window[rng.permutation(order[:half])[:n]] = 1
             other[order[half:]] = 1
         for name, of in indicators.items():

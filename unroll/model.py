@@ -235,7 +235,7 @@ class Model:
             The new version.
 
         Raises:
-            UserError: the data is not where it was, or the name is none.
+            UserError: the data is not where it was, or the name is not valid.
         """
         from unroll import serving
         from unroll.pipelines.release import record, release

@@ -224,7 +224,7 @@ class SequenceDecoder(Configured, keras.layers.Layer):
 
 
 def _mean(source: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Of the positions that are no padding, `[rows, features]`."""
+    """Of the positions that are not padding, `[rows, features]`."""
     if mask is None:
         return tf.reduce_mean(source, axis=1)
     total = tf.reduce_sum(tf.where(mask[..., None], source, 0), axis=1)

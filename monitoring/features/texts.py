@@ -48,7 +48,7 @@ class TextFeature(OfInput):
 class GeneratedTextFeature(OfOutput):
     """A text that the model answers: its length, and which words it holds.
 
-    Words, not the model's own pieces: whatever a model writes with, its answers are read as words.
+    Words, not the model's own tokens: whatever a model writes with, its answers are read as words.
 
     Args:
         output: name of the string output tensor, shape `(records,)` or `(records, 1)`.

@@ -91,7 +91,7 @@ def further(section: RecordSection, columns: Columns, data: str) -> Iterator[Tab
 
 
 def batches(table: Table, size: int) -> Iterator[Table]:
-    """A table in pieces of so many records."""
+    """A table in batches of so many records."""
     for start in range(0, len(table[GROUP]), size):
         yield {key: cells[start : start + size] for key, cells in table.items()}
 

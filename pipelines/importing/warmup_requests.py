@@ -39,7 +39,7 @@ def made_up(engine: SessionEngine) -> tuple[list[Request], list[str]]:
 
 
 def _candidates(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
-    examples = signature.method in (CLASSIFY, REGRESS)  # an empty tf.Example is no bytes
+    examples = signature.method in (CLASSIFY, REGRESS)  # an empty tf.Example has no bytes
     for size, text in itertools.product(_SIZES, (b"",) if examples else _TEXTS):
         yield {alias: _values(spec, size, text) for alias, spec in signature.inputs.items()}
 

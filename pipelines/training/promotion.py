@@ -18,7 +18,7 @@ from unroll.workspace import Workspace, write_atomically
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """A version that is served no more.
+    """A version that is no longer served.
 
     Args:
         version: its number.

@@ -32,7 +32,7 @@ class Running:
         self._ends[number] = time.monotonic() + seconds
 
     def end(self, number: int) -> None:
-        """Takes note that it runs no more."""
+        """Takes note that it has stopped running."""
         self._ends.pop(number, None)
 
     @property

@@ -44,7 +44,7 @@ class BaseClient(TypedMethods):
         max_message_bytes: of one request or answer. The server has a limit of its own.
 
     Raises:
-        UserError: an argument is none of its kind, or a PEM file cannot be read or used.
+        UserError: an argument is not valid, or a PEM file cannot be read or used.
     """
 
     names: ClassVar[connection.Names] = connection.PYTHON

@@ -148,7 +148,7 @@ def _classifications(signature: Signature, arrays: Arrays, examples: int) -> byt
             entries = [wire.block(1, _text(label)) for label in label_row.tolist()]
         if score_row is not None:
             data = score_row.tobytes()
-            entries = [entry + b"\x15" + data[4 * place : 4 * place + 4] for place, entry in enumerate(entries)]
+            entries = [entry + b"\x15" + data[4 * column : 4 * column + 4] for column, entry in enumerate(entries)]
         rows.append(wire.blocks(1, entries))
         size += len(rows[-1])
         check_size(size)

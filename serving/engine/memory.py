@@ -8,7 +8,7 @@ from pathlib import Path
 _libc = ctypes.CDLL(None)
 _DONTNEED = 4  # MADV_DONTNEED of Linux
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of GNU's mallopt
-_LARGE = 8 << 20  # bytes of an array that is no batch's, but a model's
+_LARGE = 8 << 20  # bytes of an array that is not a batch's but a model's
 _KEPT = 512 << 20  # bytes that are kept between batches
 _MAPPINGS = Path("/proc/self/smaps")
 _UNWRITTEN = re.compile(

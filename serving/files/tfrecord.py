@@ -29,7 +29,7 @@ def spans(buffer: bytes | mmap) -> list[tuple[int, int]]:
 
 
 def is_damaged(buffer: bytes | mmap, at: int) -> bool:
-    """Whether what begins there is no record: not one that is still being written, nor the end of the file.
+    """Whether what begins there is not a record: not one that is still being written, nor the end of the file.
 
     Args:
         buffer: the file.

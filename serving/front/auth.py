@@ -43,9 +43,9 @@ class Auth:
     The file has one `name:token` or `name:token:model,model` a line, and comments that begin with `#`. In place of a
     token `sha256=` and the SHA-256 of it in hexadecimal digits will do, so that the file gives none away.
 
-    The file is looked at every second while calls come in, and only what it says then is good: a token that is no more
-    in it is refused, and where it is empty, deleted or cannot be read, every token is. A line that makes no sense
-    counts for nothing, and is told; the others stay good.
+    The file is looked at every second while calls come in, and only what it says then is good: a token that is no
+    longer in it is refused, and where it is empty, deleted or cannot be read, every token is. A line that makes no
+    sense counts for nothing, and is told; the others stay good.
 
     Health and reflection stay open.
 

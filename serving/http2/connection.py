@@ -183,7 +183,7 @@ class Connection(Lifetime):
         if headers.no_request or (ended and headers.content_length):
             _log.debug("stream %d begins no request: %s", number, headers.no_request or "content-length of no body")
             self._cut(number, frames.PROTOCOL_ERROR, ended)
-            self._budget.strike(CANCELLED, "requests that are none")
+            self._budget.strike(CANCELLED, "malformed requests")
             return
         if self._drained or len(self._streams) >= self._limits.max_streams:
             self._cut(number, frames.REFUSED_STREAM, ended)

@@ -1,6 +1,6 @@
 """What HTTP/2 asks of the fields of a request and of its trailers: RFC 9113, sections 8.1 to 8.3.
 
-What breaks these rules may be one request to a proxy in front and another one here. So it is none.
+What breaks these rules may be one request to a proxy in front and another one here. So it is refused.
 """
 
 import functools
@@ -18,7 +18,7 @@ _REMEMBERED_NAMES = 128  # lists of them, of 16 KiB at the most
 
 
 class _Names(NamedTuple):
-    """The names of a header block, and why they are none of a request or of trailers."""
+    """The names of a header block, and why they cannot be those of a request or of trailers."""
 
     names: tuple[str, ...]
     repeat: bool

@@ -7,7 +7,7 @@ from unroll.serving.http2.framing import Framing, Turns
 from unroll.serving.http2.stream import Stream
 
 SMALL_BYTES = 16
-"""Of a message, for which a frame of its own is no progress."""
+"""Of a message, for which a frame of its own is not progress."""
 _TAKEN_BYTES_A_COST = 32  # of an answer: what pays for the frames that ask for more
 _FREE_RESIZES = 100  # of the window of all its streams, beyond the calls that were answered
 

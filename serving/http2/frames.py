@@ -74,7 +74,7 @@ def read_settings(payload: bytes) -> list[tuple[int, int]]:
     """Identifiers and values of a SETTINGS frame.
 
     Raises:
-        ProtocolError: its size or a value is none that the protocol has.
+        ProtocolError: its size or a value is not one that the protocol has.
     """
     if len(payload) % SETTING_BYTES:
         raise ProtocolError(FRAME_SIZE_ERROR, "SETTINGS of a size that is not a multiple of 6")

@@ -118,7 +118,7 @@ class GrpcServer:
         """Answers on a UNIX socket.
 
         Raises:
-            OSError: there can be no socket at that path.
+            OSError: a socket cannot be made at that path.
         """
         server = await self._loop.create_unix_server(self._connect, path, backlog=_BACKLOG)
         self._closers.append(server.close)
@@ -172,7 +172,7 @@ class GrpcServer:
             if handshake not in self._connections:  # it was cut off
                 return False
             self._enter(connection, handshake.share.peer)
-            self._lost(handshake)  # whose place it took, and not before: a drain ends once nobody is left
+            self._lost(handshake)  # whose slot it took, and not before: a drain ends once nobody is left
             return True
 
         share = Share(self.usage)

@@ -1,4 +1,4 @@
-"""gRPC clients that are at the TLS handshake: each has its place among the connections."""
+"""gRPC clients that are at the TLS handshake: each takes a slot among the connections."""
 
 import ssl
 from collections.abc import Callable

@@ -147,7 +147,7 @@ class Growth:
             try:
                 await self._open()
             except OSError as error:
-                _log.error("there can be no process beside this one: %s", error)
+                _log.error("no process can be started beside this one: %s", error)
                 self._put_off(self._thresholds.retry_seconds)
                 return
             self._keeper = _Keeper()

@@ -18,7 +18,7 @@ from unroll.serving.processes.leaving import leave
 from unroll.serving.processes.logs import log_to_stderr
 
 _log = logging.getLogger(__name__)
-_spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads is none to rely on
+_spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads cannot be relied on
 _FIRST_PAUSE = 1.0  # seconds before a process that ended is started anew; twice as many at each try that fails
 _MAX_PAUSE = 60.0
 _PARENT_DEATH_SIGNAL = 1  # of prctl

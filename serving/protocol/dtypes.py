@@ -99,6 +99,6 @@ def name_of(data_type: int) -> str:
 
 
 def unsupported(data_type: int) -> str:
-    """What to say of a DataType's number that is none of `BY_NUMBER`."""
+    """What to say of a DataType's number that is not in `BY_NUMBER`."""
     hint = "" if ml_dtypes else "; it may be with the package ml_dtypes (`pip install ml_dtypes`)"
     return f"dtype {name_of(data_type)} is not supported{hint}"

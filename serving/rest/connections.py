@@ -30,7 +30,7 @@ class Connection(HttpToolsProtocol):
 
     Args:
         connections: all of them.
-        handshake: whose place it takes.
+        handshake: whose slot it takes.
     """
 
     def __init__(self, connections: Connections, handshake: RestHandshake | None = None) -> None:
@@ -96,7 +96,7 @@ class Connection(HttpToolsProtocol):
         self._last = True
 
     def give_way(self) -> bool:
-        """Closes an idle connection, whose place another one needs, unless it may be about to ask."""
+        """Closes an idle connection, whose slot another one needs, unless it may be about to ask."""
         if self.loop.time() - self._since < FRESH_SECONDS:
             return False
         self._busy()

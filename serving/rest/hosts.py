@@ -24,7 +24,7 @@ class Hosts:
         self._accepted: set[str] = set()
 
     def accept(self, header: str) -> bool:
-        """Whether a request with this `Host` is answered. One without any is no browser's.
+        """Whether a request with this `Host` is answered. One without any is not a browser's.
 
         Example:
             >>> Hosts(["models.example"]).accept("127.0.0.1:8501"), Hosts().accept("attacker.example:8501")

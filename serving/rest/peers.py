@@ -40,7 +40,7 @@ class ConnectionLimits:
         bytes_per_second: a slower client is cut off.
         handshake_seconds: for TLS.
         connections: at the same time.
-        connections_per_peer: of one address. A further one takes the place of the one that has been idle longest.
+        connections_per_peer: of one address. A further one takes the slot of the one that has been idle longest.
     """
 
     head_seconds: float = 10.0
@@ -148,7 +148,7 @@ class Connections:
 
 
 class RestHandshake(Handshake):
-    """One TLS handshake, which has its place among the connections."""
+    """One TLS handshake, which takes a slot among the connections."""
 
     def __init__(self, connections: Connections, context: ssl.SSLContext) -> None:
         super().__init__(

@@ -191,7 +191,7 @@ async def _running(backend: Backend, *further: Coroutine[Any, Any, None]) -> Asy
 def _tell_of_end(task: "asyncio.Task[None]") -> None:
     if not task.cancelled():  # it runs for good, so that something broke
         work = getattr(task.get_coro(), "__qualname__", "it")
-        _log.error("%s broke: what it looks at is followed no more", work, exc_info=task.exception())
+        _log.error("%s broke: what it looks at is no longer followed", work, exc_info=task.exception())
 
 
 def _endpoint(port: int, tls: Certificates | None) -> Endpoint:

@@ -40,7 +40,7 @@ def check_socket(path: Path) -> None:
         path: the socket's.
 
     Raises:
-        UserError: there can be no socket.
+        UserError: a socket cannot be made there.
     """
     folder = path.absolute().parent
     if not folder.is_dir():

@@ -305,7 +305,7 @@ class ServedModel:
             if before.get(label) != version:
                 _log.info("%s: label %s is now version %d", self.name, label, version)
         for label in sorted(before.keys() - self.labels.keys()):
-            _log.info("%s: label %s is no more", self.name, label)
+            _log.info("%s: label %s is removed", self.name, label)
 
     def _tell_absences(self, config: ModelConfig, present: Collection[int]) -> None:
         """Says, once, which versions the configuration names in vain. Those that do not load are said elsewhere."""

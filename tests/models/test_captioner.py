@@ -112,7 +112,7 @@ def test_it_learns_to_tell_colours_apart(scheduled_sampling):
     assert model.evaluate(inputs, inputs["ids"], batch_size=16, verbose=0, return_dict=True)["token_error"] == 0
 
 
-def test_grids_are_about_eight_places_wide():
+def test_grids_are_about_eight_positions_wide():
     for size in (32, 64, 96, 128):
         grid = ResidualCNN(size, filters=4, blocks=1)(tf.zeros([1, size, size, 3]))
         assert 6 <= grid.shape[1] == grid.shape[2] <= 12, f"{size}: {grid.shape}"

@@ -45,7 +45,7 @@ def test_no_texts_give_no_rows():
     assert Tokenizer(ranks, 8)(tf.constant([], tf.string)).shape[0] == 0
 
 
-def test_long_sequences_keep_both_ends():
+def test_long_sequences_are_truncated_in_the_middle():
     ids = tf.constant([[1, 2, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 0, 0], [1, 2, 0, 0, 0, 0, 0]])
     short, lengths = truncate_middle(ids, tf.constant([7, 5, 2]), 4)
     assert short.numpy().tolist() == [[1, 2, 6, 7], [1, 2, 4, 5], [1, 2, 0, 0]]

@@ -195,8 +195,8 @@ class CaptionData:
         if random is not None:
             image = np.repeat(np.arange(len(firsts) - 1), np.diff(firsts))
             order = np.lexsort((random.random(captions), image))  # shuffled within each image
-        places = firsts[:-1, None] + np.arange(count)  # [images, K]
-        return np.where(places < firsts[1:, None], order[np.minimum(places, captions - 1)], -1)
+        positions = firsts[:-1, None] + np.arange(count)  # [images, K]
+        return np.where(positions < firsts[1:, None], order[np.minimum(positions, captions - 1)], -1)
 
     def _array(self, split: str, name: str) -> np.ndarray:
         return np.load(self._directory / f"{split}-{name}.npy", mmap_mode="r")

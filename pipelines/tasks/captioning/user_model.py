@@ -32,7 +32,7 @@ def user_encoder(name: str, section: Any, info: PictureInfo) -> keras.Model:
     """The encoder that the function `name` builds.
 
     Raises:
-        UserError: there is no such function, or what it builds makes no square grid of pictures.
+        UserError: there is no such function, or what it builds does not make a square grid of pictures.
     """
     shape = [info.size, info.size, 3]
     pictures = np.random.default_rng(0).uniform(0, 255, [max(_ROWS), *shape]).astype(np.float32)

@@ -41,7 +41,7 @@ def user_forecaster(name: str, section: Any, info: SeriesInfo) -> QuantileForeca
     """The model that the function `name` builds, in raw units.
 
     Raises:
-        UserError: there is no such function, or what it builds is no forecaster of normalised windows.
+        UserError: there is no such function, or what it builds is not a forecaster of normalised windows.
     """
     wanted = [info.horizon, info.channels, len(info.quantiles)]
     trials: list[Trial] = [(_windows(rows, info), [rows, *wanted]) for rows in _ROWS]

@@ -36,7 +36,7 @@ def user_classifier(name: str, section: Any, info: TextInfo) -> keras.Model:
     """The model that the function `name` builds.
 
     Raises:
-        UserError: there is no such function, or what it builds is no classifier of padded ids.
+        UserError: there is no such function, or what it builds is not a classifier of padded ids.
     """
     highest = max(info.vocabulary, RESERVED + 1)
     short = np.random.default_rng(0).integers(RESERVED, highest, [2, _TIMES[0]], np.int32)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 REVISION = "dc11669786a5"
 """Alembic's, of the tables of MLflow 3.17."""
-_PROMPT = "mlflow.prompt.is_prompt"  # tag of what MLflow keeps among the models and is none
+_PROMPT = "mlflow.prompt.is_prompt"  # tag of what MLflow keeps among the models and is not a model
 _TIMEOUT = 60  # seconds to wait for others who write
 
 

@@ -286,7 +286,7 @@ def _end(piece: bytes, depth: int) -> tuple[int | None, int]:
 
 
 def _shape(brackets: bytearray) -> list[int] | None:
-    """The shape of the dense array whose brackets and commas these are; None if they are none's."""
+    """The shape of the dense array whose brackets and commas these are; None if there is no such array."""
     depth = re.match(rb"\[*", brackets).end()  # type: ignore[union-attr]
     begin, end = depth - 1, brackets.find(b"]") + 1  # of the first list at a level
     shape = [end - begin - 1]

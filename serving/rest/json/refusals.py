@@ -33,7 +33,7 @@ def refusal(value: Any, data_type: int) -> StatusError | None:
 
 
 def suspect(numbers: Numbers, data_type: int) -> int:
-    """Where the first number is that is none of a type, or else the first, in a flat array."""
+    """Where the first number is that is not of a type, or else the first, in a flat array."""
     flat = numbers.flat
     wrong: Any = np.zeros(1, bool)
     if data_type in INTEGERS:

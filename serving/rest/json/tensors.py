@@ -83,7 +83,7 @@ def tensor(value: Any, data_type: int, alias: str) -> list[Content]:
         The parts of a serialized TensorProto; numbers as `tensor_content`.
 
     Raises:
-        Mismatch: ragged lists, or a value that is none of the type.
+        Mismatch: ragged lists, or a value that is not of the type.
         StatusError: a number does not fit TensorFlow's type.
     """
     if isinstance(value, Items):

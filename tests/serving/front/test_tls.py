@@ -362,7 +362,7 @@ async def test_another_authority_of_clients_counts_for_new_connections(tmp_path,
         assert await shown(port, "h2") == der(SERVER)
 
 
-async def test_who_is_at_the_handshake_has_a_place_among_the_connections_of_its_address(tmp_path):
+async def test_who_is_at_the_handshake_takes_a_slot_among_the_connections_of_its_address(tmp_path):
     async with echo_over(server_context(tmp_path), max_connections=8) as port:
         silent = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)) for _ in range(7)]
         closed = [asyncio.ensure_future(reader.read()) for reader, _ in silent]

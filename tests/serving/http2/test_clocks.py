@@ -103,7 +103,7 @@ async def test_who_does_not_begin_is_let_go(said: bytes) -> None:
         writer.close()
 
 
-async def test_requests_that_have_not_come_whole_take_no_place_of_calls() -> None:
+async def test_requests_that_have_not_come_whole_take_no_slot_of_calls() -> None:
     async with running(GrpcLimits(max_concurrent_calls=1)) as (server, port):
         _, writer = await raw(port, b"".join(frame(frames.HEADERS, 4, number, LITERALS) for number in (1, 3, 5)))
         peer = await Peer.connect(port)
@@ -114,7 +114,7 @@ async def test_requests_that_have_not_come_whole_take_no_place_of_calls() -> Non
         peer.writer.close()
 
 
-async def test_the_last_places_are_for_connections_that_have_few_calls() -> None:
+async def test_the_last_slots_are_for_connections_that_have_few_calls() -> None:
     go = asyncio.Event()
 
     async def hold(message: bytes, call: Call) -> bytes:

@@ -206,7 +206,7 @@ async def test_a_large_message_is_unpacked_while_others_are_answered() -> None:
         peer.writer.close()
 
 
-async def test_health_checks_that_wait_take_no_place_of_calls() -> None:
+async def test_health_checks_that_wait_take_no_slot_of_calls() -> None:
     counter = Counter()
     async with running(GrpcLimits(max_concurrent_calls=1), {COUNT: counter.count}) as (_, port):
         peer = await Peer.connect(port)

@@ -130,7 +130,7 @@ def test_a_silent_tls_handshake_is_cut_off(start_rest: Callable[..., Rest]) -> N
             assert received(connection) == b""
 
 
-def test_who_is_at_the_tls_handshake_has_a_place_among_the_connections_of_its_address(
+def test_who_is_at_the_tls_handshake_takes_a_slot_among_the_connections_of_its_address(
     start_rest: Callable[..., Rest],
 ) -> None:
     limits = ConnectionLimits(connections_per_peer=2, handshake_seconds=60)

@@ -18,7 +18,7 @@ async def test_an_end_of_following_is_told(caplog: pytest.LogCaptureFixture) -> 
     async with _running(SimpleNamespace(following=lambda: [breaks(), lasts()])):
         await asyncio.sleep(0.01)
         (record,) = caplog.records
-    assert "followed no more" in caplog.text
+    assert "no longer followed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
     assert len(caplog.records) == 1
     assert record.levelname == "ERROR"

@@ -287,7 +287,7 @@ async def test_what_labels_stand_for_and_what_is_waited_for_is_in_the_log(
             f"m: label stable waits for version 77, which is not in {base}",
         ]
         await versions.reload(configured(All(), stable=2), strict_labels=False)
-        assert said() == ["m: label stable is now version 2", "m: label canary is no more"]
+        assert said() == ["m: label stable is now version 2", "m: label canary is removed"]
         await versions.reload(configured(All(), stable=7), strict_labels=False)
         for _ in range(3):
             await versions.poll()
