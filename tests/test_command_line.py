@@ -1,8 +1,11 @@
 """What the command line says of what it does not understand: one line."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import unroll
+from unroll.workspace import Workspace
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,18 @@ def test_help_is_printed_where_no_command_is_given(command: tuple[str, ...], cap
     done = unroll(*command, check=2)
     printed = capfd.readouterr()
     assert "Usage: unroll" in done.stdout + done.stderr + printed.out + printed.err
+
+
+@pytest.mark.parametrize("command", ["train sentiment", "models", "monitor report x"])
+def test_a_workspace_is_no_file(command: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "below"
+    done = unroll(*command.split(), "--home", home, check=2)
+    problem = f"the workspace cannot be here: {tmp_path / 'file'} is a file. Name another folder, or move it away."
+    assert done.stderr == f"error: {home}: {problem}\n"
+
+
+def test_a_folder_that_is_not_there_yet_may_be_a_workspace(tmp_path: Path) -> None:
+    assert Workspace(tmp_path / "new" / "home").store == tmp_path / "new" / "home" / "store"
+    with pytest.raises(NotADirectoryError):
+        Workspace(Path(__file__))

@@ -1,5 +1,6 @@
 """Where everything that a command writes is kept."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,12 +15,21 @@ class Workspace:
     Args:
         home: the directory; `$UNROLL_HOME`, else `./workspace`, when the command line names none.
 
+    Raises:
+        NotADirectoryError: there is a file in its place, or in that of a folder above it.
+
     Example:
         >>> Workspace(Path("workspace")).store
         PosixPath('workspace/store')
     """
 
     home: Path
+
+    def __post_init__(self) -> None:
+        nearest = next(path for path in (self.home, *self.home.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            problem = f"the workspace cannot be here: {nearest} is a file. Name another folder, or move it away."
+            raise NotADirectoryError(errno.ENOTDIR, problem, str(self.home))
 
     @property
     def tracking_uri(self) -> str:
