@@ -24,6 +24,7 @@ _TIDIED = (
     (r":\d\d.*(?: |/).*:\d\d", _START, r"\1"),
 )
 """What to look for, and what to write instead of what."""
+_UNTIDY = "|".join(mark for mark, _, _ in _TIDIED)
 _HIDDEN = r"(?i)^\d+,\d+$|^/date\("
 _THOUSANDS = r"^\d{1,3}(,\d{3})+$"
 
@@ -60,6 +61,8 @@ class Cells:
     def lower(self) -> pa.Array:
         """In small letters, blanks single, of intervals the start, of what programs write around a time nothing."""
         text = pc.utf8_lower(self.text)
+        if not pc.any(pc.match_substring_regex(text, _UNTIDY)).as_py():
+            return text
         for mark, pattern, instead in _TIDIED:
             if pc.any(pc.match_substring_regex(text, mark)).as_py():
                 text = pc.replace_substring_regex(text, pattern, instead)
