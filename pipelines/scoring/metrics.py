@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from sklearn import metrics
 
+from unroll.pipelines.scoring.calibration import expected_calibration_error
+
 _MAX_GROUPS = 20
 
 
@@ -39,37 +41,6 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
         evidence = probabilities[:, 1] if len(classes) == 2 else probabilities
         scores["roc_auc"] = float(metrics.roc_auc_score(labels, evidence, multi_class="ovr"))
     return scores
-
-
-def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Mean distance of confidence and accuracy over equal-width bins of confidence.
-
-    Guo et al. 2017, "On Calibration of Modern Neural Networks", eq. 3.
-
-    Args:
-        labels: int `[records]`.
-        probabilities: float `[records, classes]`.
-        bins: number of bins between 0 and 1.
-
-    Returns:
-        Between 0 (calibrated) and 1.
-    """
-    confidence, right, count = reliability(labels, probabilities, bins)
-    return float(np.sum(count * np.abs(right - confidence)) / np.sum(count))
-
-
-def reliability(
-    labels: np.ndarray, probabilities: np.ndarray, bins: int = 15
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean confidence, accuracy and count of the non-empty equal-width bins of confidence."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
-    count = np.bincount(bin_of, minlength=bins)
-    held = count > 0
-    mean_confidence = np.bincount(bin_of, confidence, bins)[held] / count[held]
-    accuracy = np.bincount(bin_of, right, bins)[held] / count[held]
-    return mean_confidence, accuracy, count[held]
 
 
 def by_group(

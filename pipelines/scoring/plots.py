@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from unroll.pipelines.scoring.metrics import reliability
+from unroll.pipelines.scoring.calibration import reliability
 
 matplotlib.use("Agg")
 
