@@ -21,8 +21,8 @@ MAX_ROWS = 64
 CLEARLY = 0.9
 """Of the simplest settings' cost, before others are preferred."""
 _MOSTLY = 0.9  # of the turns, in which they must have been so
-_SECONDS = 2.0  # of trials in all, or the fewest turns of each way, if these take longer
-_TURNS = 5
+_SECONDS = 2.0  # of trials in all, unless the fewest turns take longer
+_FEWEST, _MOST = 5, 25  # turns
 _BATCH_SECONDS = 0.03  # of a batch that is tried, about
 _SINGLES = 4  # rows that are run alone, at most
 _REPEATS = 5  # of each, at most
@@ -124,7 +124,7 @@ class Trials:
         batches: dict[Parallelism, list[float]] = defaultdict(list)
         until = time.monotonic() + _SECONDS
         turns = 0
-        while turns < _TURNS or time.monotonic() < until:
+        while turns < _FEWEST or (turns < _MOST and time.monotonic() < until):
             order = ways if turns % 2 else ways[::-1]
             for way in order:
                 for alone in way.modes:
