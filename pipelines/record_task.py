@@ -95,7 +95,8 @@ class RecordTask(Task):
         read: int = self._dataset_info["read"]
         counts: dict[str, int] = self._dataset_info["counts"]
         splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-        return f"{read:,} records: {splits}; left out {read - sum(counts.values()):,}"
+        found = f"{read:,} records: {splits}; left out {read - sum(counts.values()):,}"
+        return "\n".join([found, *self._dataset_info["notes"]])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         table, seeds = self._splits["train"], [self.config.train.seed, epoch]
@@ -150,7 +151,7 @@ class RecordTask(Task):
     def records(
         cls, config: TaskConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
     ) -> Iterator[Arrays]:
-        return record_tables.further(_section(config), cls.columns(), data)
+        return record_tables.further(_section(config), cls.columns(), dataset_info, data)
 
     @classmethod
     def evaluate(

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,14 +15,17 @@ import pyarrow.csv
 from unroll.errors import UserError
 from unroll.monitoring.tables.cells import is_total, record_test
 from unroll.monitoring.tables.format import TableFormat
+from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.layout import Layout, find_layout
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.quotes import QuoteCheck
 from unroll.monitoring.tables.text_source import check_encoding, open_bytes, undecodable, utf8_blocks
+from unroll.monitoring.tables.workbook import sheet_text
 
 _BLOCK_BYTES = 2 << 20  # a record must fit in a block
-_HEAD_BYTES = 1 << 18
+_HEAD_BYTES = 1 << 17
 _TAIL_BYTES = 1 << 14
+_OLD_WORKBOOK, _ZIPPED = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"
 _MAX_FOOTER = 20
 
 
@@ -100,7 +105,8 @@ def open_csv(file: Path, table_format: TableFormat, notes: Notes | None = None) 
         with _opened(file, table_format, notes) as (stream, as_text):
             blocks = utf8_blocks(file, stream, as_text.encoding)
             head, whole = _head(blocks)
-            layout = find_layout(file, head, as_text)
+            first = head if len(head) <= _HEAD_BYTES else head[: head.rfind(b"\n", 0, _HEAD_BYTES) + 1] or head
+            layout = find_layout(file, first, as_text)
             for line in layout.notes:
                 notes.add(line)
             records = _Records(file, as_text, layout, head, blocks, whole, notes)
@@ -113,19 +119,41 @@ def open_csv(file: Path, table_format: TableFormat, notes: Notes | None = None) 
             raise undecodable(file, table_format.encoding) from None
         if "CSV conversion error" in reason:
             raise
-        delimiter = layout.delimiter if layout else table_format.delimiter
-        raise UserError(f"{file}: cannot be read as CSV with delimiter {delimiter!r} ({reason})") from None
+        raise _not_csv(file, layout, reason) from None
     except (OSError, EOFError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
 
 
+def _not_csv(file: Path, layout: Layout | None, reason: str) -> UserError:
+    """What pyarrow says of a row, in words."""
+    found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", reason)
+    if layout is None or found is None:
+        return UserError(f"{file}: cannot be read as CSV ({reason})")
+    row, expected, got, text = found.groups()
+    cells = f"{got} cell{'s' * (got != '1')}"
+    return UserError(
+        f"{file}, row {int(row) - 2 + layout.row}: has {cells}, and the header {expected}; it cannot be read as CSV "
+        f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. Mend the row: a cell that holds the delimiter "
+        "stands in quotation marks"
+    )
+
+
 @contextmanager
 def _opened(file: Path, table_format: TableFormat, notes: Notes) -> Iterator[tuple[BinaryIO, TableFormat]]:
+    """The bytes of the table's text, and how that is written."""
     with open_bytes(file) as stream:
-        magic = stream.peek(4)[:4] if hasattr(stream, "peek") else b""
+        magic = stream.peek(4)[:4]  # type: ignore[attr-defined]
         if magic == b"PAR1":
             raise UserError(f"{file}: is a Parquet file. Rename it to {file.with_suffix('.parquet').name}")
-        yield stream, table_format
+        if magic == _OLD_WORKBOOK:
+            raise UserError(f"{file}: is a workbook of an old Excel. Save it as .xlsx, or as CSV")
+        if magic == _ZIPPED and file_format(file) != "xlsx":
+            raise UserError(f"{file}: is a workbook or another archive. Rename it to {file.with_suffix('.xlsx').name}")
+        if file_format(file) != "xlsx":
+            yield stream, table_format
+            return
+    written = replace(table_format, delimiter=",", quote='"', escape=None, encoding="utf-8")
+    yield io.BytesIO(sheet_text(file, table_format.sheet, notes)), written
 
 
 def _head(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
@@ -160,7 +188,7 @@ class _Records(io.RawIOBase):
         self._ended = whole
         self._ready = layout.delimiter.join(map(str, range(len(layout.names)))).encode() + b"\n"
         self._check = None
-        if table_format.quote is not None:
+        if table_format.quote is not None and file_format(file) != "xlsx":
             self._check = QuoteCheck(
                 file,
                 layout.delimiter,
@@ -188,9 +216,12 @@ class _Records(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        while len(self._ready) < size and not (self._ended and not self._tail):
+        while not self._ready and not (self._ended and not self._tail):
             self._advance()
-        given, self._ready = self._ready[:size], self._ready[size:]
+        if len(self._ready) <= size:
+            given, self._ready = self._ready, b""
+        else:
+            given, self._ready = self._ready[:size], self._ready[size:]
         return given
 
     def _advance(self) -> None:
@@ -207,7 +238,7 @@ class _Records(io.RawIOBase):
             self._check.feed(ready)
             if self._ended:
                 self._check.finish()
-        self._ready += ready
+        self._ready = self._ready + ready if self._ready else ready
 
     def _without_footer(self, text: bytes) -> bytes:
         """Text up to the last record."""
@@ -215,6 +246,8 @@ class _Records(io.RawIOBase):
         start = text.find(b"\n", start) + 1 if start else 0
         lines = text[start:].decode("utf-8", "replace").split("\n")
         filled = [number for number, line in enumerate(lines) if line.strip()]
+        if self._format.skip_footer is None:
+            self._check_last([lines[number] for number in filled[1:]])
         if (skipped := self._format.skip_footer) is not None:
             kept = filled[: len(filled) - skipped]
         else:
@@ -224,13 +257,35 @@ class _Records(io.RawIOBase):
         end = start + len("\n".join(lines[: kept[-1] + 1]).encode()) + 1 if kept else start
         return text[:end]
 
+    def _check_last(self, lines: Sequence[str]) -> None:
+        """Refuses last lines that are no rows, such as the name of a source."""
+        widths = [len(_split(line, self._layout.delimiter, self._format)) for line in lines[-_MAX_FOOTER:]]
+        columns = len(self._layout.names)
+        other = next((number for number, width in enumerate(reversed(widths)) if width == columns), 0)
+        if any(self._format.quote and self._format.quote in line for line in lines[-other:]):
+            return  # told where the marks are looked at
+        if 0 < other <= _MAX_FOOTER // 2 and widths.count(columns) == len(widths) - other:
+            rows = f"the last {f'{other} rows have' if other > 1 else 'row has'}"
+            raise UserError(
+                f"{self._file}: {rows} other numbers of cells than the header, which has {columns}. Received: "
+                f"{lines[-other].strip()[:60]!r}. If that is not a record: --set data.skip_footer={other}"
+            )
+
     def _totals(self, lines: Sequence[str]) -> int:
         """How many of the last lines are totals."""
         count = 0
         for line in reversed(lines[-_MAX_FOOTER:]):
-            cells = next(csv.reader([line], delimiter=self._layout.delimiter), [])
+            cells = _split(line, self._layout.delimiter, self._format)
             if not is_total(cells, self._layout.sample):
                 break
             count += 1
             self._notes.add(f"The last row is left out, as a total of those above: {line.strip()[:60]!r}.")
         return count
+
+
+def _split(line: str, delimiter: str, table_format: TableFormat) -> list[str]:
+    """The cells of a line that is a whole record."""
+    if table_format.quote is None:
+        return line.split(delimiter)
+    quote, escape = table_format.quote, table_format.escape
+    return next(csv.reader([line], delimiter=delimiter, quotechar=quote, escapechar=escape), [])

@@ -14,7 +14,7 @@ from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.text_source import undecodable
 
 _DELIMITERS = (";", "\t", "|", ",")
-_SAMPLED = 300
+_SAMPLED = 200
 _PREAMBLE = 60  # lines at most
 
 
@@ -137,15 +137,20 @@ def _preamble(file: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str
     """How many rows stand above the header."""
     widths = [len(cells) for _, cells in rows]
     common = Counter(widths[len(widths) // 3 :]).most_common(1)[0][0]
-    if widths[0] == common or common == 1 or len(rows) < 3:
+    if common == 1 or len(rows) < 3:
         return 0
+    if widths[0] == common:
+        above = _titles([cells for _, cells in rows])
+        if above:
+            _say_preamble(rows[:above], notes)
+        return above
     above = next(number for number, width in enumerate(widths) if width == common)
     if above > _PREAMBLE or any(width != common for width in widths[above:]):
         return 0  # told where the row is met that has another number of cells
     below = [cells for _, cells in rows[above + 1 :]]
     filled = max(len("".join(cells).strip()) and _filled(cells) for cells in [*below, rows[above][1]])
-    if above == 1 and filled <= widths[0]:
-        return 0  # the rows end in empty cells that the header does not have
+    if above == 1 and (filled <= widths[0] < common or _filled(rows[0][1]) <= common < widths[0]):
+        return 0  # the rows end in empty cells that the header does not have, or it in empty names
     if looks_like_record(rows[above][1], below):
         number = rows[above][0]
         named = ", ".join(f"name{one}" for one in range(1, common + 1))
@@ -153,9 +158,23 @@ def _preamble(file: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str
             f"{file}, row {number}: has {common} cells, and the first row {widths[0]}, so it is not the header, but no "
             f"row below is one. Name the columns: --set 'data.header=[{named}]' --set data.skip_rows={number - 1}"
         )
-    lines = f"row{'s' * (above > 1)}"
-    shown = "; ".join(" ".join(cell for cell in cells if cell)[:40] for _, cells in rows[:above])
-    notes.append(f"{above} {lines} above the header, left out: {shown}.")
+    _say_preamble(rows[:above], notes)
+    return above
+
+
+def _say_preamble(rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> None:
+    lines = f"row{'s' * (len(rows) > 1)}"
+    shown = "; ".join(" ".join(cell for cell in cells if cell)[:40] for _, cells in rows)
+    notes.append(f"{len(rows)} {lines} above the header, left out: {shown}.")
+
+
+def _titles(rows: Sequence[Sequence[str]]) -> int:
+    """How many first rows are titles: nearly empty, though as wide as a workbook writes them, above a full header."""
+    filled = [sum(bool(cell.strip()) for cell in cells) for cells in rows]
+    common = Counter(filled[len(filled) // 3 :]).most_common(1)[0][0]
+    above = next((number for number, count in enumerate(filled) if count > max(1, common // 2)), 0)
+    if not above or above > _PREAMBLE or filled[above] < common or looks_like_record(rows[above], rows[above + 1 :]):
+        return 0
     return above
 
 

@@ -64,6 +64,11 @@ class NumberEvidence:
         texts = len(self._forms["text"])
         return texts > _KEPT and texts > self._numbers
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether other columns may have to say what the numbers mean."""
+        return any(self._forms[form] for form in ("grouped.", "grouped,"))
+
     def add(self, texts: pa.Array, first_row: int) -> None:
         """Takes further cells.
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from unroll.errors import UserError
 
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = (2 << 20) - (1 << 16)
 _ZEROS = bytes(4)
 _GUESSES = ("utf-8", "gb18030", "shift_jis", "euc_kr", "big5")
 
@@ -43,7 +43,7 @@ def utf8_blocks(file: Path, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
     """
     plain = codecs.lookup(encoding).name in ("utf-8", "ascii")
     decoder = None if plain else codecs.getincrementaldecoder(encoding)()
-    first, lines, only_returns = True, 0, False
+    first, only_returns = True, False
     while True:
         block = stream.read(_BLOCK_BYTES)
         if first and plain and block[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -58,12 +58,11 @@ def utf8_blocks(file: Path, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
         if first:
             block = block.removeprefix(codecs.BOM_UTF8)
             only_returns = b"\n" not in block and b"\r" in block
-        if _ZEROS in block or (first and block[:64].count(0) > 16):
-            raise _with_nul(file, block, lines)
+        if b"\0" in block and (_ZEROS in block or (first and block[:64].count(0) > 16)):
+            raise _with_nul(file, block, encoding)
         if only_returns:  # as old programs end their lines
             block = block.replace(b"\r", b"\n")
         first = False
-        lines += block.count(b"\n")
         if block:
             yield block
         elif decoder is not None:
@@ -118,15 +117,16 @@ def _is_text(sample: bytes, encoding: str) -> bool:
     return encoding == "utf-8" or len(common) > 0.9 * len(letters)
 
 
-def _with_nul(file: Path, block: bytes, lines: int) -> UserError:
+def _with_nul(file: Path, block: bytes, encoding: str) -> UserError:
     start = block.index(b"\0")
-    row = lines + block[:start].count(b"\n") + 1
     if block[start : start + 8 : 2] == b"\0\0\0\0" and b"\0\0" not in block[start : start + 8]:
         byte_order = "le" if start % 2 else "be"
         return UserError(
             f"{file}: has a NUL byte beside every letter, as UTF-16 text has. Name its encoding: --set "
             f"data.encoding=utf-16-{byte_order}"
         )
+    with open_bytes(file) as stream:
+        row = stream.read().decode(encoding, "replace").partition(_ZEROS.decode())[0].count("\n") + 1
     return UserError(
         f"{file}, row {row}: holds NUL bytes, which no text has: the file may have been cut off while it was written. "
         "Write it again, or remove them"

@@ -15,8 +15,12 @@ import tensorflow as tf
 
 from unroll.errors import UserError
 from unroll.models.text.tokenizer import RESERVED, tokenize
+from unroll.monitoring.tables.notes import Notes
+from unroll.monitoring.tables.number_format import NumberFormat
+from unroll.monitoring.tables.sentinels import masked, repeated_extremes
 from unroll.pipelines.data.columns import Column, NumberColumn, WordsColumn
 from unroll.pipelines.data.dataset_info import write_info
+from unroll.pipelines.data.record_numbers import Formats, as_plain, find_formats
 from unroll.pipelines.data.records import Batch, find_files, read_records
 from unroll.pipelines.data.sections import RecordSection, column_advice
 from unroll.pipelines.data.splits import SPLITS, hash_split, named_split
@@ -51,8 +55,10 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
         numbers = {key: pa.float32() for key, column in columns.items() if isinstance(column, NumberColumn)}
         schema = pa.schema({**dict.fromkeys([*columns, GROUP], pa.binary()), **numbers})
         writers = {split: stack.enter_context(pq.ParquetWriter(_file(directory, split), schema)) for split in SPLITS}
-        for batch in _stream(section, columns, data):
-            table, rows = _parsed(section, columns, batch)
+        notes = Notes()
+        formats = find_formats(section, columns, data, notes)
+        for batch in _stream(section, columns, data, notes):
+            table, rows = _parsed(section, columns, batch, formats)
             read += len(batch[next(iter(batch))])
             named = [batch[section.split][row] for row in rows] if section.split else None
             splits = np.array(_splits(columns, table, named))
@@ -63,6 +69,7 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
         stage.say(f"{read:,} records")
     _check(section, columns, data, read, counts)
     dataset_info: dict[str, Any] = {"read": read, "counts": counts, "columns": {}}
+    dataset_info["formats"] = {key: written.info() for key, written in formats.items()}
     with progress.stage("learning the columns"):
         vocabulary = _vocabulary(section, columns, directory)
         for key, column in columns.items():
@@ -73,6 +80,11 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
                 for split in SPLITS[1:]:
                     for cells in _cells(directory, split, key):
                         column.check(dataset_info["columns"][key], cells)
+            if isinstance(column, NumberColumn):
+                known = np.concatenate(list(_cells(directory, "train", key)))
+                for sentinel in repeated_extremes(known):
+                    notes.add(sentinel.hint(getattr(section, key)))
+    dataset_info["notes"] = list(notes)
     write_info(directory, dataset_info)
 
 
@@ -82,10 +94,11 @@ def read_split(directory: Path, split: str) -> Table:
     return {name: _as_numpy(table.column(name)) for name in table.column_names}
 
 
-def further(section: RecordSection, columns: Columns, data: str) -> Iterator[Table]:
-    """Records of other data, as `read_split` has them, in batches."""
-    for batch in _stream(section.model_copy(update={"split": None}), columns, data):
-        table, rows = _parsed(section, columns, batch)
+def further(section: RecordSection, columns: Columns, dataset_info: Mapping[str, Any], data: str) -> Iterator[Table]:
+    """Records of other data, as `read_split` has them, in batches; their numbers are written as the train split's."""
+    formats = {key: NumberFormat(**written) for key, written in dataset_info.get("formats", {}).items()}
+    for batch in _stream(section.model_copy(update={"split": None}), columns, data, Notes()):
+        table, rows = _parsed(section, columns, batch, formats)
         if len(rows):
             yield table
 
@@ -96,7 +109,7 @@ def batches(table: Table, size: int) -> Iterator[Table]:
         yield {key: cells[start : start + size] for key, cells in table.items()}
 
 
-def _stream(section: RecordSection, columns: Columns, data: str) -> Iterator[Batch]:
+def _stream(section: RecordSection, columns: Columns, data: str, notes: Notes) -> Iterator[Batch]:
     named = [getattr(section, key) for key in columns]
     names = dict.fromkeys([*named, *(name for name in (section.split, section.group) if name)])
     return read_records(
@@ -104,12 +117,20 @@ def _stream(section: RecordSection, columns: Columns, data: str) -> Iterator[Bat
         list(names),
         table_format=section.table_format,
         advice=column_advice(section),
+        notes=notes,
     )
 
 
-def _parsed(section: RecordSection, columns: Columns, batch: Batch) -> tuple[Table, np.ndarray]:
+def _parsed(section: RecordSection, columns: Columns, batch: Batch, formats: Formats) -> tuple[Table, np.ndarray]:
     """Cells of the records that lack nothing that is needed, and the numbers of these in the batch."""
-    table = {key: column.parse(key, batch[getattr(section, key)]) for key, column in columns.items()}
+    table = {}
+    for key, column in columns.items():
+        cells = batch[getattr(section, key)]
+        if key in formats:
+            cells = as_plain(cells, formats[key], section.missing)
+        table[key] = column.parse(key, cells)
+        if isinstance(column, NumberColumn):
+            table[key][masked(table[key], section.missing)] = np.nan
     count = len(next(iter(table.values())))
     table[GROUP] = Column().parse(GROUP, batch[section.group] if section.group else [""] * count)
     usable = np.ones(count, bool)

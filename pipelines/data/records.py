@@ -24,6 +24,7 @@ from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.text_source import check_encoding, undecodable
 from unroll.serving.files.regular_files import check_inside, check_named
 
+_OTHER_WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
 _BATCH_ROWS = 256
 _LARGE_ROWS = 64  # of a batch with cells as stored, such as pictures
 
@@ -62,7 +63,8 @@ def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[P
     files = [Path(path)] if named else [Path(file) for file in sorted(glob.glob(path))]
     for file in files:
         if suffix(file) not in suffixes:
-            raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(suffixes)} (also .gz)")
+            remedy = ". Save it as .xlsx, or as CSV" if suffix(file) in _OTHER_WORKBOOKS else ""
+            raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(suffixes)} (also .gz){remedy}")
         if named:
             check_named(file, "--data")
         else:

@@ -32,6 +32,7 @@ class Roles:
         future_covariates: known for the horizon, too.
         ignored: columns without a role; of those that are not numbers with the first cell that is not one.
         formats: of the columns whose numbers are not written as programs write them.
+        schema: of the file that they were found in.
     """
 
     targets: list[str]
@@ -39,6 +40,7 @@ class Roles:
     future_covariates: list[str]
     ignored: list[str]
     formats: Mapping[str, NumberFormat] = field(default_factory=dict)
+    schema: "Schema | None" = None
 
     @property
     def numbers(self) -> list[str]:
@@ -78,13 +80,16 @@ class Schema:
                 raise UserError(f"{file}: has {problem} {column!r}. {remedy}")
 
 
-def find_roles(section: SeriesSection, file: Path, notes: Notes) -> Roles:
+def find_roles(
+    section: SeriesSection, file: Path, notes: Notes, known: Mapping[str, NumberFormat] | None = None
+) -> Roles:
     """What each column of numbers of a file is for.
 
     Args:
         section: names the columns.
         file: the first one.
         notes: where to say what was found out.
+        known: formats of a model's training data, which count.
 
     Raises:
         UserError: a named column that is not there, no target, or one in an unknown format.
@@ -98,7 +103,11 @@ def find_roles(section: SeriesSection, file: Path, notes: Notes) -> Roles:
     rest = [name for name in schema.names if name and name not in {*other, *covariates}]
     _check_unnamed(schema, notes)
     chosen = section.targets or rest
-    formats, texts = number_formats(section, file, schema, chosen, covariates, notes)
+    formats = {name: written for name, written in (known or {}).items() if name in schema.names}
+    unknown = [name for name in chosen if name not in formats]
+    open_covariates = [name for name in covariates if name not in formats]
+    found, texts = number_formats(section, file, schema, unknown, open_covariates, notes)
+    formats |= found
     targets = section.targets or [name for name in rest if _numeric(schema.kind(name)) or name in formats]
     ignored = [texts.get(name, name) if not section.targets else name for name in rest if name not in targets]
     if not targets:
@@ -108,7 +117,7 @@ def find_roles(section: SeriesSection, file: Path, notes: Notes) -> Roles:
             "them, or name the targets with --set data.targets=COLUMN"
         )
     schema.check(targets, file)
-    return Roles(targets, section.past_covariates, section.future_covariates, ignored, formats)
+    return Roles(targets, section.past_covariates, section.future_covariates, ignored, formats, schema)
 
 
 def text_columns(section: SeriesSection) -> list[str]:

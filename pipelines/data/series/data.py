@@ -147,7 +147,7 @@ def read_further(section: SeriesSection, dataset_info: Mapping[str, Any], data: 
     section = section.model_copy(update=columns)
     frequency = Frequency.parse(dataset_info["frequency"])
     with progress.stage("reading rows") as stage:
-        table = read_table(section, data, stage, dataset_info.get("time_form"))
+        table = read_table(section, data, stage, dataset_info)
         grid = to_grid(table, frequency, wide=section.columns == "series")
         stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {frequency.name}")
     bounds = {"all": _span(grid)}

@@ -37,7 +37,8 @@ def read_batches(
     """
     texts = text_columns(section)
     for file in files:
-        schema = read_schema(section, file, texts + roles.numbers)
+        schema = roles.schema if file == files[0] else None
+        schema = schema or read_schema(section, file, texts + roles.numbers)
         row = schema.row
         if file_format(file) == "parquet":
             batches = _parquet(section, roles, file, texts)

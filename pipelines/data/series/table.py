@@ -1,12 +1,15 @@
 """Rows of series, held as numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from unroll.errors import UserError
 from unroll.monitoring.tables.notes import Notes
+from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.monitoring.tables.sentinels import masked, repeated_extremes
 from unroll.monitoring.tables.text_source import check_encoding
 from unroll.monitoring.times.parser import TimeParser
@@ -29,7 +32,7 @@ class SeriesTable:
         values: float32 [rows, D]; NaN is missing.
         statics: by column: category names, and int32 [series] numbers of them, -1 where there is none.
         dataset_info: what was met: rows, incomplete_rows, infinite, time_form, utc_offsets, static_conflicts,
-            ignored_columns, and notes on the form of the files.
+            ignored_columns, formats of numbers, and notes on the form of the files.
     """
 
     roles: Roles
@@ -41,14 +44,16 @@ class SeriesTable:
     dataset_info: dict[str, object]
 
 
-def read_table(section: SeriesSection, data: str, stage: Stage, time_form: str | None = None) -> SeriesTable:
+def read_table(
+    section: SeriesSection, data: str, stage: Stage, training: Mapping[str, Any] | None = None
+) -> SeriesTable:
     """Reads the named columns of all files, in a few bytes a number.
 
     Args:
         section: names the columns.
         data: file, folder or glob.
         stage: shows the rows read.
-        time_form: in which a model's training data had its times, which counts where several fit.
+        training: `dataset_info` of a model's training data, whose forms of times and numbers count where several fit.
 
     Raises:
         UserError: files, columns, times or numbers that cannot be read.
@@ -56,11 +61,13 @@ def read_table(section: SeriesSection, data: str, stage: Stage, time_form: str |
     files = find_files(data)
     check_encoding(section.encoding)
     notes = Notes()
-    roles = find_roles(section, files[0], notes)
+    training = training or {}
+    known = {name: NumberFormat(**written) for name, written in training.get("formats", {}).items()}
+    roles = find_roles(section, files[0], notes, known)
     parser = TimeParser(
         section.time,
         section.time_format,
-        prefer=time_form,
+        prefer=training.get("time_form"),
         ahead=lambda: read_times(section, files),
         whole_seconds=section.frequency is None,
     )
@@ -103,6 +110,7 @@ def read_table(section: SeriesSection, data: str, stage: Stage, time_form: str |
         "utc_offsets": sorted(parser.offsets),
         "static_conflicts": {name: category.conflicts() for name, category in categories.items()},
         "ignored_columns": roles.ignored,
+        "formats": {name: written.info() for name, written in roles.formats.items()},
     }
     joined = _joined(values)
     for column, name in enumerate(roles.numbers):

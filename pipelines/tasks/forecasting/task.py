@@ -286,7 +286,7 @@ class Forecasting(Task):
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
         dataset_info = self.dataset_info()
-        columns = ["targets", "past_covariates", "future_covariates", "categories", "time_form"]
+        columns = ["targets", "past_covariates", "future_covariates", "categories", "time_form", "formats"]
         return {
             "task": self.name,
             "input": "series",

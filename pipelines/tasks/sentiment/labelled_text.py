@@ -12,6 +12,7 @@ import tensorflow as tf
 from unroll.errors import UserError
 from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
+from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.records import Batch, find_files, read_records
 from unroll.pipelines.data.sections import column_advice
@@ -37,6 +38,7 @@ class DatasetInfo:
         conflicting: texts dropped since they occur with different labels.
         duplicates: further copies of kept texts, dropped.
         bucket_counts: training records by bucket of length.
+        notes: what was found out about the form of the files.
     """
 
     classes: list[str]
@@ -46,6 +48,7 @@ class DatasetInfo:
     conflicting: int
     duplicates: int
     bucket_counts: list[int]
+    notes: list[str]
 
     def records(self, split: str) -> int:
         """Records of one split."""
@@ -84,9 +87,10 @@ def prepare(
     Raises:
         UserError: data that cannot be trained on.
     """
+    notes = Notes()
     with RecordIndex.create(directory / "index.sqlite") as index:
         with progress.stage("reading records") as stage:
-            read, unusable = _index(section, data, index)
+            read, unusable = _index(section, data, index, notes)
             counts = index.counts()
             _check(section, data, read, counts)
             _check_size(len(counts), ngram_buckets + vocabulary_size)
@@ -127,7 +131,7 @@ def prepare(
         np.save(directory / "log_count_ratios.npy", log_count_ratios(ngrams))
         dropped = read - unusable - total - index.conflicts()
         dataset_info = DatasetInfo(
-            classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts
+            classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts, list(notes)
         )
     write_info(directory, asdict(dataset_info))
 
@@ -137,13 +141,14 @@ def columns(section: LabelledTextSection) -> list[str]:
     return list(dict.fromkeys(name for name in named if name))
 
 
-def stream(section: LabelledTextSection, data: str) -> Iterator[Batch]:
-    """Batches of the named columns."""
+def stream(section: LabelledTextSection, data: str, notes: Notes | None = None) -> Iterator[Batch]:
+    """Batches of the named columns; what is found out about the files is noted."""
     return read_records(
         find_files(data),
         columns(section),
         table_format=section.table_format,
         advice=column_advice(section),
+        notes=notes,
     )
 
 
@@ -181,9 +186,9 @@ def kept_records(section: LabelledTextSection, data: str, index: RecordIndex) ->
             yield records
 
 
-def _index(section: LabelledTextSection, data: str, index: RecordIndex) -> tuple[int, int]:
+def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: Notes) -> tuple[int, int]:
     read = unusable = 0
-    for batch in stream(section, data):
+    for batch in stream(section, data, notes):
         texts, labels = batch[section.text], batch[section.label]
         if section.split:
             splits = [named_split(value) for value in batch[section.split]]

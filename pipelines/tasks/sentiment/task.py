@@ -84,11 +84,12 @@ class Sentiment(Task):
         data = self._data
         splits = ", ".join(f"{split} {data.records(split):,}" for split in ("train", "validation", "test"))
         left_out = data.unusable + data.conflicting + data.duplicates
-        return (
+        found = (
             f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {splits}; "
             f"left out {left_out:,} ({data.duplicates:,} duplicates, {data.conflicting:,} texts with "
             f"different labels, {data.unusable:,} without text or label)"
         )
+        return "\n".join([found, *data.notes])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train

@@ -1,0 +1,79 @@
+"""Sheets of Excel workbooks as text, which is then read as any other table."""
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+from unroll.errors import UserError
+from unroll.monitoring.tables.notes import Notes
+
+
+def sheet_text(file: Path, sheet: str | None, notes: Notes) -> bytes:
+    """A sheet as CSV, in UTF-8: dates in ISO 8601, numbers as computers write them.
+
+    Args:
+        file: .xlsx or .xlsm.
+        sheet: its name, or its number from 1; None: the first that holds anything.
+        notes: where to say which of several sheets is read.
+
+    Raises:
+        UserError: a file that is not a workbook, or no such sheet.
+    """
+    import openpyxl  # takes a third of a second
+
+    try:
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+    except (BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{file}: is not an Excel workbook ({reason}). Save it as .xlsx, or as CSV") from None
+    try:
+        names = book.sheetnames
+        if sheet is not None:
+            return _text(book[_named(file, names, sheet)])
+        for name in names:
+            text = _text(book[name]) if hasattr(book[name], "iter_rows") else b""
+            if text:
+                if len(names) > 1:
+                    notes.add(f"Of {len(names)} sheets {name!r} is read; --set data.sheet=... names another.")
+                return text
+    finally:
+        book.close()
+    raise UserError(f"{file}: every sheet is empty. It needs a header line and records")
+
+
+def _named(file: Path, names: Sequence[str], sheet: str) -> str:
+    if sheet in names:
+        return sheet
+    if sheet.isdigit() and 1 <= int(sheet) <= len(names):
+        return names[int(sheet) - 1]
+    known = ", ".join(repr(name) for name in names)
+    raise UserError(f"{file}: has no sheet {sheet!r}. It has: {known}. Name the right one: --set data.sheet=...")
+
+
+def _text(sheet: Any) -> bytes:
+    """Rows to the last and columns to the last that are filled: formats reach farther than values."""
+    rows = [list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)]
+    while rows and not any(rows[-1]):
+        rows.pop()
+    width = max((number for row in rows for number, cell in enumerate(row, 1) if cell), default=0)
+    written = io.StringIO(newline="")
+    writer = csv.writer(written, lineterminator="\n")
+    for row in rows:
+        writer.writerow(row[:width] + [""] * (width - len(row)))
+    return written.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dt.datetime):
+        rounded = value + dt.timedelta(microseconds=500)  # days are kept as fractions: 00:59:59.999987 is one o'clock
+        value = rounded.replace(microsecond=rounded.microsecond // 1000 * 1000)
+        return value.isoformat(sep=" ")
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
