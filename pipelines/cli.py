@@ -1,6 +1,5 @@
 """`unroll train`, `evaluate`, `import`, `models`, `promote`, `rollback`, `ui`, `predict` and `demo`."""
 
-import base64
 import io
 import json
 import os
@@ -62,37 +61,31 @@ def train(
     scores at chance; later ones when they are promoted.
     """
     plugins.name_modules(import_ or [])
-    if promote and not register:
-        raise UserError("--promote and --no-register: only a registered version can be served. Leave one out")
     from unroll.pipelines.configurations import config_schema
-    from unroll.pipelines.data.records import check_exists
-    from unroll.pipelines.samples import sample_for
     from unroll.pipelines.training.config import load_config
-    from unroll.pipelines.user_code.objects import check_modules
+    from unroll.pipelines.training.preflight import check_training
     from unroll.serving.engine.quiet import import_tensorflow
-    from unroll.serving.versions.store import Store
 
-    # what is wrong here is told before TensorFlow is loaded, which takes seconds
-    schema, sample = config_schema(task), None
-    Store(Workspace(home).store).versions(name or task)
-    if data is None:
-        load_config(schema, config, set_ or [])
-        sample = sample_for(task, Workspace(home).cache / "samples")
-        data = str(sample.path)
-    else:
-        check_exists(data)
-    settings = load_config(schema, config, set_ or [], sample.settings if sample else None)
-    check_modules(settings.model_dump())
+    workspace, schema = Workspace(home), config_schema(task)
+    checked = check_training(
+        task,
+        lambda base: load_config(schema, config, set_ or [], base),
+        data,
+        name or task,
+        workspace,
+        register=register,
+        promote=promote,
+    )
     import_tensorflow()
     from unroll.pipelines.registry import task_named
     from unroll.pipelines.training.progress import Progress
     from unroll.pipelines.training.training import train as run
 
     with Progress() as progress:
-        if sample is not None:
-            progress.line(f"No --data: training on the sample data, {sample.words} ({data}).")
-        workspace, kind = Workspace(home), task_named(task)
-        trained = run(kind, settings, data, name or task, workspace, progress, register=register, promote=promote)
+        if checked.sample is not None:
+            progress.line(f"No --data: training on the sample data, {checked.sample.words} ({checked.data}).")
+        given = (task_named(task), checked.config, checked.data, name or task, workspace)
+        trained = run(*given, progress, register=register, promote=promote)
     if as_json:
         print(json.dumps(trained.document()))
         return
@@ -272,16 +265,32 @@ def predict(
     ] = None,
     client_key: Annotated[Path | None, typer.Option(help="PEM file of its private key.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw what there is to see into this PNG, SVG or PDF.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Score whole tables into this CSV, TSV, JSONL or Parquet file, answers beside their columns."
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="data.*=value, where a table is unlike the training data; repeatable."),
+    ] = None,
     import_: Import = None,
     as_json: Json = False,
 ) -> None:
-    """Ask a model on a running server."""
+    """Ask a model on a running server. A table is read as the training data was."""
     plugins.name_modules(import_ or [])
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-    from unroll.pipelines.asking import CommandLineClient, ask
+    from unroll.pipelines.asking import CommandLineClient, ask, write
+    from unroll.pipelines.asking.output import check_output, json_value
     from unroll.serving.client.client import ServingError
     from unroll.serving.files.regular_files import check_writable
+
+    if output is not None:
+        check_output(output)
+    if output is not None and plot is not None:
+        raise UserError("--plot and --output: a table is not drawn. Leave one of them out")
 
     if plot is not None and plot.suffix not in _PICTURES:
         raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
@@ -299,7 +308,13 @@ def predict(
             client_certificate=client_certificate,
             client_key=client_key,
         ) as client:
-            answer = ask(client, inputs or [])
+            if output is not None:
+                tally = write(client, inputs or [], output, set_ or [])
+                told = {"model": name, "version": tally.version, "output": str(output), **tally.document()}
+                line = f"{name} version {tally.version}: {tally.rows:,} rows written to {output}"
+                print(json.dumps(told) if as_json else line)
+                return
+            answer = ask(client, inputs or [], set_ or [])
             figure = answer.figure() if plot is not None and answer.figure is not None else None
     except ServingError as error:
         raise UserError(f"{name} at {server}: {error.message}.") from None
@@ -311,14 +326,9 @@ def predict(
         write_atomically(plot, drawn.getvalue())
     if as_json:
         document = {"model": name, "version": answer.version, "predictions": answer.predictions}
-        print(json.dumps(document, ensure_ascii=False, default=_in_base64))
+        print(json.dumps(document, ensure_ascii=False, default=json_value))
     else:
         Console().print(answer.table)
-
-
-def _in_base64(value: bytes) -> dict[str, str]:
-    """What is not text, as TensorFlow Serving's JSON has it."""
-    return {"b64": base64.b64encode(value).decode()}
 
 
 def _token(file: Path) -> str:

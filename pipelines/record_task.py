@@ -180,7 +180,19 @@ class RecordTask(Task):
             inputs={name: _array(cells) for name, cells in zip(cls.inputs(), kept, strict=True)},
             outputs=_rows(answered, np.array(sample.rows)),
             figures=target.figures(learnt, actual, answered),
+            tables=target.tables(learnt, actual, answered),
+            chance=target.chance(learnt, actual, answered),
+            records=len(groups),
         )
+
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+        key, target = self.target()
+        train = self._splits["train"][key]
+        return {
+            f"{split}/{metric}": value
+            for split in scored
+            for metric, value in target.baselines(self._learnt[key], train, self._splits[split][key]).items()
+        }
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features = [feature for key, column in self.columns().items() for feature in column.features(key)]
@@ -207,7 +219,8 @@ class RecordTask(Task):
         """What `unroll predict` needs to know to ask the model."""
         kinds = {key: column.kind for key, column in self.inputs().items()}
         kind = "text" if list(kinds.values()) == ["text"] else "records"
-        return {"task": self.name, "input": kind, "columns": kinds}
+        section = _section(self.config).model_dump(mode="json")
+        return {"task": self.name, "input": kind, "columns": kinds, "data": section}
 
 
 def _section(config: TaskConfig) -> RecordSection:

@@ -13,8 +13,9 @@ import keras
 
 from unroll import serving
 from unroll.pipelines.scoring import plots
+from unroll.pipelines.scoring.chance import beside_baseline
 from unroll.pipelines.task import Evaluation, Task
-from unroll.pipelines.training.exported import Card, Exported
+from unroll.pipelines.training.exported import BASELINE, Card, Exported
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.promotion import Promotion
 from unroll.pipelines.training.tracking import Registered, Run, Tracking
@@ -108,10 +109,27 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
             dataset_info, problem.held_out(data, split), exported.predict, progress.named(split)
         )
     metrics = {f"{split}/{key}": value for split, one in scored.items() for key, value in one.metrics.items()}
-    card = dataclasses.replace(card, metrics=metrics, chance=scored["validation"].chance)
+    with progress.stage("fitting baselines"):
+        baselines = dict(problem.baselines(scored, progress))
+    card = dataclasses.replace(
+        card,
+        metrics=metrics | {f"{BASELINE}{key}": value for key, value in baselines.items()},
+        chance=scored["validation"].chance,
+        beside_baseline=_beside(problem, scored["test"], baselines),
+    )
+    for line in card.warnings():
+        progress.line(line, "bold red")
     with progress.stage("summarising the reference data"):
         exported.add(card.files() | problem.profile(card.name, scored["validation"]).files())
     return Scored(exported, card, scored["test"])
+
+
+def _beside(problem: Task, test: Evaluation, baselines: Mapping[str, float]) -> str:
+    metric, baseline = problem.compared or ("", "")
+    key = f"{metric}/{baseline}"
+    if f"test/{key}" not in baselines:
+        return ""
+    return beside_baseline({**test.metrics, key: baselines[f"test/{key}"]}, metric, baseline, test.records)
 
 
 def record(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from unroll import monitoring
+    from unroll.monitoring.features import Feature
     from unroll.pipelines.training.progress import Progress
 
 
@@ -59,6 +60,7 @@ class Evaluation:
             reference profile. Empty where the task knows of none.
         chance: why these scores are no better than those of guessing, as a clause after "on the validation split";
             empty if they are better, or where the task cannot tell.
+        records: that were scored; 0 where the task does not say.
     """
 
     metrics: dict[str, float]
@@ -68,6 +70,7 @@ class Evaluation:
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     clusters: Sequence[str] = ()
     chance: str = ""
+    records: int = 0
 
 
 class Task(abc.ABC):
@@ -82,6 +85,8 @@ class Task(abc.ABC):
     Config: ClassVar[type[TaskConfig]]
     monitor: ClassVar[str] = "loss"
     """Metric of the validation split that decides which epoch is best; smaller is better."""
+    compared: ClassVar[tuple[str, str] | None] = None
+    """A metric that is a share of the records, and the baseline beside which it is judged in words."""
 
     def __init__(self, config: Any, directory: Path):
         self.config = config
@@ -185,9 +190,35 @@ class Task(abc.ABC):
             UserError: records that the model cannot be scored on.
         """
 
-    @abc.abstractmethod
     def profile(self, name: str, validation: Evaluation) -> "monitoring.ReferenceProfile":
-        """The reference profile of the model called `name`."""
+        """The reference profile of the model called `name`: unless overridden, of each number, name or text that a
+        record's answer holds, and of each number that its input holds."""
+        from unroll import monitoring
+        from unroll.monitoring.features.values import NumericInput
+
+        single = {key: array for key, array in validation.outputs.items() if np.ndim(array) == 1}
+        features: list[Feature] = [
+            monitoring.NumericFeature(key) if array.dtype.kind in "fiu" else monitoring.CategoricalFeature(key)
+            for key, array in single.items()
+        ]
+        features += [
+            NumericInput(key)
+            for key, array in validation.inputs.items()
+            if np.ndim(array) == 1 and array.dtype.kind in "fiu"
+        ]
+        return monitoring.ReferenceProfile.build(features, validation.inputs, validation.outputs, model=name)
+
+    def baselines(self, scored: "Mapping[str, Evaluation]", progress: "Progress") -> Mapping[str, float]:
+        """Scores of honest baselines, fitted on the train split, on the records of the held-out splits.
+
+        Args:
+            scored: what the exported model scored on each split.
+            progress: where to show it.
+
+        Returns:
+            `{"test/accuracy/majority": ...}`: `split/metric/baseline`; none unless overridden.
+        """
+        return {}
 
     def figures(self, model: "keras.Model") -> "dict[str, Figure]":
         """Plots of the trained model itself, by file name."""

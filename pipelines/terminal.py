@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from unroll.pipelines.task import Row
 
 _ROWS = 12
+WORST_FIRST = "worst first"
+"""Ends the title of a table whose first rows are those to look at."""
 _UNLIMITED = 1 << 20  # columns of a terminal
 
 
@@ -68,11 +70,12 @@ def print_metrics(console: Console, title: str, metrics: Mapping[str, float]) ->
     Args:
         console: where to.
         title: says whose they are.
-        metrics: `{"split/metric": value}`, with `/group` appended for a group or baseline.
+        metrics: `{"split/metric": value}`, with `/group` appended for a group or baseline; `baseline/` before it all
+            makes no difference.
     """
     splits: dict[str, dict[str, dict[str, float]]] = {}
     for key, value in metrics.items():
-        split, metric, *group = key.split("/", 2)
+        split, metric, *group = key.removeprefix("baseline/").split("/", 2)
         splits.setdefault(split, {}).setdefault(metric, {})[group[0] if group else "model"] = value
     for split, scores in splits.items():
         systems = list(dict.fromkeys(system for row in scores.values() for system in row))
@@ -81,9 +84,11 @@ def print_metrics(console: Console, title: str, metrics: Mapping[str, float]) ->
 
 
 def print_tables(console: Console, tables: "Mapping[str, Sequence[Row]]") -> None:
-    """Prints tables by title, one dictionary a row; of long ones an even choice of rows."""
+    """Prints tables by title, one dictionary a row; of long ones an even choice of rows, or the worst."""
     for title, rows in tables.items():
         shown = min(len(rows), _ROWS)
+        if title.endswith(WORST_FIRST):
+            rows = rows[:shown]
         chosen = [rows[round(position * (len(rows) - 1) / max(1, shown - 1))] for position in range(shown)]
         console.print(FigureTable(title, list(map(_words, rows[0])), [list(row.values()) for row in chosen]))
 

@@ -51,26 +51,20 @@ def train(
         >>> model.metrics["test/accuracy"]  # doctest: +SKIP
         0.93
     """
-    if promote and not register:
-        raise UserError("promote=True, register=False: only a registered version can be served. Leave one out")
     with python_words():
-        from unroll.pipelines.data.records import check_exists
-        from unroll.pipelines.user_code.objects import check_modules
+        from unroll.pipelines.training.preflight import check_training
         from unroll.serving.engine.quiet import import_tensorflow
-        from unroll.serving.versions.store import Store
 
-        # what is wrong here is told before TensorFlow is loaded, which takes seconds
         workspace, schema = Workspace(home_folder(home)), _schema(task)
-        Store(workspace.store).versions(name or _name(task))
-        settings = configured(schema, config)
-        if data is None:
-            from unroll.pipelines.samples import sample_for
-
-            sample = sample_for(_name(task), workspace.cache / "samples")
-            data, settings = sample.path, configured(schema, config, sample.settings)
-        elif isinstance(data, str | os.PathLike):
-            check_exists(os.fspath(data))
-        check_modules(settings.model_dump())
+        checked = check_training(
+            _name(task),
+            lambda base: configured(schema, config, base),
+            data,
+            name or _name(task),
+            workspace,
+            register=register,
+            promote=promote,
+        )
         import_tensorflow()
         kind = _task(task)
         from unroll.frames import as_files
@@ -78,7 +72,8 @@ def train(
         from unroll.pipelines.training.progress import Progress
         from unroll.pipelines.training.training import train as run
 
-        with as_files(kind, settings, data, workspace) as path, Progress() as progress:
+        settings = checked.config
+        with as_files(kind, settings, checked.data, workspace) as path, Progress() as progress:
             trained = run(
                 kind, settings, path, name or kind.name, workspace, progress, register=register, promote=promote
             )

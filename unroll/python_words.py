@@ -13,6 +13,7 @@ _WORDS: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"\bunroll (promote|rollback|train) ((?:[\w.-]+ ?)+)"), lambda found: _call(found[1], found[2])),
     (re.compile(r"--set '?([\w.]+)=([^\s,;']+?)'?(?=[\s,;)]|\.$|\. |$)"), r'config={"\1": "\2"}'),
     (re.compile(r"--set takes"), "config takes"),
+    (re.compile(r"--promote and --no-register"), "promote=True, register=False"),
     (re.compile(r"--set:"), "config:"),
     (re.compile(r"--input\b"), "inputs"),
     (re.compile(r"--(data|config|home|name|alias|version|task)\b"), r"\1"),

@@ -3,23 +3,30 @@
 A model says what it takes in its signature `describe`, whose output `json` has the key `input`; a model without
 that signature takes text. For each kind of input there is a module with `INPUT`, its name, and a function
 `ask(client, description, inputs) -> Answer`: of any task's here, of one task's own in its folder's module `asking`.
+Such a module may also say how tables are scored into files: by `question(client, description) -> RowQuestion` where an
+answer belongs to a row, else by `write(client, description, inputs, output) -> Tally`.
 """
 
 import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 
 from unroll import plugins
 from unroll.errors import UserError
+from unroll.pipelines.data.sections import TableSection
+from unroll.pipelines.training.config import with_overrides
 from unroll.serving.client.client import Client
 from unroll.serving.client.connection import Names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from unroll.pipelines.asking.row_question import Tally
 
 
 class CommandLineClient(Client):
@@ -37,6 +44,7 @@ class CommandLineClient(Client):
     )
 
 
+_FORM = TableSection.model_fields
 DESCRIBE = "describe"
 """Name of the signature by which a model says what it takes."""
 
@@ -58,12 +66,13 @@ class Answer:
     figure: "Callable[[], Figure] | None" = None
 
 
-def ask(client: Client, inputs: Sequence[str]) -> Answer:
+def ask(client: Client, inputs: Sequence[str], overrides: Sequence[str] = ()) -> Answer:
     """Asks a model what it wants to know, and then for its predictions.
 
     Args:
         client: of the model.
         inputs: texts, files or `-` for standard input; what the model takes decides.
+        overrides: `data.key=value` where a table is written differently from the training data.
 
     Raises:
         UserError: inputs that the model does not take.
@@ -76,12 +85,39 @@ def ask(client: Client, inputs: Sequence[str]) -> Answer:
         default = signatures.get("serving_default")
         if default and [one.dtype.kind for one in default.inputs.values()] != ["O"] and tensors.is_json(inputs):
             return tensors.ask(client, inputs)
-    module, description = asked(client)
+    module, description = asked(client, overrides)
     return module.ask(client, description, inputs)
 
 
-def asked(client: Client) -> tuple[Any, Mapping[str, Any]]:
+def write(client: Client, inputs: Sequence[str], output: Path, overrides: Sequence[str] = ()) -> "Tally":
+    """Writes tables with what a model answers, in bounded memory.
+
+    Args:
+        client: of the model.
+        inputs: files of tables.
+        output: CSV, TSV, JSONL or Parquet, which is there when it is whole.
+        overrides: as of `ask`.
+
+    Raises:
+        UserError: tables that the model does not take, or an output that cannot be written.
+        ServingError: the server refused a request or did not answer.
+    """
+    from unroll.pipelines.asking.row_question import write_rows
+
+    module, description = asked(client, overrides)
+    if hasattr(module, "write"):
+        return module.write(client, description, inputs, output)
+    if not hasattr(module, "question"):
+        raise UserError(f"--output {output}: the module {module.__name__} scores no tables. Leave it out")
+    return write_rows(module.question(client, description), inputs, description.get("data", {}), output)
+
+
+def asked(client: Client, overrides: Sequence[str] = ()) -> tuple[Any, Mapping[str, Any]]:
     """The module that asks a model, and what the model says of itself.
+
+    Args:
+        client: of the model.
+        overrides: `data.key=value`, which win over what the model says of its training data.
 
     Raises:
         UserError: there is no module for what it takes.
@@ -98,4 +134,16 @@ def asked(client: Client) -> tuple[Any, Mapping[str, Any]]:
             f"{client.model}: takes {kind!r}, and `unroll predict` can send {', '.join(kinds)}. Name the module of "
             "its task with --import, or ask it with unroll.Client"
         )
-    return kinds[kind], description
+    return kinds[kind], {**description, "data": _overridden(description.get("data", {}), overrides)}
+
+
+def _overridden(section: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The keys `data.*` of the model's training, some of which are set anew."""
+    if foreign := [one for one in overrides if not one.startswith("data.")]:
+        raise UserError(f"--set: only data.* keys apply to a prediction. Received: {foreign[0]!r}")
+    changed = with_overrides(
+        {"data": section}, overrides, lambda path: path[-1] not in _FORM and isinstance(section.get(path[-1], ""), str)
+    )["data"]
+    if section and (unknown := [key for key in changed if key not in section and key not in _FORM]):
+        raise UserError(f"configuration key data.{unknown[0]}: unknown. Known keys: data.{', data.'.join(section)}")
+    return changed

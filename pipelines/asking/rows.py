@@ -1,7 +1,11 @@
 """Records to requests, and answers to rows of a table."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from unroll.pipelines.terminal import FigureTable, rounded
 from unroll.serving.client.client import Client, Prediction
@@ -9,6 +13,8 @@ from unroll.serving.client.client import Client, Prediction
 REQUEST_BYTES = 4 << 20
 REQUEST_ROWS = 64
 _SHOWN = 40  # characters of a text on the terminal; --json has them all
+_SHOWN_ROWS = 20  # of more than
+_MAX_ROWS = 100
 T = TypeVar("T")
 
 
@@ -55,6 +61,7 @@ def ask_in_requests(
     parts: Iterable[Sequence[T]],
     inputs: Callable[[Sequence[T]], Mapping[str, Any]],
     shown: Callable[[Sequence[T]], Sequence[Mapping[str, Any]]],
+    version: int | None = None,
 ) -> tuple[int, list[dict[str, Any]]]:
     """Asks `serving_default` of one and the same version about all records.
 
@@ -63,11 +70,11 @@ def ask_in_requests(
         parts: the records of each request, see `requests`.
         inputs: of some records, as they are sent.
         shown: of each of some records, what stands before the outputs.
+        version: that is asked; None: the one that answers first.
 
     Returns:
         The version, 0 where nothing was asked; and a row a record.
     """
-    version: int | None = None
     rows: list[dict[str, Any]] = []
     for part in parts:
         answer = client.predict(inputs(part), version=version)
@@ -76,9 +83,14 @@ def ask_in_requests(
     return version or 0, rows
 
 
-def table(title: str, rows: Sequence[Mapping[str, Any]]) -> FigureTable:
-    """Rows of the same keys; long texts are cut."""
-    return FigureTable(title, list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+def table(title: str, rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Rows of the same keys, of very many the first; long texts are cut."""
+    shown = rows[:_SHOWN_ROWS] if len(rows) > _MAX_ROWS else rows
+    headings = dict.fromkeys(key for row in shown for key in row)
+    figures = FigureTable(title, list(headings), [[_cell(row.get(key)) for key in headings] for row in shown])
+    if len(shown) == len(rows):
+        return figures
+    return Group(figures, Text(f"{len(rows) - len(shown):,} more rows: --output FILE.csv writes them all."))
 
 
 def _cell(value: Any) -> Any:
@@ -86,6 +98,8 @@ def _cell(value: Any) -> Any:
         return value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…"
     if value is None:
         return ""
+    if isinstance(value, bytes | dict):
+        return f"{len(value):,} bytes" if isinstance(value, bytes) else _cell(json.dumps(value, ensure_ascii=False))
     if not isinstance(value, list):
         return value
     return ", ".join(rounded(one) if isinstance(one, float) else str(_cell(one)) for one in value)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unroll.errors import UserError
+from unroll.monitoring.tables.kinds import SUFFIXES
 from unroll.pipelines.asking import Answer
+from unroll.pipelines.asking.row_question import RowQuestion, UnusableRowError, table_rows
+from unroll.pipelines.asking.row_tables import is_table
 from unroll.pipelines.asking.rows import ask_in_requests, requests, table
 from unroll.serving.client.client import Client, TensorInfo
 
@@ -16,10 +19,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 INPUT = "text"
-_SUFFIXES = (
-    ".txt", ".text", ".md", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".zip", ".html", ".xml",
-    ".pdf", ".docx", ".xlsx", ".jpg", ".jpeg", ".png",
-)  # fmt: skip
+_OF_LINES = (".txt", ".text", ".md")
+_OF_OTHERS = (
+    ".json",
+    ".gz",
+    ".zip",
+    ".html",
+    ".xml",
+    ".pdf",
+    ".docx",
+    ".xls",
+    ".xlsx",
+    ".ods",
+    ".jpg",
+    ".jpeg",
+    ".png",
+)
 _AS_A_TEXT = "if it is a text, pipe it to --input -"
 
 
@@ -28,15 +43,24 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
 
     Args:
         client: of the model.
-        description: what the model says of itself; nothing of it is needed.
-        inputs: a text, a file with a text a line, or `-` for standard input.
+        description: what the model says of itself; the keys `data.*` of its training say how a table is read.
+        inputs: a text, a table of texts, another file with a text a line, or `-` for standard input.
 
     Raises:
-        UserError: no text, what looks like a file and is not one, a file that is empty or not UTF-8, or a model that
-            takes no text.
+        UserError: no text, what looks like a file and is not one, a file that is empty or cannot be read, or a model
+            that takes no text.
         ServingError: the server refused the request or did not answer.
     """
-    version, rows = _asked(client, _text_input(client), _texts(inputs))
+    asked = question(client, description)
+    (key,) = asked.columns
+    version, rows = 0, []
+    for given in _sources(inputs):
+        if isinstance(given, str):
+            version, found = table_rows(asked, given, description.get("data", {}), version)
+        else:
+            version, answers = _answers(client, key, given, version or None)
+            found = [{key: text, **answer} for text, answer in zip(given, answers, strict=True)]
+        rows += found
     return Answer(version, rows, table(f"{client.model}, version {version}", rows))
 
 
@@ -53,36 +77,62 @@ def ask_frame(
     Raises:
         UserError: it has no such column.
     """
-    key = _text_input(client)
-    column = section.get(key, key)
+    asked = question(client, {**description, "data": section})
+    ((key, column),) = asked.columns.items()
     if column not in frame:
         raise UserError(f"inputs: the DataFrame has no column {column!r}. It has: {', '.join(map(str, frame.columns))}")
-    return _asked(client, key, frame[column].fillna("").astype(str).tolist())[1]
+    texts = frame[column].fillna("").astype(str).tolist()
+    return [{key: text, **answer} for text, answer in zip(texts, _answers(client, key, texts, None)[1], strict=True)]
 
 
-def _asked(client: Client, key: str, texts: Sequence[str]) -> tuple[int, list[dict[str, Any]]]:
-    """The version that answered all, and a row a text."""
+def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[str]:
+    """How it is asked about a row of a table.
+
+    Raises:
+        UserError: a model that takes no text.
+    """
+    key = _text_input(client)
+
+    def read(cells: Mapping[str, Any], folder: Path) -> str:
+        text = cells[key]
+        if text is None or not text.strip():
+            raise UnusableRowError("its text is empty")
+        return text
+
+    column = description.get("data", {}).get(key, key)
+    return RowQuestion({key: column}, read, lambda texts, version: _answers(client, key, texts, version))
+
+
+def _answers(client: Client, key: str, texts: Sequence[str], version: int | None) -> tuple[int, list[dict[str, Any]]]:
     parts = requests(texts, size=lambda text: len(text.encode(errors="replace")))
-    return ask_in_requests(client, parts, lambda part: {key: part}, lambda part: [{key: text} for text in part])
+    return ask_in_requests(client, parts, lambda part: {key: part}, lambda part: [{} for _ in part], version)
 
 
-def _texts(inputs: Sequence[str]) -> list[str]:
-    texts: list[str] = []
+def _sources(inputs: Sequence[str]) -> list[str | list[str]]:
+    """The path of each table, and texts between them."""
+    sources: list[str | list[str]] = []
     for given in inputs:
-        if given == "-":
-            lines = sys.stdin.buffer.read().decode(errors="replace").splitlines()
-            if not lines:
-                raise UserError("--input -: standard input is empty. Send it a text a line")
-            texts += lines
-        elif _is_file(given):
-            texts += _lines(given)
-        elif _like_a_path(given):
-            raise UserError(f"--input {given}: no such file. Check its path; {_AS_A_TEXT}")
+        if _is_file(given) and is_table(given):
+            sources.append(given)
+        elif sources and isinstance(sources[-1], list):
+            sources[-1] += _texts(given)
         else:
-            texts.append(given.encode(errors="surrogateescape").decode(errors="replace"))  # the shell passes any bytes
-    if not texts:
+            sources.append(_texts(given))
+    if not sources:
         raise UserError("Nothing to ask. Give a text, a file or - with --input.")
-    return texts
+    return sources
+
+
+def _texts(given: str) -> list[str]:
+    if given == "-":
+        if lines := sys.stdin.buffer.read().decode(errors="replace").splitlines():
+            return lines
+        raise UserError("--input -: standard input is empty. Send it a text a line")
+    if _is_file(given):
+        return _lines(given)
+    if _like_a_path(given):
+        raise UserError(f"--input {given}: no such file. Check its path; {_AS_A_TEXT}")
+    return [given.encode(errors="surrogateescape").decode(errors="replace")]  # the shell passes any bytes
 
 
 def _is_file(given: str) -> bool:
@@ -106,12 +156,19 @@ def _like_a_path(given: str) -> bool:
     """Whether this is the name of a file rather than a text: `reviews/new`, `my reviews.txt`; not `good/bad film`."""
     name = given.lower()
     one_word = not any(character.isspace() for character in given)
-    return name.endswith(_SUFFIXES) or (one_word and os.sep in given and any(map(str.isalpha, given)))
+    return name.endswith((*SUFFIXES, *_OF_LINES, *_OF_OTHERS)) or (
+        one_word and os.sep in given and any(map(str.isalpha, given))
+    )
 
 
 def _lines(file: str) -> list[str]:
+    if file.lower().endswith(_OF_OTHERS):
+        raise UserError(
+            f"--input {file}: is neither a table ({', '.join(SUFFIXES)}) nor a file with a text a line "
+            f"({', '.join(_OF_LINES)}). Convert it"
+        )
     try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"--input {file}: not UTF-8 at byte {error.start}. Convert it first.") from None
     except OSError as error:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from unroll.models.text.tokenizer import Tokenizer
     from unroll.monitoring.features import Feature
+    from unroll.pipelines.task import Row
 
 MAX_CLASSES = 1000
 Tensors = Mapping[str, Any]
@@ -50,6 +51,18 @@ class Target(Column):
 
     def figures(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, Figure]":
         """Plots of the same, by file name."""
+        return {}
+
+    def tables(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, list[Row]]":
+        """Further figures of the same, by title, a dictionary a row."""
+        return {}
+
+    def chance(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> str:
+        """Why these answers are no better than guessing; empty if they are, or where it cannot be told."""
+        return ""
+
+    def baselines(self, info: ColumnInfo, train: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        """`metric/baseline`: scores, for records of these cells, of guesses that the train split's cells allow."""
         return {}
 
 
@@ -122,6 +135,24 @@ class LabelColumn(CategoryColumn, Target):
             "calibration.png": plots.calibration(labels, probabilities),
         }
 
+    def tables(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "dict[str, list[Row]]":
+        from unroll.pipelines.scoring.classes import class_tables
+
+        return class_tables(self._numbers(info, true), answers["probabilities"].argmax(axis=1), info["names"])
+
+    def chance(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> str:
+        from unroll.pipelines.scoring.chance import probability_chance
+
+        return probability_chance(self._numbers(info, true), answers["probabilities"], info["names"])
+
+    def baselines(self, info: ColumnInfo, train: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        from unroll.pipelines.scoring.metrics import classification_metrics
+
+        shares = np.bincount(self._numbers(info, train), minlength=len(info["names"])) / len(train)
+        guesses = np.tile(shares, (len(true), 1))
+        metrics = classification_metrics(self._numbers(info, true), guesses)
+        return {f"{metric}/majority": value for metric, value in metrics.items()}
+
     def _numbers(self, info: ColumnInfo, true: np.ndarray) -> np.ndarray:
         number = {name.encode(): i for i, name in enumerate(info["names"])}
         return np.array([number[name] for name in true])
@@ -161,6 +192,21 @@ class ValueColumn(NumberColumn, Target):
         from unroll.pipelines.scoring.metrics import regression_metrics
 
         return regression_metrics(true, answers["value"])
+
+    def chance(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> str:
+        from unroll.pipelines.scoring.chance import error_chance
+
+        return error_chance(true, answers["value"], info["mean"])
+
+    def baselines(self, info: ColumnInfo, train: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        from unroll.pipelines.scoring.metrics import regression_metrics
+
+        guesses = {"mean": info["mean"], "median": float(np.median(train.astype(np.float64)))}
+        return {
+            f"{metric}/{name}": value
+            for name, guess in guesses.items()
+            for metric, value in regression_metrics(true, np.full(len(true), guess)).items()
+        }
 
 
 Label = Annotated[str, LabelColumn()]

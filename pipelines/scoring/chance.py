@@ -36,6 +36,125 @@ def classifier_chance(labels: np.ndarray, predicted: np.ndarray, classes: Sequen
     )
 
 
+def ranking_chance(labels: np.ndarray, probabilities: np.ndarray) -> str | None:
+    """Whether the probabilities rank the records of any class better than chance, by the interval of its AUC.
+
+    Hanley & McNeil 1982, "The meaning and use of the area under a ROC curve", equation 2; of several classes each is
+    compared with the rest, in intervals that hold together at 95 %.
+
+    Args:
+        labels: int `[records]`, the true class of each.
+        probabilities: float `[records, classes]`.
+
+    Returns:
+        Why they do not; nothing where one does; None where no class has records inside and outside of it.
+
+    Example:
+        >>> ranking_chance(np.array([0, 1] * 20), np.full((40, 2), 0.5))
+        'its AUC of 0.500 (95 % interval 0.319 to 0.681) is not above 0.5'
+    """
+    from scipy.stats import norm
+    from sklearn.metrics import roc_auc_score
+
+    count = probabilities.shape[1]
+    present = [one for one in range(count) if 0 < np.sum(labels == one) < len(labels)]
+    judged = present[-1:] if count == 2 else present
+    if not judged:
+        return None
+    z, best = float(norm.ppf(1 - 0.025 / len(judged))), (-1.0, 0.0, 0.0)
+    for one in judged:
+        inside = int(np.sum(labels == one))
+        outside = len(labels) - inside
+        auc = float(roc_auc_score(labels == one, probabilities[:, one]))
+        first, second = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+        spread = (inside - 1) * (first - auc**2) + (outside - 1) * (second - auc**2)
+        half = z * np.sqrt(max(0.0, auc * (1 - auc) + spread) / (inside * outside))
+        best = max(best, (auc - half, auc, auc + half))
+    low, auc, high = best
+    if low > 0.5:
+        return ""
+    return f"its AUC of {auc:.3f} (95 % interval {max(low, 0):.3f} to {min(high, 1):.3f}) is not above 0.5"
+
+
+def probability_chance(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> str:
+    """Whether a classifier that gives probabilities is no better than guessing: it ranks no class better than chance.
+
+    Where most records are of one class, a model can be good at ranking them and yet answer that class for all; so the
+    accuracy alone is judged only where no class can be ranked.
+
+    Args:
+        labels: int `[records]`, the true class of each.
+        probabilities: float `[records, classes]`.
+        classes: their names.
+
+    Returns:
+        Why it is at chance, or nothing where it is better.
+    """
+    accuracy = classifier_chance(labels, probabilities.argmax(axis=1), classes)
+    ranking = ranking_chance(labels, probabilities)
+    if ranking is None:
+        return accuracy
+    return f"{accuracy}, and {ranking}" if accuracy and ranking else ranking
+
+
+def error_chance(actual: np.ndarray, predicted: np.ndarray, mean: float) -> str:
+    """Compares a model of a number with always answering the mean of its training data.
+
+    Args:
+        actual: float `[records]`.
+        predicted: float `[records]`.
+        mean: of the train split.
+
+    Returns:
+        Why it is at chance, by a one-sided t-test of the squared errors' differences, or nothing where it is better.
+
+    Example:
+        >>> error_chance(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0]), mean=2.0)
+        'its error (RMSE 0.8165) is not below the 0.8165 of always answering the mean (t-test, p = 1.00)'
+    """
+    from scipy.stats import ttest_1samp
+
+    own, others = (predicted.astype(np.float64) - actual) ** 2, (mean - actual.astype(np.float64)) ** 2
+    difference = others - own
+    if len(difference) < 2 or np.ptp(difference) < 1e-12 * max(1.0, float(others.max())):  # no test can tell
+        p = float(difference.mean() <= 0)
+    else:
+        p = float(ttest_1samp(difference, 0.0, alternative="greater").pvalue)
+    if p <= SIGNIFICANCE:
+        return ""
+    return (
+        f"its error (RMSE {np.sqrt(own.mean()):.4g}) is not below the {np.sqrt(others.mean()):.4g} of always "
+        f"answering the mean (t-test, p = {p:.2f})"
+    )
+
+
+def beside_baseline(metrics: Mapping[str, float], metric: str, baseline: str, records: int) -> str:
+    """Whether a classifier's accuracy is level with a baseline's or below it.
+
+    Args:
+        metrics: `metric` is the model's, `metric/baseline` the baseline's.
+        metric: a share of the records, such as accuracy; more is better.
+        baseline: its name.
+        records: that both were scored on.
+
+    Returns:
+        A sentence, or nothing where the model is better by more than one standard error.
+
+    Example:
+        >>> scores = {"accuracy": 0.704, "accuracy/tfidf": 0.716}
+        >>> beside_baseline(scores, "accuracy", "tfidf", 200)
+        'its accuracy of 0.704 is level with the 0.716 of the baseline tfidf (standard error 0.032)'
+    """
+    model, other = metrics[metric], metrics[f"{metric}/{baseline}"]
+    error = float(np.sqrt(max(other * (1 - other), 1e-12) / max(records, 1)))
+    if model - other > error:
+        return ""
+    word = "below" if other - model > error else "level with"
+    return (
+        f"its {metric} of {model:.3f} is {word} the {other:.3f} of the baseline {baseline} (standard error {error:.3f})"
+    )
+
+
 def baseline_chance(metrics: Mapping[str, float], metric: str, baselines: Sequence[str], slack: float = 0.0) -> str:
     """Compares an error of a model with those of baselines.
 

@@ -3,7 +3,7 @@
 import copy
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -105,16 +105,38 @@ def load_config(
     values: dict[str, Any] = copy.deepcopy(dict(base or {}))
     if file is not None:
         _merge(values, _read_yaml(file))
+    values = with_overrides(values, overrides, lambda path: _takes_text(schema, path))
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise UserError(_explain(schema, error)) from None
+
+
+def with_overrides(
+    values: Mapping[str, Any], overrides: Sequence[str], takes_text: Callable[[list[str]], bool]
+) -> dict[str, Any]:
+    """Nested keys, some of which `key.sub=value` strings set.
+
+    Args:
+        values: the keys.
+        overrides: the strings.
+        takes_text: whether the key of that path holds text, whatever it looks like; any other is read as YAML.
+
+    Raises:
+        UserError: a string of another form.
+
+    Example:
+        >>> with_overrides({"data": {"text": "body"}}, ["data.text=1"], lambda path: True)
+        {'data': {'text': '1'}}
+    """
+    changed = copy.deepcopy(dict(values))
     for override in overrides:
         key, separator, value = override.partition("=")
         if not separator or not key:
             raise UserError(f"--set takes key.sub=value. Received: {override!r}")
         path = key.split(".")
-        _assign(values, path, _text(value) if _takes_text(schema, path) else _value(value))
-    try:
-        return schema.model_validate(values)
-    except ValidationError as error:
-        raise UserError(_explain(schema, error)) from None
+        _assign(changed, path, _text(value) if takes_text(path) else _value(value))
+    return changed
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from unroll.serving.protocol.status import StatusError
 from unroll.serving.versions import warmup
 from unroll.workspace import write_atomically
 
+BASELINE = "baseline/"
+"""Begins the names of metrics that are a baseline's: `baseline/test/accuracy/majority`."""
 _FORMAT = 1
 _FILE = "unroll.json"
 _STORED_INFO = "facts"  # what the file has called `dataset_info` since its format 1
@@ -44,6 +46,7 @@ class Card:
         epochs: metrics of each epoch of the training.
         best_epoch: index of the one that was kept.
         chance: why the model is no better than guessing; empty if it is.
+        beside_baseline: how its test score is level with a baseline's, or below it; empty if it is above.
     """
 
     name: str
@@ -58,6 +61,13 @@ class Card:
     epochs: Sequence[Mapping[str, float]] = field(default_factory=list)
     best_epoch: int = 0
     chance: str = ""
+    beside_baseline: str = ""
+
+    def warnings(self) -> list[str]:
+        """What must be known before the model is used, a sentence each."""
+        chance = f"At chance: on the validation split {self.chance}."
+        baseline = f"Not above its baseline: on the test split {self.beside_baseline}."
+        return [chance] * bool(self.chance) + [baseline] * bool(self.beside_baseline)
 
     def files(self) -> dict[str, bytes]:
         """`unroll.json` and `model_card.md`."""
@@ -90,7 +100,7 @@ class Card:
             for key, value in self.dataset_info.items()
         )
         code = "\n".join(f"- {key}: {value}" for key, value in _code().items())
-        chance = f"On the validation split {self.chance}.\n" if self.chance else ""
+        warnings = "".join(f"{line}\n" for line in self.warnings())
         return f"""# {self.name}
 
 A {self.task} model trained by Unroll. MLflow run {self.run_id}.
@@ -103,8 +113,8 @@ A {self.task} model trained by Unroll. MLflow run {self.run_id}.
 
 ## Metrics
 
-Measured through the exported graph. The epoch and the calibration were chosen on the validation split; the test
-split was used once, for this table.
+Measured through the exported graph; those that begin with `baseline/` are of honest baselines on the same records. The
+epoch and the calibration were chosen on the validation split; the test split was used once, for this table.
 
 | metric | value |
 |---|---|
@@ -112,7 +122,7 @@ split was used once, for this table.
 
 ## Limits
 
-{chance}The model answers for data like its training data; on other data its answers mean little.
+{warnings}The model answers for data like its training data; on other data its answers mean little.
 `unroll monitor report {self.name}` says when live requests stop looking like the validation split.
 
 ## Code

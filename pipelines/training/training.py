@@ -58,8 +58,7 @@ class Trained:
 
     def advice(self, home: Path) -> Iterator[str]:
         """What a person may do next, a line each."""
-        if self.card.chance:
-            yield f"At chance: on the validation split {self.card.chance}."
+        yield from self.card.warnings()
         if self.promoted:
             yield f"It is the champion. Serve it: unroll serve --home {home}"
         elif self.registered is None:
@@ -79,6 +78,7 @@ class Trained:
             "metrics": dict(self.card.metrics),
             "promoted": self.promoted,
             "chance": self.card.chance,
+            "beside_baseline": self.card.beside_baseline,
         }
 
 

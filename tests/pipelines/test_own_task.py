@@ -137,6 +137,8 @@ def flat(rng: random.Random, rooms: int) -> dict:
 
 def test_a_task_in_a_folder_of_its_own_is_trained_evaluated_served_asked_and_watched(folder, trained):
     assert trained["metrics"]["test/r2"] > 0.8
+    assert trained["metrics"]["test/mae"] < trained["metrics"]["baseline/test/mae/mean"]
+    assert trained["chance"] == ""
     assert Card.load(Path(trained["path"])).module == "my_toys.rents.task"
     done = unroll(
         "evaluate", "flats", "--data", "home/cache/samples/flats.csv", "--import", "my_toys.rents", "--home", "home",
@@ -154,6 +156,16 @@ def test_a_task_in_a_folder_of_its_own_is_trained_evaluated_served_asked_and_wat
         rows = json.loads(asked.stdout)["predictions"]
         assert [(row["rooms"], row["town"]) for row in rows] == [(None, "Ulm"), (5.0, "Ulm"), (1.0, "Trier")]
         assert rows[1]["value"] > rows[0]["value"] > rows[2]["value"]
+        (folder / "more.csv").write_text("nr,text,rooms,town\n1,flat 2,5,Ulm\n2,,1,Ulm\n3,flat,many,Ulm\n4,flat,,\n")
+        scored = unroll(
+            "predict", "flats", "--input", "more.csv", "--output", "out.csv", "--server", server.address, "--json"
+        )
+        assert json.loads(scored.stdout)["unanswered"] == 2
+        assert "2 of 4 rows have no answer, the first row 3: its advert is empty" in scored.stderr
+        lines = [line.split(",") for line in Path("out.csv").read_text().splitlines()]
+        assert lines[0] == ["nr", "text", "rooms", "town", "value"], "as the training data names them"
+        assert [line[:4] for line in lines[3:]] == [["3", "flat", "many", "Ulm"], ["4", "flat", "", ""]]
+        assert [bool(line[4]) for line in lines[1:]] == [True, False, False, True]
         wrong = unroll("predict", "flats", "--input", '{"rooms": "two"}', "--server", server.address, check=2)
         assert "has no 'advert'. The model takes advert, rooms, town" in wrong.stderr
         with Client(server.address, model="flats") as client:

@@ -54,6 +54,9 @@ def test_a_model_says_what_it_is(model: "unroll.Model") -> None:
     assert (model.name, model.version, model.task) == ("reviews", 1, "sentiment")
     assert model.metrics["test/accuracy"] > 0.8
     assert model.chance == ""
+    assert model.metrics["baseline/test/accuracy/tfidf"] > 0.8
+    assert model.metrics["baseline/test/accuracy/majority"] < 0.65
+    assert {"Classes", "Confusion_matrix"} <= model.tables.keys()
     assert model.config["model"]["cell"] == "gru"
     assert list(model.history.index) == [1, 2]
     assert {"train/loss", "validation/accuracy"} <= set(model.history.columns)
@@ -133,6 +136,7 @@ def test_a_model_that_guesses_is_promoted_by_neither(model: "unroll.Model", home
     config = {**TINY, "train": {**TINY["train"], "epochs": 1}}
     guessing = unroll.train("sentiment", noise, name="noise", config=config, promote=None, home=home)
     assert "of always answering" in guessing.chance
+    assert "and its AUC of" in guessing.chance
     assert Store(home / "store").versions("noise") == []
     assert "At chance" in guessing._repr_html_()
     assert "At chance" not in model._repr_html_()

@@ -126,7 +126,9 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
     prepared.save(directory)
 
 
-def read_further(section: SeriesSection, dataset_info: Mapping[str, Any], data: str, progress: Progress) -> SeriesData:
+def read_further(
+    section: SeriesSection, dataset_info: Mapping[str, Any], data: str, progress: Progress, *, keep_empty: bool = False
+) -> SeriesData:
     """Reads series for a model that is trained already, as one split called "all".
 
     Series unseen in training are scaled by their own rows; so are all where `dataset_info` holds no
@@ -137,6 +139,7 @@ def read_further(section: SeriesSection, dataset_info: Mapping[str, Any], data: 
         dataset_info: of the training data.
         data: file, folder or glob.
         progress: where to show it.
+        keep_empty: keeps series without a value of any target.
 
     Raises:
         UserError: data that cannot be read, or without the columns of the training.
@@ -148,7 +151,7 @@ def read_further(section: SeriesSection, dataset_info: Mapping[str, Any], data: 
     frequency = Frequency.parse(dataset_info["frequency"])
     with progress.stage("reading rows") as stage:
         table = read_table(section, data, stage, dataset_info)
-        grid = to_grid(table, frequency, wide=section.columns == "series")
+        grid = to_grid(table, frequency, wide=section.columns == "series", keep_empty=keep_empty)
         stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {frequency.name}")
     bounds = {"all": _span(grid)}
     known: Mapping[str, Any] = dataset_info["series"]
@@ -165,6 +168,9 @@ def read_further(section: SeriesSection, dataset_info: Mapping[str, Any], data: 
         "unseen_series": len(unseen),
         "unseen_series_named": unseen[:_LISTED],
         "unknown_categories": unknown,
+        "static_names": {
+            name: [[*names, None][code] for code in codes] for name, (names, codes) in grid.statics.items()
+        },
     }
     return SeriesData(
         frequency,
@@ -183,7 +189,8 @@ def read_further(section: SeriesSection, dataset_info: Mapping[str, Any], data: 
 def newest(data: SeriesData, *, history: int, horizon: int) -> dict[str, np.ndarray]:
     """What a forecast from each series' end is made from.
 
-    A series ends at its last step with an observed target; rows after it give its future covariates.
+    A series ends at its last step with an observed target; rows after it give its future covariates. One without any
+    ends before its first step.
 
     Args:
         data: of `read_further`.
@@ -201,7 +208,7 @@ def newest(data: SeriesData, *, history: int, horizon: int) -> dict[str, np.ndar
     for row in range(count):
         values = data.values[data.offsets[row] : data.offsets[row + 1]]
         observed = ~np.isnan(values[:, : data.targets]).all(axis=1)
-        end = len(values) - int(observed[::-1].argmax())
+        end = len(values) - int(observed[::-1].argmax()) if observed.any() else 0
         part = values[max(0, end - history) : end]
         known[row, history - len(part) :] = part
         after = values[end : end + horizon, width - data.future_covariates :]

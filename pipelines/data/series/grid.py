@@ -39,7 +39,9 @@ class SeriesGrid:
     dataset_info: dict[str, object]
 
 
-def to_grid(table: SeriesTable, frequency: Frequency | None, *, wide: bool = False) -> SeriesGrid:
+def to_grid(
+    table: SeriesTable, frequency: Frequency | None, *, wide: bool = False, keep_empty: bool = False
+) -> SeriesGrid:
     """Sorts, drops repeated times, and leaves no step out.
 
     Of rows of one series and time the last counts. Where a frequency is given, times beside the grid move to its
@@ -49,6 +51,7 @@ def to_grid(table: SeriesTable, frequency: Frequency | None, *, wide: bool = Fal
         table: rows; its arrays are let go.
         frequency: None takes the most common step.
         wide: the table's targets are series of their own, with its covariates in common.
+        keep_empty: keeps series without a value of any target.
 
     Raises:
         UserError: no common frequency, times beside the grid, or no series with a value.
@@ -80,7 +83,7 @@ def to_grid(table: SeriesTable, frequency: Frequency | None, *, wide: bool = Fal
     start = np.array([first for _, first, _ in placed], np.int64)
     dataset_info = {**table.dataset_info, **counts, "conflicting_example": example}
     grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, dataset_info)
-    return _without_empty(_unstacked(grid) if wide else grid)
+    return _without_empty(_unstacked(grid) if wide else grid, keep_empty)
 
 
 class _SortedRows:
@@ -221,18 +224,19 @@ def _unstacked(grid: SeriesGrid) -> SeriesGrid:
     return SeriesGrid(grid.frequency, roles, names, start, offsets, values, {}, grid.dataset_info)
 
 
-def _without_empty(grid: SeriesGrid) -> SeriesGrid:
-    """Leaves out series that have no value of any target."""
+def _without_empty(grid: SeriesGrid, keep: bool) -> SeriesGrid:
+    """Leaves out series that have no value of any target, unless they are kept; one must have some."""
     observed = ~np.isnan(grid.values[:, : len(grid.roles.targets)]).all(axis=1)
     kept = np.add.reduceat(observed, grid.offsets[:-1], dtype=np.int64) > 0
     empty = [name for name, keep in zip(grid.ids, kept, strict=True) if not keep]
-    grid.dataset_info |= {"empty_series": len(empty), "empty_series_named": empty[:_NAMED]}
+    kind = "cold_series" if keep else "empty_series"
+    grid.dataset_info |= {kind: len(empty), f"{kind}_named": empty[:_NAMED]}
     if not kept.any():
         raise UserError(
             f"no value of any target ({', '.join(grid.roles.targets[:_NAMED])}) in {len(grid.ids)} series: all are "
             "missing. Name other targets with --set data.targets=..."
         )
-    if empty:
+    if empty and not keep:
         lengths = np.diff(grid.offsets)
         grid.values = grid.values[np.repeat(kept, lengths)]
         grid.offsets = np.concatenate([[0], np.cumsum(lengths[kept])])

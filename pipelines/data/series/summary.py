@@ -43,6 +43,11 @@ def further_summary(info: Mapping[str, Any]) -> str:
             f"{info['unseen_series']:,} series not in the training data: {named}. Such are forecast as any other and "
             "scored in units of their own rows."
         )
+    if info.get("cold_series"):
+        named = ", ".join(info["cold_series_named"])
+        lines.append(
+            f"{info['cold_series']:,} series without a value to forecast from: {named}. Their forecasts are empty."
+        )
     if info["unknown_categories"]:
         lines.append(f"{info['unknown_categories']:,} series with a category that the model does not know.")
     return "\n".join(lines)

@@ -14,11 +14,13 @@ from rich.text import Text
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
-from unroll.pipelines.asking.rows import requests
+from unroll.pipelines.asking.row_question import Answered, RowQuestion, UnusableRowError, table_rows
+from unroll.pipelines.asking.row_tables import is_table, table_files
+from unroll.pipelines.asking.rows import requests, table
 from unroll.pipelines.data.records import folder_of
-from unroll.pipelines.tasks.captioning.table import read_picture
+from unroll.pipelines.tasks.captioning.table import picture_of, read_picture
 from unroll.serving.client.client import Client, Prediction, ServingError
-from unroll.serving.files.regular_files import check_inside
+from unroll.serving.files.regular_files import check_inside, leads_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,8 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     Args:
         client: of the model.
         description: what the model says of itself: whether it has the signature `attention`.
-        inputs: files; folders and globs stand for the JPEG and PNG files in them.
+        inputs: files; folders and globs stand for the JPEG and PNG files in them, a table for the pictures that it
+            names or holds.
 
     Returns:
         A prediction a picture: `image`, its path; `caption`, `log_probability`, and the `alternatives` likewise. The
@@ -52,6 +55,8 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         >>> answer.predictions[0]["caption"]  # doctest: +SKIP
         'a dog runs along the beach'
     """
+    if any(map(is_table, inputs)):
+        return _ask_tables(client, description, inputs)
     files = _files(inputs)
     pictures = [_Picture(f"--input {file}", file.absolute()) for file in files]
     version, rows = _asked(client, pictures)
@@ -70,6 +75,50 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         )
 
     return Answer(version, predictions, _table(f"{client.model}, version {version}", predictions), figure)
+
+
+def _ask_tables(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
+    if not all(map(is_table, inputs)):
+        raise UserError("--input: tables and pictures at once. Ask about each apart")
+    version, rows = 0, []
+    for file in table_files(inputs):
+        version, found = table_rows(question(client, description), str(file), description.get("data", {}), version)
+        rows += found
+    return Answer(version, rows, table(f"{client.model}, version {version}", rows))
+
+
+def question(client: Client, description: Mapping[str, Any]) -> RowQuestion["_Picture"]:
+    """How it is asked about a row of a table."""
+    section = description.get("data", {})
+
+    def read(cells: Mapping[str, Any], folder: Path) -> _Picture:
+        base = Path(section.get("images") or folder)
+        image = picture_of(cells["image"], base)
+        if image is None:
+            raise UnusableRowError("it has no picture")
+        if isinstance(image, Path) and not (os.path.isfile(image) and os.access(image, os.R_OK)):
+            raise UnusableRowError(
+                f"{image}: no picture that can be read. Name their folder with --set data.images=FOLDER"
+            )
+        if isinstance(image, Path) and leads_out(image, base):
+            raise UnusableRowError(f"{image}: leads out of {base}")
+        picture = _Picture("", image, base)
+        if picture.size() > _MAX_BYTES:
+            raise UnusableRowError(f"its picture has {picture.size() / 2**20:.1f} MB, too many for a request")
+        return picture
+
+    def answers(pictures: Sequence[_Picture], version: int | None) -> tuple[int, list[Answered]]:
+        rows: list[Answered] = []
+        for part in requests(pictures, size=_Picture.size, rows=_REQUEST_ROWS):
+            for one in _answers(client, part, "serving_default", version):
+                if isinstance(one, Prediction):
+                    version = one.version
+                    rows += [_prediction({name: values[row] for name, values in one.items()}) for row in _rows_of(one)]
+                else:
+                    rows.append(one)
+        return version or 0, rows
+
+    return RowQuestion({"image": section.get("image", "image")}, read, answers, stored=["image"])
 
 
 def ask_frame(
@@ -102,6 +151,8 @@ class _Picture:
     folder: Path = Path()
 
     def size(self) -> int:
+        if isinstance(self.cell, bytes):
+            return len(self.cell)
         return os.path.getsize(self.cell) if isinstance(self.cell, Path) else 1 << 18  # of others, about
 
     def read(self) -> bytes:
@@ -151,13 +202,22 @@ def _asked(
     """The version that answered all, and the outputs of each picture."""
     rows: list[dict[str, Any]] = []
     for part in requests(pictures, size=_Picture.size, rows=_REQUEST_ROWS):
+        before = len(rows)
         for answer in _answers(client, part, signature, version):
+            if isinstance(answer, UnusableRowError):
+                raise UserError(f"{part[len(rows) - before].where}: {answer}. Leave it out")
             version = answer.version  # of every answer, as it is printed once
-            rows += [{name: values[row] for name, values in answer.items()} for row in range(len(answer["caption"]))]
+            rows += [{name: values[row] for name, values in answer.items()} for row in _rows_of(answer)]
     return version or 0, rows
 
 
-def _answers(client: Client, pictures: Sequence[_Picture], signature: str, version: int | None) -> list[Prediction]:
+def _rows_of(answer: Prediction) -> range:
+    return range(len(answer["caption"]))
+
+
+def _answers(
+    client: Client, pictures: Sequence[_Picture], signature: str, version: int | None
+) -> list[Prediction | UnusableRowError]:
     """Answers to one request, or to one a picture where that was refused, to find the one that the server means."""
     try:
         return [client.predict({"image": [picture.read() for picture in pictures]}, signature, version)]
@@ -166,7 +226,7 @@ def _answers(client: Client, pictures: Sequence[_Picture], signature: str, versi
             raise
         if len(pictures) == 1:
             reason = error.message.partition("\n")[0].rstrip(". ")  # what follows names operations of the graph
-            raise UserError(f"{pictures[0].where}: {client.model} refused it: {reason}. Leave it out") from None
+            return [UnusableRowError(f"{client.model} refused it: {reason}")]
     return [answer for picture in pictures for answer in _answers(client, [picture], signature, version)]
 
 
@@ -183,9 +243,9 @@ def _prediction(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _table(title: str, predictions: Sequence[Mapping[str, Any]]) -> Table:
     headings = ("image", "caption", "log-probability", "alternatives")
-    table = Table(*(Column(heading, overflow="fold") for heading in headings), title=Text(title))
+    shown = Table(*(Column(heading, overflow="fold") for heading in headings), title=Text(title))
     for prediction in predictions:
         others = [f"{other['caption']} ({other['log_probability']:.2f})" for other in prediction["alternatives"]]
         cells = (prediction["image"], prediction["caption"], f"{prediction['log_probability']:.2f}", "\n".join(others))
-        table.add_row(*map(Text, cells))
-    return table
+        shown.add_row(*map(Text, cells))
+    return shown

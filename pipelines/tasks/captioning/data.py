@@ -173,6 +173,11 @@ class CaptionData:
         dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         return dataset.map(batch, tf.data.AUTOTUNE).prefetch(2)
 
+    def captions(self, split: str) -> list[list[str]]:
+        """Captions of each picture of a split, in the order on disk."""
+        with (self._directory / f"{split}.jsonl").open(encoding="utf-8") as lines:
+            return [json.loads(line)["captions"] for line in lines]
+
     def encoded(self, split: str) -> Iterator[Arrays]:
         """Raw records of the validation or test split in batches, in the order on disk.
 

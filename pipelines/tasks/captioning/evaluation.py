@@ -1,5 +1,6 @@
 """What an exported captioner scores, and what it looks like."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,14 +10,19 @@ from matplotlib.figure import Figure
 from unroll.errors import UserError
 from unroll.pipelines.scoring.chance import pairing_chance
 from unroll.pipelines.scoring.even_sample import EvenSample
+from unroll.pipelines.scoring.lookalikes import averages, nearest
 from unroll.pipelines.scoring.metrics import by_group
 from unroll.pipelines.task import Arrays, Evaluation, Predict
+from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.metrics import caption_metrics, rouge_l, word_recalls
 from unroll.pipelines.tasks.captioning.plots import attention_sheet, contact_sheet, open_picture
 from unroll.pipelines.tasks.captioning.vocabulary import normalise
 
 _MAX_KEPT = 4000  # pictures, for the plots and the reference profile
 _MAX_BYTES = 256 << 20
+MAX_PICTURES = 5000
+"""Of each split that baselines look at, about."""
+_BATCH = 64
 _SHOWN = 4
 _MAX_COMPARED = 1000  # pictures, with the captions of others
 _OTHERS = 8  # pictures whose captions each is compared with
@@ -105,6 +111,38 @@ class CaptionScores:
         words = [[word.decode() for word in tokens] for tokens in answers["tokens"]]
         shown = zip([open_picture(picture) for picture in pictures], words, answers["maps"], strict=True)
         return {"attention.png": attention_sheet(list(shown))}
+
+
+def caption_baselines(data: CaptionData, splits: Sequence[str], lowercase: bool) -> dict[str, float]:
+    """Scores of what a captioner has to beat: the caption of the training picture that looks most alike, and always the
+    most common one.
+
+    Args:
+        data: the prepared data set.
+        splits: that are scored; of large ones an even choice.
+        lowercase: whether captions are compared in lower case.
+
+    Returns:
+        `{"test/bleu4/nearest": ..., "test/bleu4/most_common": ...}` with the metrics of `caption_metrics`.
+    """
+
+    def known(split: str) -> tuple[list[list[str]], np.ndarray, np.ndarray]:
+        captions = [[normalise(one, lowercase) for one in several] for several in data.captions(split)]
+        batches = data.batches(split, _BATCH, captions_per_image=1, shuffle=None)
+        rows, looks = averages((pixels for pixels, *_ in batches), -(-data.images(split) // MAX_PICTURES))
+        return captions, rows, looks
+
+    captions, rows, looks = known("train")
+    common = Counter(caption for several in captions for caption in several).most_common(1)[0][0]
+    scores: dict[str, float] = {}
+    for split in splits:
+        references, scored, seen = known(split)
+        alike = nearest(seen, looks)
+        answers = {"nearest": [captions[rows[one]][0] for one in alike], "most_common": [common] * len(alike)}
+        for name, generated in answers.items():
+            metrics = caption_metrics(generated, _take(references, scored))
+            scores |= {f"{split}/{metric}/{name}": value for metric, value in metrics.items()}
+    return scores
 
 
 def _take(values: Sequence[Any], rows: Iterable[int]) -> list[Any]:

@@ -20,7 +20,7 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.captioning import data as caption_data
 from unroll.pipelines.tasks.captioning.config import CaptionConfig
 from unroll.pipelines.tasks.captioning.data import CaptionData
-from unroll.pipelines.tasks.captioning.evaluation import CaptionScores
+from unroll.pipelines.tasks.captioning.evaluation import MAX_PICTURES, CaptionScores, caption_baselines
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.table import caption_files, picture_files, read_picture
 from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_encoder
@@ -153,6 +153,7 @@ class Captioning(Task):
             "size": self._data.size,
             "max_pixels": self.config.data.max_pixels,
             "attention": section.conditioning == "attention",
+            "data": self.config.data.model_dump(mode="json"),
         }
         return caption_signatures(
             model,
@@ -197,6 +198,12 @@ class Captioning(Task):
                     stage.advance()
             stage.say(f"{scores.count:,} pictures")
         return scores.evaluation(predict if dataset_info["attention"] else None)
+
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+        for split in ("train", *scored):
+            if (pictures := self._data.images(split)) > MAX_PICTURES:
+                progress.line(f"Baselines look at about {MAX_PICTURES:,} of {pictures:,} {split} pictures.")
+        return caption_baselines(self._data, list(scored), self.config.data.lowercase)
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features: list[Feature] = [

@@ -11,12 +11,16 @@ from rich.text import Text
 
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
+from unroll.pipelines.asking.output import open_output
+from unroll.pipelines.asking.row_question import Tally
 from unroll.pipelines.data.records import find_files
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.summary import further_summary
 from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.terminal import FigureTable, aligned
+from unroll.pipelines.training.config import load_config
 from unroll.pipelines.training.progress import Progress
 from unroll.serving.client.client import Client, Prediction
 
@@ -43,22 +47,9 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         UserError: no such file, or one that does not fit the model.
         ServingError: the server refused the request or did not answer.
     """
-    section = SeriesSection.model_validate(description["data"])
-    columns = [section.time, *([section.series] if section.series else []), *description["targets"]]
-    columns += section.past_covariates + section.future_covariates + section.static_categories
-    remedy = (
-        f"{client.model} forecasts series: give it one file of their recent steps, with the columns "
-        f"{', '.join(columns)}, as in --input recent.csv"
-    )
     with Progress() as progress:
-        data = _read(section, description, inputs, remedy, progress)
-        progress.line(further_summary({**data.dataset_info, "unseen_series": 0}))
-        newest = series_data.newest(data, history=description["lookback"], horizon=description["horizon"])
-        for line in _unknown(newest["future"], description["future_covariates"]):
-            progress.line(line)
-    answers: list[Prediction] = []
-    for request in _requests(newest, data):
-        answers.append(client.predict(request, version=answers[0].version if answers else None))
+        data, newest = _newest(client, description, inputs, progress)
+    answers = [answer for _, answer in _answers(client, data, newest)]
     forecast, quantiles = (np.concatenate([one[key] for one in answers]) for key in ("forecast", "quantiles"))
     frequency, ahead = Frequency.parse(description["frequency"]), 1 + np.arange(description["horizon"])
     predictions = []
@@ -87,6 +78,70 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     return Answer(answers[0].version, predictions, _tables(title, predictions), figure)
 
 
+def write(client: Client, description: Mapping[str, Any], inputs: Sequence[str], output: Path) -> Tally:
+    """Writes the forecasts of all series: a row a series and step, in the columns of the table that was read.
+
+    Args:
+        client, description, inputs: as of `ask`.
+        output: CSV, TSV, JSONL or Parquet, which is there when it is whole.
+
+    Raises:
+        UserError: no such file, one that does not fit the model, or no series with anything to forecast from.
+        ServingError: the server refused a request or did not answer.
+    """
+    section, tally = _section(description), Tally()
+    frequency, ahead = Frequency.parse(description["frequency"]), 1 + np.arange(description["horizon"])
+    with Progress() as progress:
+        data, newest = _newest(client, description, inputs, progress)
+        with progress.stage("predicting", total=len(data.ids)) as stage, open_output(output, {}) as writer:
+            for part, answer in _answers(client, data, newest):
+                tally.version = answer.version
+                for row in range(part.start, part.stop):
+                    times = frequency.advance(int(newest["timestamp"][row]), ahead)
+                    forecast, quantiles = (answer[key][row - part.start] for key in ("forecast", "quantiles"))
+                    prediction = _prediction(data.ids[row], times, forecast, quantiles, description)
+                    writer.write(_table_rows(section, prediction, _known(section, data, newest, row)))
+                    tally.rows += len(times)
+                stage.advance(part.stop - part.start)
+        empty = np.isnan(newest["history"][:, :, : data.targets]).all(axis=(1, 2))
+        tally.unanswered = int(empty.sum()) * len(ahead)
+    return tally
+
+
+def _known(
+    section: SeriesSection, data: series_data.SeriesData, newest: Mapping[str, np.ndarray], row: int
+) -> dict[str, list[Any]]:
+    """What the table says of a series' horizon, by column: its categories, and its future covariates."""
+    horizon = newest["future"].shape[1]
+    known: dict[str, list[Any]] = {}
+    for name in section.static_categories:
+        known[name] = [data.dataset_info["static_names"][name][row]] * horizon
+    for column, name in enumerate(section.future_covariates):
+        known[name] = _numbers(newest["future"][row, :, column])
+    return known
+
+
+def _table_rows(
+    section: SeriesSection, prediction: Mapping[str, Any], known: Mapping[str, Sequence[Any]]
+) -> list[dict[str, Any]]:
+    """A row a step; the forecast under the target's name, and its quantiles behind it, as `target 0.9`."""
+    given = [section.time, section.series or "series", *known]
+    names = {key: key if key not in given else f"predicted_{key}" for key in prediction["forecast"]}
+    columns: dict[str, Sequence[Any]] = {
+        **({section.series or "series": [prediction["series"]] * len(prediction["time"])} if _named(section) else {}),
+        section.time: prediction["time"],
+        **known,
+    }
+    for target, forecast in prediction["forecast"].items():
+        columns[names[target]] = forecast
+        columns |= {f"{names[target]} {level}": values for level, values in prediction["quantiles"][target].items()}
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def _named(section: SeriesSection) -> bool:
+    return section.series is not None or section.columns == "series"
+
+
 def rows(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row a series and step: `series`, `time`, and of each target its forecast and its quantiles, as `target 0.9`."""
     return [
@@ -107,6 +162,29 @@ def rows(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def _section(description: Mapping[str, Any]) -> SeriesSection:
+    return load_config(ForecastConfig, base={"data": description["data"]}).data
+
+
+def _newest(
+    client: Client, description: Mapping[str, Any], inputs: Sequence[str], progress: Progress
+) -> tuple[series_data.SeriesData, dict[str, np.ndarray]]:
+    """The series of a table, and of each what a forecast from its end is made from."""
+    section = _section(description)
+    columns = [section.time, *([section.series] if section.series else []), *description["targets"]]
+    columns += section.past_covariates + section.future_covariates + section.static_categories
+    remedy = (
+        f"{client.model} forecasts series: give it one file of their recent steps, with the columns "
+        f"{', '.join(columns)}, as in --input recent.csv"
+    )
+    data = _read(section, description, inputs, remedy, progress)
+    progress.line(further_summary({**data.dataset_info, "unseen_series": 0}))
+    newest = series_data.newest(data, history=description["lookback"], horizon=description["horizon"])
+    for line in _unknown(newest["future"], description["future_covariates"]):
+        progress.line(line)
+    return data, newest
+
+
 def _read(
     section: SeriesSection, description: Mapping[str, Any], inputs: Sequence[str], remedy: str, progress: Progress
 ) -> series_data.SeriesData:
@@ -117,7 +195,7 @@ def _read(
         raise UserError(f"--input {given}: {'is a folder' if Path(given).is_dir() else 'no such file'}. {remedy}")
     try:
         find_files(given)  # refuses a file of an unknown kind
-        return series_data.read_further(section, {**description, "series": {}}, given, progress)
+        return series_data.read_further(section, {**description, "series": {}}, given, progress, keep_empty=True)
     except UserError as error:
         # a trained model's settings are what they are, so what is left to mend is the file
         problem, *advice = re.split(r"(?<=\.) (?=[A-Z])", str(error).replace("--data ", "--input ", 1))
@@ -138,13 +216,16 @@ def _unknown(future: np.ndarray, covariates: Sequence[str]) -> Iterator[str]:
             )
 
 
-def _requests(newest: Mapping[str, np.ndarray], data: series_data.SeriesData) -> Iterator[dict[str, Any]]:
-    """Requests that a server with default limits takes."""
+def _answers(
+    client: Client, data: series_data.SeriesData, newest: Mapping[str, np.ndarray]
+) -> Iterator[tuple[slice, Prediction]]:
+    """Series, and the answer about them, in requests that a server with default limits takes; of one version."""
+    version = None
     size = newest["history"][0].nbytes
     rows = max(1, min(_REQUEST_ROWS, _REQUEST_BYTES // size))
     categories = [["", *names] for names in data.dataset_info["categories"].values()]
     for start in range(0, len(data.ids), rows):
-        part = slice(start, start + rows)
+        part = slice(start, min(start + rows, len(data.ids)))
         request: dict[str, Any] = {key: newest[key][part] for key in ("history", "timestamp")}
         request["series"] = data.ids[part]
         if newest["future"].shape[2]:
@@ -154,7 +235,9 @@ def _requests(newest: Mapping[str, np.ndarray], data: series_data.SeriesData) ->
                 [names[number] for names, number in zip(categories, numbers, strict=True)]
                 for numbers in newest["static"][part]
             ]
-        yield request
+        answer = client.predict(request, version=version)
+        version = answer.version
+        yield part, answer
 
 
 def _prediction(

@@ -41,6 +41,7 @@ from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
 
 _SLACK = 0.01  # standard deviations, by which a baseline may be better
+_COMPARED = ("mase", "mae", "wql")  # metrics of baselines that are recorded as such
 _BATCH = 256  # windows of a prediction
 _MAX_VALIDATED = 50_000  # windows, after every epoch
 _MAX_CALIBRATED = 20_000
@@ -206,6 +207,15 @@ class Forecasting(Task):
             _steps(backtest),
             chance=baseline_chance(metrics, "mae_z", ("last_value", "seasonal_naive"), _SLACK),
         )
+
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+        """Those that the export carries, which the backtest has scored beside the model."""
+        return {
+            f"{split}/{metric}": value
+            for split, one in scored.items()
+            for metric, value in one.metrics.items()
+            if metric.partition("/")[0] in _COMPARED and "/" in metric
+        }
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         section, frequency = self.config.model, self._data.frequency

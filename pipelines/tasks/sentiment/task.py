@@ -1,5 +1,6 @@
 """Sentiment, or any other class of a text: `unroll train sentiment --data reviews.csv`."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -22,15 +23,17 @@ from unroll.models.text.classifier import (
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
-from unroll.pipelines.data.splits import RecordIndex
+from unroll.pipelines.data.splits import SPLITS, RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.calibration import fit_temperatures
-from unroll.pipelines.scoring.chance import classifier_chance
+from unroll.pipelines.scoring.chance import probability_chance
+from unroll.pipelines.scoring.classes import class_tables
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.scoring.metrics import by_group, classification_metrics
+from unroll.pipelines.scoring.text_baseline import MAX_TEXTS, TFIDF, text_baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
@@ -51,6 +54,7 @@ class Sentiment(Task):
     name = "sentiment"
     Config = SentimentConfig
     monitor = "log_loss"
+    compared = ("accuracy", TFIDF)
     config: SentimentConfig
 
     @classmethod
@@ -157,12 +161,21 @@ class Sentiment(Task):
                 "scores": distribution,
             }
 
+        description = json.dumps(
+            {
+                "task": self.name,
+                "input": "text",
+                "data": self.config.data.model_dump(mode="json"),
+                "labels": self._names,
+            }
+        )
         module = tf.Module(name="sentiment")
         module.tokenizer = tokenizer
         module.weights = [weight.value for weight in model.weights]
         signatures = {
             "serving_default": signature(serving_default, [tf.TensorSpec([None], tf.string, name="text")]),
             "classify": signature(classify, [tf.TensorSpec([None], tf.string, name="inputs")]),
+            "describe": signature(lambda: {"json": tf.constant(description)}),
         }
         texts = np.array([b"a short text", b"a longer text, " * 100], object)
         examples = [
@@ -251,8 +264,20 @@ class Sentiment(Task):
                 ),
                 "calibration.png": plots.calibration(true, probabilities),
             },
-            chance=classifier_chance(true, probabilities.argmax(axis=1), dataset_info["labels"]),
+            tables=class_tables(true, probabilities.argmax(axis=1), dataset_info["labels"]),
+            chance=probability_chance(true, probabilities, dataset_info["labels"]),
+            records=len(true),
         )
+
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+        texts = self._data.records("train")
+        if texts > MAX_TEXTS:
+            progress.line(f"The baseline is fitted on {MAX_TEXTS:,} of {texts:,} training texts.")
+        train, *held_out = (
+            read_shards(self.directory, split, batch_size=_BATCH, shuffle_seed=None) for split in SPLITS
+        )
+        vocabulary = len(self._vocabulary) + RESERVED
+        return text_baselines(train, dict(zip(SPLITS[1:], held_out, strict=True)), vocabulary, len(self._names), texts)
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features: list[Feature] = [

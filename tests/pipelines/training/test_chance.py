@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from unroll.pipelines.scoring.chance import baseline_chance, classifier_chance, pairing_chance
+from unroll.pipelines.scoring.chance import (
+    baseline_chance,
+    beside_baseline,
+    classifier_chance,
+    error_chance,
+    pairing_chance,
+    probability_chance,
+    ranking_chance,
+)
 
 
 @pytest.mark.parametrize(("right", "told"), [(50, True), (55, True), (60, False), (100, False)])
@@ -33,3 +41,43 @@ def test_captions_must_fit_their_own_pictures() -> None:
     assert pairing_chance(own, rng.permutation(own), "captions")
     assert pairing_chance(own, own, "captions"), "one caption for all"
     assert not pairing_chance(np.ones(4), np.zeros(4), "captions"), "all right"
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_an_interval_of_the_auc_that_includes_a_half_is_chance(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, classes, 300)
+    guesses = rng.dirichlet(np.ones(classes), 300)
+    knowing = guesses + 0.7 * np.eye(classes)[labels]
+    names = [f"class {number}" for number in range(classes)]
+    assert "is not above 0.5" in str(ranking_chance(labels, guesses))
+    assert "and its AUC of" in probability_chance(labels, guesses, names)
+    assert probability_chance(labels, knowing / knowing.sum(axis=1, keepdims=True), names) == ""
+    assert ranking_chance(labels, np.full((300, classes), 1 / classes)), "the same answer for all"
+    assert ranking_chance(np.zeros(300, int), guesses) is None, "one class only: nothing to rank"
+    assert "of always answering" in probability_chance(np.zeros(300, int), guesses, names)
+
+
+def test_a_rare_class_that_is_ranked_well_is_no_guess() -> None:
+    rng = np.random.default_rng(0)
+    labels = (np.arange(400) < 12).astype(int)
+    rare = np.clip(0.05 + 0.2 * labels + rng.normal(0, 0.03, 400), 0.001, 0.45)
+    assert classifier_chance(labels, np.zeros(400, int), ["ok", "bad"]), "its accuracy is the majority's"
+    assert probability_chance(labels, np.stack([1 - rare, rare], axis=1), ["ok", "bad"]) == ""
+    upside_down = np.stack([rare, 1 - rare], axis=1)
+    assert probability_chance(labels, upside_down, ["ok", "bad"]), "ranked the wrong way round"
+
+
+def test_a_number_must_be_nearer_than_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    actual = rng.normal(100, 10, 200)
+    assert error_chance(actual, actual + rng.normal(0, 5, 200), 100.0) == ""
+    assert "of always answering the mean" in error_chance(actual, rng.permutation(actual), 100.0)
+    assert error_chance(actual, np.full(200, 100.0), 100.0), "the mean itself"
+    assert error_chance(np.ones(20), np.ones(20), 3.0) == "", "all right"
+
+
+@pytest.mark.parametrize(("accuracy", "word"), [(0.6, "below"), (0.7, "level with"), (0.72, "level with"), (0.8, "")])
+def test_a_model_is_set_beside_its_baseline(accuracy: float, word: str) -> None:
+    said = beside_baseline({"accuracy": accuracy, "accuracy/tfidf": 0.71}, "accuracy", "tfidf", 400)
+    assert (f"is {word} the 0.710 of the baseline tfidf" in said) if word else said == ""

@@ -103,6 +103,8 @@ def encoded(*pictures: bytes) -> dict[str, np.ndarray]:
 def test_it_learns_what_the_pictures_show(captioner):
     metrics = captioner["metrics"]
     assert metrics["test/exact_match"] > 0.9
+    assert metrics["baseline/test/exact_match/most_common"] < 0.3
+    assert metrics["baseline/test/rouge_l/nearest"] > metrics["baseline/test/rouge_l/most_common"]
     assert {"test/bleu4", "test/cider", "test/rouge_l", "test/word_recall", "test/bleu4/bar"} <= metrics.keys()
 
 
@@ -257,6 +259,31 @@ def test_predict_captions_files(captioner, server, tmp_path):
     assert [first["caption"], second["caption"]] == [caption.lower() for caption in table.caption[:2]]
     assert len(first["alternatives"]) == 3
     assert Image.open(plot).width > 100
+
+
+def test_tables_of_pictures_are_captioned_beside_their_columns(captioner, server, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    table = test_split(captioner).head(3).reset_index(drop=True)
+    for number, content in enumerate(table["image"]):
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(content)
+    (tmp_path / "pictures" / "bad.png").write_bytes(b"no picture")
+    named = ["pictures/0.png", "pictures/none.png", "pictures/1.png", "pictures/bad.png", "", "pictures/2.png"]
+    pd.DataFrame({"nr": range(6), "image": named, "caption": "?"}).to_csv(tmp_path / "named.csv", index=False)
+    table.assign(caption=None).to_parquet(tmp_path / "held.parquet")
+    outputs = {"named.csv": "out.csv", "held.parquet": "out.parquet"}
+    for name, output in outputs.items():
+        done = unroll(
+            "predict", "shapes", "--input", tmp_path / name, "--output", tmp_path / output, "--server", server.address,
+        )  # fmt: skip
+        assert ("3 of 6 rows have no answer, the first row 3: " in done.stderr) == (name == "named.csv")
+    found, held = pd.read_csv(tmp_path / "out.csv"), pd.read_parquet(tmp_path / "out.parquet")
+    assert found["nr"].tolist() == list(range(6))
+    assert found["caption"].tolist() == ["?"] * 6
+    captions = held["predicted_caption"].tolist()
+    assert held["image"].tolist() == table["image"].tolist()
+    assert found["predicted_caption"].fillna("").tolist() == [captions[0], "", captions[1], "", "", captions[2]]
+    shown = unroll("predict", "shapes", "--input", tmp_path / "named.csv", "--server", server.address, "--json")
+    assert json.loads(shown.stdout)["predictions"][0]["predicted_caption"] == captions[0]
 
 
 def test_evaluate_scores_further_pictures(captioner, tmp_path):

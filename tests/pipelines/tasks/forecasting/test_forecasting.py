@@ -89,6 +89,8 @@ def test_metrics_stand_beside_those_of_honest_baselines(forecaster):
             assert all(np.isfinite(forecaster["metrics"][f"{part}/{name}{system}"]) for name in names)
         assert 0 <= forecaster["metrics"][f"{part}/coverage_80"] <= 1
     assert forecaster["metrics"]["test/mase"] < forecaster["metrics"]["test/mase/last_value"]
+    for system in ("last_value", "seasonal_naive", "ridge"):
+        assert forecaster["metrics"][f"baseline/test/mase/{system}"] == forecaster["metrics"][f"test/mase/{system}"]
 
 
 def test_metrics_are_those_of_every_test_window_of_the_served_model(forecaster, exported):
@@ -275,6 +277,36 @@ def test_predict_says_which_future_covariates_it_was_not_given(tmp_path, server)
     assert "plan is unknown for 12 of 12 steps of the horizon in 2 of 2 series: add rows with it." in said["without"]
     assert "plan is unknown for up to 12 of 12 steps of the horizon in 2 of 2 series" in said["some"]
     assert "unknown" not in said["all"]
+
+
+def test_a_table_of_series_is_scored_into_a_file_of_its_columns(tmp_path, server):
+    known = loads(96 + H)
+    table = known.assign(load=known.load.where(known.time < "2026-01-05"))
+    new = table[table.house == "north"].assign(house="new", kind="c")
+    cold = new.tail(H).assign(house="cold", kind="b")
+    pd.concat([table, new, cold]).to_csv(tmp_path / "table.csv", index=False)
+    for output, read in (("out.csv", pd.read_csv), ("out.parquet", pd.read_parquet)):
+        done = unroll(
+            "predict", "loads", "--input", tmp_path / "table.csv", "--output", tmp_path / output, "--server",
+            server.address, "--json",
+        )  # fmt: skip
+        assert json.loads(done.stdout) == {
+            "model": "loads", "version": 1, "output": str(tmp_path / output), "rows": 4 * H, "unanswered": H,
+        }  # fmt: skip
+        assert "1 series without a value to forecast from: cold. Their forecasts are empty." in done.stderr
+        assert "1 series with a category that the model does not know." in done.stderr
+        found = read(tmp_path / output)
+        assert list(found.columns) == ["house", "time", "kind", "plan", "load", "load 0.1", "load 0.5", "load 0.9"]
+        assert found["house"].tolist() == [house for house in ("north", "south", "new", "cold") for _ in range(H)]
+        assert found["kind"].tolist() == [kind for kind in "abcb" for _ in range(H)], "also the unknown one"
+        assert found["plan"].tolist()[:H] == known.plan[known.house == "north"].tolist()[-H:]
+        assert found["load"].notna().tolist() == [True] * 3 * H + [False] * H
+        assert pd.to_datetime(found["time"]).dt.tz_convert(None).tolist()[:H] == known.time.tolist()[96 : 96 + H]
+        asked = json.loads(
+            unroll("predict", "loads", "--input", tmp_path / "table.csv", "--server", server.address, "--json").stdout
+        )["predictions"]
+        assert found["load"].tolist()[H : 2 * H] == pytest.approx(asked[1]["forecast"]["load"])
+        assert asked[3]["forecast"]["load"] == [None] * H
 
 
 def test_clients_may_send_a_history_and_nothing_else(forecaster, exported, server):
