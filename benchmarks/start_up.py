@@ -6,7 +6,7 @@
 
 "first start" is that of a server that remembers nothing of the model: ours tries what is fastest for it, once it has
 answered. "start" is a later one. "new version" is the time from a new version in the store to its first answer; peers
-know none and are started anew. "first / median" is the first request that a version answers after it was loaded, on an
+know none and are restarted. "first / median" is the first request that a version answers after it was loaded, on an
 open connection, beside the median of those that follow. Memory is that of a server with this one model that nobody asks
 any more, after its later start: RSS, what of it is anonymous (not of files), and PSS (shared pages in equal parts), of
 all its processes. Nothing else should run meanwhile: a start takes both cores.

@@ -195,7 +195,7 @@ def _numbers(path: Path, columns: "pd.DataFrame") -> np.ndarray:
         row, column = (int(one[0]) for one in np.nonzero(wrong))
         raise UserError(
             f"--labels: {path}, row {_first_row(path) + row}, column {columns.columns[column]!r}: is not a number. "
-            f"Received: {columns.iat[row, column]!r}. Mend it, or leave it empty where it is missing."
+            f"Received: {columns.iat[row, column]!r}. Fix it, or leave it empty where it is missing."
         )
     return numbers.to_numpy(np.float64, na_value=np.nan)
 

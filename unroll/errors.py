@@ -1,4 +1,4 @@
-"""The one exception that a person caused and a person can mend, and how a command ends by it."""
+"""The one exception that a person caused and a person can fix, and how a command ends by it."""
 
 import contextlib
 import errno
@@ -23,7 +23,7 @@ these with --set data.label=...
 
 @contextlib.contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Ends the process with one line, and without a traceback, for what a person can mend: code 2."""
+    """Ends the process with one line, and without a traceback, for what a person can fix: code 2."""
     try:
         yield
     except UserError as error:

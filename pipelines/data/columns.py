@@ -125,7 +125,7 @@ class NumberColumn(Column):
                 parsed[row] = float(text)
             except ValueError:
                 raise UserError(
-                    f"data.{key}: the column holds a value that is not a number. Received: {value!r}. Mend it, leave "
+                    f"data.{key}: the column holds a value that is not a number. Received: {value!r}. Fix it, leave "
                     f"it empty where it is missing, or name another column with --set data.{key}=COLUMN"
                 ) from None
         return parsed

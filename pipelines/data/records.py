@@ -240,7 +240,7 @@ def json_objects(file: Path, encoding: str) -> Iterator[dict[str, Any]]:
                     raise UserError(f"{file}, line {number}: must be a JSON object. Received: {line[:60]!r}")
                 yield record
     except json.JSONDecodeError as error:
-        raise UserError(f"{file}, line {number}: is not JSON ({error.msg}). Mend or remove the line") from None
+        raise UserError(f"{file}, line {number}: is not JSON ({error.msg}). Fix or remove the line") from None
     except UnicodeError:
         raise undecodable(file, encoding) from None
     except (OSError, EOFError) as error:

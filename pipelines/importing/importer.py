@@ -135,7 +135,7 @@ def _bring(path: Path, directory: Path, name: str) -> list[str]:
         raise UserError(f"{path}: holds {', '.join(foreign)}, which reaches beyond the model. Export it without")
     shutil.copytree(path, directory, ignore=shutil.ignore_patterns(SIGNATURE))
     if (path / SIGNATURE).exists():
-        return [f"{SIGNATURE} was left behind, since a card was added: sign the version anew"]
+        return [f"{SIGNATURE} was left behind, since a card was added: sign the version again"]
     return []
 
 

@@ -89,7 +89,7 @@ class GraphSession:
     def callable(
         self, feeds: Iterable[str], fetches: Iterable[str], targets: Iterable[str] = (), inter_op_pool: int = 0
     ) -> Run:
-        """What runs a part of the graph. `Session.run` would look it up anew each time, at 100 us or more.
+        """What runs a part of the graph. `Session.run` would look it up again each time, at 100 us or more.
 
         Args:
             feeds: names of the tensors that its arguments are, arrays of their dtypes.

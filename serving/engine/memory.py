@@ -21,7 +21,7 @@ _UNWRITTEN = re.compile(
 def keep_between_batches() -> None:
     """Has the C library keep what a batch frees for the next one, and give large arrays back as soon as they are freed.
 
-    By itself it would do so by the sizes that it happens to meet, and then ask the system anew for each batch.
+    By itself it would do so by the sizes that it happens to meet, and then ask the system again for each batch.
     """
     with contextlib.suppress(AttributeError):  # another C library than GNU's
         _libc.mallopt(_TRIM_THRESHOLD, _KEPT)

@@ -96,7 +96,7 @@ class RequestLog:
     A file that is deleted or replaced while it is written, alone or with its folder, is noticed and a new one begun.
 
     Args:
-        root: the directory of logs. Made by the first record, for its owner only, and anew where it is gone.
+        root: the directory of logs. Made by the first record, for its owner only, and again where it is gone.
         parameters: sampling, rotation and limits.
 
     Attributes:
@@ -167,7 +167,7 @@ class RequestLog:
                     try_again = time.monotonic() + _PAUSE
                     if not failing:
                         failing = True
-                        _log.error("request log %s: %s. Records are lost until this is mended.", self._root, error)
+                        _log.error("request log %s: %s. Records are lost until this is fixed.", self._root, error)
             self._bytes_out += len(entry.request) + len(entry.response)
             if self.dropped > told and self._queue.empty() and not failing:
                 told = self.dropped

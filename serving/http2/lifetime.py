@@ -86,7 +86,7 @@ class Lifetime(FlowControl):
             return
         if self._quiet >= self._limits.idle_seconds * (_CROWDED_IDLE if crowded else 1):
             self.drain()
-            if crowded:  # a request that is on its way is sent anew: GOAWAY says that it was not seen
+            if crowded:  # a request that is on its way is sent again: GOAWAY says that it was not seen
                 self._refuse_new()
         stall = _DRAIN_STALL_SECONDS if self._hurried else self._limits.stall_seconds
         self._stall_timeout = looked(self._stall_timeout, stall, self._owed())

@@ -87,7 +87,7 @@ class Saturation:
             busy: share of the time since the last one that the loop's thread computed.
 
         Returns:
-            The idle cores if the loop is full beside them. The next looks begin anew then.
+            The idle cores if the loop is full beside them. The next looks begin again then.
         """
         if busy < self._thresholds.busy:
             self._busy_looks = 0

@@ -94,7 +94,7 @@ class Siblings:
             if error.code is not _DONE:
                 raise
             failure = error
-        # One that is away, since it is being started anew, asks for the configuration when it is back.
+        # One that is away, since it is being restarted, asks for the configuration when it is back.
         await asyncio.gather(*(self._ask(path, RELOAD, configuration, None) for path in self.paths.others))
         if failure:
             raise failure

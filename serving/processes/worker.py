@@ -19,7 +19,7 @@ from unroll.serving.processes.logs import log_to_stderr
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads cannot be relied on
-_FIRST_PAUSE = 1.0  # seconds before a process that ended is started anew; twice as many at each try that fails
+_FIRST_PAUSE = 1.0  # seconds before a process that ended is restarted; twice as many at each try that fails
 _MAX_PAUSE = 60.0
 _PARENT_DEATH_SIGNAL = 1  # of prctl
 Serve = Callable[[Callable[[Any], None]], None]
@@ -65,21 +65,19 @@ class Worker:
         self.process, self._problem = process, ""
 
     def keep(self) -> None:
-        """Starts it, and anew if it has ended: after a pause that grows while that does not help."""
+        """Starts it, and again if it has ended: after a pause that grows while that does not help."""
         if self.process is not None:
             alive = self.process.is_alive()
             self._hear(self.process)
             if not alive:
                 ended, self.process, self.serves, self._restarted = self.process, None, False, True
                 reason = self._problem or f"code {ended.exitcode}"
-                _log.error("process %s ended (%s); it is started anew in %g s", ended.pid, reason, self._put_off())
+                _log.error("process %s ended (%s); it is restarted in %g s", ended.pid, reason, self._put_off())
         elif time.monotonic() >= self._not_before:
             try:
                 self.start()
             except Exception as error:  # whatever it is, the others serve on
-                _log.error(
-                    "a process cannot be started anew: %s; it is tried again in %g s", told(error), self._put_off()
-                )
+                _log.error("a process cannot be restarted: %s; it is tried again in %g s", told(error), self._put_off())
 
     def outcome(self) -> Any:
         """Waits until the process serves, and gives what it has to tell, or in a `str` why it cannot."""
@@ -127,7 +125,7 @@ class Worker:
 
 
 def _working_folder(known: str) -> str:
-    """Where this process works. A process cannot be started where the folder was deleted, but where it is made anew."""
+    """Where this process works. None can be started where the folder was deleted, until it is made again."""
     try:
         return os.getcwd()
     except FileNotFoundError:

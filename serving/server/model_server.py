@@ -106,7 +106,7 @@ async def _serve(configs: ModelConfigs | None, parameters: ServerParameters, on_
             )
         dispatcher = Dispatcher(methods, log, metrics, parameters.auth)
         gc.collect()
-        gc.freeze()  # what is there stays: to look through it anew at each full collection would take tens of ms
+        gc.freeze()  # what is there stays: to look through it again at each full collection would take tens of ms
         streams = {**states.streams(), **reflection.streams((*_SERVICES, health.SERVICE, reflection.SERVICE))}
         grpc = GrpcServer(dispatcher.answer, streams, parameters.grpc, dispatcher.admit)
         port = await _listen(grpc, ports)

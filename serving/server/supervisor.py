@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def supervise(given: argparse.Namespace, on_ready: Callable[[Ready], None]) -> None:
-    """Serves with `given.workers` processes until SIGTERM or SIGINT. One that ends by itself is started anew.
+    """Serves with `given.workers` processes until SIGTERM or SIGINT. One that ends by itself is restarted.
 
     Args:
         given: see `unroll.serving.server.flags`.
@@ -58,7 +58,7 @@ def supervise(given: argparse.Namespace, on_ready: Callable[[Ready], None]) -> N
                         worker.start()
                     except OSError as error:
                         raise UserError(
-                            f"--workers={given.workers}: a process cannot be started ({told(error)}). Mend that, or "
+                            f"--workers={given.workers}: a process cannot be started ({told(error)}). Fix that, or "
                             "use --workers=1."
                         ) from None
             heard = [worker.outcome() for worker in workers if not stopping]

@@ -102,7 +102,7 @@ class LoadedVersion:
         self._closing = False
 
     async def warm(self) -> None:
-        """Has each thread that will serve run something: TensorFlow prepares its kernels for each thread anew."""
+        """Has each thread that will serve run something: TensorFlow prepares its kernels once for each thread."""
 
         def run() -> None:
             for name, feeds in self._loaded.quick * _TWICE:

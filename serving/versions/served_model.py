@@ -291,7 +291,7 @@ class ServedModel:
         if self.loaded:
             await asyncio.sleep(_REST_SECONDS)
         await servable.close()
-        if self.states[servable.version].state == "UNLOADING":  # else it is loaded anew
+        if self.states[servable.version].state == "UNLOADING":  # else it is loaded again
             self.states[servable.version] = VersionState("END")
         _log.info("%s: version %d is unloaded", self.name, servable.version)
 

@@ -218,7 +218,7 @@ class _Known:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._file, json.dumps(asdict(parallelism)).encode())
         except OSError as error:
-            _log.info("%s: cannot be written (%s): it will be tried anew", self._file, error.strerror)
+            _log.info("%s: cannot be written (%s): it will be tried again", self._file, error.strerror)
 
 
 def _digest(directory: Path, tags: Sequence[str], session_config: Any) -> str:

@@ -41,7 +41,7 @@ class Verifier:
     """Lets a version pass that is signed by a key of a file, and exactly as it was signed.
 
     Args:
-        keys_file: one or more public keys of the curves P-256, P-384 or P-521, PEM. It is read anew for each version,
+        keys_file: one or more public keys of the curves P-256, P-384 or P-521, PEM. It is read again for each version,
             so that keys can change.
 
     Raises:

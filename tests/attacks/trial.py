@@ -110,7 +110,7 @@ def withstands(target: Target, attack: Attack, within: float | None = CUT_OFF_SE
 
     Args:
         target: where the honest client calls.
-        attack: what to withstand. At each attempt it begins anew.
+        attack: what to withstand. At each attempt it begins again.
         within: seconds until the last of its connections must be cut off; None: they need not be.
     """
     judged = []

@@ -113,7 +113,7 @@ def find_roles(
     if not targets:
         no_numbers = f"No numbers: {', '.join(ignored[:20])}. " if ignored else ""
         raise UserError(
-            f"{file}: no column of numbers is left to forecast. It has: {_listed(schema.names)}. {no_numbers}Mend "
+            f"{file}: no column of numbers is left to forecast. It has: {_listed(schema.names)}. {no_numbers}Fix "
             "them, or name the targets with --set data.targets=COLUMN"
         )
     schema.check(targets, file)

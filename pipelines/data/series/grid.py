@@ -1,4 +1,4 @@
-"""From rows in any order to series on a regular grid, with an account of what had to be mended."""
+"""From rows in any order to series on a regular grid, with an account of what had to be repaired."""
 
 from dataclasses import dataclass
 
@@ -126,7 +126,7 @@ def _check_size(rows: _SortedRows, lengths: list[int], frequency: Frequency, ids
         times = rows.times(longest)
         raise UserError(
             f"{_called(ids[longest])}{len(times)} rows from {iso(times[0])} to {iso(times[-1])} lie on "
-            f"{lengths[longest]:,} steps of {frequency.name}. Mend a time that is far off, or name a longer step with "
+            f"{lengths[longest]:,} steps of {frequency.name}. Fix a time that is far off, or name a longer step with "
             "--set data.frequency=..."
         )
 

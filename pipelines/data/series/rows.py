@@ -127,7 +127,7 @@ def _floats(section: SeriesSection, roles: Roles, values: pa.Array, name: str, f
 
 def _no_number(file: Path, row: object, column: str, value: str) -> UserError:
     return UserError(
-        f"{file}, row {row}, column {column!r}: is not a number. Received: {value!r}. Mend it, leave it empty where it "
+        f"{file}, row {row}, column {column!r}: is not a number. Received: {value!r}. Fix it, leave it empty where it "
         "is missing or name it as missing, as in --set 'data.missing=[-]', name its decimal mark with --set "
         "data.decimal=, or name the columns of numbers with --set data.targets=..."
     )

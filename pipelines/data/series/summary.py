@@ -7,7 +7,7 @@ from unroll.monitoring.times.forms.formats import named
 
 
 def summary(info: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -> str:
-    """A training data set: its size, frequency and splits, and what had to be mended.
+    """A training data set: its size, frequency and splits, and what had to be repaired.
 
     Args:
         info: of `unroll.pipelines.data.series.data`.

@@ -197,7 +197,7 @@ def _read(
         find_files(given)  # refuses a file of an unknown kind
         return series_data.read_further(section, {**description, "series": {}}, given, progress, keep_empty=True)
     except UserError as error:
-        # a trained model's settings are what they are, so what is left to mend is the file
+        # a trained model's settings are what they are, so what is left to fix is the file
         problem, *advice = re.split(r"(?<=\.) (?=[A-Z])", str(error).replace("--data ", "--input ", 1))
         kept = [sentence.rstrip(".") for sentence in (problem, *(one for one in advice if not _SETTING.search(one)))]
         raise UserError(f"{'. '.join(kept)}. {remedy}") from None

@@ -166,7 +166,7 @@ def test_a_reload_reaches_both_and_a_killed_process_comes_back_with_it(growing: 
     reload(growing, f"model_config_list {{ {models} }}")
     answers_everywhere(growing, "other", 2.0)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: f"process {killed} ended (code -9); it is started anew" in growing.text)
+    until(lambda: f"process {killed} ended (code -9); it is restarted" in growing.text)
     new = until(lambda: children(growing.process.pid) - {killed}, SECONDS).pop()
     until(lambda: f"process {new} serves in place of one that ended" in growing.text, SECONDS)
 
@@ -196,7 +196,7 @@ def test_a_killed_parent_leaves_nobody_and_a_process_that_cannot_serve_is_tried_
         batching.unlink()  # so that no other process can read it
         with connected(server) as one, connected(server) as other:
             one(), other()
-            said = rf"process \d+ ended \(.*{re.escape(str(batching))}.*\); it is started anew in 1 s"
+            said = rf"process \d+ ended \(.*{re.escape(str(batching))}.*\); it is restarted in 1 s"
             until(lambda: re.search(said, server.text), SECONDS)
             one(), other()
             batching.write_text("max_batch_size { value: 8 }")

@@ -111,7 +111,7 @@ def test_a_reload_reaches_all_and_a_killed_worker_comes_back_with_it(workers: Se
     for _ in range(8):
         assert score(workers, "other") == 2.0  # by the one that is left
     (new,) = until(lambda: children(workers.process.pid) - before)
-    until(lambda: f"process {killed} ended (code -9); it is started anew" in workers.text)
+    until(lambda: f"process {killed} ended (code -9); it is restarted" in workers.text)
 
     def new_one_answers() -> bool:
         assert score(workers, "other") == 2.0
@@ -153,9 +153,7 @@ def test_a_worker_that_cannot_be_started_anew_is_said_and_comes_back_once_it_can
     with obstacle(workers, folder):
         os.kill(killed, signal.SIGKILL)
         until(
-            lambda: re.search(
-                rf"a process cannot be started anew: \S*{reason}; it is tried again in \d+ s", workers.text
-            )
+            lambda: re.search(rf"a process cannot be restarted: \S*{reason}; it is tried again in \d+ s", workers.text)
         )
         answers_everywhere(workers, "m", 1.0)  # by the one that is left
     (new,) = until(lambda: children(workers.process.pid) - before)

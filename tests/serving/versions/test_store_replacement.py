@@ -1,4 +1,4 @@
-"""What happens when a version number comes again, as it does after the registry was made anew."""
+"""What happens when a version number comes again, as it does after the registry was made again."""
 
 from pathlib import Path
 

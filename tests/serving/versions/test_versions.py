@@ -99,7 +99,7 @@ async def test_loads_are_retried_so_often_and_then_only_if_the_directory_changes
     base, aside = tmp_path / "m", tmp_path / "elsewhere"
     put(base, 1, light_exports[1])
     broken = put(base, 2, light_exports[2])
-    # Behind a link, so that it can be mended without the directory's looking changed.
+    # Behind a link, so that it can be repaired without the directory's looking changed.
     shutil.move(broken / "variables", aside)
     data = next(aside.glob("*.data-*"))
     whole = data.read_bytes()
