@@ -220,7 +220,8 @@ class RecordTask(Task):
         kinds = {key: column.kind for key, column in self.inputs().items()}
         kind = "text" if list(kinds.values()) == ["text"] else "records"
         section = _section(self.config).model_dump(mode="json")
-        return {"task": self.name, "input": kind, "columns": kinds, "data": section}
+        formats = self._dataset_info["formats"]
+        return {"task": self.name, "input": kind, "columns": kinds, "data": section, "formats": formats}
 
 
 def _section(config: TaskConfig) -> RecordSection:

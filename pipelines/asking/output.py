@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
@@ -88,7 +89,7 @@ def _json_lines(path: Path, types: Types) -> Iterator[RowWriter]:
         class Lines:
             def write(self, rows: Rows) -> None:
                 for row in rows:
-                    stream.write(json.dumps(row, ensure_ascii=False, default=json_value) + "\n")
+                    stream.write(json.dumps(_finite(row), ensure_ascii=False, default=json_value) + "\n")
 
         yield Lines()
 
@@ -166,7 +167,18 @@ def json_value(value: Any) -> Any:
     return str(value)
 
 
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: it is null."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _csv_cell(value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        return None
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, list | dict):

@@ -9,10 +9,12 @@ from typing import Any
 
 from unroll.errors import UserError
 from unroll.monitoring.missing import MISSING
+from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.pipelines.asking import Answer
 from unroll.pipelines.asking.row_question import RowQuestion, UnusableRowError, table_rows
 from unroll.pipelines.asking.row_tables import table_files
 from unroll.pipelines.asking.rows import ask_in_requests, requests, table
+from unroll.pipelines.data.record_numbers import as_plain
 from unroll.serving.client.client import Client
 
 INPUT = "records"
@@ -53,13 +55,19 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[Reco
     kinds: Mapping[str, str] = description["columns"]
     numbers = [key for key, kind in kinds.items() if kind == "number"]
 
+    section = description.get("data", {})
+    written, missing = _formats(description, numbers), section.get("missing", [])
+
     def read(cells: Mapping[str, Any], folder: Path) -> Record:
-        record = {key: _cell(cells[key], kind, f"column {key!r}", UnusableRowError) for key, kind in kinds.items()}
+        plain = {key: _as_plain(cells[key], written[key], missing) for key in written}
+        record = {
+            key: _cell(plain.get(key, cells[key]), kind, f"column {key!r}", UnusableRowError)
+            for key, kind in kinds.items()
+        }
         if empty := [key for key, kind in kinds.items() if kind == "text" and not str(record[key]).strip()]:
             raise UnusableRowError(f"its {empty[0]} is empty")
         return record
 
-    section = description.get("data", {})
     return RowQuestion(
         {key: section.get(key, key) for key in kinds},
         read,
@@ -67,6 +75,23 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[Reco
         shown=lambda record: {key: record[key] for key in numbers},
         numbers=numbers,
     )
+
+
+def _formats(description: Mapping[str, Any], numbers: Sequence[str]) -> dict[str, NumberFormat]:
+    """How a table's columns of numbers are written: as is said, else as in training."""
+    section = description.get("data", {})
+    if section.get("decimal") or section.get("thousands"):
+        said = NumberFormat(section.get("decimal") or ".", section.get("thousands"))
+        return dict.fromkeys(numbers, said)
+    return {key: NumberFormat(**info) for key, info in description.get("formats", {}).items() if key in numbers}
+
+
+def _as_plain(cell: Any, written: NumberFormat, missing: Sequence[str]) -> Any:
+    """A number's text as programs write it."""
+    try:
+        return as_plain([cell], written, missing)[0] if isinstance(cell, str) else cell
+    except UserError as error:
+        raise UnusableRowError(str(error).partition(". Mend it")[0]) from None
 
 
 def _answers(

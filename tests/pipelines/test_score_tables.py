@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from unroll.pipelines.asking.output import open_output
 from unroll.pipelines.asking.row_tables import RowTable
 from unroll.pipelines.in_process import InProcessClient
 from unroll.pipelines.training.exported import Exported
+from unroll.serving.protocol.messages import Prediction
 
 
 def score(server: Server, table: Path, output: Path, *options: str) -> dict[str, Any]:
@@ -195,3 +197,72 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
         sizes = [len(batch["text"]) for batch in table.batches()]
         assert sum(sizes) == 5000
         assert max(sizes) <= 256
+
+
+class Flats:
+    """A model of records without a server: answers the rooms that it is asked about."""
+
+    model = "flats"
+
+    def __init__(self, **described: Any):
+        columns = {"rooms": "number", "town": "category"}
+        self.description = {"input": "records", "columns": columns, "data": {"rooms": "Zimmer"}, **described}
+
+    def metadata(self) -> dict[str, Any]:
+        return {"serving_default": None, "describe": None}
+
+    def predict(self, inputs, signature="serving_default", version=None) -> Any:
+        found: Any = Prediction()
+        found.version = 3
+        if signature == "describe":
+            found["json"] = np.array(json.dumps(self.description), object)
+        else:
+            found["value"] = np.array(inputs["rooms"], np.float32)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("described", "settings", "cells", "values"),
+    [
+        ({}, [], ["2", "2.5", ""], [2, 2.5, None]),
+        ({"formats": {"rooms": {"decimal": ","}}}, [], ["2", "2,5", "n/a"], [2, 2.5, None]),
+        (
+            {"formats": {"rooms": {"decimal": ",", "thousands": "."}}},
+            [],
+            ["1.049,5", "1.049", "-"],
+            [1049.5, 1049, None],
+        ),
+        ({}, ["data.decimal=,"], ["2,5", "3", "-999"], [2.5, 3, -999]),
+        ({"data": {"rooms": "Raum", "missing": ["-999"]}}, ["data.rooms=Zimmer"], ["2.5", "3", "-999"], [2.5, 3, None]),
+    ],
+)
+def test_numbers_are_read_as_training_read_them(tmp_path, described, settings, cells, values):
+    table = tmp_path / "flats.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([["Nr", "Zimmer", "town"], *([n, cell, "Ulm"] for n, cell in enumerate(cells))])
+    client: Any = Flats(**described)
+    write(client, [str(table)], tmp_path / "out.parquet", settings)
+    found = pq.read_table(tmp_path / "out.parquet").to_pydict()
+    assert found["Zimmer"] == values
+    assert [None if math.isnan(value) else value for value in found["value"]] == values
+    assert found["Nr"] == ["0", "1", "2"]
+
+
+def test_a_number_in_another_form_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "flats.csv").write_text('Zimmer,town\n"2,5",Ulm\n2.5,Ulm\n')
+    client: Any = Flats(formats={"rooms": {"decimal": ","}})
+    tally = write(client, [str(tmp_path / "flats.csv")], tmp_path / "out.csv")
+    assert (tally.rows, tally.unanswered) == (2, 1)
+    assert "row 3: a cell is not a number with a decimal comma" in tally.first
+
+
+def test_a_workbook_is_a_table(tmp_path: Path) -> None:
+    pd.DataFrame({"Nr": [7, 8], "Zimmer": [2.5, None], "town": ["Ulm", "Trier"]}).to_excel(
+        tmp_path / "flats.xlsx", index=False
+    )
+    client: Any = Flats()
+    write(client, [str(tmp_path / "flats.xlsx")], tmp_path / "out.csv")
+    assert [(row["town"], row["value"]) for row in rows(tmp_path / "out.csv")] == [("Ulm", "2.5"), ("Trier", "")]
+    write(client, [str(tmp_path / "flats.xlsx")], tmp_path / "out.jsonl")
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line, parse_constant=pytest.fail)["value"] for line in lines] == [2.5, None]
