@@ -1,11 +1,15 @@
 """How a version is loaded: its own batching parameters, its warmup."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
 
 from tests.serving.running_versions import ask, eventually, put, running, spec, states
+from unroll.serving.batching.parameters import BatchingParameters
+from unroll.serving.engine.session_engine import SessionEngine
 from unroll.serving.protocol.status import StatusError
 from unroll.serving.versions import warmup
 from unroll.serving.versions.loaded_version import LoadParameters
@@ -42,3 +46,20 @@ async def test_warmup_can_be_left_out(exports: dict[int, Path], tmp_path: Path):
         assert states(versions, "m") == {1: "END"}
     async with running(ModelConfig("m", base), loading=LoadParameters(enable_model_warmup=False)) as versions:
         assert states(versions, "m") == {1: "AVAILABLE"}
+
+
+async def test_each_thread_is_warm_before_a_version_serves(
+    exports: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run, threads = SessionEngine.run, set[str]()
+
+    def noted(engine: SessionEngine, *arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        return run(engine, *arguments)
+
+    monkeypatch.setattr(SessionEngine, "run", noted)
+    put(tmp_path / "m", 1, exports[1])
+    loading = LoadParameters(BatchingParameters(num_batch_threads=3))
+    async with running(ModelConfig("m", tmp_path / "m"), loading=loading) as versions:
+        assert versions.serving
+        assert {name for name in threads if name != "load"} == {f"batch_threads_{number}" for number in range(3)}

@@ -166,7 +166,7 @@ def test_all_settings_give_the_same(exports: dict[int, Path], parallelism: Paral
     engine.close()
 
 
-def test_what_a_run_changes_is_not_changed_by_trials(tmp_path: Path) -> None:
+def test_what_a_run_changes_is_not_changed_by_trials_nor_for_each_thread(tmp_path: Path) -> None:
     import tensorflow as tf
 
     class Counter(tf.Module):
@@ -189,6 +189,9 @@ def test_what_a_run_changes_is_not_changed_by_trials(tmp_path: Path) -> None:
         name="counter",
         warmup_requests=[("serving_default", {"x": np.zeros(1, np.float32)})],
     )
+    loaded = load(directory, LoadParameters(parallelism=None, enable_model_warmup=True))
+    assert not loaded.quick  # each thread would run it
+    loaded.engine.close()
     found = Tuning(directory, None)
     engine = found.load()
     assert found.better(engine, lambda: False, lambda: True) is None
