@@ -69,17 +69,17 @@ class Actuals:
         # of a single target the file may have a column a series, named after it
         wide = len(targets) == 1 and targets[0] not in columns and feature.series_column not in columns
         named = feature.series_column is not None and not wide
-        needed = [feature.time_column, *([feature.series_column] if named else []), *([] if wide else targets)]
+        needed = [*feature.time_columns, *([feature.series_column] if named else []), *([] if wide else targets)]
         for column in needed:
             if column not in columns:
                 raise UserError(
                     f"--labels: {path} has no column {column!r}. It has: {', '.join(columns)}. Name its columns as the "
                     "training data's."
                 )
-        others = [column for column in columns if column != feature.time_column] if wide else []
+        others = [column for column in columns if column not in feature.time_columns] if wide else []
         for column in (*needed, *others):
             _check_cells(path, table, str(column))
-        times = _times(path, table[feature.time_column], feature)
+        times = _times(path, table, feature)
         if wide:
             values = _numbers(path, table[others])
             found = {name: _sorted(times, values[:, [column]]) for column, name in enumerate(others)}
@@ -163,23 +163,27 @@ def _check_cells(path: Path, table: "pd.DataFrame", column: str) -> None:
         raise UserError(f"--labels: {path}, column {column!r}: holds no single texts, times or numbers. Convert it.")
 
 
-def _times(path: Path, column: "pd.Series[Any]", feature: SeriesFeature) -> np.ndarray:
+def _times(path: Path, table: "pd.DataFrame", feature: SeriesFeature) -> np.ndarray:
     import pyarrow as pa
 
-    from unroll.monitoring.times.parser import TimeParser
+    from unroll.monitoring.times.row_parser import RowParser
 
-    parser = TimeParser(
-        feature.time_column,
+    columns = feature.time_columns
+    parser = RowParser(
+        columns,
         feature.time_format,
         prefer=feature.time_form,
         whole_seconds=False,
         remedy="Write it as in the training data",
     )
     try:
-        times = parser.parse(pa.Array.from_pandas(column), path, _first_row(path))
+        cells = [pa.Array.from_pandas(table[name]) for name in columns]
+        times = parser.parse(cells, path, _first_row(path))
         if times.missing.any():
             row = _first_row(path) + int(times.missing.argmax())
-            raise UserError(f"{path}, row {row}, column {column.name!r}: has no time. Add it, or leave the row out")
+            raise UserError(
+                f"{path}, row {row}, column {', '.join(map(repr, columns))}: has no time. Add it, or leave the row out"
+            )
     except UserError as error:
         raise UserError(f"--labels: {error}") from None
     return times.seconds if feature.seconds else months_of(times.seconds)

@@ -30,7 +30,7 @@ class SeriesFeature(OfRecords):
         upper: index of its upper end.
         seconds: of a step; 0 where a step is some calendar months.
         months: of a step; 0 where it is some seconds.
-        time_column: the column of times in a file of actuals.
+        time_column: the column of times in a file of actuals, or the several that hold them.
         time_format: of that column, as `data.time_format` states it; None where its cells tell.
         time_form: in which the training data had its times, which counts where a file's cells can be read in several.
         series_column: the column of series' names there; None for one series, or one a column.
@@ -55,7 +55,7 @@ class SeriesFeature(OfRecords):
     upper: int
     seconds: int = 0
     months: int = 0
-    time_column: str = "time"
+    time_column: str | tuple[str, ...] = "time"
     time_format: str | None = None
     time_form: str | None = None
     series_column: str | None = None
@@ -64,6 +64,10 @@ class SeriesFeature(OfRecords):
     series: str = "series"
     forecast: str = "forecast"
     quantiles: str = "quantiles"
+
+    @property
+    def time_columns(self) -> tuple[str, ...]:
+        return (self.time_column,) if isinstance(self.time_column, str) else self.time_column
 
     @property
     def inputs(self) -> tuple[str, ...]:

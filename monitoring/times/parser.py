@@ -73,15 +73,15 @@ class TimeParser:
         Raises:
             UserError: a time that does not parse, a form that is not told, or times with and without offset.
         """
-        codes, distinct = _distinct(values)
-        found = self._read(distinct, file)
+        codes, cells = distinct(values)
+        found = self._read(cells, file)
         if found.wrong.any():
             row = int(np.isin(codes, np.flatnonzero(found.wrong)).argmax())
-            raise self._error(file, first_row + row, distinct[int(codes[row])].as_py())
+            raise self._error(file, first_row + row, cells[int(codes[row])].as_py())
         fraction = (found.micros % 10**6 != 0) & (found.micros != MISSING_TIME)
         if self.whole_seconds and fraction.any():
             row = int(np.isin(codes, np.flatnonzero(fraction)).argmax())
-            value = distinct[int(codes[row])].as_py()
+            value = cells[int(codes[row])].as_py()
             raise UserError(
                 f"{file}, row {first_row + row}, column {self.column!r}: has fractions of a second, and steps are "
                 f"whole seconds. Received: {value!s}. Round the times, or name the step, as in --set data.frequency=1s"
@@ -123,7 +123,7 @@ class TimeParser:
         choice.narrow(cells)
         if self.ahead and choice.open:
             for values in self.ahead():
-                choice.narrow(Cells.of(_distinct(values)[1]))
+                choice.narrow(Cells.of(distinct(values)[1]))
                 if not choice.open:
                     break
         try:
@@ -157,7 +157,7 @@ class TimeParser:
         )
 
 
-def _distinct(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
+def distinct(values: pa.Array) -> tuple[np.ndarray, pa.Array]:
     """The different values, as far as they are told apart, and for each row the number of its own; -1 for none."""
     if not pa.types.is_dictionary(values.type):
         return np.arange(len(values)), values

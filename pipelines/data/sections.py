@@ -28,6 +28,15 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _text_or_texts(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return _text(value)
+    if not value:
+        raise ValueError("names no column")
+    several = _texts(value)
+    return several[0] if len(several) == 1 else several
+
+
 def _character(value: Any) -> Any:
     """A shell has no easy way to write a tab."""
     return {"\\t": "\t", "tab": "\t"}.get(value, value) if isinstance(value, str) else value
@@ -37,6 +46,9 @@ Name = Annotated[str, BeforeValidator(_text)]
 """A column."""
 Names = Annotated[list[str], BeforeValidator(_texts)]
 """One or several columns."""
+
+NameOrNames = Annotated[str | list[str], BeforeValidator(_text_or_texts)]
+"""A column, or several in their order."""
 
 SplitColumn = Annotated[
     str | None,

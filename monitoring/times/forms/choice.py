@@ -32,6 +32,7 @@ class Choice:
         self._prefer = prefer
         self._left: list[str] | None = None
         self._seen: Cells | None = None
+        self._example: str | None = None
 
     @property
     def open(self) -> bool:
@@ -54,6 +55,8 @@ class Choice:
             self._left, self._seen = found, cells
         else:
             self._left = [form for form in self._left if form in found] or self._left
+        if self._example is None and len(self._left) > 1:
+            self._example = _either(cells, self._left)
 
     def form(self) -> str | None:
         """The form; None where no batch held a time, or none fits.
@@ -65,8 +68,8 @@ class Choice:
             return None
         if self._prefer in self._left:
             return self._prefer
-        if len(self._left) > 1:
-            raise UndecidedError(_either(self._seen, self._left))
+        if len(self._left) > 1 and self._example:
+            raise UndecidedError(self._example)
         if not self._left and self._seen.are_numbers:
             words, setting = likely(self._seen.numbers)
             shown = self._seen.numbers.present
@@ -91,19 +94,24 @@ def read_cells(cells: Cells, form: str) -> Reading:
     return read_numbers(cells.numbers, form)
 
 
-def _either(cells: Cells, forms: list[str]) -> str:
-    """How the forms read a cell differently."""
+def _either(cells: Cells, forms: list[str]) -> str | None:
+    """How the forms read a cell differently, and how to state the one with the shortest gaps; None: all alike."""
+    there = ~cells.missing
     if DAY_WITHOUT_YEAR in forms:
-        example = cells.text.filter(pa.array(~cells.missing))[0].as_py()
+        example = cells.text.filter(pa.array(there))[0].as_py()
         return (
             f"may hold months of a year of two digits, or days without their year: {example!r}. If they are months, "
             "state it with --set data.time_format=month_name, else write the year"
         )
-    read = [read_cells(cells, form).micros for form in forms]
-    differ = np.flatnonzero(~cells.missing & (np.stack(read) != read[0]).any(axis=0))
-    at = int(differ[0]) if len(differ) else 0
-    said = " or ".join(f"{_iso(one[at])} ({form})" for form, one in zip(forms, read, strict=True))
-    return f"{cells.text[at].as_py()!r} can be {said}. State which, as in --set data.time_format={forms[0]}"
+    read = {form: read_cells(cells, form).micros for form in forms}
+    first = read[forms[0]]
+    differ = np.flatnonzero(there & np.any([micros != first for micros in read.values()], axis=0))
+    if not len(differ):
+        return None
+    forms = sorted(forms, key=lambda form: np.diff(np.unique(read[form][there])).max(initial=0))
+    said = " or ".join(f"{_iso(read[form][differ[0]])} ({form})" for form in forms)
+    example = cells.text[int(differ[0])].as_py()
+    return f"{example!r} can be {said}. State which, as in --set data.time_format={forms[0]}"
 
 
 def _iso(micros: int) -> str:

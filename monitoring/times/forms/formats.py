@@ -36,9 +36,9 @@ def named(text: str) -> str:
 
     Example:
         >>> named("excel"), named("%d/%m/%Y")
-        ("Excel's day numbers, as in 46053.5", "the format '%d/%m/%Y'")
+        ("the form excel (Excel's day numbers, as in 46053.5)", "the format '%d/%m/%Y'")
     """
-    return FORMS.get(text, f"the format {text!r}")
+    return f"the form {text} ({FORMS[text]})" if text in FORMS else f"the format {text!r}"
 
 
 def check_format(text: str) -> str:

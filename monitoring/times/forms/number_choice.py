@@ -3,7 +3,7 @@
 import numpy as np
 
 from unroll.monitoring.times.forms.fields import MICROS
-from unroll.monitoring.times.forms.formats import named
+from unroll.monitoring.times.forms.formats import FORMS
 from unroll.monitoring.times.forms.numbers import SCALES, Numbers, read_numbers
 
 _DIVIDED = {
@@ -54,18 +54,20 @@ def likely(numbers: Numbers) -> tuple[str, str]:
     shown, low, high = numbers.present, numbers.present[0], numbers.present[-1]
     if numbers.rounded:
         return "They are written with too few digits, so that times are lost. Write them whole", ""
+    if numbers.whole is None and low < 0:
+        return "Name the column of times with --set data.time=..., or number the rows", "data.time=null"
     steps = np.diff(shown)
     if numbers.whole is not None and 0 <= low <= 1 and (steps == 1).sum() >= 0.9 * len(steps):
-        return "They seem to count rows. Leave them out, and name the step of a row", "data.time=null"
+        return "They seem to count rows. Number the rows instead", "data.time=null"
     if 0 <= low < _PLAIN_YEARS[0] and high < _UNIX[0]:
         if len(steps) and _part_of_a_day(float(np.median(steps))):
-            return "They seem to count days or hours from some start. Name the step of a row", "data.time=null"
+            return "They seem to count days or hours from some start. Number the rows instead", "data.time=null"
         return "If they are seconds from a start that is not told", "data.time_format=seconds"
     if _inside(numbers, 1, 2 * _EXCEL[1]):
         return "If they are Excel's day numbers", "data.time_format=excel"
     for form in ("unix", "unix_ms", "unix_us", "unix_ns"):
         if high < _UNIX[1] * float(MICROS / SCALES[form][0]):
-            return f"If they are {named(form)}", f"data.time_format={form}"
+            return f"If they are {FORMS[form]}", f"data.time_format={form}"
     return "No count of seconds since 1970 is as large", ""
 
 

@@ -122,7 +122,7 @@ def find_roles(
 
 def text_columns(section: SeriesSection) -> list[str]:
     """The columns that are not numbers: the time, the series' ids, categories."""
-    return [section.time, *([section.series] if section.series else []), *section.static_categories]
+    return [*section.time_columns, *([section.series] if section.series else []), *section.static_categories]
 
 
 def read_schema(section: SeriesSection, file: Path, needed: Sequence[str], notes: Notes | None = None) -> Schema:

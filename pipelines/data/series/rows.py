@@ -51,11 +51,11 @@ def read_batches(
             row += batch.num_rows
 
 
-def read_times(section: SeriesSection, files: Sequence[Path]) -> Iterator[pa.Array]:
-    """Batches of the column of times alone."""
+def read_times(section: SeriesSection, files: Sequence[Path]) -> Iterator[list[pa.Array]]:
+    """Batches of the columns of times alone."""
     alone = section.model_copy(update={"series": None, "static_categories": []})
     for _, _, batch in read_batches(alone, Roles([], [], [], []), files, Notes()):
-        yield batch.column(section.time)
+        yield [batch.column(name) for name in section.time_columns]
 
 
 def _csv(

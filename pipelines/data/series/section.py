@@ -6,14 +6,18 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from unroll.errors import UserError
 from unroll.monitoring.times.forms.formats import FORMS, check_format
-from unroll.pipelines.data.sections import Name, Names, TableSection
+from unroll.pipelines.data.sections import Name, NameOrNames, Names, TableSection
 from unroll.pipelines.data.series.time_grid import Frequency
 
 
 class SeriesSection(TableSection):
     """Columns of long or wide tables of time series."""
 
-    time: Name = Field("time", description="column of the time, read as UTC where it has no offset")
+    time: NameOrNames = Field(
+        "time",
+        description="column of the time, read as UTC where it has no offset; or several: the day's and that of the "
+        "time of day, or year, month, day, hour, minute",
+    )
     time_format: Annotated[str, AfterValidator(check_format)] | None = Field(
         None,
         description=f"how times are written, as in strptime: %d/%m/%Y %H:%M; or one of {', '.join(FORMS)}; "
@@ -47,6 +51,11 @@ class SeriesSection(TableSection):
         description="training, validation and test split: fractions, or rows of the grid such as [8640, 2880, 2880]",
     )
 
+    @property
+    def time_columns(self) -> list[str]:
+        """Names of the columns that tell the time."""
+        return [self.time] if isinstance(self.time, str) else self.time
+
     @field_validator("split_rows")
     @classmethod
     def _check_split(cls, rows: list[float]) -> list[float]:
@@ -63,7 +72,7 @@ class SeriesSection(TableSection):
     @model_validator(mode="after")
     def _check_roles(self) -> "SeriesSection":
         roles = {
-            "time": [self.time],
+            "time": self.time_columns,
             "series": [self.series] if self.series else [],
             "targets": self.targets or [],
             "past_covariates": self.past_covariates,

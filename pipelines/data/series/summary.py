@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from unroll.monitoring.times.forms.formats import named
-
 
 def summary(info: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -> str:
     """A training data set: its size, frequency and splits, and what had to be repaired.
@@ -80,8 +78,6 @@ def _mended(info: Mapping[str, Any]) -> list[str]:
             lines.append(f"{count:,} series with more than one {column}, of which the last counts.")
     if info.get("conflicting_example"):
         lines.append(f"The first time that comes again: {info['conflicting_example']}.")
-    if (form := info.get("time_form")) and form != "iso":
-        lines.append(f"Times are read as {named(form)} (data.time_format={form}).")
     if offsets := info.get("utc_offsets"):
         lines.append(f"UTC offset{'s' * (len(offsets) > 1)} {', '.join(offsets)}: all times converted to UTC.")
     if info.get("ignored_columns"):

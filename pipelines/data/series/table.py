@@ -12,7 +12,7 @@ from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.monitoring.tables.sentinels import masked, repeated_extremes
 from unroll.monitoring.tables.text_source import check_encoding
-from unroll.monitoring.times.parser import TimeParser
+from unroll.monitoring.times.row_parser import RowParser
 from unroll.pipelines.data.records import find_files
 from unroll.pipelines.data.series.columns import Roles, find_roles
 from unroll.pipelines.data.series.rows import read_batches, read_times
@@ -64,8 +64,8 @@ def read_table(
     training = training or {}
     known = {name: NumberFormat(**written) for name, written in training.get("formats", {}).items()}
     roles = find_roles(section, files[0], notes, known)
-    parser = TimeParser(
-        section.time,
+    parser = RowParser(
+        section.time_columns,
         section.time_format,
         prefer=training.get("time_form"),
         ahead=lambda: read_times(section, files),
@@ -76,7 +76,7 @@ def read_table(
     codes, times, values = [], [], []
     rows = incomplete = infinite = 0
     for file, first, batch in read_batches(section, roles, files, notes):
-        parsed = parser.parse(batch.column(section.time), file, first)
+        parsed = parser.parse([batch.column(name) for name in section.time_columns], file, first)
         code = ids.codes(batch.column(section.series)) if section.series else np.zeros(batch.num_rows, np.int32)
         with np.errstate(over="ignore"):
             numbers = np.stack(
@@ -98,7 +98,8 @@ def read_table(
     if not rows:
         raise UserError(f"--data {data}: holds no rows, only a header")
     if rows == incomplete:
-        missing = f"a time in column {section.time!r}" + (f" and an id in {section.series!r}" if section.series else "")
+        named = ", ".join(map(repr, section.time_columns))
+        missing = f"a time in column {named}" + (f" and an id in {section.series!r}" if section.series else "")
         raise UserError(
             f"--data {data}: none of {rows} rows has {missing}. Name the right columns: data.time, data.series"
         )
@@ -112,6 +113,8 @@ def read_table(
         "ignored_columns": roles.ignored,
         "formats": {name: written.info() for name, written in roles.formats.items()},
     }
+    for line in parser.told:
+        notes.add(line)
     joined = _joined(values)
     for column, name in enumerate(roles.numbers):
         for sentinel in repeated_extremes(joined[:, column]):

@@ -125,11 +125,12 @@ def _table_rows(
     section: SeriesSection, prediction: Mapping[str, Any], known: Mapping[str, Sequence[Any]]
 ) -> list[dict[str, Any]]:
     """A row a step; the forecast under the target's name, and its quantiles behind it, as `target 0.9`."""
-    given = [section.time, section.series or "series", *known]
+    time = section.time if isinstance(section.time, str) else "time"
+    given = [time, section.series or "series", *known]
     names = {key: key if key not in given else f"predicted_{key}" for key in prediction["forecast"]}
     columns: dict[str, Sequence[Any]] = {
         **({section.series or "series": [prediction["series"]] * len(prediction["time"])} if _named(section) else {}),
-        section.time: prediction["time"],
+        time: prediction["time"],
         **known,
     }
     for target, forecast in prediction["forecast"].items():
@@ -171,7 +172,7 @@ def _newest(
 ) -> tuple[series_data.SeriesData, dict[str, np.ndarray]]:
     """The series of a table, and of each what a forecast from its end is made from."""
     section = _section(description)
-    columns = [section.time, *([section.series] if section.series else []), *description["targets"]]
+    columns = [*section.time_columns, *([section.series] if section.series else []), *description["targets"]]
     columns += section.past_covariates + section.future_covariates + section.static_categories
     remedy = (
         f"{client.model} forecasts series: give it one file of their recent steps, with the columns "

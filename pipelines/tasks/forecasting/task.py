@@ -229,7 +229,7 @@ class Forecasting(Task):
             upper=len(section.quantiles) - 1 - lower,
             seconds=frequency.seconds,
             months=frequency.months,
-            time_column=self.config.data.time,
+            time_column=tuple(self.config.data.time_columns),
             time_format=self.config.data.time_format,
             time_form=self._data.dataset_info["time_form"],
             series_column=self.config.data.series,

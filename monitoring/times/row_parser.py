@@ -1,0 +1,194 @@
+"""Times of rows, from one column or put together from several."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from unroll.errors import UserError
+from unroll.monitoring.times.columns import CALLED, parts_of, read_clocks
+from unroll.monitoring.times.forms.cells import Cells
+from unroll.monitoring.times.forms.fields import DAY, from_fields, whole_year
+from unroll.monitoring.times.forms.formats import named
+from unroll.monitoring.times.forms.month_names import month_number
+from unroll.monitoring.times.forms.reading import NO_OFFSET, Reading
+from unroll.monitoring.times.forms.strptime import is_divided
+from unroll.monitoring.times.instants import MISSING_TIME, Times
+from unroll.monitoring.times.parser import TimeParser, distinct
+
+
+class RowParser:
+    """Reads the times of rows, of any number of batches and files.
+
+    Args:
+        columns: that hold them: one; or a day and a time of day; or year, month, day, hour and so on.
+        format: as `TimeParser` takes it, of the one column, or of the day's; one of `strptime` of all their cells,
+            with blanks between.
+        ahead: the columns from their start, batch by batch.
+        options: of `TimeParser`.
+
+    Example:
+        >>> parser = RowParser(["day", "hour"])
+        >>> parser.parse([pa.array(["2024-01-31"]), pa.array([24])], Path("load.csv"), 2).micros.astype("M8[us]")
+        array(['2024-02-01T00:00:00.000000'], dtype='datetime64[us]')
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[str],
+        format: str | None = None,
+        *,
+        ahead: Callable[[], Iterable[Sequence[pa.Array]]] | None = None,
+        **options: Any,
+    ):
+        self._columns = list(columns)
+        self._parts: list[str] = []
+        self._width = 0
+        self._joined = len(self._columns) > 1 and format is not None and "%" in format and not is_divided(format)
+        self._ahead = ahead
+        self._parser = TimeParser(
+            " ".join(columns) if self._joined else self._columns[0], format, ahead=ahead and self._of_days, **options
+        )
+
+    @property
+    def form(self) -> str | None:
+        """How the times, or the days, are written; None where that need not be found."""
+        return self._parser.form
+
+    @property
+    def offsets(self) -> set[str]:
+        """UTC offsets met, as they are written."""
+        return self._parser.offsets
+
+    @property
+    def zones(self) -> set[str]:
+        """Time zones of timestamps, as Parquet names them."""
+        return self._parser.zones
+
+    @property
+    def told(self) -> list[str]:
+        """What was found out, in lines for the run's output."""
+        lines = []
+        if self._parts:
+            named_parts = (f"{name} ({CALLED[part]})" for name, part in zip(self._columns, self._parts, strict=True))
+            lines.append(f"Times are put together from {', '.join(named_parts)}.")
+        if self.form and self.form != "iso":
+            whose = f"Days in {self._parser.column}" if "date" in self._parts else "Times"
+            lines.append(f"{whose} are read in {named(self.form)}: --set data.time_format={self.form} states it.")
+        return lines
+
+    def parse(self, columns: Sequence[pa.Array], file: Path, first_row: int) -> Times:
+        """Converts a batch.
+
+        Args:
+            columns: text, numbers, dates, timestamps or times of day, plain or by dictionary, as many as there are
+                names.
+            file: where they come from, for messages.
+            first_row: number of the first of them in the file.
+
+        Returns:
+            One time a row, missing where a cell is; without offsets where they are written without one.
+
+        Raises:
+            UserError: as `TimeParser.parse`, or columns that do not make a time.
+        """
+        if len(columns) == 1:
+            return self._parser.parse(columns[0], file, first_row)
+        if self._joined:
+            texts = [_plain(column).cast(pa.string()) for column in columns]
+            return self._parser.parse(pc.binary_join_element_wise(*texts, " ").dictionary_encode(), file, first_row)
+        where = f"{file}, columns {', '.join(repr(name) for name in self._columns)}"
+        if not self._parts:
+            self._parts = parts_of(self._columns, [distinct(column)[1] for column in columns], where)
+            self._parser.column = self._columns[self._parts.index("date")] if "date" in self._parts else ""
+        days, offsets = np.zeros(len(columns[0]), np.int64), None
+        missing = np.zeros(len(days), bool)
+        fields: dict[str, np.ndarray] = {}
+        wrong = np.zeros(len(days), bool)
+        for part, column in zip(self._parts, columns, strict=True):
+            if part == "date":
+                found = self._parser.parse(column, file, first_row)
+                days, offsets, missing = found.micros, found.offsets, missing | found.missing
+                self._check_days(found, where)
+                continue
+            codes, values = distinct(column)
+            read = self._clock(values) if part == "clock" else _field(values, part)
+            fields[part] = np.append(read.micros, MISSING_TIME)[codes]
+            gone = fields[part] == MISSING_TIME
+            wrong |= np.append(read.wrong, False)[codes]
+            missing |= gone
+            fields[part] = np.where(gone, 1, fields[part])
+            if read.offsets is not None and (read.offsets != NO_OFFSET).any():
+                self._parser.offsets |= read.written
+                offsets = np.append(read.offsets, np.int32(0))[codes]
+        clock = fields.pop("clock", 0)
+        micros, impossible = from_fields(fields, len(days))
+        wrong |= impossible & ~missing
+        if wrong.any():
+            row = int(wrong.argmax())
+            cells = ", ".join(str(column[row].as_py()) for column in columns)
+            raise UserError(f"{where}, row {first_row + row}: do not make a time. Received: {cells}. Mend the row")
+        return Times(np.where(missing, MISSING_TIME, days + micros + clock), offsets)
+
+    def _of_days(self) -> Iterator[pa.Array]:
+        assert self._ahead is not None
+        place = self._parts.index("date") if self._parts else 0
+        return (columns[place] for columns in self._ahead())
+
+    def _check_days(self, days: Times, where: str) -> None:
+        local = days.micros + (0 if days.offsets is None else days.offsets.astype(np.int64) * 10**6)
+        if (local[~days.missing] % DAY).any():
+            raise UserError(
+                f"{where}: {self._parser.column!r} has times of day already. Leave the others out: --set "
+                f"data.time={self._parser.column}"
+            )
+
+    def _clock(self, values: pa.Array) -> Reading:
+        """Microseconds after midnight."""
+        if pa.types.is_time(values.type):
+            micros = pc.cast(pc.cast(values, pa.time64("us"), safe=False), pa.int64())
+            return Reading(micros.fill_null(MISSING_TIME).to_numpy(zero_copy_only=False), np.zeros(len(values), bool))
+        cells = Cells.of(values)
+        if cells.are_numbers and (cells.numbers.whole is not None or (cells.numbers.present < 1).all()):
+            found = self._digits(cells)
+        else:
+            found = read_clocks(cells.lower)
+        return _but_missing(found, cells)
+
+    def _digits(self, cells: Cells) -> Reading:
+        """Of hours, 1330, 133000, or parts of a day as workbooks have them."""
+        numbers = cells.numbers
+        if numbers.whole is None:
+            return Reading(np.round(np.nan_to_num(numbers.values) * 86_400).astype(np.int64) * 10**6, ~cells.numeric)
+        self._width = self._width or int(numbers.width[cells.numeric].max())
+        left, fields = numbers.whole, {}
+        for name in ("S", "M")[2 - (self._width - 1) // 2 :]:
+            left, fields[name] = np.divmod(left, 100)
+        micros, wrong = from_fields({**fields, "H": left}, len(left))
+        return Reading(micros, wrong | ~cells.numeric)
+
+
+def _field(values: pa.Array, part: str) -> Reading:
+    """Numbers of a part of a time."""
+    cells = Cells.of(values)
+    if part == "m" and not cells.are_numbers:
+        numbers = np.array([month_number(name) for name in cells.lower.to_pylist()], np.int64)
+        return _but_missing(Reading(numbers, numbers == 0), cells)
+    whole = cells.numbers.whole
+    if whole is None:
+        return _but_missing(Reading(np.zeros(len(values), np.int64), np.ones(len(values), bool)), cells)
+    if part == "y":
+        whole = np.where(cells.numbers.width <= 2, whole_year(whole), whole)
+    return _but_missing(Reading(whole, ~cells.numeric), cells)
+
+
+def _but_missing(found: Reading, cells: Cells) -> Reading:
+    gone = cells.missing
+    return Reading(np.where(gone, MISSING_TIME, found.micros), found.wrong & ~gone, found.offsets, found.written)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
