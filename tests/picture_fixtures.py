@@ -29,6 +29,37 @@ def chunk(name: bytes, content: bytes = b"") -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+def numpy_file(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def exif(orientation: int, little: bool = True, kind: int = 3, before: int = 2) -> bytes:
+    """A TIFF of EXIF whose first directory has the tag of orientation behind others."""
+    order = "<" if little else ">"
+    number = "H" if kind == 3 else "I"
+    entries = [struct.pack(f"{order}HHI4s", 0x0080 + place, 3, 1, b"\1\0\0\0") for place in range(before)]
+    value = struct.pack(f"{order}{number}", orientation).ljust(4, b"\0")
+    entries.append(struct.pack(f"{order}HHI", 0x0112, kind, 1) + value)
+    entries.append(struct.pack(f"{order}HHI", 0x9003, 2, 20) + b"\0\0\0\0")
+    head = (b"II" if little else b"MM") + struct.pack(f"{order}HI", 42, 12) + b"pad."
+    return head + struct.pack(f"{order}H", len(entries)) + b"".join(entries) + b"\0\0\0\0"
+
+
+def segment(content: bytes, marker: int = 0xE1) -> bytes:
+    """A segment of a JPEG."""
+    return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
+
+
+def with_exif(content: bytes, tiff: bytes) -> bytes:
+    """A JPEG or PNG with EXIF behind what its writer put first."""
+    if content.startswith(b"\xff\xd8"):
+        at = 2 + 2 + struct.unpack(">H", content[4:6])[0]  # behind JFIF's segment
+        return content[:at] + segment(b"Exif\0\0" + tiff) + content[at:]
+    return content[:33] + chunk(b"eXIf", tiff) + content[33:]
+
+
 def png_of_size(width: int, height: int, *before_pixels: bytes, depth: int = 1, lines: bytes = b"\0\xff") -> bytes:
     """A grey PNG of any claimed size, with chunks before its lines."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
@@ -53,6 +84,7 @@ def bad_pictures() -> dict[str, bytes]:
         "is a BMP, not JPEG or PNG": encoded(picture, "BMP"),
         "is a TIFF, not JPEG or PNG": encoded(picture, "TIFF"),
         "is base64 text, not JPEG or PNG": b"iVBORw0KGgoAAAANSUhEUg",
+        "is a NumPy array, not JPEG or PNG": numpy_file(np.zeros(4, np.float32)),
         "is neither JPEG nor PNG": b"%PDF-1.7",
         "is an animated PNG": encoded(picture, save_all=True, append_images=[noise(seed=1)]),
         "is a CMYK JPEG, not RGB or grey": encoded(picture.convert("CMYK"), "JPEG"),

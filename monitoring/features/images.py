@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from unroll.monitoring.features.sources import OfInput, Tensors, scalars
+from unroll.picture_header import image_size, orientation
 
 SIDE = 64
 """Pixels of the longer side at which colours are measured; a JPEG is not decoded much finer."""
@@ -35,7 +36,8 @@ class ImageFeature(OfInput):
     def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Values of each picture, float32 `(n,)`, NaN where it cannot be read; of an animation the first frame.
 
-        `megapixels` and `aspect` (width by height) as the file's header has them, `bytes_per_pixel` as encoded.
+        `megapixels` and `aspect` (width by height, of the picture turned upright) as the file's header has them,
+        `bytes_per_pixel` as encoded.
         At `SIDE` pixels and on white where it is transparent: `brightness` and `contrast`, mean and standard
         deviation of the luma, 0 to 1; `warmth`, mean of red less blue, -1 to 1; `colourfulness`, see `colourfulness`.
 
@@ -75,18 +77,21 @@ def _measure(picture: bytes, most_pixels: int) -> list[float]:
     from PIL import Image
 
     values = [np.nan] * len(_NAMES)
+    width, height = image_size(picture) or (0, 0)
+    if not (count := width * height):
+        return values
+    values[:3] = count / 1e6, width / height if orientation(picture) < 5 else height / width, len(picture) / count
+    if count > most_pixels:
+        return values
     # A damaged file may raise nearly anything from its decoder; it is a strange picture, not an error of ours.
     try:
         with Image.open(io.BytesIO(picture), formats=_FORMATS) as image:
-            count = image.width * image.height
-            values[:3] = count / 1e6, image.width / image.height, len(picture) / count
-            if count <= most_pixels:
-                pixels = np.asarray(_small(image), np.float64)
-                luma = pixels @ [0.299, 0.587, 0.114] / 255
-                warmth = (pixels[..., 0] - pixels[..., 2]).mean() / 255
-                values[3:] = luma.mean(), luma.std(), warmth, colourfulness(pixels)
+            pixels = np.asarray(_small(image), np.float64)
     except Exception:
-        pass
+        return values
+    luma = pixels @ [0.299, 0.587, 0.114] / 255
+    warmth = (pixels[..., 0] - pixels[..., 2]).mean() / 255
+    values[3:] = luma.mean(), luma.std(), warmth, colourfulness(pixels)
     return values
 
 

@@ -7,8 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from unroll.models.image import decode_picture
+from unroll.models.image_header import picture_orientation
 
 _BATCH = 64
+_orientation = tf.function(picture_orientation, reduce_retracing=True, autograph=False)
+_decoded = tf.function(decode_picture, reduce_retracing=True, autograph=False)
 
 
 class EncodedPictures:
@@ -44,13 +47,13 @@ class EncodedPictures:
             Indexes `[n]`, rising, and pixels, uint8 `[n, S, S, 3]`; those of a picture that is corrupt are left out.
         """
 
-        def read(indexes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def read(indexes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             encoded = tf.numpy_function(self.__getitem__, [indexes], tf.string)
             encoded.set_shape([None])
-            return indexes, encoded
+            return indexes, encoded, _orientation(encoded)
 
         dataset = tf.data.Dataset.range(len(self)).batch(_BATCH).map(read).unbatch()
-        decoded = dataset.map(lambda index, one: (index, decode_picture(one, size)), tf.data.AUTOTUNE)
+        decoded = dataset.map(lambda index, one, turn: (index, _decoded(one, size, turn)), tf.data.AUTOTUNE)
         yield from decoded.ignore_errors().batch(_BATCH).prefetch(1).as_numpy_iterator()
 
 

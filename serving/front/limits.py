@@ -1,14 +1,13 @@
 """Limits on what a client may send, beyond TensorFlow Serving's."""
 
-import contextlib
 import functools
-import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
+from unroll.picture_header import image_size
 from unroll.serving.protocol.status import invalid
 
 _PIXEL_BYTES, _BESIDE_PIXELS = 8, 1 << 20  # four channels of 16 bits; comments, profiles, thumbnails
@@ -94,88 +93,3 @@ class Limits:
                     f"Input {name!r}: picture {position} has {len(string)} bytes; this server takes at most {limit} of "
                     f"one with {pixels} pixels. Leave out what is not a picture."
                 )
-
-
-def image_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of an encoded picture, from its header.
-
-    Returns:
-        Pixels, or None where the bytes are not a PNG, JPEG, GIF, BMP or WebP picture.
-    """
-    try:
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            return struct.unpack_from(">II", data, 16)
-        if data.startswith(b"\xff\xd8\xff"):
-            return _jpeg_size(data)
-        if data.startswith(b"GIF8"):
-            return _gif_size(data)
-        if data.startswith(b"BM"):
-            return _bmp_size(data)
-        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            return _webp_size(data)
-    except (struct.error, IndexError):  # cut off: nothing that an op would decode
-        pass
-    return None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Walks the segments up to the frame header (ITU T.81, B.2.2), over garbage as decoders do."""
-    position = 2
-    while (position := data.find(b"\xff", position)) >= 0:
-        marker = data[position + 1]
-        if marker in (0x00, 0xFF):  # no marker, fill byte
-            position += 1
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # markers without a segment
-            position += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, position + 5)
-            return width, height
-        else:
-            position += 2 + struct.unpack_from(">H", data, position + 2)[0]
-    return None
-
-
-def _gif_size(data: bytes) -> tuple[int, int]:
-    """The largest of the screen and the frames: decoders make room for a frame, however small a screen it is for."""
-    width, height = struct.unpack_from("<HH", data, 6)
-    with contextlib.suppress(struct.error, IndexError):  # cut off: the frames up to there are decoded
-        position = 13 + _gif_colours(data[10])
-        while data[position] in b"!,":
-            if data[position] == ord("!"):
-                position += 2
-            else:
-                frame = struct.unpack_from("<HH", data, position + 5)
-                width, height = max(width, frame[0]), max(height, frame[1])
-                position += 11 + _gif_colours(data[position + 9])
-            while data[position]:
-                position += 1 + data[position]
-            position += 1
-    return width, height
-
-
-def _gif_colours(flags: int) -> int:
-    """Bytes of a table of colours."""
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-
-def _bmp_size(data: bytes) -> tuple[int, int] | None:
-    (header,) = struct.unpack_from("<I", data, 14)
-    if header == 12:
-        return struct.unpack_from("<HH", data, 18)
-    if struct.unpack_from("<H", data, 28)[0] not in (1, 4, 8, 16, 24, 32):  # bits a pixel: a text may begin with "BM"
-        return None
-    width, height = struct.unpack_from("<ii", data, 18)
-    return abs(width), abs(height)  # rows from the top have a negative height
-
-
-def _webp_size(data: bytes) -> tuple[int, int] | None:
-    kind = data[12:16]
-    if kind == b"VP8X":
-        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
-    if kind == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if kind == b"VP8 ":
-        width, height = struct.unpack_from("<HH", data, 26)
-        return width & 0x3FFF, height & 0x3FFF
-    return None

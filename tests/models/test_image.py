@@ -6,20 +6,33 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
-from tests.picture_fixtures import bad_pictures, chunk, corrupt_pictures, encoded, noise, plain, png_of_size
-from unroll import serving
-from unroll.models.image import decode_picture, picture_problem, read_pictures
+from tests.picture_fixtures import (
+    bad_pictures,
+    chunk,
+    corrupt_pictures,
+    encoded,
+    exif,
+    noise,
+    plain,
+    png_of_size,
+    segment,
+    with_exif,
+)
+from unroll import picture_header, serving
+from unroll.models.image import decode_picture, read_pictures
+from unroll.models.image_header import picture_orientation, picture_problem
 from unroll.serving.engine.session_engine import SessionEngine
 from unroll.serving.protocol.status import StatusError
 
 MAX_PIXELS, SIZE = 10_000, 40
 BAD, CORRUPT = bad_pictures(), corrupt_pictures()
+_problem = tf.function(picture_problem, reduce_retracing=True, autograph=False)
 
 
 def problem(content: bytes, max_pixels: int = MAX_PIXELS) -> str:
-    return picture_problem(tf.constant(content), max_pixels).numpy().decode()
+    return _problem(tf.constant(content), max_pixels).numpy().decode()
 
 
 def decoded(content: bytes, size: int = SIZE) -> np.ndarray:
@@ -175,6 +188,61 @@ def test_a_session_refuses_all_bad_pictures_by_row_and_reason(engine):
         assert str(caught.value) == f"image 1 {reason}"
     with pytest.raises(StatusError, match="image 0 is empty; image 2 is an animated PNG"):
         ask(engine, b"", good, BAD["is an animated PNG"])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("little", [True, False])
+def test_a_session_turns_pictures_as_exif_says(engine, kind, little):
+    smooth = noise(5, 4).resize((50, 31), Image.Resampling.BICUBIC)
+    files = [with_exif(encoded(smooth, kind), exif(number, little)) for number in range(10)]
+    upright = [ImageOps.exif_transpose(Image.open(io.BytesIO(content))) for content in files]
+    expected = np.stack([decoded(encoded(picture)) for picture in upright]).astype(int)
+    answered = ask(engine, *files)
+    assert np.abs(answered - expected).max() <= (3 if kind == "JPEG" else 1)  # of how JPEGs are decoded
+    np.testing.assert_array_equal(answered, [decoded(content) for content in files], "as training has it")
+    assert len({content.tobytes() for content in answered}) == 8, "0 and 9 mean nothing"
+
+
+def odd_exif() -> dict[str, tuple[bytes, int]]:
+    """JPEGs, and PNGs, by what is odd about their EXIF; and the orientation that it says."""
+    jpeg, png, tiff = encoded(noise(), "JPEG"), encoded(noise()), exif(6)
+    other = segment(b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>") + segment(b"a comment, Exif\0\0", 0xFE)
+    far = tiff[:4] + (10_000).to_bytes(4, "little") + tiff[8:]
+    return {
+        "none": (jpeg, 1),
+        "before all else": (jpeg[:2] + segment(b"Exif\0\0" + tiff) + jpeg[2:], 6),
+        "behind other segments": (jpeg[:2] + other + segment(b"Exif\0\0" + tiff) + jpeg[2:], 6),
+        "twice": (jpeg[:2] + segment(b"Exif\0\0" + exif(3)) + segment(b"Exif\0\0" + tiff) + jpeg[2:], 3),
+        "a long number": (with_exif(jpeg, exif(8, little=False, kind=4)), 8),
+        "text instead of a number": (with_exif(jpeg, exif(8, kind=2)), 1),
+        "many tags": (with_exif(jpeg, exif(5, before=40)), 5),
+        "cut off": (with_exif(jpeg, tiff[:30]), 1),
+        "empty": (with_exif(jpeg, b""), 1),
+        "a directory outside": (with_exif(jpeg, far), 1),
+        "a byte order that is none": (with_exif(jpeg, b"MI" + tiff[2:]), 1),
+        "another TIFF": (with_exif(jpeg, tiff[:2] + b"\x2b" + tiff[3:]), 1),
+        "behind a PNG's pixels": (png[:-12] + chunk(b"eXIf", tiff) + png[-12:], 1),
+        "a PNG's, behind text": (png[:33] + chunk(b"tEXt", b"Comment\0eXIf") + chunk(b"eXIf", tiff) + png[33:], 6),
+        "not a picture": (b"II*\0" + tiff, 1),
+        "nothing": (b"", 1),
+    }
+
+
+def test_all_readers_of_headers_agree():
+    odd = odd_exif()
+    found = dict(
+        zip(odd, picture_orientation(tf.constant([content for content, _ in odd.values()])).numpy(), strict=True)
+    )
+    assert found == {name: number for name, (_, number) in odd.items()}
+    assert found == {name: picture_header.orientation(content) for name, (content, _) in odd.items()}
+
+
+def test_a_cut_header_stops_no_reader():
+    content = odd_exif()["behind other segments"][0]
+    cut = [content[:end] for end in range(400)]
+    found = picture_orientation(tf.constant(cut)).numpy().tolist()
+    assert found == [picture_header.orientation(one) for one in cut]
+    assert set(found) == {1, 6}
 
 
 @pytest.mark.parametrize("kind", CORRUPT)

@@ -168,6 +168,15 @@ def test_a_picture_of_too_many_pixels_is_not_decoded():
     assert np.isfinite(small["brightness"]).tolist() == [True, False]
 
 
+def test_the_aspect_is_that_of_the_upright_picture():
+    turned = Image.Exif()
+    values = []
+    for number in (1, 3, 6, 8):
+        turned[0x0112] = number
+        values.append(measure(encode(np.zeros((30, 60), np.uint8), "JPEG", exif=turned))["aspect"][0])
+    assert values == [2, 2, 0.5, 0.5]
+
+
 def test_words_of_a_caption():
     feature = GeneratedTextFeature.fit("caption", ["A woman's hat: dark-red", "a hat", b"a caf\xc3\xa9"])
     assert feature.words[:2] == ("a", "hat")

@@ -12,11 +12,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 from PIL import Image
 
+from unroll.picture_header import orientation
+
 _EACH = 4  # pictures a row of a contact sheet
 _COLUMNS = 8  # of attention maps
 _MAX_LINES = 6  # of a caption
 _MAX_SIDE = 512  # pixels of a picture in a figure
 _WHITE = 255
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,  # counterclockwise
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF's orientation
 _FONTS = [
     "DejaVu Sans",
     *sorted(name for name in font_manager.get_font_names() if name.startswith(("Noto Sans CJK", "Noto Emoji"))),
@@ -29,9 +40,7 @@ Attention = tuple[np.ndarray, Sequence[str], np.ndarray]
 
 
 def open_picture(encoded: bytes) -> np.ndarray:
-    """A picture to draw: uint8 `[H, W, 3]`, composited on white, no side longer than 512 pixels.
-
-    Orientation tags are not followed, as the model does not follow them either.
+    """A picture to draw: uint8 `[H, W, 3]`, upright and on white as the model sees it, no side longer than 512 pixels.
 
     Args:
         encoded: bytes of a file that the model takes.
@@ -40,6 +49,8 @@ def open_picture(encoded: bytes) -> np.ndarray:
         file.draft("RGB", (_MAX_SIDE, _MAX_SIDE))  # a JPEG need not be decoded whole
         picture = file.convert("RGBA")
     picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
+    if turn := _TURNS.get(orientation(encoded)):
+        picture = picture.transpose(turn)
     return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unroll.serving.front.limits import Limits, image_size
+from unroll.picture_header import image_size
+from unroll.serving.front.limits import Limits
 from unroll.serving.protocol.status import StatusError
 from unroll.serving.protocol.tensors import from_python
 

@@ -127,7 +127,10 @@ def test_pictures_are_opened_as_the_model_sees_them() -> None:
     assert pixels.dtype == np.uint8
     assert pixels[0].tolist() == [[255, 0, 0], [255, 255, 255], [255, 255, 255]]
     turned = Image.Exif()
-    turned[0x0112] = 6  # orientation: to be shown turned, which the model does not do
-    tall = open_picture(encoded(Image.new("L", (1000, 4000), 7), "JPEG", exif=turned))
-    assert tall.shape == (512, 128, 3)
-    assert (tall == 7).all()
+    turned[0x0112] = 6  # orientation: to be shown turned by 90 degrees clockwise
+    dark_below = Image.new("L", (1000, 4000), 7)
+    dark_below.paste(207, (0, 0, 1000, 2000))
+    wide = open_picture(encoded(dark_below, "JPEG", exif=turned))
+    assert wide.shape == (128, 512, 3)
+    assert (wide[:, :250] == 7).all()
+    assert (wide[:, 262:] == 207).all()
