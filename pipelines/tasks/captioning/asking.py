@@ -1,5 +1,6 @@
 """Pictures to a model that captions them."""
 
+import functools
 import glob
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,8 @@ from unroll.pipelines.asking.row_question import Answered, RowQuestion, Unusable
 from unroll.pipelines.asking.row_tables import is_table, table_files
 from unroll.pipelines.asking.rows import requests, table
 from unroll.pipelines.data.records import folder_of
-from unroll.pipelines.tasks.captioning.table import picture_of, read_picture
+from unroll.pipelines.tasks.captioning.reading.picture_paths import PicturePaths
+from unroll.pipelines.tasks.captioning.reading.record import picture_of, read_picture
 from unroll.serving.client.client import Client, Prediction, ServingError
 from unroll.serving.files.regular_files import check_inside, leads_out
 
@@ -90,10 +92,11 @@ def _ask_tables(client: Client, description: Mapping[str, Any], inputs: Sequence
 def question(client: Client, description: Mapping[str, Any]) -> RowQuestion["_Picture"]:
     """How it is asked about a row of a table."""
     section = description.get("data", {})
+    paths = functools.cache(PicturePaths)  # one a folder: it remembers what is there
 
     def read(cells: Mapping[str, Any], folder: Path) -> _Picture:
         base = Path(section.get("images") or folder)
-        image = picture_of(cells["image"], base)
+        image = picture_of(cells["image"], paths(base))
         if image is None:
             raise UnusableRowError("it has no picture")
         if isinstance(image, Path) and not (os.path.isfile(image) and os.access(image, os.R_OK)):

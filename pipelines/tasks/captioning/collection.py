@@ -11,16 +11,20 @@ import numpy as np
 import tensorflow as tf
 
 from unroll.errors import UserError
-from unroll.models.image import picture_problem
+from unroll.models.image_header import picture_problem
+from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.splits import SPLITS, digest_split, hash_split, named_split
 from unroll.pipelines.tasks.captioning.config import CaptionSection
-from unroll.pipelines.tasks.captioning.table import CaptionRecord, caption_records
+from unroll.pipelines.tasks.captioning.reading.files import caption_records
+from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord
 from unroll.pipelines.tasks.captioning.vocabulary import normalise
 from unroll.pipelines.training.progress import Progress, Stage
 from unroll.serving.files.regular_files import leads_out, read
 
 _BATCH = 64
 _MAX_LISTED = 1000
+_MAX_NAMED = 3
+_MISSING = "does not exist"
 
 _problems = tf.function(picture_problem, reduce_retracing=True, autograph=False)
 
@@ -55,15 +59,20 @@ class Skipped:
 
     Attributes:
         counts: pictures by reason, without the particulars of each.
+        named: the sources of the first three by reason.
         listed: (source, reason) of the first 1000.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.named: dict[str, list[str]] = {}
         self.listed: list[tuple[str, str]] = []
 
     def add(self, source: str, reason: str) -> None:
-        self.counts[reason.partition(" (")[0]] += 1
+        kind = reason.partition(" (")[0]
+        self.counts[kind] += 1
+        if len(named := self.named.setdefault(kind, [])) < _MAX_NAMED:
+            named.append(source)
         if len(self.listed) < _MAX_LISTED:
             self.listed.append((source, reason))
 
@@ -85,12 +94,20 @@ class Collection:
         skipped: those left out.
         records: that were read.
         uncaptioned: records without a caption.
+        renamed: files that were found under another path than the data has.
+        renamed_example: the path of one, and its file.
+        notes: what was found out by looking at the files.
+        split_by_data: whether the data names splits without a column that was set for it.
     """
 
     pictures: list[Picture] = field(default_factory=list)
     skipped: Skipped = field(default_factory=Skipped)
     records: int = 0
     uncaptioned: int = 0
+    renamed: int = 0
+    renamed_example: tuple[str, str] | None = None
+    notes: Notes = field(default_factory=Notes)
+    split_by_data: bool = False
 
 
 def spans(pictures: Sequence[Picture]) -> np.ndarray:
@@ -116,7 +133,7 @@ def collect(section: CaptionSection, data: str, file: Path, progress: Progress) 
     """
     with progress.stage("reading pictures") as stage, file.open("wb") as stream:
         collector = _Collector(section, stream)
-        for records in _batches(caption_records(section, data)):
+        for records in _batches(caption_records(section, data, collector.found.notes)):
             collector.add(records)
             _say(collector.found, stage)
     found = collector.found
@@ -129,6 +146,7 @@ def collect(section: CaptionSection, data: str, file: Path, progress: Progress) 
             "Name the right columns with --set data.caption=..."
         )
     check_readable(found, data)
+    _check_missing(found, section, data)
     return found
 
 
@@ -141,9 +159,36 @@ def check_readable(found: Collection, data: str) -> None:
     if not found.pictures:
         source, reason = found.skipped.listed[0]
         raise UserError(
-            f"--data {data}: no picture can be read: {found.skipped}. The first, {source}, {reason}. Name the column "
-            "of bytes or paths with data.image, and the folder that paths start from with data.images"
+            f"--data {data}: no picture can be read: {found.skipped}. The first, {source}, {reason}. "
+            f"{_folder_with(Path(source)) or _REMEDY}"
         )
+
+
+_REMEDY = (
+    "Name the column of bytes or paths with data.image, and the folder that paths start from with data.images; save "
+    "pictures of other kinds as JPEG or PNG"
+)
+
+
+def _check_missing(found: Collection, section: CaptionSection, data: str) -> None:
+    missing = found.skipped.counts[_MISSING]
+    pictures = len(found.pictures) + sum(found.skipped.counts.values())
+    if missing > section.max_missing * pictures:
+        named = found.skipped.named[_MISSING]
+        raise UserError(
+            f"--data {data}: {missing:,} of {pictures:,} pictures are missing, such as {', '.join(named)}. Put them "
+            f"there, or name the folder that paths start from with data.images, or allow more with "
+            f"data.max_missing (now {section.max_missing:g})"
+        )
+
+
+def _folder_with(missing: Path) -> str:
+    """How to name a folder beside a missing picture that holds it."""
+    if missing.parent.is_dir():
+        for folder in sorted(missing.parent.iterdir()):
+            if (folder / missing.name).is_file():
+                return f"{folder} holds it: --set data.images={folder}"
+    return ""
 
 
 def drop_corrupt(found: Collection, pictures: list[Picture], good: Sequence[int], file: Path) -> list[Picture]:
@@ -202,7 +247,7 @@ class _Collector:
             encoded = read(image) if isinstance(image, Path) else image
         except (OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError)
-            self.found.skipped.add(record.source, "does not exist" if missing else f"cannot be read ({error})")
+            self.found.skipped.add(record.source, _MISSING if missing else f"cannot be read ({error})")
         else:
             if encoded is None:
                 self.found.skipped.add(record.source, "holds no picture")
@@ -212,6 +257,9 @@ class _Collector:
                     fresh.setdefault(digest, (record, encoded))
         if isinstance(image, Path):
             self._digests[image] = digest
+            if record.written and digest:
+                self.found.renamed += 1
+                self.found.renamed_example = self.found.renamed_example or (record.written, str(image))
         return digest
 
     def _add_pictures(self, fresh: dict[bytes, tuple[CaptionRecord, bytes]]) -> None:
@@ -230,8 +278,9 @@ class _Collector:
                 self.found.pictures.append(picture)
 
     def _add_captions(self, picture: Picture, record: CaptionRecord, captions: list[str], digest: bytes) -> None:
-        if self._section.split:
+        if record.split is not None:
             split = named_split(record.split)
+            self.found.split_by_data |= self._section.split is None
         else:
             split = hash_split(record.cluster) if record.cluster else digest_split(digest)
         if not picture.splits or SPLITS.index(split) > SPLITS.index(picture.split):

@@ -17,10 +17,13 @@ _MAX_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
 
 
 class CaptionSection(TableSection):
-    """Columns of tables of captioned pictures; of COCO's JSON only `images` and the keys of an image are used."""
+    """Columns of tables of captioned pictures; other forms, such as COCO's JSON, have names of their own."""
 
     image: Name = Field("image", description="column of the picture: a path, or its bytes (in CSV and JSONL as base64)")
     images: str | None = Field(None, description="folder that paths start from; null: the data file's own")
+    max_missing: float = Field(
+        0.5, ge=0, le=1, description="share of the pictures whose files may be missing; they are left out and named"
+    )
     caption: Names = Field(["caption"], min_length=1, description="column of captions, or several")
     split: SplitColumn = None
     group: GroupColumn = None

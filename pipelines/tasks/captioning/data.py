@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from unroll.errors import UserError
-from unroll.models.image import decode_picture
+from unroll.models.image import decode_pictures
+from unroll.models.image_header import picture_orientation
 from unroll.models.tokens import PADDING
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.pictures import EncodedPictures
@@ -32,6 +33,11 @@ from unroll.pipelines.training.progress import Progress
 _BATCH = 64
 _EXAMPLES = 5
 _PICTURES = "pictures.bin"
+
+
+@tf.function(reduce_retracing=True, autograph=False)
+def _decoded(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    return decode_pictures(encoded, size, picture_orientation(encoded))
 
 
 def prepare(section: CaptionSection, data: str, directory: Path, progress: Progress) -> None:
@@ -71,7 +77,7 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
     if found.skipped.listed:
         found.skipped.write(directory / "skipped.csv")
     check_readable(found, data)
-    _check_splits(section, data, splits)
+    _check_splits(section, data, splits, found.split_by_data)
     vocabulary = _vocabulary(section, data, splits["train"], progress)
     (directory / "vocabulary.txt").write_text("".join(f"{token}\n" for token in vocabulary.tokens), encoding="utf-8")
     with progress.stage("cutting captions"):
@@ -163,8 +169,7 @@ class CaptionData:
             pictures, tokens, rows = tf.numpy_function(gather, [images], kinds)
             if not cached:
                 pictures.set_shape([None])
-                one = tf.TensorSpec([self.size, self.size, 3], tf.uint8)
-                pictures = tf.map_fn(lambda one: decode_picture(one, self.size), pictures, fn_output_signature=one)
+                pictures = _decoded(pictures, self.size)
             pictures.set_shape([None, self.size, self.size, 3])
             tokens.set_shape([None, None])
             rows.set_shape([None])
@@ -245,11 +250,12 @@ def _raw(encoded: np.ndarray, *columns: Sequence[Any]) -> Arrays:
     return batch
 
 
-def _check_splits(section: CaptionSection, data: str, splits: dict[str, list[Picture]]) -> None:
+def _check_splits(section: CaptionSection, data: str, splits: dict[str, list[Picture]], by_data: bool) -> None:
     for split, pictures in splits.items():
         if not pictures:
             total = sum(map(len, splits.values()))
-            how = f"column {section.split!r} names none" if section.split else f"{total:,} pictures are too few"
+            column = f"column {section.split!r}" if section.split else "the data"
+            how = f"{column} names none" if section.split or by_data else f"{total:,} pictures are too few"
             raise UserError(f"--data {data}: no picture is in the {split} split: {how}. Add some")
 
 
@@ -273,7 +279,12 @@ def _dataset_info(found: Collection, splits: dict[str, list[Picture]]) -> dict[s
         "records": found.records,
         "uncaptioned": found.uncaptioned,
         "duplicates": sum(len(picture.splits) > 1 for picture in found.pictures),
+        "renamed": found.renamed,
+        "renamed_example": found.renamed_example,
+        "notes": list(found.notes),
+        "split_by_data": found.split_by_data,
         "skipped": dict(found.skipped.counts.most_common()),
+        "skipped_named": found.skipped.named,
         "skipped_examples": found.skipped.listed[:_EXAMPLES],
         "images": {split: len(pictures) for split, pictures in splits.items()},
         "captions": {split: sum(len(one.captions) for one in pictures) for split, pictures in splits.items()},

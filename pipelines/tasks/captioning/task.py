@@ -1,6 +1,6 @@
 """Captions of pictures: `unroll train captioning --data captions.csv --set data.image=file`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from unroll.pipelines.tasks.captioning import data as caption_data
 from unroll.pipelines.tasks.captioning.config import CaptionConfig
 from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import MAX_PICTURES, CaptionScores, caption_baselines
+from unroll.pipelines.tasks.captioning.reading.files import caption_files, picture_files
+from unroll.pipelines.tasks.captioning.reading.record import read_picture
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
-from unroll.pipelines.tasks.captioning.table import caption_files, picture_files, read_picture
 from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_encoder
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
@@ -76,12 +77,24 @@ class Captioning(Task):
         splits = ", ".join(
             f"{split} {count:,} ({info['captions'][split]:,} captions)" for split, count in info["images"].items()
         )
-        skipped = ", ".join(f"{count:,} {reason}" for reason, count in info["skipped"].items())
+        skipped = ", ".join(
+            f"{count:,} {reason}{_named(info['skipped_named'].get(reason, []), count)}"
+            for reason, count in info["skipped"].items()
+        )
         where = f" (listed in {self.directory / 'skipped.csv'})" if skipped else ""
-        return (
+        lines = [
             f"{sum(info['images'].values()):,} pictures: {splits}; {info['vocabulary']:,} tokens, the longest "
             f"caption {info['longest_caption']}; skipped {skipped or 'none'}{where}"
-        )
+        ]
+        lines += info["notes"]
+        if info["split_by_data"]:
+            lines.append("The splits are those that the data names, with restval for training.")
+        if info["renamed"]:
+            written, file = info["renamed_example"]
+            lines.append(
+                f"{info['renamed']:,} pictures found under other paths than the data has: {written} is {file}."
+            )
+        return "\n".join(lines)
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
@@ -215,6 +228,10 @@ class Captioning(Task):
         return monitoring.ReferenceProfile.build(
             features, validation.inputs, validation.outputs, model=name, clusters=validation.clusters
         )
+
+
+def _named(sources: Sequence[str], count: int) -> str:
+    return f": {', '.join(sources)}{', ...' * (count > len(sources))}" if sources else ""
 
 
 def _pair(pictures: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:

@@ -15,7 +15,7 @@ from unroll.pipelines.data.series.table import read_table
 from unroll.pipelines.tasks.captioning import asking as image
 from unroll.pipelines.tasks.captioning.collection import Collection, collect
 from unroll.pipelines.tasks.captioning.config import CaptionSection
-from unroll.pipelines.tasks.captioning.table import picture_files
+from unroll.pipelines.tasks.captioning.reading.files import picture_files
 from unroll.pipelines.tasks.forecasting import asking as series
 from unroll.pipelines.tasks.sentiment.labelled_text import LabelledTextSection, stream
 from unroll.pipelines.training.progress import Progress

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import re
+from pathlib import PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -199,6 +200,51 @@ def test_paths_are_read_and_missing_ones_skipped(tmp_path):
     (records,) = data.encoded("validation")
     assert records["captions"].tolist() == [["first 1", "first 1"], ["first 4", "first 4"]]
     assert records["image"][0] == picture(1)
+
+
+def listed(folder, paths, **section) -> CaptionData:
+    """Pictures that JSONL names by these paths, prepared; those without `none` in them are there, in capitals."""
+    (folder / "IMG").mkdir()
+    lines = []
+    for row, path in enumerate(paths):
+        if "none" not in path:
+            (folder / "IMG" / PureWindowsPath(path).name.upper()).write_bytes(picture(row))
+        lines.append(json.dumps({"image": path, "caption": f"the {row}", "part": ["train", "val", "test"][row % 3]}))
+    (folder / "data.jsonl").write_text("\n".join(lines))
+    directory = folder / "prepared"
+    directory.mkdir()
+    with Progress() as progress:
+        prepare(CaptionSection(split="part", size=SIZE, **section), str(folder / "data.jsonl"), directory, progress)
+    return CaptionData.load(directory)
+
+
+def test_pictures_found_under_other_paths_and_missing_ones_are_told(tmp_path):
+    paths = [rf"C:\data\img\{row}.jpg" for row in range(6)] + [rf"img\none {row}.jpg" for row in range(5)]
+    data = listed(tmp_path, paths)
+    assert data.dataset_info["images"] == {"train": 2, "validation": 2, "test": 2}
+    config = CaptionConfig(data={"split": "part", "size": SIZE})
+    first, moved = Captioning(config, tmp_path / "prepared").summary().splitlines()
+    named = ", ".join(str(tmp_path / path) for path in paths[6:9])
+    assert f"skipped 5 does not exist: {named}, ... (listed in " in first
+    assert moved.startswith("6 pictures found under other paths")
+    assert moved.endswith(f": {paths[0]} is {tmp_path / 'IMG/0.JPG'}.")
+
+
+def test_more_missing_pictures_than_are_allowed_are_refused(tmp_path):
+    paths = [f"IMG/{row}.JPG" for row in range(6)] + [f"IMG/none {row}.jpg" for row in range(7)]
+    with pytest.raises(UserError) as caught:
+        listed(tmp_path, paths)
+    named = ", ".join(str(tmp_path / path) for path in paths[6:9])
+    assert f"7 of 13 pictures are missing, such as {named}. Put them there, or name the folder" in str(caught.value)
+    assert str(caught.value).endswith("data.max_missing (now 0.5)")
+    (tmp_path / "again").mkdir()
+    assert listed(tmp_path / "again", paths, max_missing=0.6).dataset_info["skipped"] == {"does not exist": 7}
+
+
+def test_the_folder_of_pictures_that_was_not_named_is_guessed_in_the_refusal(tmp_path):
+    with pytest.raises(UserError) as caught:
+        listed(tmp_path, [f"{row}.JPG" for row in range(6)])
+    assert str(caught.value).endswith(f"{tmp_path / 'IMG'} holds it: --set data.images={tmp_path / 'IMG'}")
 
 
 def test_other_pictures_in_files_of_the_same_names_are_other_data(tmp_path):

@@ -1,6 +1,7 @@
 """Records of captioned pictures from every kind of file."""
 
 import base64
+import gzip
 import json
 
 import pandas as pd
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 from tests.picture_fixtures import encoded, plain
 from unroll.errors import UserError
 from unroll.pipelines.tasks.captioning.config import CaptionSection
-from unroll.pipelines.tasks.captioning.table import CaptionRecord, caption_records
+from unroll.pipelines.tasks.captioning.reading.files import caption_records
+from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord
 
 PICTURE = encoded(plain("red"))
 
@@ -99,23 +101,143 @@ def test_coco(tmp_path):
         ("a.csv", "image,text\n", {}, "has no column 'caption'"),
         ("a.json", "{", {}, "cannot be read as JSON"),
         ("a.json", '{"images": []}', {}, "is not COCO's captions JSON"),
-        ("a.json", "[]", {}, "and caption. Something else stands there (list indices"),
+        ("a.json", '["a.jpg"]', {}, "and caption. Something else stands there (a list of str). Karpathy's"),
+        ("a.json", '[{"image": "a.jpg", "text": "b"}]', {}, "record 1: has no 'caption'. It has: image, text"),
         (
             "a.json",
             '{"images": [{"id": 1, "file_name": "a"}], "annotations": []}',
             {"split": "part"},
             "image 1 has no 'part'. It has: id, file_name",
         ),
-        ("a.txt", "", {}, "unknown kind of file. Known: .csv"),
+        ("a.doc", "", {}, "unknown kind of file. Known: .csv"),
+        ("a.txt", "", {}, "is empty"),
+        ("a.txt", "a.jpg#0\tone\na.jpg\ttwo\n", {}, "line 2: is not picture.jpg#0, a tab, a caption. Received: 'a.jpg"),
+        ("a.csv", "image_name| comment_number| comment\nb.jpg\n", {}, "line 2: is not picture.jpg| 0| a caption"),
+        ("a.token", "a.jpg#0\tone\n", {"split": "part"}, "data.split"),
+        ("a.txt", b"a.jpg#0\tcaf\xe9\n", {}, "Name its encoding, as in --set data.encoding=latin-1"),
     ],
 )
 def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, name, content, section, words):
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(UserError) as caught:
         records(tmp_path / name, **section)
     assert words in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def captions(found: list[CaptionRecord], folder) -> list[tuple[str, list[str]]]:
+    return [(str(record.image.relative_to(folder)), record.captions) for record in found]
+
+
+FLICKR = [("a.b.jpg", ['A "red" dog, low | down']), ("a.b.jpg", ['Two"inches']), ("ü.jpg", [""])]
+
+
+@pytest.mark.parametrize("name", ["Flickr8k.token.txt", "results.token", "captions.tsv", "x.txt.gz"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_flickrs_tokens_are_lines_in_which_nothing_is_quoted(tmp_path, name, start):
+    lines = "".join(f"{image}#{row}\t{caption}\r\n" for row, (image, (caption,)) in enumerate(FLICKR))
+    content = f"{start}{lines}\r\n".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert captions(records(tmp_path / name), tmp_path) == FLICKR
+
+
+def test_flickrs_table_of_bars(tmp_path):
+    rows = [f"{image}| {row}| {caption}" for row, (image, (caption,)) in enumerate(FLICKR)]
+    rows.append("2199.jpg| 4   A dog runs across the grass .")  # as the file that goes around has it
+    (tmp_path / "results.csv").write_text("\n".join(["image_name| comment_number| comment", *rows]))
+    expected = [*FLICKR, ("2199.jpg", ["A dog runs across the grass ."])]
+    assert captions(records(tmp_path / "results.csv"), tmp_path) == expected
+
+
+def test_a_table_may_end_in_txt(tmp_path):
+    (tmp_path / "captions.txt").write_text('image,caption\na.jpg,"one, ""two"""\n')
+    (tmp_path / "readme.txt").write_text("Thank you for the flowers.\n")
+    assert captions(records(tmp_path / "captions.txt"), tmp_path) == [("a.jpg", ['one, "two"'])]
+    (tmp_path / "data.csv").write_text("image,caption\nb.jpg,one\n")
+    assert captions(records(tmp_path), tmp_path) == [("b.jpg", ["one"])], "of a folder texts are not read"
+
+
+def test_karpathys_splits(tmp_path):
+    content = {
+        "dataset": "coco",
+        "images": [
+            {"filename": "1.jpg", "split": "restval", "sentences": [{"raw": "A dog."}, {"tokens": ["a", "cat"]}]},
+            {"filename": "2.jpg", "filepath": "val2014", "split": "val", "sentences": [], "cocoid": 7},
+        ],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    assert [(one.image, one.captions, one.split) for one in records(tmp_path, cluster=None)] == [
+        (tmp_path / "1.jpg", ["A dog.", "a cat"], "train"),
+        (tmp_path / "val2014/2.jpg", [], "val"),
+    ]
+    (tmp_path / "2.jpg").touch()
+    assert records(tmp_path)[1].image == tmp_path / "2.jpg", "where the folders were left out"
+    with pytest.raises(UserError, match="a picture has no 'cocoid'"):
+        records(tmp_path, cluster="cocoid")
+
+
+def test_cocos_pictures_may_lie_in_the_folders_of_its_archives(tmp_path):
+    url = "http://images.cocodataset.org/val2017/1.jpg"
+    content = {"images": [{"id": 1, "file_name": "1.jpg", "coco_url": url}], "annotations": []}
+    (tmp_path / "captions_val2017.json").write_text(json.dumps(content))
+    assert records(tmp_path)[0].image == tmp_path / "1.jpg"
+    (tmp_path / "val2017").mkdir()
+    (tmp_path / "val2017/1.jpg").touch()
+    assert records(tmp_path)[0].image == tmp_path / "val2017/1.jpg"
+
+
+def test_json_of_records_and_of_captions_by_picture(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps([{"image": "a.jpg", "caption": ["one", "two"], "part": "restval"}]))
+    (tmp_path / "b.json").write_text(json.dumps({"b.jpg": ["three", "four"], "c.jpg": "five"}))
+    assert captions(records(tmp_path), tmp_path) == [
+        ("a.jpg", ["one", "two"]), ("b.jpg", ["three", "four"]), ("c.jpg", ["five"]),
+    ]  # fmt: skip
+    assert records(tmp_path / "a.json", split="part")[0].split == "train"
+
+
+@pytest.mark.parametrize(
+    ("written", "file"),
+    [
+        (r"img\a.jpg", "img/a.jpg"),
+        (r".\img\a.jpg", "img/a.jpg"),
+        (r"C:\Users\ana\data\img\a.jpg", "img/a.jpg"),
+        ("D:\\a.jpg", "a.jpg"),
+        (r"\\server\share\img\a.jpg", "img/a.jpg"),
+        ("/home/ana/img/a.jpg", "img/a.jpg"),
+        ("IMG/A.JPG", "img/a.jpg"),
+        (r"IMG\A.JPG", "img/a.jpg"),
+        ("cafe\u0301.jpg", "caf\u00e9.jpg"),
+    ],
+)
+def test_paths_of_other_computers_lead_to_the_files(tmp_path, written, file):
+    (tmp_path / "img").mkdir(exist_ok=True)
+    for name in ("img/a.jpg", "img/b.jpg", "a.jpg", file):
+        (tmp_path / name).touch()
+    (tmp_path / "data.jsonl").write_text(json.dumps({"image": written, "caption": "a"}))
+    (found,) = records(tmp_path)
+    assert found.image == tmp_path / file
+    assert found.written == written
+
+
+@pytest.mark.parametrize("written", [r"img\c.jpg", r"..\a.jpg", r"C:\x\..\a.jpg", "A.jpg", "c.jpg", "\\"])
+def test_what_is_not_there_or_ambiguous_stays_missing(tmp_path, written):
+    folder = tmp_path / "folder"
+    (folder / "img").mkdir(parents=True)
+    for file in (tmp_path / "a.jpg", folder / "img/b.jpg", folder / "aA.jpg", folder / "Aa.jpg"):
+        file.touch()
+    (folder / "data.jsonl").write_text(json.dumps({"image": written.replace("A.jpg", "AA.JPG"), "caption": "a"}))
+    (found,) = records(folder)
+    assert not found.image.exists()
+    assert found.written == ""
+
+
+def test_a_file_whose_name_has_a_backslash_is_itself(tmp_path):
+    (tmp_path / "img").mkdir()
+    (tmp_path / "img/a.jpg").touch()
+    (tmp_path / r"img\a.jpg").touch()
+    (tmp_path / "data.csv").write_text("image,caption\nimg\\a.jpg,a\n")
+    assert records(tmp_path)[0].image == tmp_path / r"img\a.jpg"
 
 
 def test_a_column_has_one_role():

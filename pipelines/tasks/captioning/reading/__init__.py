@@ -1,0 +1,1 @@
+"""Captioned pictures as data files of every kind have them."""
