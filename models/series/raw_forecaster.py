@@ -89,6 +89,7 @@ class RawForecaster(tf.Module):
             `unroll.pipelines.tasks.forecasting.calibration`.
         categories: by name the values of each static category, numbered from 1; an empty one is 0, unknown.
         times: the first and the last timestamp that is believed, Unix seconds.
+        minimums: what no forecast and no quantile of each target is less than; None where there is no such limit.
 
     Call arguments:
         history: float32 `[B, T, C + P + F]`, raw, NaN where missing; any T from 1 up. Of more than L steps the
@@ -103,7 +104,8 @@ class RawForecaster(tf.Module):
 
     Returns:
         `forecast` `[B, H, C]` and `quantiles` `[B, H, C, Q]`, in the units of the history; NaN for a target
-        without an observed step.
+        without an observed step. A history that is one value all along goes on so, and so do its quantiles: the model
+        would add nothing but the noise of rounding.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class RawForecaster(tf.Module):
         offsets: np.ndarray,
         categories: Mapping[str, Sequence[str]],
         times: tuple[int, int],
+        minimums: Sequence[float | None] = (None,),
     ):
         super().__init__(name="forecaster")
         self._forward = model.call
@@ -127,6 +130,7 @@ class RawForecaster(tf.Module):
         ]
         self.known = tuple((name, listed(names)) for name, names in categories.items())
         self.times = times
+        self.minimums = np.array([-np.inf if least is None else least for least in minimums], np.float32)
 
     def newest(self, history: tf.Tensor) -> tf.Tensor:
         """The newest L steps of float32 `[B, T, D]`: `[B, L, D]`, with NaN in front of shorter histories."""
@@ -149,7 +153,17 @@ class RawForecaster(tf.Module):
         timestamp, numbers = self._understood(timestamp, static, numbers)
         inputs = self.features(self.newest(history), timestamp, future, numbers)
         forecast, quantiles = ensemble(self._forward(inputs))
-        return {"forecast": forecast, "quantiles": calibrated(quantiles, inputs["history"], self.offsets)}
+        quantiles = calibrated(quantiles, inputs["history"], self.offsets)
+        missing = tf.math.is_nan(inputs["history"])
+        lowest = tf.reduce_min(tf.where(missing, math.inf, inputs["history"]), axis=1, keepdims=True)  # [B, 1, C]
+        highest = tf.reduce_max(tf.where(missing, -math.inf, inputs["history"]), axis=1, keepdims=True)
+        forecast = tf.where(lowest == highest, lowest, forecast)
+        quantiles = tf.where((lowest == highest)[..., None], lowest[..., None], quantiles)
+        least = self.minimums
+        return {  # `where` keeps NaN, which `maximum` may not
+            "forecast": tf.where(forecast < least, least, forecast),
+            "quantiles": tf.where(quantiles < least[:, None], least[:, None], quantiles),
+        }
 
     def _understood(self, timestamp: tf.Tensor, static: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Timestamps `[B]`, and numbers `[B, S]` of categories, of which none was taken for something else."""

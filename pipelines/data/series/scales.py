@@ -120,7 +120,7 @@ def _naive_error(values: np.ndarray, season: int) -> np.ndarray:
 
 
 def _named(grid: SeriesGrid, which: np.ndarray) -> dict[str, Any]:
-    """How many series have a target of that kind, and the first of them as `series/target`."""
-    rows = np.flatnonzero(which.any(axis=1))
-    shown = [f"{grid.ids[row]}/{grid.roles.targets[int(which[row].argmax())]}".lstrip("/") for row in rows[:_LISTED]]
-    return {"count": len(rows), "named": shown}
+    """How many targets of all series are of that kind, and the first of them as `series/target`."""
+    found = np.argwhere(which).tolist()
+    shown = [f"{grid.ids[row]}/{grid.roles.targets[column]}".lstrip("/") for row, column in found[:_LISTED]]
+    return {"count": len(found), "named": shown}

@@ -27,8 +27,10 @@ def summary(info: Mapping[str, Any], windows: Mapping[str, Mapping[str, int]]) -
         "without_training_values": "without training values",
     }.items():
         if scaling[kind]["count"]:
-            named = ", ".join(scaling[kind]["named"])
-            lines.append(f"{scaling[kind]['count']:,} series {words}: {named}.")
+            count, named = scaling[kind]["count"], scaling[kind]["named"]
+            more = ", ..." if count > len(named) else ""
+            what = "series" if len(info["targets"]) == 1 else _counted(count, "target{s}").partition(" ")[2]
+            lines.append(f"{count:,} {what} {words}: {', '.join(named)}{more}.")
     return "\n".join(lines)
 
 

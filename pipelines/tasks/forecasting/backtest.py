@@ -10,6 +10,7 @@ from unroll.pipelines.data.series.time_grid import Frequency
 
 _SAMPLE = 64  # windows kept to choose the shown ones from
 _WORST = 6
+_ROUNDING = 1e-5  # standard deviations, as `unroll.models.layers.instance_norm` has it of a window's scale
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,11 @@ class Backtest:
     - `smape`: 200 |y - f| / (|y| + |f|), from 0 to 200 % (Makridakis 1993); 0 where both are 0.
     - `wql`: 2 sum pinball / sum |y|, the mean over levels (GluonTS' `mean_weighted_sum_quantile_loss`). Of a
       baseline, a point forecast stands for every quantile, which for symmetric levels gives sum |y - f| / sum |y|.
+      Of nothing but zeros it is 0 if all quantiles are 0, and NaN if not.
     - `coverage_80`: share of targets between the quantiles 0.1 and 0.9, of the model only.
+
+    In the last three, which would else magnify it, a difference of at most 1e-5 of the series' train standard deviation
+    is none: it is the rounding of a model in float32.
 
     Targets of a series whose scale is zero or unknown are left out of `mse_z` and `mae_z`, or of `mase`, and
     counted. A forecast of the model that is NaN makes its scores NaN.
@@ -112,14 +117,14 @@ class Backtest:
         absolute = np.abs(error)
         z = np.divide(absolute, std, out=np.zeros_like(error), where=with_std)
         scaled = np.divide(absolute, scale, out=np.zeros_like(error), where=with_scale)
-        size = np.where(usable, np.abs(points) + np.abs(actual), 0)
+        size = np.where(usable & ~(absolute <= _ROUNDING * std), np.abs(points) + np.abs(actual), 0)
         self._add_mean("mse", error**2, usable)
         self._add_mean("mae", absolute, usable)
         self._add_mean("mse_z", z**2, with_std)
         self._add_mean("mae_z", z, with_std)
         self._add_mean("mase", scaled, with_scale)
-        self._add_mean("smape", 200 * np.divide(absolute, size, out=np.zeros_like(error), where=size > 0), usable)
-        self._add_quantiles(actual, points, quantiles, usable)
+        self._add_mean("smape", 200 * np.divide(absolute, size, out=np.zeros_like(error), where=size != 0), usable)
+        self._add_quantiles(actual, points, quantiles, usable, _ROUNDING * std)
         self._counts["windows"] += len(actual)
         self._counts["targets"] += int(usable.sum())
         self._counts["missing"] += int((~observed).sum())
@@ -134,7 +139,7 @@ class Backtest:
         for metric, sums in self._sums.items():
             weight = self._weights[metric].sum()
             for system, total in zip(self._systems, sums.sum(axis=1), strict=False):
-                scores[metric if system == "model" else f"{metric}/{system}"] = _ratio(total, weight)
+                scores[metric if system == "model" else f"{metric}/{system}"] = self._ratio(metric, total, weight)
         return scores
 
     def by_step(self) -> list[dict[str, Any]]:
@@ -143,7 +148,7 @@ class Backtest:
         for step in range(len(self._weights.get("mse", ()))):
             for index, system in enumerate(self._systems):
                 scores = {
-                    metric: _ratio(sums[index, step], self._weights[metric][step])
+                    metric: self._ratio(metric, sums[index, step], self._weights[metric][step])
                     for metric, sums in self._sums.items()
                     if index < len(sums)
                 }
@@ -163,18 +168,27 @@ class Backtest:
         chosen = np.linspace(0, len(self._sample) - 1, min(count, len(self._sample)))
         return [self._sample[index] for index in chosen.round().astype(int)]
 
-    def _add_quantiles(self, actual: np.ndarray, points: np.ndarray, quantiles: np.ndarray, usable: np.ndarray) -> None:
+    def _add_quantiles(
+        self, actual: np.ndarray, points: np.ndarray, quantiles: np.ndarray, usable: np.ndarray, rounding: np.ndarray
+    ) -> None:
         predicted = np.broadcast_to(points[..., None], (*points.shape, len(self.levels))).copy()  # [S, B, H, C, Q]
         predicted[0] = quantiles
         for index, level in enumerate(self.levels):
-            short = np.where(usable, actual - predicted[..., index], 0)  # [S, B, H, C]
+            short = actual - predicted[..., index]  # [S, B, H, C]
+            short = np.where(usable & ~(np.abs(short) <= rounding), short, 0)
             loss = 2 * np.maximum(level * short, (level - 1) * short)
             self._add("wql", loss / len(self.levels), np.zeros_like(actual))
             self._below[index] += float(np.sum(usable & (actual <= quantiles[..., index])))
         self._add("wql", np.zeros_like(points), np.where(usable, np.abs(actual), 0))
         if {0.1, 0.9} <= set(self.levels):
             low, high = (quantiles[..., self.levels.index(level)] for level in (0.1, 0.9))
-            self._add_mean("coverage_80", ((low <= actual) & (actual <= high))[None], usable)
+            inside = (low - rounding <= actual) & (actual <= high + rounding)
+            self._add_mean("coverage_80", inside[None], usable)
+
+    def _ratio(self, metric: str, total: float, weight: float) -> float:
+        if weight:
+            return float(total / weight)
+        return 0.0 if metric == "wql" and total == 0 and self._counts["targets"] else float("nan")
 
     def _add_mean(self, metric: str, values: np.ndarray, counted: np.ndarray) -> None:
         self._add(metric, np.where(counted, values, 0), counted)
@@ -226,7 +240,3 @@ class Backtest:
             return False
         first, second = (self.frequency.ordinal(np.array(worst.window.time)) for worst in (one, other))
         return bool(abs(int(first) - int(second)) < horizon)
-
-
-def _ratio(total: float, weight: float) -> float:
-    return float(total / weight) if weight else float("nan")

@@ -1,8 +1,11 @@
 """What can be set of `unroll train forecasting`."""
 
+import math
+
 from pydantic import Field, field_validator
 
 from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.tasks.forecasting.minimum import Minimum
 from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Members, Patience, Share, Units
 
@@ -27,7 +30,20 @@ class ForecastModelSection(ModelSection):
     quantiles: list[float] = Field(
         [0.1, 0.5, 0.9], min_length=1, description="levels that are forecast, rising between 0 and 1, 0.5 among them"
     )
+    minimum: Minimum = Field(
+        "auto",
+        description="what no forecast and no quantile is less than; auto: 0 of a target without a negative value; "
+        "null: no limit",
+    )
     calendar: bool = Field(True, description="makes covariates of hour, weekday and season from the time")
+
+    @field_validator("minimum", mode="before")
+    @classmethod
+    def _check_minimum(cls, value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not (number or value is None or value == "auto"):
+            raise ValueError("takes a number, auto or null")
+        return value
 
     @field_validator("quantiles")
     @classmethod

@@ -32,6 +32,7 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
+from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
 from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
@@ -92,14 +93,19 @@ class Forecasting(Task):
             step=step,
         )
         self._categories: dict[str, list[str]] = dataset_info["categories"]
+        self._lowest = lowest_values(self._data.values, self._data.targets)
+        self._minimums = minimums(section.minimum, self._lowest)
 
     def dataset_info(self) -> dict[str, Any]:
         section = self.config.model
         model = {"lookback": section.lookback, "horizon": section.horizon, "quantiles": section.quantiles}
+        model["minimum"] = self._minimums
         return {**self._data.dataset_info, **model, "windows": self._windows}
 
     def summary(self) -> str:
-        return data_summary(self._data.dataset_info, self._windows)
+        dataset_info = self._data.dataset_info
+        limits = minimum_summary(self.config.model.minimum, self._lowest, dataset_info["targets"])
+        return "\n".join([data_summary(dataset_info, self._windows), *limits])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
@@ -144,7 +150,8 @@ class Forecasting(Task):
         )
         if section.build:
             return user_forecaster(section.build, section, sizes)
-        model = Forecaster(ForecasterConfig(**{**section.model_dump(exclude={"build", "calendar"}), **asdict(sizes)}))
+        settings = section.model_dump(exclude={"build", "calendar", "minimum"})
+        model = Forecaster(ForecasterConfig(**{**settings, **asdict(sizes)}))
         if section.linear:
             model.set_linear(self._ridge)
         return model
@@ -153,7 +160,9 @@ class Forecasting(Task):
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
     def servable(self, model: keras.Model) -> Servable:
-        served = RawForecaster(model, self._features, self._offsets(model), self._categories, self._times())
+        served = RawForecaster(
+            model, self._features, self._offsets(model), self._categories, self._times(), self._minimums
+        )
         columns = self._data.values.shape[1]
         return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
 
@@ -296,12 +305,12 @@ class Forecasting(Task):
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
         dataset_info = self.dataset_info()
-        columns = ["targets", "past_covariates", "future_covariates", "categories", "time_form", "formats"]
+        keys = ["targets", "past_covariates", "future_covariates", "categories", "frequency", "season", "lookback"]
         return {
             "task": self.name,
             "input": "series",
             "data": self.config.data.model_dump(mode="json"),
-            **{key: dataset_info[key] for key in (*columns, "frequency", "season", "lookback", "horizon", "quantiles")},
+            **{key: dataset_info[key] for key in (*keys, "horizon", "quantiles", "minimum", "time_form", "formats")},
         }
 
 

@@ -208,6 +208,15 @@ def test_constant_and_empty_series_are_kept_or_left_out_and_named(tmp_path):
     assert data.scales.std[1] == data.scales.naive[1] == 1
 
 
+def test_every_constant_target_is_named(tmp_path):
+    table = hourly(100, ["a", "b"]).assign(x=0.0, z=3.0)
+    table.loc[table.id == "b", "z"] = np.arange(100)
+    data = prepared(tmp_path, table, series="id")
+    assert data.dataset_info["scaling"]["constant"] == {"count": 3, "named": ["a/x", "a/z", "b/x"]}
+    said = summary(data.dataset_info, check_windows(data, lookback=24, horizon=5))
+    assert "3 targets constant in training: a/x, a/z, b/x." in said
+
+
 def test_a_series_of_one_row_is_kept_out_of_the_windows_and_counted(tmp_path):
     data = prepared(tmp_path, pd.concat([hourly(200, ["a"]), hourly(1, ["one"])]), series="id")
     windows = check_windows(data, lookback=24, horizon=5)

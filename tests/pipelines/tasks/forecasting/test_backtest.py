@@ -133,7 +133,40 @@ def test_a_forecast_that_is_nan_shows(forecasts):
     broken = {**points, "model": np.where(np.arange(HORIZON)[:, None] == 2, np.nan, points["model"])}
     metrics = backtest_of((windows, broken, quantiles), [WINDOWS]).metrics()
     assert np.isnan(metrics["mase"])
+    assert np.isnan(metrics["smape"])
     assert np.isfinite(metrics["mase/ridge"])
+
+
+@pytest.mark.parametrize("level", [0.0, 7.5])
+def test_a_perfect_forecast_of_a_constant_has_no_error_but_rounding(level):
+    """Also one of zeros, of which every relative error would be the largest there is."""
+    shape = [3, HORIZON, 1]
+    actual = np.full(shape, level)
+    noise = np.where(np.indices(shape).sum(0) % 2, 9e-6, -9e-6)  # as float32 leaves it
+    windows = {"history": actual, "target": actual, "timestamp": HOUR * np.arange(3), "series": np.array([b""] * 3)}
+    windows |= {"mean": actual[:, 0], "std": np.ones([3, 1]), "naive": np.ones([3, 1])}
+    backtest = Backtest(LEVELS, ["x"], Frequency.parse("1h"))
+    quantiles = np.stack([actual + noise, actual, actual + noise], axis=-1)
+    backtest.add(windows, {"model": actual + noise, "last_value": actual}, quantiles)
+    metrics = backtest.metrics()
+    exact = {"smape": 0, "wql": 0, "coverage_80": 1}
+    assert {name: metrics[name] for name in exact} == exact
+    assert metrics["smape/last_value"] == metrics["wql/last_value"] == 0
+    assert metrics["mae"] == pytest.approx(9e-6)
+    assert [row["smape"] for row in backtest.by_step()] == [0] * 2 * HORIZON
+
+
+def test_a_wrong_forecast_of_zeros_is_as_wrong_as_can_be():
+    zeros = np.zeros([2, HORIZON, 1])
+    windows = {"history": zeros, "target": zeros, "timestamp": HOUR * np.arange(2), "series": np.array([b""] * 2)}
+    windows |= {"mean": zeros[:, 0], "std": np.ones([2, 1]), "naive": np.ones([2, 1])}
+    backtest = Backtest(LEVELS, ["x"], Frequency.parse("1h"))
+    backtest.add(windows, {"model": zeros + 0.1, "last_value": zeros}, np.stack([zeros + 0.1] * 3, axis=-1))
+    metrics = backtest.metrics()
+    assert metrics["smape"] == 200
+    assert metrics["coverage_80"] == 0
+    assert np.isnan(metrics["wql"])
+    assert metrics["wql/last_value"] == 0
 
 
 def test_wql_of_a_point_forecast_is_its_absolute_error_by_the_actual_size(forecasts):

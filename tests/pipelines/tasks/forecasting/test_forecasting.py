@@ -19,6 +19,7 @@ from unroll.api import load
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.task import Task
+from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.training.exported import Card, Exported
 
 L, H = 48, 12
@@ -419,16 +420,64 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, case):
     assert not [path for path in left if "cache" not in path.parts], left
 
 
-def test_a_constant_series_is_forecast_as_constant(tmp_path):
-    table = _one(loads()).assign(load=7.0)
-    table.to_csv(tmp_path / "flat.csv", index=False)
+def test_constants_go_on_and_counts_are_not_negative(tmp_path):
+    rng = np.random.default_rng(0)
+    table = _one(loads()).assign(load=7.0, zero=0, profit=rng.normal(0, 5, 400), sold=rng.poisson(0.5, 400))
+    table.to_csv(tmp_path / "shop.csv", index=False)
     done = unroll(
-        "train", "forecasting", "--data", tmp_path / "flat.csv", "--home", tmp_path / "home", "--json", *SMALL,
+        "train", "forecasting", "--data", tmp_path / "shop.csv", "--home", tmp_path / "home", "--json", *SMALL,
         "--set", "train.epochs=1",
     )  # fmt: skip
-    document = json.loads(done.stdout)
-    assert "constant in training" in done.stderr
-    assert document["metrics"]["test/mae"] < 0.01
+    said = " ".join(done.stderr.split())
+    assert "2 targets constant in training: load, zero." in said
+    assert "Forecasts of load, zero, sold are 0 at least: no value is negative (model.minimum=null" in said
+    exported = Exported(Path(json.loads(done.stdout)["path"]))
+    assert json.loads(exported.predict({}, "describe")["json"].item())["minimum"] == [0, 0, None, 0]
+    history = table.drop(columns="time").to_numpy(np.float32)
+    windows = np.stack([history[start : start + L] for start in range(0, 340, 20)])
+    windows[0, 5:, 0] = np.nan
+    windows[1, :, 0] += 0.25 * np.arange(L)  # which is a constant no more
+    given = {name: value for name, value in inputs(windows).items() if name not in ("future", "static")}
+    answer = exported.predict(given)
+    constant = np.r_[0, 2 : len(windows)]
+    assert (answer["forecast"][constant, :, :2] == [7, 0]).all()
+    assert (answer["quantiles"][constant, :, :2] == np.array([7, 0])[:, None]).all()
+    assert (answer["forecast"][1, :, 0] != 7).all()
+    assert answer["quantiles"][:, :, [0, 1, 3]].min() == answer["forecast"][:, :, [0, 1, 3]].min() == 0
+    assert answer["quantiles"][:, :, 2].min() < 0, "a profit may be a loss"
+    assert (np.diff(answer["quantiles"], axis=-1) >= 0).all()
+    empty = exported.predict({**given, "history": np.full_like(windows, np.nan)})
+    assert np.isnan(empty["forecast"]).all()
+    assert np.isnan(empty["quantiles"]).all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "lowest", "expected", "said"),
+    [
+        ("auto", [0.0, -1.0], [0.0, None], ["Forecasts of sold are 0 at least: no value"]),
+        ("auto", [0.0, 250.0], [0.0, 0.0], ["Forecasts are 0 at least: no value"]),
+        ("auto", [-1.0, -2.0], [None, None], []),
+        (None, [0.0, 1.0], [None, None], []),
+        (0.0, [0.0, 5.0], [0.0, 0.0], []),
+        (-3.5, [-4.0, 5.0], [-3.5, -3.5], ["Forecasts are -3.5 at least, by model.minimum; sold goes down to -4."]),
+    ],
+)
+def test_the_least_forecast_is_set_or_follows_from_the_data(setting, lowest, expected, said):
+    assert minimums(setting, lowest) == expected
+    lines = minimum_summary(setting, lowest, ["sold", "kelvin"])
+    assert len(lines) == len(said)
+    assert all(line.startswith(words) for line, words in zip(lines, said, strict=True))
+
+
+def test_the_lowest_values_are_of_the_targets_alone():
+    values = np.array([[3, -1, -9], [np.nan, np.nan, -9], [2, 5, -9]], np.float32)
+    assert lowest_values(values, 2) == [2, -1]
+
+
+def test_no_limit_is_no_number(tmp_path):
+    for value in ("low", ".nan", "true", "[0]"):
+        done = unroll("train", "forecasting", "--data", __file__, "--set", f"model.minimum={value}", check=2)
+        assert "model.minimum: takes a number, auto or null. Received: " in done.stderr
 
 
 def test_python_takes_a_frame_of_recent_steps(forecaster):
