@@ -17,7 +17,7 @@ from unroll.pipelines.importing.warmup_requests import made_up
 from unroll.pipelines.training.exported import Card
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.promotion import Promotion
-from unroll.pipelines.training.tracking import Registered, Tracking
+from unroll.pipelines.training.tracking import Registered, Tracking, check_tracking
 from unroll.serving.engine.graph_session import read_meta_graph
 from unroll.serving.engine.load_error import LoadError
 from unroll.serving.engine.session_engine import SessionEngine
@@ -88,6 +88,7 @@ def import_model(
         UserError: what cannot be served, and why. Nothing is registered.
     """
     serving.Store(workspace.store).versions(name)  # refuses a bad name before the work
+    check_tracking(workspace.tracking_uri, name)
     workspace.cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".importing-", dir=workspace.cache) as aside:
         directory = Path(aside) / "saved_model"

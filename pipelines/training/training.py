@@ -24,7 +24,7 @@ from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.exported import Card
 from unroll.pipelines.training.fit import History, fit
 from unroll.pipelines.training.progress import Progress
-from unroll.pipelines.training.tracking import Registered, Run, Tracking, run_name
+from unroll.pipelines.training.tracking import Registered, Run, Tracking, check_tracking, run_name
 from unroll.pipelines.user_code.objects import user_objects
 from unroll.workspace import Workspace
 
@@ -120,6 +120,8 @@ def train(
     _check_devices(config)
     settings = config.model_dump(mode="json")
     own = {one.name: one.digest() for one in user_objects(settings)}
+    with progress.stage("asking MLflow"):
+        check_tracking(workspace.tracking_uri, name)
     files = task.files(config, data)
     with progress.stage("looking at the files"):
         digest = records.digest(files)

@@ -19,6 +19,7 @@ from unroll.pipelines.training.tracking.database import database_file, ensure_da
 from unroll.pipelines.training.tracking.mlflow_model import SAVED_MODEL, write_mlflow_model
 from unroll.pipelines.training.tracking.mlflow_registry import MlflowRegistry
 from unroll.pipelines.training.tracking.quiet import import_mlflow
+from unroll.pipelines.training.tracking.reachable import check_server
 from unroll.pipelines.training.tracking.run import Run
 from unroll.pipelines.training.tracking.sqlite_registry import SqliteRegistry
 from unroll.workspace import Workspace
@@ -64,7 +65,7 @@ class Tracking:
         create: makes the database where there is none.
 
     Raises:
-        UserError: there is no database to read.
+        UserError: there is no database to read, or the server does not answer.
     """
 
     def __init__(self, workspace: Workspace, create: bool = False):
@@ -77,6 +78,8 @@ class Tracking:
                     "unroll train TASK"
                 )
             ensure_database(database, artifacts.ROOT)
+        else:
+            check_server(workspace.tracking_uri)
         self._sqlite = SqliteRegistry.open(database) if database is not None else None
 
     @cached_property

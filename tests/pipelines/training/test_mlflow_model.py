@@ -18,6 +18,7 @@ from tests.conftest import ROOT, unroll
 from tests.serving_fixtures import until
 from unroll.errors import UserError
 from unroll.pipelines.training.exported import Exported
+from unroll.pipelines.training.tracking import check_tracking
 from unroll.pipelines.training.tracking.mlflow_model import write_mlflow_model
 from unroll.serving.export import export_saved_model
 from unroll.serving.server.ports import free_port
@@ -115,7 +116,9 @@ def test_a_moved_workspace_goes_on(moved: Path, reviews_csv: Path, tmp_path: Pat
     assert (moved / "artifacts") in Path(other["path"]).parents
 
 
-def test_pages_of_a_moved_workspace(trained: dict, moved: Path, tmp_path: Path) -> None:
+def test_pages_of_a_moved_workspace(
+    trained: dict, moved: Path, reviews_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port("127.0.0.1")
     command = [sys.executable, "-m", "unroll", "ui", "--home", moved, "--host", "0.0.0.0", "--port", str(port)]
     pages = subprocess.Popen(
@@ -131,9 +134,30 @@ def test_pages_of_a_moved_workspace(trained: dict, moved: Path, tmp_path: Path) 
         kind = answers(f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get-by-name?experiment_name=small")
         assert b"custom_model_development" in kind
         assert len(answers_elsewhere(f"http://127.0.0.1:{port}", tmp_path)) == 3, "what the pages serve loads elsewhere"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        check_a_store_that_cannot_be_written_to(f"http://127.0.0.1:{port}", moved / "artifacts", reviews_csv, tmp_path)
     finally:
         pages.terminate()
         pages.wait()
+
+
+def check_a_store_that_cannot_be_written_to(address: str, artifacts: Path, data: Path, folder: Path) -> None:
+    """Of a running server it is told before the training."""
+    before = sorted(artifacts.rglob("*"))
+    check_tracking(address, "small")
+    assert sorted(artifacts.rglob("*")) == before, "what it was tried with is gone"
+    aside = artifacts.rename(artifacts.with_name("aside"))
+    artifacts.write_text("in the way")
+    for name in ("small", "other"):
+        done = unroll("train", "sentiment", "--data", data, "--home", folder / "home", "--name", name, check=2)
+        (said,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+        assert said.startswith("error: MLflow's artifact store mlflow-artifacts:/")
+        assert f", which its tracking server {address} names, cannot be written to (" in said
+        assert "(mlflow server --artifacts-destination ...)" in said
+        assert "Traceback" not in done.stderr
+        assert not (folder / "home").exists()
+    artifacts.unlink()
+    aside.rename(artifacts)
 
 
 def answers(url: str) -> bytes:
