@@ -14,7 +14,7 @@ from unroll import monitoring
 from unroll.errors import UserError
 from unroll.models.layers.instance_norm import window_statistics
 from unroll.models.series.baselines import RidgeMap
-from unroll.models.series.calendar import UNKNOWN_TIME, calendar_cycles
+from unroll.models.series.calendar import calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
@@ -32,6 +32,7 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
+from unroll.pipelines.tasks.forecasting.hiding import hide
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
@@ -50,7 +51,6 @@ _GRADIENT_BATCHES = 2
 _MIN_STEPS = 128  # of an epoch
 _YEAR = 31_556_952  # seconds
 _YEARS_BEFORE, _YEARS_AFTER = 25, 100  # of the data, in which a timestamp is believed
-_HIDDEN = 0.1  # of the training windows, of which time and future covariates, or categories, are not told
 
 
 @register
@@ -113,7 +113,7 @@ class Forecasting(Task):
             "train", config.batch_size, stride=config.stride, shuffle=(config.seed, epoch), passes=self._passes
         )
         if self._features.covariates or self._categories:
-            batches = batches.enumerate().map(lambda number, batch: _hide(batch, (config.seed, epoch), number))
+            batches = batches.enumerate().map(lambda number, batch: hide(batch, (config.seed, epoch), number))
         return batches.map(self._pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def validation_batches(self) -> tf.data.Dataset:
@@ -331,20 +331,6 @@ def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:
 def _context(dataset_info: Mapping[str, Any]) -> int:
     """Steps of history that the model and the seasonal naive forecast need."""
     return max(dataset_info["lookback"], dataset_info["season"])
-
-
-def _hide(window: dict[str, tf.Tensor], seed: tuple[int, int], number: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Takes time and future covariates from a few windows, categories from others: a client may leave them out."""
-    rows = tf.shape(window["timestamp"])[0]
-    key = tf.stack([tf.constant(seed[0] * 100_003 + seed[1], tf.int64), number])
-    hidden = tf.random.stateless_uniform([rows], key) < _HIDDEN
-    nameless = tf.random.stateless_uniform([rows], key[::-1]) < _HIDDEN
-    return {
-        **window,
-        "timestamp": tf.where(hidden, UNKNOWN_TIME, window["timestamp"]),
-        "static": tf.where(nameless[:, None], 0, window["static"]),
-        "future": tf.where(hidden[:, None, None], float("nan"), window["future"]),
-    }
 
 
 def _steps(backtest: Backtest) -> dict[str, list[dict[str, Any]]]:
