@@ -72,6 +72,30 @@ def test_every_import_of_ours_has_the_prefix(folder: str) -> None:
         assert not found, f"{file.relative_to(ROOT)} must import unroll.{min(found, default='')}"
 
 
+def defined(module: str) -> set[str]:
+    """What a module of ours may be asked for: what it defines, imports or lists, and the modules within it."""
+    path = ROOT / module.replace(".", "/")
+    within = {file.stem for file in path.glob("*.py")} | {folder.name for folder in path.glob("*/")}
+    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text())
+    names = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return within | names | {getattr(node, "name", "") for node in tree.body}
+
+
+def test_what_benchmarks_import_is_there() -> None:
+    for file in (ROOT / "benchmarks").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "unroll":
+                missing = {alias.name for alias in node.names} - defined(node.module)
+                assert not missing, f"{file.relative_to(ROOT)} imports {missing} of {node.module}"
+
+
 @pytest.mark.parametrize("floor", range(len(FLOORS)))
 def test_a_room_of_serving_imports_only_from_floors_below(floor: int) -> None:
     below = set().union(*FLOORS[:floor])

@@ -5,14 +5,14 @@ random, is the reference; windows are drawn from the other half, clean and damag
 same emoji. All are composited on white and encoded alike, so that only the drawing tells them apart. Without
 --saved_model the pictures themselves are watched, with it also the captioner's answers.
 
-    python benchmarks/drift_pictures.py --data emoji.parquet
-    python benchmarks/drift_pictures.py --data emoji.parquet --saved_model store/captioning/1
+    python benchmarks/drift/pictures.py --data emoji.parquet
+    python benchmarks/drift/pictures.py --data emoji.parquet --saved_model store/captioning/1
 
 With --by_split the reference is the validation split, windows are of the test split. Whole families of emoji (a figure
 with all its tones, by both vendors) were put in one part or the other, so these are not alike: a picture is then no
 observation of its own, and the alarm rings more often than stated. --cluster names the column of the family.
 
-    python benchmarks/drift_pictures.py --data emoji.parquet --by_split --cluster base
+    python benchmarks/drift/pictures.py --data emoji.parquet --by_split --cluster base
 
 The table has the columns png, vendor, split (val..., test...) and hexcode, an emoji's code points joined by "-".
 """
@@ -77,7 +77,6 @@ class Captioner:
     def __init__(self, directory: Path | None) -> None:
         self.model = None
         if directory:
-            sys.path[0] = str(Path(__file__).resolve().parents[1])  # else benchmarks/serving.py hides the package
             from unroll.pipelines.training.exported import Exported
 
             self.model = Exported(directory)

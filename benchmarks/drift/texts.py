@@ -3,7 +3,7 @@
 The reference is the held-out split of a table of texts with answers of a small classifier trained on the
 training split; windows are drawn from the held-out split, from the test split and from other texts.
 
-    python benchmarks/drift.py reviews.parquet --other german=sentences.de.gz --other plays=plays.txt.gz
+    python benchmarks/drift/texts.py reviews.parquet --other german=sentences.de.gz --other plays=plays.txt.gz
 
 The table has the columns text, label, source and split (train, val, test). A text file holds one text a line,
 or, where it has blank lines, a paragraph.
@@ -28,7 +28,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from unroll.models.text.tokenizer import REPLACE, SPLIT
-from unroll.monitoring import CategoricalFeature, NumericFeature, ReferenceProfile, TextFeature, compare, tokens
+from unroll.monitoring import CategoricalFeature, NumericFeature, ReferenceProfile, TextFeature, compare
+from unroll.monitoring.features import tokens
 from unroll.monitoring.variables import take
 
 TOKENIZER = {

@@ -4,8 +4,8 @@ The forecaster is the seasonal naive one with intervals from its training errors
 validation split; windows of requests are drawn from the test split, clean and damaged. Without --data the series is
 made up: a daily and a weekly cycle, slow wander and noise, three years of hours.
 
-    python benchmarks/drift_series.py
-    python benchmarks/drift_series.py --data ETTh1.csv --time date --split_rows 8640 2880 2880
+    python benchmarks/drift/series.py
+    python benchmarks/drift/series.py --data ETTh1.csv --time date --split_rows 8640 2880 2880
 
 A made-up series is newly drawn for each of --references, since a rate holds over references, not for one. "as
 texts" treats the records as a text's are: as if each were drawn for itself.
