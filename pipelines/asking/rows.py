@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from unroll.errors import UserError
 from unroll.pipelines.terminal import FigureTable, rounded
 from unroll.serving.client.client import Client, Prediction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REQUEST_BYTES = 4 << 20
 REQUEST_ROWS = 64
@@ -40,6 +44,17 @@ def requests(records: Iterable[T], size: Callable[[T], int], rows: int = REQUEST
         part.append(record)
         total += length
     yield part
+
+
+def column_of(frame: "pd.DataFrame", column: str) -> "pd.Series":
+    """A column of what a model is asked about.
+
+    Raises:
+        UserError: it has no such column.
+    """
+    if column not in frame:
+        raise UserError(f"inputs: the DataFrame has no column {column!r}. It has: {', '.join(map(str, frame.columns))}")
+    return frame[column]
 
 
 def _with_outputs(records: Sequence[Mapping[str, Any]], answer: Prediction) -> list[dict[str, Any]]:

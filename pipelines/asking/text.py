@@ -12,7 +12,7 @@ from unroll.monitoring.tables.kinds import SUFFIXES
 from unroll.pipelines.asking import Answer
 from unroll.pipelines.asking.row_question import RowQuestion, UnusableRowError, table_rows
 from unroll.pipelines.asking.row_tables import is_table
-from unroll.pipelines.asking.rows import ask_in_requests, requests, table
+from unroll.pipelines.asking.rows import ask_in_requests, column_of, requests, table
 from unroll.serving.client.client import Client, TensorInfo
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def ask_frame(
     """
     asked = question(client, {**description, "data": section})
     ((key, column),) = asked.columns.items()
-    if column not in frame:
-        raise UserError(f"inputs: the DataFrame has no column {column!r}. It has: {', '.join(map(str, frame.columns))}")
-    texts = frame[column].fillna("").astype(str).tolist()
+    texts = column_of(frame, column).fillna("").astype(str).tolist()
     return [{key: text, **answer} for text, answer in zip(texts, _answers(client, key, texts, None)[1], strict=True)]
 
 

@@ -112,14 +112,8 @@ def error_chance(actual: np.ndarray, predicted: np.ndarray, mean: float) -> str:
         >>> error_chance(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0]), mean=2.0)
         'its error (RMSE 0.8165) is not below the 0.8165 of always answering the mean (t-test, p = 1.00)'
     """
-    from scipy.stats import ttest_1samp
-
     own, others = (predicted.astype(np.float64) - actual) ** 2, (mean - actual.astype(np.float64)) ** 2
-    difference = others - own
-    if len(difference) < 2 or np.ptp(difference) < 1e-12 * max(1.0, float(others.max())):  # no test can tell
-        p = float(difference.mean() <= 0)
-    else:
-        p = float(ttest_1samp(difference, 0.0, alternative="greater").pvalue)
+    p = _p_of_gain(others - own, scale=max(1.0, float(others.max())))
     if p <= SIGNIFICANCE:
         return ""
     return (
@@ -188,16 +182,19 @@ def pairing_chance(own: np.ndarray, others: np.ndarray, what: str) -> str:
     Returns:
         Why it is at chance, by a one-sided t-test of the differences, or nothing where it is better.
     """
-    from scipy.stats import ttest_1samp
-
-    difference = own - others
-    if len(difference) < 2 or np.ptp(difference) < 1e-12:  # no test can tell
-        p = float(difference.mean() <= 0)
-    else:
-        p = float(ttest_1samp(difference, 0.0, alternative="greater").pvalue)
+    p = _p_of_gain(own - others)
     if p <= SIGNIFICANCE:
         return ""
     return (
         f"its {what} fit their own records ({own.mean():.3f}) no better than others ({others.mean():.3f}; t-test, "
         f"p = {p:.2f})"
     )
+
+
+def _p_of_gain(gains: np.ndarray, scale: float = 1.0) -> float:
+    """How likely such gains of a record, or larger ones, are by chance, by a one-sided t-test."""
+    from scipy.stats import ttest_1samp
+
+    if len(gains) < 2 or np.ptp(gains) < 1e-12 * scale:  # no test can tell
+        return float(gains.mean() <= 0)
+    return float(ttest_1samp(gains, 0.0, alternative="greater").pvalue)

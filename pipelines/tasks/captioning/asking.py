@@ -17,7 +17,7 @@ from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
 from unroll.pipelines.asking.row_question import Answered, RowQuestion, UnusableRowError, table_rows
 from unroll.pipelines.asking.row_tables import is_table, table_files
-from unroll.pipelines.asking.rows import requests, table
+from unroll.pipelines.asking.rows import column_of, requests, table
 from unroll.pipelines.data.records import folder_of
 from unroll.pipelines.tasks.captioning.reading.picture_paths import PicturePaths
 from unroll.pipelines.tasks.captioning.reading.record import picture_of, read_picture
@@ -137,11 +137,10 @@ def ask_frame(
     Raises:
         UserError: it has no such column, or a row no picture that the model takes.
     """
-    column = section["image"]
-    if column not in frame:
-        raise UserError(f"inputs: the DataFrame has no column {column!r}. It has: {', '.join(map(str, frame.columns))}")
     base = Path(section["images"] or "")
-    pictures = [_Picture(f"inputs: row {row}", cell, base) for row, cell in enumerate(frame[column])]
+    pictures = [
+        _Picture(f"inputs: row {row}", cell, base) for row, cell in enumerate(column_of(frame, section["image"]))
+    ]
     return [_prediction(row) for row in _asked(client, pictures)[1]]
 
 
