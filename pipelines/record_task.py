@@ -96,7 +96,7 @@ class RecordTask(Task):
         counts: dict[str, int] = self._dataset_info["counts"]
         splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
         found = f"{read:,} records: {splits}; left out {read - sum(counts.values()):,}"
-        return "\n".join([found, *self._dataset_info["notes"]])
+        return "\n".join([found, *self._dataset_info.get("notes", [])])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         table, seeds = self._splits["train"], [self.config.train.seed, epoch]
@@ -220,7 +220,7 @@ class RecordTask(Task):
         kinds = {key: column.kind for key, column in self.inputs().items()}
         kind = "text" if list(kinds.values()) == ["text"] else "records"
         section = _section(self.config).model_dump(mode="json")
-        formats = self._dataset_info["formats"]
+        formats = self._dataset_info.get("formats", {})
         return {"task": self.name, "input": kind, "columns": kinds, "data": section, "formats": formats}
 
 

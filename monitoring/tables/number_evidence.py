@@ -44,7 +44,7 @@ class NumberEvidence:
     Example:
         >>> evidence = NumberEvidence(TableFormat())
         >>> evidence.add(pa.array(["900", "1,049", "1,112", "1,159"]), 2)
-        >>> evidence.decide("v").thousands
+        >>> evidence.decide().thousands
         ','
     """
 
@@ -65,9 +65,11 @@ class NumberEvidence:
         return texts > _KEPT and texts > self._numbers
 
     @property
-    def doubtful(self) -> bool:
-        """Whether other columns may have to say what the numbers mean."""
-        return any(self._forms[form] for form in ("grouped.", "grouped,"))
+    def decimal_marks(self) -> set[str]:
+        """Marks that some number leaves no doubt about."""
+        forms = [form for form, cells in self._forms.items() if cells]
+        marks = {form[-1] for form in forms if form.startswith(("decimal", "both"))}
+        return marks | {"." if form == "many," else "," for form in forms if form in ("many,", "many.")}
 
     def add(self, texts: pa.Array, first_row: int) -> None:
         """Takes further cells.
@@ -90,11 +92,10 @@ class NumberEvidence:
             elif len(self._forms[form]) < _KEPT:
                 self._forms[form].setdefault(cell, first_row + pc.index(cells, cell).as_py())
 
-    def decide(self, column: str, elsewhere: Collection[str] = ()) -> NumberFormat | None:
+    def decide(self, elsewhere: Collection[str] = ()) -> NumberFormat | None:
         """The format, or None of a column that does not hold numbers.
 
         Args:
-            column: for the settings that name it.
             elsewhere: decimal marks of other columns of the file.
 
         Raises:
@@ -169,16 +170,14 @@ class NumberEvidence:
 
     def _groups(self, mark: str, forms: Collection[str], elsewhere: Collection[str]) -> tuple[str | None, str | None]:
         """What a mark before three digits means where no number says it by itself: 1.049, and 1,049."""
+        other = "." if mark == "," else ","
+        if (mark in elsewhere) != (other in elsewhere):
+            return (mark, None) if mark in elsewhere else (None, mark)
         whole = "small" in forms and "long" not in forms
         if whole and len(self._forms[f"grouped{mark}"]) >= _ENOUGH:
             return None, mark  # a fraction would now and then have one digit or two
-        other = "." if mark == "," else ","
         if not whole and mark == ".":
             return mark, None
-        if mark in elsewhere:
-            return mark, None
-        if other in elsewhere:
-            return None, mark
         name = "a thousands comma or a decimal comma" if mark == "," else "a thousands point or a decimal point"
         problem = f"holds numbers such as {self._shown(f'grouped{mark}')!r}, with {name}"
         settings = [f"data.thousands={mark}", f"data.decimal={mark}"]

@@ -14,7 +14,7 @@ TRUTH = ({"true", "yes", "t", "y", "on", "ja", "wahr", "oui", "vrai", "sí", "si
          {"false", "no", "f", "n", "off", "nein", "falsch", "non", "faux", "falso", "não", "nao"})  # fmt: skip
 """Words that are 1 and 0, in small letters."""
 SIGNS = "$€£¥₹%"
-_MARKS = {" ": r"[\s\x{00a0}\x{202f}\x{2009}]", "'": "['’]", ".": r"\.", ",": ",", "_": "_"}  # as RE2 has them
+_MARKS = {" ": "[\\s\u00a0\u202f\u2009]", "'": "['’]", ".": r"\.", ",": ",", "_": "_"}  # for Arrow's RE2 and for re
 _WORDS = {",": "comma", ".": "point", " ": "blank", "'": "apostrophe", "_": "underscore"}
 
 
@@ -69,6 +69,32 @@ class NumberFormat:
                 cells = pc.replace_substring_regex(cells, _MARKS[self.thousands], "")
             cells = pc.replace_substring(cells, self.decimal, ".")
         return cells.cast(pa.float64())
+
+    def number(self, text: str, missing: Sequence[str] = ()) -> float | None:
+        """One text as `floats` reads many.
+
+        Raises:
+            ValueError: it is not a number in this format.
+        """
+        cell = text.strip()
+        if cell in SPELLINGS or cell in missing:
+            return None
+        if self.truth:
+            lower = cell.lower()
+            if lower not in TRUTH[0] | TRUTH[1]:
+                raise ValueError(text)
+            return float(lower in TRUTH[0])
+        if not self.plain:
+            cell = cell.replace("−", "-")
+            if self.sign:
+                cell = re.sub(rf"\s?{re.escape(self.sign)}\s?", "", cell).strip()
+            cell = re.sub(r"^\((.+)\)$", r"-\1", cell)
+            if not re.match(self._pattern(), cell):
+                raise ValueError(text)
+            if self.thousands:
+                cell = re.sub(_MARKS[self.thousands], "", cell)
+            cell = cell.replace(self.decimal, ".")
+        return float(cell)
 
     def first_wrong(self, texts: pa.Array, missing: Sequence[str] = ()) -> int:
         """Place of the first text that is not a number in this format; -1 if all are."""

@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unroll.errors import UserError
 from unroll.monitoring.missing import MISSING
-from unroll.monitoring.tables.number_format import NumberFormat
+from unroll.monitoring.tables.number_format import PLAIN_NUMBERS, NumberFormat
+from unroll.monitoring.tables.sentinels import masked
 from unroll.pipelines.asking import Answer
 from unroll.pipelines.asking.row_question import RowQuestion, UnusableRowError, table_rows
 from unroll.pipelines.asking.row_tables import table_files
 from unroll.pipelines.asking.rows import ask_in_requests, requests, table
-from unroll.pipelines.data.record_numbers import as_plain
 from unroll.serving.client.client import Client
 
 INPUT = "records"
@@ -54,16 +56,16 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[Reco
     """How it is asked about a row of a table."""
     kinds: Mapping[str, str] = description["columns"]
     numbers = [key for key, kind in kinds.items() if kind == "number"]
-
     section = description.get("data", {})
-    written, missing = _formats(description, numbers), section.get("missing", [])
+    formats, missing = _formats(description, numbers), section.get("missing", [])
 
     def read(cells: Mapping[str, Any], folder: Path) -> Record:
-        plain = {key: _as_plain(cells[key], written[key], missing) for key in written}
-        record = {
-            key: _cell(plain.get(key, cells[key]), kind, f"column {key!r}", UnusableRowError)
-            for key, kind in kinds.items()
-        }
+        record: Record = {}
+        for key, kind in kinds.items():
+            value, where = cells[key], f"column {key!r}"
+            if kind == "number" and isinstance(value, str):  # written as in training
+                value = _number(value, formats.get(key, PLAIN_NUMBERS), missing, where)
+            record[key] = _cell(value, kind, where, UnusableRowError)
         if empty := [key for key, kind in kinds.items() if kind == "text" and not str(record[key]).strip()]:
             raise UnusableRowError(f"its {empty[0]} is empty")
         return record
@@ -84,14 +86,6 @@ def _formats(description: Mapping[str, Any], numbers: Sequence[str]) -> dict[str
         said = NumberFormat(section.get("decimal") or ".", section.get("thousands"))
         return dict.fromkeys(numbers, said)
     return {key: NumberFormat(**info) for key, info in description.get("formats", {}).items() if key in numbers}
-
-
-def _as_plain(cell: Any, written: NumberFormat, missing: Sequence[str]) -> Any:
-    """A number's text as programs write it."""
-    try:
-        return as_plain([cell], written, missing)[0] if isinstance(cell, str) else cell
-    except UserError as error:
-        raise UnusableRowError(str(error).partition(". Mend it")[0]) from None
 
 
 def _answers(
@@ -133,6 +127,15 @@ def _cell(value: Any, kind: str, where: str, error: type[Exception]) -> str | fl
         return float(value)
     except (TypeError, ValueError):
         raise error(f"{where}: is not a number. Received: {value!r}") from None
+
+
+def _number(text: str, written: NumberFormat, missing: Sequence[str], where: str) -> float | None:
+    try:
+        number = written.number(text, missing)
+    except ValueError:
+        problem = f"{where}: is not a number" if written.plain else f"a cell is not a number with {written.described()}"
+        raise UnusableRowError(f"{problem}. Received: {text!r}") from None
+    return None if number is None or masked(np.array(number, np.float32), missing) else number
 
 
 def _tensor(part: Sequence[Record], key: str, kind: str) -> list[Any]:

@@ -41,17 +41,16 @@ def find_formats(section: RecordSection, columns: Mapping[str, Column], data: st
                 evidence.add(pa.array(batch[name], pa.string()), row)
         row += len(next(iter(batch.values())))
     formats = {}
-    marks: set[str] = set()
-    for key, name in sorted(names.items(), key=lambda one: found[one[1]].doubtful):
+    marks: set[str] = set().union(*(evidence.decimal_marks for evidence in found.values()))
+    for key, name in names.items():
         try:
-            written = found[name].decide(name, marks)
+            written = found[name].decide(marks)
         except AmbiguousError as problem:
             settings = " or ".join(f"--set '{setting}'" for setting in problem.settings)
             remedy = f"Say what is meant: {settings}" if settings else "Write all numbers alike"
             raise UserError(f"--data {data}, row {problem.row}, column {name!r}: {problem.problem}. {remedy}") from None
         if written is None:
             continue  # told when the cells are parsed
-        marks.add(written.decimal)
         if not written.plain:
             formats[key] = written
             notes.add(f"Column {name!r}: numbers with {written.described()}.")

@@ -83,26 +83,21 @@ def _decided(
 ) -> tuple[dict[str, NumberFormat], dict[str, str]]:
     formats: dict[str, NumberFormat] = {}
     texts: dict[str, str] = {}
-    unclear: dict[str, NumberEvidence] = {}
     named = {*(section.targets or []), *covariates}
-    for final in (False, True):
-        for name, evidence in (unclear if final else suspects).items():
-            try:
-                found = evidence.decide(name, elsewhere)
-            except AmbiguousError as problem:
-                if final:
-                    raise UserError(_unclear(file, name, problem)) from None
-                unclear[name] = evidence
-                continue
-            if found is None or (found.truth and name not in named):
-                row, cell = evidence.first_text or (0, "")
-                texts[name] = f"{name} (row {row}: {cell[:40]!r})"
-            elif not found.plain:
-                formats[name] = found
-                elsewhere = elsewhere | {found.decimal} if not found.truth else elsewhere
-                notes.add(f"Column {name!r}: numbers with {found.described()}.")
-            elif file_format(file) == "parquet" and name not in named:
-                texts[name] = name
+    elsewhere = elsewhere.union(*(evidence.decimal_marks for evidence in suspects.values()))
+    for name, evidence in suspects.items():
+        try:
+            found = evidence.decide(elsewhere)
+        except AmbiguousError as problem:
+            raise UserError(_unclear(file, name, problem)) from None
+        if found is None or (found.truth and name not in named):
+            row, cell = evidence.first_text or (0, "")
+            texts[name] = f"{name} (row {row}: {cell[:40]!r})"
+        elif not found.plain:
+            formats[name] = found
+            notes.add(f"Column {name!r}: numbers with {found.described()}.")
+        elif file_format(file) == "parquet" and name not in named:
+            texts[name] = name
     return formats, texts
 
 
@@ -116,7 +111,7 @@ def check_whole(section: SeriesSection, file: Path, column: str) -> None:
     for first, batch in texts_of(section, file, [column]):
         evidence.add(batch.column(column), first)
     try:
-        found = evidence.decide(column)
+        found = evidence.decide()
     except AmbiguousError as problem:
         raise UserError(_unclear(file, column, problem)) from None
     if found is not None and not found.plain:
