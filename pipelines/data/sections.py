@@ -29,11 +29,9 @@ def _text(value: Any) -> Any:
 
 
 def _text_or_texts(value: Any) -> Any:
-    if not isinstance(value, list | tuple):
-        return _text(value)
-    if not value:
-        raise ValueError("names no column")
     several = _texts(value)
+    if not several or not all(isinstance(one, str) for one in several):
+        raise ValueError("takes the name of a column, or of several in brackets")
     return several[0] if len(several) == 1 else several
 
 

@@ -41,7 +41,7 @@ def named(text: str) -> str:
     return f"the form {text} ({FORMS[text]})" if text in FORMS else f"the format {text!r}"
 
 
-def check_format(text: str) -> str:
+def check_format(text: object) -> str:
     """Refuses what is neither a named form nor a format by which a time can be read.
 
     Args:
@@ -54,6 +54,8 @@ def check_format(text: str) -> str:
         >>> check_format("%d/%m/%Y %H:%M")
         '%d/%m/%Y %H:%M'
     """
+    if not isinstance(text, str):
+        raise ValueError("takes one format, which all times have")
     if text in FORMS:
         return text
     directives = _DIRECTIVE.findall(text)

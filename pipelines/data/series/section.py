@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from unroll.errors import UserError
 from unroll.monitoring.times.forms.formats import FORMS, check_format
@@ -18,7 +18,7 @@ class SeriesSection(TableSection):
         description="column of the time, read as UTC where it has no offset; or several: the day's and that of the "
         "time of day, or year, month, day, hour, minute",
     )
-    time_format: Annotated[str, AfterValidator(check_format)] | None = Field(
+    time_format: Annotated[str, BeforeValidator(check_format)] | None = Field(
         None,
         description=f"how times are written, as in strptime: %d/%m/%Y %H:%M; or one of {', '.join(FORMS)}; "
         "null: as the whole column tells",
