@@ -1,6 +1,7 @@
 """Errors of the Python API in Python's words: what the command line calls --data is `data` here."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 from unroll.errors import UserError
 
 _WORDS: list[tuple[re.Pattern[str], Any]] = [
-    (re.compile(r"'data\.delimiter=\"\\t\"'"), r"data.delimiter=\t"),
+    (re.compile(r"--set '([\w.]+)=([^']*)'"), lambda found: _setting(found[1], found[2])),
+    (re.compile(r"--set ([\w.]+)='([^']*)'"), lambda found: _setting(found[1], found[2])),
     (re.compile(r"`unroll (promote|rollback|train) ([^`]*)`"), lambda found: f"`{_call(found[1], found[2])}`"),
     (re.compile(r"\bunroll (promote|rollback|train) ((?:[\w.-]+ ?)+)"), lambda found: _call(found[1], found[2])),
-    (re.compile(r"--set '?([\w.]+)=([^\s,;']+?)'?(?=[\s,;)]|\.$|\. |$)"), r'config={"\1": "\2"}'),
+    (re.compile(r"--set '?([\w.]+)=([^\s,;']+?)'?(?=[\s,;)]|\.$|\. |$)"), lambda found: _setting(found[1], found[2])),
     (re.compile(r"--set takes"), "config takes"),
     (re.compile(r"--promote and --no-register"), "promote=True, register=False"),
     (re.compile(r"--set:"), "config:"),
@@ -43,3 +45,14 @@ def _call(command: str, arguments: str) -> str:
     """`promote reviews 3` to `unroll.promote("reviews", 3)`."""
     given = [word if word.isdigit() or word.isupper() else f'"{word}"' for word in arguments.split()]
     return f"unroll.{command}({', '.join(given)})"
+
+
+def _setting(key: str, value: str) -> str:
+    """`data.missing`, `[-999]` to `config={"data.missing": ["-999"]}`."""
+    words = {"null": "None", "true": "True", "false": "False"}
+    if value.startswith("[") and value.endswith("]"):
+        written = json.dumps([one.strip() for one in value[1:-1].split(",")], ensure_ascii=False)
+    else:
+        tab = '"\\t"'  # as a shell needs it
+        written = words.get(value) or (tab if value == tab else json.dumps(value, ensure_ascii=False))
+    return f'config={{"{key}": {written}}}'

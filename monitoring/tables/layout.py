@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from unroll.monitoring.tables.text_source import undecodable
 _DELIMITERS = (";", "\t", "|", ",")
 _SAMPLED = 200
 _PREAMBLE = 60  # lines at most
+_NAMELESS = re.compile(r"Unnamed: \d+(_level_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,12 @@ def find_layout(file: Path, head: bytes, table_format: TableFormat) -> Layout:
     start = sum(len(line) + 1 for line in head.split(b"\n")[: row - 1])
     _check_text(file, head[:start], table_format)
     sample = [cells for _, cells in records]
-    return Layout(delimiter, [name.strip() for name in names], min(start, len(head)), row, sample, rows, notes)
+    return Layout(delimiter, [_name(name) for name in names], min(start, len(head)), row, sample, rows, notes)
+
+
+def _name(cell: str) -> str:
+    """A column's name; that which pandas writes for one without a name is none."""
+    return "" if _NAMELESS.fullmatch(cell.strip()) else cell.strip()
 
 
 def _check_text(file: Path, header: bytes, table_format: TableFormat) -> None:

@@ -145,11 +145,14 @@ def read_records(
     for file in files:
         kind = file_format(file)
         if kind == "parquet":
-            yield from _read_parquet(file, columns, as_stored, require)
+            batches = _read_parquet(file, columns, as_stored, require)
         elif kind == "jsonl":
-            yield from _read_jsonl(file, columns, table_format.encoding, as_stored, require)
+            batches = _read_jsonl(file, columns, table_format.encoding, as_stored, require)
         else:
             yield from _read_csv(file, columns, table_format, require, notes)
+            continue
+        for batch in batches:
+            yield _without_missing(batch, table_format.missing) if table_format.missing else batch
 
 
 @contextmanager
@@ -245,6 +248,14 @@ def json_objects(file: Path, encoding: str) -> Iterator[dict[str, Any]]:
         raise undecodable(file, encoding) from None
     except (OSError, EOFError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
+
+
+def _without_missing(batch: Batch, missing: Sequence[str]) -> Batch:
+    """None for what stands for a missing value."""
+    return {
+        name: [None if isinstance(cell, str) and cell in missing else cell for cell in cells]
+        for name, cells in batch.items()
+    }
 
 
 def _text(value: object) -> str | None:

@@ -3,7 +3,9 @@
 Where a file is refused, the setting that the message names is tried, and must read it.
 """
 
+import csv
 import gzip
+import random
 import re
 import shlex
 
@@ -16,6 +18,7 @@ from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.records import find_files, read_records
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.training.config import load_config
+from unroll.python_words import python_words
 
 LABELS = ["good", "bad"]
 TEXTS = [f"the {'best' if number % 2 == 0 else 'worst'} film of {1900 + number}" for number in range(60)]
@@ -242,8 +245,15 @@ def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path):
     assert read(file)[0] == [("a", "1"), ("b", "0")]
 
 
-def test_words_for_missing_values(tmp_path):
-    file = written(tmp_path, "text,label\nk.A.,good\nfine,k.A.\n")
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_words_for_missing_values(tmp_path, kind):
+    frame = pd.DataFrame({"text": ["k.A.", "fine"], "label": ["good", "k.A."]})
+    file = tmp_path / f"data.{kind}"
+    write = {"csv": frame.to_csv, "parquet": frame.to_parquet}.get(kind)
+    if write:
+        write(file, index=False)
+    else:
+        frame.to_json(file, orient="records", lines=True)
     assert read(file, "data.missing=[k.A.]")[0] == [(None, "good"), ("fine", None)]
 
 
@@ -284,3 +294,38 @@ def test_workbooks_are_read_as_other_tables(tmp_path):
 )
 def test_files_that_are_not_what_they_are_called(tmp_path, name, content, words):
     assert words in refused(written(tmp_path, content, name))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_a_program_writes_is_read_back(tmp_path, seed):
+    """Any cells with marks, delimiters and line ends in them, between columns of numbers and names of files."""
+    rng = random.Random(seed)
+    delimiter = rng.choice(",;\t|")
+    pieces = ["word", "two words", '"', '""', delimiter, "\n", "\r\n", " ", "1", "good", f"7{delimiter}x", "it's", "\\"]
+    rows = [("text", "label", "count")]
+    for number in range(400):
+        text = "".join(rng.choices(pieces, k=rng.randrange(6))).replace('\\"', "") or "x"
+        rows.append((text, rng.choice([*LABELS, f"{number}.jpg"]), str(number)))
+    file = tmp_path / ("data.tsv" if delimiter == "\t" else "data.csv")
+    with file.open("w", newline="") as stream:
+        quoting = rng.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
+        ends = rng.choice(["\n", "\r\n"])
+        csv.writer(stream, delimiter=delimiter, quoting=quoting, lineterminator=ends).writerows(rows)
+    stated = {"\t": "\\t"}.get(delimiter, delimiter)
+    records, _ = read(file, f"data.delimiter={stated}", "data.label=count")
+    assert records == [(text, count) for text, _, count in rows[1:]]
+
+
+@pytest.mark.parametrize(
+    ("message", "python"),
+    [
+        ("Say so: --set 'data.escape=\\'.", r'config={"data.escape": "\\"}'),
+        ("--set 'data.missing=[k.A., -999]'", 'config={"data.missing": ["k.A.", "-999"]}'),
+        ("--set data.quote=null. Else", 'config={"data.quote": None}. Else'),
+        ("--set data.delimiter=';'", 'config={"data.delimiter": ";"}'),
+    ],
+)
+def test_remedies_are_told_in_python_where_python_asked(message, python):
+    with pytest.raises(UserError) as caught, python_words():
+        raise UserError(message)
+    assert python in str(caught.value)

@@ -199,6 +199,8 @@ def test_columns_without_a_name_are_no_targets(tmp_path):
     table = table_of(file)
     assert table.roles.targets == ["v"]
     assert table.dataset_info["notes"] == ["Column 1 has no name in the header and is left out."]
+    pd.read_csv(file).to_csv(file, index=False)  # which calls it Unnamed: 0
+    assert table_of(file).roles.targets == ["v"]
 
 
 def test_text_of_parquet_is_read_alike(tmp_path):
