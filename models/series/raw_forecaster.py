@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from unroll.models.checks import checked, first_of, listed, quoted
 from unroll.models.quantiles import calibrated
-from unroll.models.series.calendar import UNKNOWN_TIME, calendar_features
+from unroll.models.series.calendar import UNKNOWN_TIME, calendar_features, holiday_features
+from unroll.models.series.clock_changes import ClockChanges
 from unroll.models.series.quantile_model import QuantileModel, ensemble
 
 
@@ -23,7 +26,9 @@ class WindowFeatures:
         mean: float `[P + F]`, of the covariates in the training split.
         std: float `[P + F]`.
         cycles: of the calendar, as `unroll.models.series.calendar` names them.
-        step: length of a step, the keyword arguments of `calendar_features`.
+        step: a step, the keyword arguments of `unroll.models.series.stepping.shown`.
+        changes: lays steps on the local clock; None where they lie on it, or it never changes.
+        holidays: days since 1970 of the holidays that are a covariate.
     """
 
     def __init__(
@@ -36,7 +41,9 @@ class WindowFeatures:
         mean: Sequence[float],
         std: Sequence[float],
         cycles: Sequence[str],
-        step: dict[str, int],
+        step: dict[str, Any],
+        changes: ClockChanges | None = None,
+        holidays: ArrayLike = (),
     ):
         self.lookback = lookback
         self.horizon = horizon
@@ -47,22 +54,31 @@ class WindowFeatures:
         self.std = np.array(std, np.float32)
         self.cycles = list(cycles)
         self.step = step
+        self.changes = changes
+        self.holidays = np.asarray(holidays, np.int64)
 
     @property
     def covariates(self) -> int:
         """K, features beside the targets."""
-        return len(self.mean) + 2 * len(self.cycles)
+        return len(self.mean) + bool(len(self.holidays)) + 2 * len(self.cycles)
 
     def __call__(
-        self, history: tf.Tensor, timestamp: tf.Tensor, future: tf.Tensor, static: tf.Tensor
+        self,
+        history: tf.Tensor,
+        timestamp: tf.Tensor,
+        future: tf.Tensor,
+        static: tf.Tensor,
+        shift: tf.Tensor | int = 0,
     ) -> dict[str, tf.Tensor]:
         """Inputs of a `Forecaster`.
 
         Args:
-            history: float32 `[B, L, C + P + F]`, covariates in raw units, NaN where missing.
+            history: float32 `[B, L, C + P + F]`, covariates in raw units, NaN where missing; on the local clock, where
+                `changes` lays it there.
             timestamp: int64 `[B]`, Unix seconds of the newest step, or `UNKNOWN_TIME`.
             future: float32 `[B, H, F]`, raw.
             static: int32 `[B, S]`, numbers of categories.
+            shift: int64 `[B]`, by which the history's clock is ahead of that at `timestamp`.
 
         Returns:
             `history` `[B, L, C]`, `covariates` `[B, L + H, K]` and `static`.
@@ -71,7 +87,14 @@ class WindowFeatures:
         ahead = (future - self.mean[self.past :]) / self.std[self.past :]  # [B, H, F]
         unknown = tf.fill([tf.shape(history)[0], self.horizon, self.past], math.nan)
         covariates = tf.concat([known, tf.concat([unknown, ahead], axis=2)], axis=1)  # [B, L + H, P + F]
-        calendar = calendar_features(timestamp, 1 - self.lookback, self.horizon, self.cycles, **self.step)
+        first, last = 1 - self.lookback, self.horizon
+        if len(self.holidays):
+            holidays = holiday_features(timestamp, first, last, self.holidays, shift=shift, **self.step)
+            covariates = tf.concat([covariates, holidays[..., None]], axis=2)
+        step = {
+            name: self.step[name] for name in ("seconds", "months", "weekdays", "civil", "clock") if name in self.step
+        }
+        calendar = calendar_features(timestamp, first, last, self.cycles, shift=shift, **step)
         covariates = tf.concat([covariates, calendar], axis=2)  # [B, L + H, K]
         return {"history": history[:, :, : self.targets], "covariates": covariates, "static": static}
 
@@ -151,12 +174,22 @@ class RawForecaster(tf.Module):
         found = [tf.cast(table.lookup(static[:, column]), tf.int32) for column, table in enumerate(self.tables)]
         numbers = tf.stack(found, axis=1) if found else tf.zeros([rows, 0], tf.int32)
         timestamp, numbers = self._understood(timestamp, static, numbers)
-        inputs = self.features(self.newest(history), timestamp, future, numbers)
-        forecast, quantiles = ensemble(self._forward(inputs))
-        quantiles = calibrated(quantiles, inputs["history"], self.offsets)
-        missing = tf.math.is_nan(inputs["history"])
-        lowest = tf.reduce_min(tf.where(missing, math.inf, inputs["history"]), axis=1, keepdims=True)  # [B, 1, C]
-        highest = tf.reduce_max(tf.where(missing, -math.inf, inputs["history"]), axis=1, keepdims=True)
+
+        def answer(history: tf.Tensor, shift: tf.Tensor | int = 0) -> dict[str, tf.Tensor]:
+            inputs = self.features(self.newest(history), timestamp, future, numbers, shift)
+            forecast, quantiles = ensemble(self._forward(inputs))
+            return self._bounded(forecast, calibrated(quantiles, inputs["history"], self.offsets), inputs["history"])
+
+        if self.features.changes is None:
+            return answer(history)
+        history = tf.where(tf.math.is_finite(history), history, math.nan)
+        return self.features.changes.forecast(answer, history, timestamp, self.features.horizon)
+
+    def _bounded(self, forecast: tf.Tensor, quantiles: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Constants forecast as constants, and nothing below the minimum."""
+        missing = tf.math.is_nan(history)
+        lowest = tf.reduce_min(tf.where(missing, math.inf, history), axis=1, keepdims=True)  # [B, 1, C]
+        highest = tf.reduce_max(tf.where(missing, -math.inf, history), axis=1, keepdims=True)
         forecast = tf.where(lowest == highest, lowest, forecast)
         quantiles = tf.where((lowest == highest)[..., None], lowest[..., None], quantiles)
         least = self.minimums

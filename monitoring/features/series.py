@@ -11,6 +11,7 @@ from unroll.monitoring.features.sources import OfRecords, Tensors
 
 if TYPE_CHECKING:
     from unroll.monitoring.actuals import Actuals
+    from unroll.monitoring.times.frequency import Frequency
 
 ACTUAL = "actual"
 """Name of the values that came true, `(n, horizon, channels)`, among a feature's inputs."""
@@ -28,6 +29,9 @@ class SeriesFeature(OfRecords):
         lookback: steps that are looked at, the newest ones of a history.
         lower: index of the lower end of the central 80 % interval among the quantiles.
         upper: index of its upper end.
+        frequency: a step, as `unroll.monitoring.times.frequency` names it; empty in profiles that know `seconds` and
+            `months` only.
+        timezone: by whose clock steps of days and more are counted; empty for UTC.
         seconds: of a step; 0 where a step is some calendar months.
         months: of a step; 0 where it is some seconds.
         time_column: the column of times in a file of actuals, or the several that hold them.
@@ -53,6 +57,8 @@ class SeriesFeature(OfRecords):
     lookback: int
     lower: int
     upper: int
+    frequency: str = ""
+    timezone: str = ""
     seconds: int = 0
     months: int = 0
     time_column: str | tuple[str, ...] = "time"
@@ -68,6 +74,16 @@ class SeriesFeature(OfRecords):
     @property
     def time_columns(self) -> tuple[str, ...]:
         return (self.time_column,) if isinstance(self.time_column, str) else self.time_column
+
+    @property
+    def step(self) -> "Frequency":
+        """From a timestep to the next, on the series' clock."""
+        from unroll.monitoring.times.clock import Clock
+        from unroll.monitoring.times.frequency import Frequency
+
+        if not self.frequency:
+            return Frequency(seconds=self.seconds, months=self.months)
+        return Frequency.parse(self.frequency, Clock.of(self.timezone))
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from unroll.models.series.calendar import UNKNOWN_TIME, advance, calendar_cycles, calendar_features
+from unroll.models.series.calendar import UNKNOWN_TIME, calendar_cycles, calendar_features
+from unroll.models.series.stepping import advance
 
 STEPS = [
     ("15min", {"seconds": 900}),

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from unroll.errors import UserError
+from unroll.monitoring.times.clock import Clock
+from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.dataset_info import read_info, write_info
+from unroll.pipelines.data.series.clock.local_times import settle
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
 from unroll.pipelines.data.series.scales import Scales, choose_season, series_scales, standardise
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.table import read_table
-from unroll.pipelines.data.series.time_grid import Frequency, iso
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.training.progress import Progress
 
@@ -75,7 +77,7 @@ class SeriesData:
             start, offsets = arrays["start"], arrays["offsets"]
             static = arrays["static"]
         return cls(
-            Frequency.parse(dataset_info["frequency"]),
+            frequency_of(dataset_info),
             dataset_info["season"],
             json.loads((directory / "ids.json").read_text()),
             start,
@@ -117,8 +119,10 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
     with progress.stage("reading rows") as stage:
         table = read_table(section, data, stage)
     with progress.stage("placing them on a grid") as stage:
-        frequency = Frequency.parse(section.frequency) if section.frequency else None
-        grid = to_grid(table, frequency, wide=section.columns == "series")
+        settled = settle(table, Clock.of(section.timezone) if section.timezone else None)
+        table.dataset_info["clock_told"] = settled.told
+        frequency = Frequency.parse(section.frequency, settled.clock) if section.frequency else None
+        grid = to_grid(table, frequency, settled.clock, wide=section.columns == "series")
         stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {grid.frequency.name}")
     with progress.stage("scaling") as stage:
         prepared = _split(section, grid)
@@ -148,10 +152,11 @@ def read_further(
     if section.columns == "channels":
         columns["targets"] = dataset_info["targets"]
     section = section.model_copy(update=columns)
-    frequency = Frequency.parse(dataset_info["frequency"])
+    frequency = frequency_of(dataset_info)
     with progress.stage("reading rows") as stage:
         table = read_table(section, data, stage, dataset_info)
-        grid = to_grid(table, frequency, wide=section.columns == "series", keep_empty=keep_empty)
+        table.dataset_info["clock_told"] = settle(table, frequency.clock).told
+        grid = to_grid(table, frequency, frequency.clock, wide=section.columns == "series", keep_empty=keep_empty)
         stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {frequency.name}")
     bounds = {"all": _span(grid)}
     known: Mapping[str, Any] = dataset_info["series"]
@@ -184,6 +189,11 @@ def read_further(
         bounds,
         further,
     )
+
+
+def frequency_of(dataset_info: Mapping[str, Any]) -> Frequency:
+    """The step of a data set, on its clock."""
+    return Frequency.parse(dataset_info["frequency"], Clock.of(dataset_info.get("timezone", "")))
 
 
 def newest(data: SeriesData, *, history: int, horizon: int) -> dict[str, np.ndarray]:
@@ -293,6 +303,7 @@ def _dataset_info(grid: SeriesGrid, season: int, bounds: dict[str, tuple[int, in
     return {
         **grid.dataset_info,
         "frequency": grid.frequency.name,
+        "timezone": grid.frequency.clock.name,
         "season": season,
         "series_count": len(grid.ids),
         "steps": len(grid.values),
@@ -304,8 +315,8 @@ def _dataset_info(grid: SeriesGrid, season: int, bounds: dict[str, tuple[int, in
             split: {
                 "ordinals": [begin, end],
                 "steps": end - begin,
-                "from": iso(grid.frequency.floor(begin)),
-                "before": iso(grid.frequency.floor(end)),
+                "from": grid.frequency.readable(grid.frequency.floor(begin)),
+                "before": grid.frequency.readable(grid.frequency.floor(end)),
             }
             for split, (begin, end) in bounds.items()
         },

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from unroll.errors import UserError
+from unroll.monitoring.times.civil import DAY
+from unroll.monitoring.times.clock import Clock
+from unroll.monitoring.times.frequency import Frequency
+from unroll.monitoring.times.inference import advisable, infer, on_clock, working_days
+from unroll.monitoring.times.placement import Placement
 from unroll.pipelines.data.series.columns import Roles
 from unroll.pipelines.data.series.table import SeriesTable
-from unroll.pipelines.data.series.time_grid import Frequency, iso
 
 _NAMED = 10  # series that a message or a list of what was found names at most
 _MAX_STEPS, _FREE_STEPS = 20, 1_000_000  # a row, and beyond that
@@ -40,16 +44,22 @@ class SeriesGrid:
 
 
 def to_grid(
-    table: SeriesTable, frequency: Frequency | None, *, wide: bool = False, keep_empty: bool = False
+    table: SeriesTable,
+    frequency: Frequency | None,
+    clock: Clock | None = None,
+    *,
+    wide: bool = False,
+    keep_empty: bool = False,
 ) -> SeriesGrid:
     """Sorts, drops repeated times, and leaves no step out.
 
-    Of rows of one series and time the last counts. Where a frequency is given, times beside the grid move to its
-    nearest point; where it is found, they are an error.
+    Of rows of one series and time the last counts. Times beside the grid move to its nearest point; where the
+    frequency is found, they are an error unless they are near.
 
     Args:
         table: rows; its arrays are let go.
-        frequency: None takes the most common step.
+        frequency: None finds the one that most rows follow.
+        clock: of the table.
         wide: the table's targets are series of their own, with its covariates in common.
         keep_empty: keeps series without a value of any target.
 
@@ -59,28 +69,33 @@ def to_grid(
     rows = _SortedRows(table)
     if table.ids == [""]:
         _check_one_series(rows)
-    found = frequency or _common_frequency(rows, table.ids)
+    if table.rate is not None:
+        found = Frequency(seconds=1, rate=table.rate, clock=clock or Clock())
+    elif frequency is not None:
+        found = on_clock(rows.times(0), frequency)
+    else:
+        found = _common_frequency(rows, table.ids, clock or Clock())
     counts = dict.fromkeys(("unsorted_rows", "exact_duplicates", "conflicting_duplicates", "snapped_rows", "gaps"), 0)
     counts["unsorted_rows"] = rows.unsorted
     placed = [_place(rows, series, found, frequency is not None, table.ids) for series in range(len(table.ids))]
-    lengths = [int(steps[-1]) + 1 for steps, _, _ in placed]
+    lengths = [int(one.steps[-1]) + 1 for one in placed]
     _check_size(rows, lengths, found, table.ids)
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     values = np.full((offsets[-1], table.values.shape[1]), np.nan, np.float32)
     example = None
-    for series, (steps, _, snapped) in enumerate(placed):
+    for series, one in enumerate(placed):
         numbers = table.values[rows.of(series)]
-        repeated = np.flatnonzero(np.diff(steps) == 0)
+        repeated = np.flatnonzero(np.diff(one.steps) == 0)
         differ = ~((numbers[repeated] == numbers[repeated + 1]) | _both_nan(numbers, repeated)).all(axis=1)
         counts["exact_duplicates"] += int((~differ).sum())
         counts["conflicting_duplicates"] += int(differ.sum())
         if differ.any() and example is None:
-            example = f"{_called(table.ids[series])}{iso(rows.times(series)[repeated[differ][0]])}"
-        counts["snapped_rows"] += snapped
-        counts["gaps"] += lengths[series] - len(steps) + len(repeated)
-        values[offsets[series] + steps] = numbers  # of repeated steps NumPy keeps the last
+            example = f"{_called(table.ids[series])}{found.readable(rows.times(series)[repeated[differ][0]])}"
+        counts["snapped_rows"] += one.moved
+        counts["gaps"] += lengths[series] - len(one.steps) + len(repeated)
+        values[offsets[series] + one.steps] = numbers  # of repeated steps NumPy keeps the last
     table.values = np.empty((0, 0), np.float32)
-    start = np.array([first for _, first, _ in placed], np.int64)
+    start = np.array([one.start for one in placed], np.int64)
     dataset_info = {**table.dataset_info, **counts, "conflicting_example": example}
     grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, dataset_info)
     return _without_empty(_unstacked(grid) if wide else grid, keep_empty)
@@ -125,18 +140,19 @@ def _check_size(rows: _SortedRows, lengths: list[int], frequency: Frequency, ids
         longest = int(np.argmax(lengths))
         times = rows.times(longest)
         raise UserError(
-            f"{_called(ids[longest])}{len(times)} rows from {iso(times[0])} to {iso(times[-1])} lie on "
+            f"{_called(ids[longest])}{len(times)} rows from {frequency.readable(times[0])} to "
+            f"{frequency.readable(times[-1])} lie on "
             f"{lengths[longest]:,} steps of {frequency.name}. Fix a time that is far off, or name a longer step with "
             "--set data.frequency=..."
         )
 
 
-def _common_frequency(rows: _SortedRows, ids: list[str]) -> Frequency:
+def _common_frequency(rows: _SortedRows, ids: list[str], clock: Clock) -> Frequency:
     votes: dict[Frequency, int] = {}
     example: dict[Frequency, int] = {}
     for series in range(len(ids)):
         times = np.unique(rows.times(series))
-        frequency = Frequency.infer(times)
+        frequency = infer(times, clock)
         if frequency is not None:
             votes[frequency] = votes.get(frequency, 0) + len(times)
             if len(times) >= _JUDGED:
@@ -147,7 +163,9 @@ def _common_frequency(rows: _SortedRows, ids: list[str]) -> Frequency:
             "nothing be learnt. Add rows, or name the column of series ids with --set data.series=..."
         )
     found = max(votes, key=lambda frequency: votes[frequency])
-    others = [frequency for frequency in example if frequency != found]
+    if found.weekdays or found.seconds == DAY:
+        found = _on_working_days(rows, len(ids), clock) or found
+    others = [frequency for frequency in example if frequency != found and not _daily(frequency, found)]
     if others:
         # the days of the month tell quarters from months only; a series of few rows may fall on any of them
         one, other = example.get(found, 0), example[others[0]]
@@ -160,43 +178,44 @@ def _common_frequency(rows: _SortedRows, ids: list[str]) -> Frequency:
 
 
 def _length(frequency: Frequency) -> int:
-    return frequency.seconds or frequency.months * 28 * 86_400
+    return frequency.seconds or frequency.months * 28 * DAY or DAY
 
 
-def _place(
-    rows: _SortedRows, series: int, frequency: Frequency, given: bool, ids: list[str]
-) -> tuple[np.ndarray, int, int]:
-    """Steps after the series' first, the time of that, and how many rows had to move."""
+def _daily(one: Frequency, other: Frequency) -> bool:
+    """Whether both are days, of which some may be off."""
+    return all(frequency.weekdays or frequency.seconds == DAY for frequency in (one, other))
+
+
+def _on_working_days(rows: _SortedRows, count: int, clock: Clock) -> Frequency | None:
+    """Days of the week, where all series together leave some out; days where only some series do."""
+    days = np.concatenate([np.unique(clock.local(rows.times(series)) // DAY) for series in range(count)])
+    weekdays = working_days(days)
+    return Frequency(weekdays=weekdays, clock=clock) if weekdays else Frequency(seconds=DAY, clock=clock)
+
+
+def _place(rows: _SortedRows, series: int, frequency: Frequency, given: bool, ids: list[str]) -> Placement:
+    """Where the rows of a series lie."""
     times = rows.times(series)
-    ordinals = frequency.ordinal(times)
-    steps = ordinals - ordinals[0]
-    grid = frequency.advance(int(times[0]), steps)
-    if (grid == times).all():
-        return steps, int(times[0]), 0
-    if not given:
-        off = int((grid != times).argmax())
+    placed = Placement.of(times, frequency)
+    distinct = np.unique(times)
+    if not given and not placed.near:
+        off, clock = int(times[placed.farthest]), frequency.clock
+        advice = advisable(distinct, clock)
+        exact = infer(distinct, clock)
+        beside = f"is beside the grid of {frequency.name} that begins at {frequency.readable(placed.start)}"
+        if exact is not None and exact.name != advice:
+            beside = "and others follow no step that repeats"
         raise UserError(
-            f"{_called(ids[series])}{iso(times[off])} is beside the grid of {frequency.name} that begins at "
-            f"{iso(times[0])}. Name a step that all times fit, or to whose nearest point they may move, as in --set "
-            f"data.frequency={frequency.name}"
+            f"{_called(ids[series])}{frequency.readable(off)} {beside}. Name a step to whose nearest point times may "
+            f"move, as in --set data.frequency={advice}"
         )
-    if frequency.seconds:
-        distinct, counts = np.unique(times % frequency.seconds, return_counts=True)
-        phase = distinct[counts.argmax()]
-        ordinals = (times - phase + frequency.seconds // 2) // frequency.seconds
-        start = int(ordinals[0] * frequency.seconds + phase)
-    else:
-        start = frequency.floor(int(ordinals[0]))
-        if frequency.month_end:
-            start += (int(frequency.advance(start, np.zeros((), np.int64))) - start) // 86_400 * 86_400
-    steps = ordinals - ordinals[0]
-    kept, distinct_times = len(np.unique(steps)), len(np.unique(times))
-    if distinct_times > 1.5 * kept:
+    kept = len(np.unique(placed.steps))
+    if len(distinct) > 1.5 * kept:
         raise UserError(
-            f"{_called(ids[series])}{distinct_times} times fall on {kept} steps of data.frequency={frequency.name}. "
+            f"{_called(ids[series])}{len(distinct)} times fall on {kept} steps of data.frequency={frequency.name}. "
             "Add the values of a step up or average them first, or name a shorter step"
         )
-    return steps, start, int((frequency.advance(start, steps) != times).sum())
+    return placed
 
 
 def _called(name: str) -> str:

@@ -1,27 +1,38 @@
 """Where times, series and values are found in data files."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from unroll.errors import UserError
+from unroll.monitoring.times.clock import Clock
 from unroll.monitoring.times.forms.formats import FORMS, check_format
+from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.sections import Name, NameOrNames, Names, TableSection
-from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.pipelines.data.series.clock.holidays import check_holidays
 
 
 class SeriesSection(TableSection):
     """Columns of long or wide tables of time series."""
 
-    time: NameOrNames = Field(
+    time: NameOrNames | None = Field(
         "time",
-        description="column of the time, read as UTC where it has no offset; or several: the day's and that of the "
-        "time of day, or year, month, day, hour, minute",
+        description="column of the time; or several: the day's and that of the time of day, or year, month, day, hour, "
+        "minute; null: there is none, and rows are numbered in their order",
     )
     time_format: Annotated[str, BeforeValidator(check_format)] | None = Field(
         None,
         description=f"how times are written, as in strptime: %d/%m/%Y %H:%M; or one of {', '.join(FORMS)}; "
         "null: as the whole column tells",
+    )
+    timezone: str | None = Field(
+        None,
+        description="zone of the IANA database, such as Europe/Berlin, by whose clock days begin and times without a "
+        "UTC offset are read; null: learnt from the UTC offsets",
+    )
+    rate: float | None = Field(
+        None, gt=0, description="rows a second, of a table without times, such as 256; null: of no known distance"
     )
     series: Name | None = Field(None, description="column of the series' id, of a long table; null: the table is wide")
     columns: Literal["channels", "series"] = Field(
@@ -32,11 +43,16 @@ class SeriesSection(TableSection):
     )
     past_covariates: Names = Field([], description="columns that are known up to now")
     future_covariates: Names = Field([], description="columns known for the horizon too: prices, holidays, a plan")
+    holidays: str | None = Field(
+        None,
+        description="calendar of holidays that are a covariate, known for the horizon too: a country, such as DE, with "
+        "its part, such as DE-BY, or an exchange, such as NYSE; null: none",
+    )
     static_categories: Names = Field([], description="columns with one category per series")
     frequency: str | None = Field(
         None,
-        description="step of the grid: 15min, 1h, 1D, 1W, 1M (same day of the month), 1ME (its last day); "
-        "null: the most common step",
+        description="step of the grid: 15min, 1h, 1D, 1B (Monday to Friday), 1W, 1M (same day of the month), 1ME (its "
+        "last day), 1BME (its last one from Monday to Friday), 256Hz; null: what the times follow",
     )
     season: int | None = Field(
         None,
@@ -54,7 +70,7 @@ class SeriesSection(TableSection):
     @property
     def time_columns(self) -> list[str]:
         """Names of the columns that tell the time."""
-        return [self.time] if isinstance(self.time, str) else self.time
+        return [self.time] if isinstance(self.time, str) else self.time or []
 
     @field_validator("split_rows")
     @classmethod
@@ -67,7 +83,19 @@ class SeriesSection(TableSection):
     @field_validator("frequency")
     @classmethod
     def _check_frequency(cls, name: str | None) -> str | None:
-        return name if name is None else _parsed(name)
+        return name if name is None else _told(lambda: Frequency.parse(name).name)
+
+    @field_validator("timezone")
+    @classmethod
+    def _check_timezone(cls, name: str | None) -> str | None:
+        return name if name is None else _told(lambda: Clock.of(name).name)
+
+    @field_validator("holidays")
+    @classmethod
+    def _check_holidays(cls, name: str | None) -> str | None:
+        if name is not None:
+            _told(lambda: check_holidays(name))
+        return name
 
     @model_validator(mode="after")
     def _check_roles(self) -> "SeriesSection":
@@ -85,6 +113,13 @@ class SeriesSection(TableSection):
                 if name in seen:
                     raise ValueError(f"column {name!r} is named by data.{seen[name]} and by data.{role}. Leave one out")
                 seen[name] = role
+        if self.rate is not None and self.time is not None:
+            raise ValueError("data.rate is for tables without times. Leave it out, or say data.time=null")
+        if self.time is None and (self.frequency or self.timezone or self.holidays):
+            raise ValueError(
+                "data.time=null numbers the rows, so that data.frequency, data.timezone and data.holidays have no "
+                "meaning. Leave them out; data.rate says how many rows are in a second"
+            )
         if self.series and self.columns == "series":
             raise ValueError("data.columns=series is for wide tables, which have no data.series. Leave one out")
         if self.static_categories and not self.series:
@@ -94,8 +129,9 @@ class SeriesSection(TableSection):
         return self
 
 
-def _parsed(name: str) -> str:
+def _told(check: Callable[[], str]) -> str:
+    """What a check returns; what it refuses, as pydantic has it."""
     try:
-        return Frequency.parse(name).name
+        return check()
     except UserError as error:
         raise ValueError(str(error).partition(": ")[2].partition(" Received")[0].rstrip(".")) from None

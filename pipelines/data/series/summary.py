@@ -68,6 +68,7 @@ def _mended(info: Mapping[str, Any]) -> list[str]:
         "exact_duplicates": "duplicate row{s}, dropped",
         "conflicting_duplicates": "row{s} of a time that comes again, of which the last counts",
         "snapped_rows": "row{s} beside the grid, moved to the nearest point",
+        "rounded_times": "time{s} with a fraction of a second, rounded",
         "gaps": "missing time{s}, kept as missing",
         "incomplete_rows": "row{s} without time or series, left out",
         "infinite": "infinite value{s}, taken as missing",
@@ -80,8 +81,7 @@ def _mended(info: Mapping[str, Any]) -> list[str]:
             lines.append(f"{count:,} series with more than one {column}, of which the last counts.")
     if info.get("conflicting_example"):
         lines.append(f"The first time that comes again: {info['conflicting_example']}.")
-    if offsets := info.get("utc_offsets"):
-        lines.append(f"UTC offset{'s' * (len(offsets) > 1)} {', '.join(offsets)}: all times converted to UTC.")
+    lines += info.get("clock_told", [])
     if info.get("ignored_columns"):
         lines.append(f"Columns left out, as no numbers or without a role: {', '.join(info['ignored_columns'])}.")
     if missing:

@@ -14,6 +14,7 @@ from unroll.monitoring.tables.sentinels import masked, repeated_extremes
 from unroll.monitoring.tables.text_source import check_encoding
 from unroll.monitoring.times.row_parser import RowParser
 from unroll.pipelines.data.records import find_files
+from unroll.pipelines.data.series.clock.fractions import numbered, whole_seconds
 from unroll.pipelines.data.series.columns import Roles, find_roles
 from unroll.pipelines.data.series.rows import read_batches, read_times
 from unroll.pipelines.data.series.section import SeriesSection
@@ -28,11 +29,14 @@ class SeriesTable:
         roles: names the columns of `values`.
         ids: of the series, by code; one empty name for a wide table.
         codes: int32 [rows]; the row's series.
-        times: int64 [rows]; Unix seconds.
+        times: int64 [rows]; Unix seconds, or steps, where `rate` is given.
         values: float32 [rows, D]; NaN is missing.
         statics: by column: category names, and int32 [series] numbers of them, -1 where there is none.
         dataset_info: what was met: rows, incomplete_rows, infinite, time_form, utc_offsets, static_conflicts,
             ignored_columns, formats of numbers, and notes on the form of the files.
+        offsets: int32 [rows]; seconds east of UTC that times were written with; None where they have none.
+        zones: that the files name.
+        rate: steps a second, of times that are counted in steps; 0 where rows are numbered. None for Unix seconds.
     """
 
     roles: Roles
@@ -42,6 +46,14 @@ class SeriesTable:
     values: np.ndarray
     statics: dict[str, tuple[list[str], np.ndarray]]
     dataset_info: dict[str, object]
+    offsets: np.ndarray | None = None
+    zones: tuple[str, ...] = ()
+    rate: float | None = None
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Leaves out all rows but those of a mask, bool [rows]."""
+        self.codes, self.times, self.values = self.codes[rows], self.times[rows], self.values[rows]
+        self.offsets = None if self.offsets is None else self.offsets[rows]
 
 
 def read_table(
@@ -64,26 +76,33 @@ def read_table(
     training = training or {}
     known = {name: NumberFormat(**written) for name, written in training.get("formats", {}).items()}
     roles = find_roles(section, files[0], notes, known)
-    parser = RowParser(
-        section.time_columns,
-        section.time_format,
-        prefer=training.get("time_form"),
-        ahead=lambda: read_times(section, files),
-        whole_seconds=section.frequency is None,
-    )
+    parser = None
+    if section.time_columns:
+        parser = RowParser(
+            section.time_columns,
+            section.time_format,
+            prefer=training.get("time_form"),
+            ahead=lambda: read_times(section, files),
+            whole_seconds=False,
+        )
     ids = _Coder()
     categories = {name: _Categories() for name in section.static_categories}
-    codes, times, values = [], [], []
+    codes, times, offsets, values = [], [], [], []
     rows = incomplete = infinite = 0
     for file, first, batch in read_batches(section, roles, files, notes):
-        parsed = parser.parse([batch.column(name) for name in section.time_columns], file, first)
         code = ids.codes(batch.column(section.series)) if section.series else np.zeros(batch.num_rows, np.int32)
         with np.errstate(over="ignore"):
             numbers = np.stack(
                 [batch.column(name).to_numpy(zero_copy_only=False).astype(np.float32) for name in roles.numbers], axis=1
             )
         rows += batch.num_rows
-        usable = ~parsed.missing & (code >= 0)
+        usable = code >= 0
+        if parser is not None:
+            parsed = parser.parse([batch.column(name) for name in section.time_columns], file, first)
+            usable &= ~parsed.missing
+            times.append(parsed.micros[usable])
+            if parsed.offsets is not None:
+                offsets.append(parsed.offsets[usable])
         incomplete += int((~usable).sum())
         wild = np.isinf(numbers)
         infinite += int(wild.sum())
@@ -92,14 +111,15 @@ def read_table(
         for name, category in categories.items():
             category.add(code[usable], batch.column(name).filter(pa.array(usable)), len(ids.names))
         codes.append(code[usable])
-        times.append(parsed.seconds[usable])
         values.append(numbers[usable])
         stage.say(f"{rows:,} rows")
     if not rows:
         raise UserError(f"--data {data}: holds no rows, only a header")
     if rows == incomplete:
         named = ", ".join(map(repr, section.time_columns))
-        missing = f"a time in column {named}" + (f" and an id in {section.series!r}" if section.series else "")
+        missing = " and ".join(
+            [f"a time in column {named}"] * bool(named) + [f"an id in {section.series!r}"] * bool(section.series)
+        )
         raise UserError(
             f"--data {data}: none of {rows} rows has {missing}. Name the right columns: data.time, data.series"
         )
@@ -107,8 +127,8 @@ def read_table(
         "rows": rows,
         "incomplete_rows": incomplete,
         "infinite": infinite,
-        "time_form": parser.form,
-        "utc_offsets": sorted(parser.offsets),
+        "time_form": parser.form if parser is not None else None,
+        "utc_offsets": sorted(parser.offsets) if parser is not None else [],
         "static_conflicts": {name: category.conflicts() for name, category in categories.items()},
         "ignored_columns": roles.ignored,
         "formats": {name: written.info() for name, written in roles.formats.items()},
@@ -121,7 +141,25 @@ def read_table(
             notes.add(sentinel.hint(name))
     dataset_info["notes"] = list(notes)
     statics = {name: (one.coder.names, one.of_series(len(ids.names))) for name, one in categories.items()}
-    return SeriesTable(roles, ids.names or [""], _joined(codes), _joined(times), joined, statics, dataset_info)
+    of_series = _joined(codes)
+    counted = (
+        numbered(of_series, section.rate)
+        if parser is None
+        else whole_seconds(_joined(times), of_series, section.frequency)
+    )
+    dataset_info["rounded_times"] = counted.rounded
+    return SeriesTable(
+        roles,
+        ids.names or [""],
+        of_series,
+        counted.times,
+        joined,
+        statics,
+        dataset_info,
+        _joined(offsets) if sum(len(part) for part in offsets) == len(of_series) else None,
+        tuple(sorted(parser.zones)) if parser is not None else (),
+        counted.rate,
+    )
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -1,11 +1,10 @@
 """Windows of prepared series as a tf.data pipeline; none is stored."""
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
-from unroll.models.series.calendar import advance
+from unroll.models.series.stepping import advance
+from unroll.pipelines.data.series.clock.graph_step import graph_step
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.window_index import WindowIndex
 
@@ -63,6 +62,7 @@ def windows(
         orders = [(seed, epoch * passes + number) for number in range(passes)]
         seeds = tf.constant([np.random.SeedSequence(order).generate_state(2) for order in orders], tf.uint32)
     batch_count = -(-index.count // batch_size)
+    step = graph_step(data.frequency)
 
     def cut(number: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = number % batch_count
@@ -80,7 +80,7 @@ def windows(
             "history": tf.gather(values, rows[:, :back]),
             "target": ahead[:, :, :targets],
             "future": ahead[:, :, width - data.future_covariates :],
-            "timestamp": advance(tf.gather(start, series), origin - 1, **dataclasses.asdict(data.frequency)),
+            "timestamp": advance(tf.gather(start, series), origin - 1, **step),
             **{name: tf.gather(tensor, series) for name, tensor in by_series.items()},
         }
 

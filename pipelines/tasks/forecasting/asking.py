@@ -17,7 +17,6 @@ from unroll.pipelines.data.records import find_files
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.summary import further_summary
-from unroll.pipelines.data.series.time_grid import Frequency
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.terminal import FigureTable, aligned
 from unroll.pipelines.training.config import load_config
@@ -51,11 +50,12 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         data, newest = _newest(client, description, inputs, progress)
     answers = [answer for _, answer in _answers(client, data, newest)]
     forecast, quantiles = (np.concatenate([one[key] for one in answers]) for key in ("forecast", "quantiles"))
-    frequency, ahead = Frequency.parse(description["frequency"]), 1 + np.arange(description["horizon"])
+    frequency, ahead = series_data.frequency_of(description), 1 + np.arange(description["horizon"])
     predictions = []
     for row, name in enumerate(data.ids):
         times = frequency.advance(int(newest["timestamp"][row]), ahead)
-        predictions.append(_prediction(name, times, forecast[row], quantiles[row], description))
+        stamps = [frequency.stamp(int(time)) for time in times]
+        predictions.append(_prediction(name, stamps, forecast[row], quantiles[row], description))
 
     def figure() -> "Figure":
         from unroll.pipelines.tasks.forecasting.backtest import ForecastWindow
@@ -90,7 +90,7 @@ def write(client: Client, description: Mapping[str, Any], inputs: Sequence[str],
         ServingError: the server refused a request or did not answer.
     """
     section, tally = _section(description), Tally()
-    frequency, ahead = Frequency.parse(description["frequency"]), 1 + np.arange(description["horizon"])
+    frequency, ahead = series_data.frequency_of(description), 1 + np.arange(description["horizon"])
     with Progress() as progress:
         data, newest = _newest(client, description, inputs, progress)
         with progress.stage("predicting", total=len(data.ids)) as stage, open_output(output, {}) as writer:
@@ -99,7 +99,8 @@ def write(client: Client, description: Mapping[str, Any], inputs: Sequence[str],
                 for row in range(part.start, part.stop):
                     times = frequency.advance(int(newest["timestamp"][row]), ahead)
                     forecast, quantiles = (answer[key][row - part.start] for key in ("forecast", "quantiles"))
-                    prediction = _prediction(data.ids[row], times, forecast, quantiles, description)
+                    stamps = [frequency.stamp(int(time)) for time in times]
+                    prediction = _prediction(data.ids[row], stamps, forecast, quantiles, description)
                     writer.write(_table_rows(section, prediction, _known(section, data, newest, row)))
                     tally.rows += len(times)
                 stage.advance(part.stop - part.start)
@@ -148,7 +149,7 @@ def rows(predictions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "series": one["series"],
-            "time": np.datetime64(time.removesuffix("Z")),
+            "time": _time(time),
             **{
                 key: values[step]
                 for target, forecast in one["forecast"].items()
@@ -184,6 +185,11 @@ def _newest(
     for line in _unknown(newest["future"], description["future_covariates"]):
         progress.line(line)
     return data, newest
+
+
+def _time(stamp: str) -> Any:
+    """A time as a table holds it: what has an offset or is a number stays as it is written."""
+    return np.datetime64(stamp.removesuffix("Z")) if stamp.endswith("Z") else stamp
 
 
 def _read(
@@ -242,12 +248,12 @@ def _answers(
 
 
 def _prediction(
-    series: str, times: np.ndarray, forecast: np.ndarray, quantiles: np.ndarray, description: Mapping[str, Any]
+    series: str, times: Sequence[str], forecast: np.ndarray, quantiles: np.ndarray, description: Mapping[str, Any]
 ) -> dict[str, Any]:
     targets, levels = description["targets"], description["quantiles"]
     return {
         "series": series or None,
-        "time": [f"{np.datetime64(int(time), 's')}Z" for time in times],
+        "time": list(times),
         "forecast": {target: _numbers(forecast[:, column]) for column, target in enumerate(targets)},
         "quantiles": {
             target: {f"{level:g}": _numbers(quantiles[:, column, i]) for i, level in enumerate(levels)}
@@ -261,17 +267,30 @@ def _numbers(values: np.ndarray) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in values]
 
 
+def _short(stamp: str) -> str:
+    return re.sub(r":00Z$|:00(?=[+-]\d\d:\d\d$)", "", stamp.replace("T", " "))
+
+
+def _clock(stamps: Sequence[str]) -> str:
+    """What stands above a column of times."""
+    if "T" not in stamps[0]:
+        return "seconds" if any("." in stamp for stamp in stamps) else "step"
+    return "time (UTC)" if stamps[0].endswith("Z") else "time"
+
+
 def _tables(title: str, predictions: Sequence[Mapping[str, Any]]) -> RenderableType:
     tables: list[RenderableType] = []
     for prediction in predictions[:_SHOWN]:
         name = f"{title}: {prediction['series']}" if prediction["series"] else title
-        columns = [[time.replace("T", " ").removesuffix(":00Z") for time in prediction["time"]]]
+        columns = [[_short(time) for time in prediction["time"]]]
         for target, forecast in prediction["forecast"].items():
             levels, steps = list(prediction["quantiles"][target].values()), len(forecast)
             texts = aligned([*forecast, *levels[0], *levels[-1]])
             intervals = zip(texts[:steps], texts[steps : 2 * steps], texts[2 * steps :], strict=True)
             columns.append([f"{point}  ({low} to {high})" for point, low, high in intervals])
-        tables.append(FigureTable(name, ["time (UTC)", *prediction["forecast"]], list(zip(*columns, strict=True))))
+        tables.append(
+            FigureTable(name, [_clock(prediction["time"]), *prediction["forecast"]], list(zip(*columns, strict=True)))
+        )
     names = list(next(iter(predictions[0]["quantiles"].values())))
     note = f"In brackets: the quantiles {names[0]} and {names[-1]}."
     if len(predictions) > _SHOWN:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.monitoring.times.frequency import Frequency
 
 _SAMPLE = 64  # windows kept to choose the shown ones from
 _WORST = 6

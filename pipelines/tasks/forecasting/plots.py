@@ -9,7 +9,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from unroll.pipelines.data.series.time_grid import Frequency, iso
+from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.scoring.plots import new_axes
 from unroll.pipelines.tasks.forecasting.backtest import Backtest, ForecastWindow
 
@@ -56,7 +56,7 @@ def fan_charts(
         channel, window = (0, windows[index]) if shown == 1 else (index // columns, windows[index % columns])
         _fan(axes, window, channel, levels, frequency)
         if shown == 1 or channel == 0:
-            axes.set_title(_title(window), fontsize=9)
+            axes.set_title(_title(window, frequency), fontsize=9)
         if index % columns == 0:
             axes.set_ylabel(channels[channel])
     _legend(figure, panels[0])
@@ -68,7 +68,7 @@ def worst_windows(backtest: Backtest) -> Figure:
     figure, panels = _panels(len(backtest.worst), min(3, len(backtest.worst)))
     for axes, worst in zip(panels, backtest.worst, strict=True):
         _fan(axes, worst.window, worst.channel, backtest.levels, backtest.frequency)
-        axes.set_title(f"{_title(worst.window)}: MASE {worst.mase:.2f}", fontsize=9)
+        axes.set_title(f"{_title(worst.window, backtest.frequency)}: MASE {worst.mase:.2f}", fontsize=9)
         axes.set_ylabel(backtest.channels[worst.channel])
     _legend(figure, panels[0])
     return figure
@@ -121,11 +121,11 @@ def _panels(count: int, columns: int, same_times: bool = False) -> tuple[Figure,
 def _fan(axes: Axes, window: ForecastWindow, channel: int, levels: Sequence[float], frequency: Frequency) -> None:
     past, horizon = len(window.history), len(window.forecast)
     steps = np.arange(1 - past, horizon + 1)  # 0 is the newest observed step
-    if window.time is None:
+    if window.time is None or frequency.rate is not None:
         times = steps
         axes.set_xlabel(f"steps of {frequency.name} from the newest")
     else:
-        times = frequency.advance(window.time, steps).astype("datetime64[s]")
+        times = frequency.clock.local(frequency.advance(window.time, steps)).astype("datetime64[s]")
         locator = AutoDateLocator(minticks=3, maxticks=6)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
@@ -154,6 +154,6 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, names, loc="outside upper center", ncols=len(names), frameon=False)
 
 
-def _title(window: ForecastWindow) -> str:
-    time = "" if window.time is None else f"after {iso(window.time).removesuffix(':00')}"
+def _title(window: ForecastWindow, frequency: Frequency) -> str:
+    time = "" if window.time is None else f"after {frequency.readable(window.time).removesuffix(':00')}"
     return ", ".join(part for part in (window.series, time) if part) or "forecast"

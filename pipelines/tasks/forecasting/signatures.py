@@ -31,7 +31,8 @@ def forecast_signatures(
       int32 `[B]` that the last answer held; zeros at the start of a stream. Instance normalisation looks at the
       whole window, so the state is the window: a step costs the same however long the stream is, and answers as
       the whole history would.
-    - `baselines`: `last_value`, `seasonal_naive` and `ridge` `[B, H, C]`.
+    - `baselines`: `last_value`, `seasonal_naive` and `ridge` `[B, H, C]`; where the local clock changes, `timestamp`
+      keeps them at their hour.
     - `describe`: a `json` string that says what the model takes.
 
     Args:
@@ -69,13 +70,18 @@ def forecast_signatures(
         length = tf.minimum(state_length + tf.shape(values)[1], lookback)
         return {**forecast(newest, **given), "state": newest, "state_length": length}
 
-    def baselines(history: tf.Tensor) -> Tensors:
+    def baselines(history: tf.Tensor, **given: tf.Tensor) -> Tensors:
         targets = tf.where(tf.math.is_finite(history), history, math.nan)[:, :, : features.targets]
-        return {
-            "last_value": last_value(targets, features.horizon),
-            "seasonal_naive": seasonal_naive(targets, features.horizon, season),
-            "ridge": ridge(targets),
-        }
+
+        def by_season(targets: tf.Tensor, shift: tf.Tensor | int = 0) -> Tensors:
+            return {"seasonal_naive": seasonal_naive(targets, features.horizon, season), "ridge": ridge(targets)}
+
+        if features.changes is None:
+            seasonal = by_season(targets)
+        else:
+            timestamp = tf.broadcast_to(given.get("timestamp", optional["timestamp"]), [tf.shape(history)[0]])
+            seasonal = features.changes.forecast(by_season, targets, timestamp, features.horizon)
+        return {"last_value": last_value(targets, features.horizon), **seasonal}
 
     named = {"history": _names(description, "targets", "past_covariates", "future_covariates")}
     named |= {"values": named["history"], "state": named["history"]}
@@ -84,20 +90,21 @@ def forecast_signatures(
     state = tf.TensorSpec([None, features.lookback, columns], tf.float32, name="state")
     length = tf.TensorSpec([None], tf.int32, name="state_length")
     forecaster.ridge = ridge
+    clock = {"timestamp": optional["timestamp"]} if features.changes is not None else {}
     signatures = {
         "serving_default": signature(forecast, [history], optional, named),
         "step": signature(step, [values, state, length], optional, named),
-        "baselines": signature(baselines, [history], columns=named),
+        "baselines": signature(baselines, [history], clock, named),
         "describe": signature(lambda: {"json": tf.constant(json.dumps(description))}),
     }
-    return Servable(forecaster, signatures, _warmup(forecaster, columns, optional))
+    return Servable(forecaster, signatures, _warmup(forecaster, columns, optional, clock))
 
 
 def _names(description: Mapping[str, Any], *kinds: str) -> list[str]:
     return [name for kind in kinds for name in description[kind]]
 
 
-def _warmup(forecaster: RawForecaster, columns: int, optional: Tensors) -> list[tuple[str, Arrays]]:
+def _warmup(forecaster: RawForecaster, columns: int, optional: Tensors, clock: Tensors) -> list[tuple[str, Arrays]]:
     lookback = forecaster.features.lookback
     history = np.sin(np.arange(lookback, dtype=np.float32))[None, :, None].repeat(columns, axis=2)
     rest = {name: value.numpy() for name, value in optional.items()}
@@ -105,5 +112,5 @@ def _warmup(forecaster: RawForecaster, columns: int, optional: Tensors) -> list[
     return [
         ("serving_default", {"history": history, **rest}),
         ("step", {"values": history[:, :1], **state, **rest}),
-        ("baselines", {"history": history}),
+        ("baselines", {"history": history, **{name: value.numpy() for name, value in clock.items()}}),
     ]

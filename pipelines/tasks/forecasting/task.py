@@ -19,10 +19,11 @@ from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
 from unroll.pipelines.data.series import data as series_data
+from unroll.pipelines.data.series.clock.graph_step import clock_changes, graph_step
+from unroll.pipelines.data.series.clock.holidays import holiday_days
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.summary import further_summary
 from unroll.pipelines.data.series.summary import summary as data_summary
-from unroll.pipelines.data.series.time_grid import Frequency
 from unroll.pipelines.data.series.window_index import WindowIndex, check_windows
 from unroll.pipelines.data.series.windows import windows
 from unroll.pipelines.registry import register
@@ -33,6 +34,7 @@ from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.hiding import hide
+from unroll.pipelines.tasks.forecasting.local_windows import on_local_clock, repeated_steps
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
@@ -80,8 +82,9 @@ class Forecasting(Task):
             dataset_info["covariates"][name]
             for name in (*dataset_info["past_covariates"], *dataset_info["future_covariates"])
         ]
-        step = {"seconds": frequency.seconds, "months": frequency.months}
         begin, end = self._data.bounds["train"]
+        step, self._changes = graph_step(frequency), clock_changes(frequency)
+        cycle = {name: step[name] for name in ("seconds", "months", "weekdays")}
         self._features = WindowFeatures(
             lookback=section.lookback,
             horizon=section.horizon,
@@ -89,8 +92,10 @@ class Forecasting(Task):
             past=len(dataset_info["past_covariates"]),
             mean=[one["mean"] for one in covariates],
             std=[one["std"] for one in covariates],
-            cycles=calendar_cycles(**step, span=end - begin) if section.calendar else [],
-            step=step,
+            cycles=calendar_cycles(**cycle, span=end - begin) if section.calendar and frequency.rate is None else [],
+            step={**step, "civil": True} if self._changes else step,  # a history is laid on the local clock
+            changes=self._changes,
+            holidays=holiday_days(self.config.data.holidays) if self.config.data.holidays else [],
         )
         self._categories: dict[str, list[str]] = dataset_info["categories"]
         self._lowest = lowest_values(self._data.values, self._data.targets)
@@ -109,7 +114,7 @@ class Forecasting(Task):
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
-        batches = self._cut(
+        batches = self._aligned(
             "train", config.batch_size, stride=config.stride, shuffle=(config.seed, epoch), passes=self._passes
         )
         if self._features.covariates or self._categories:
@@ -118,7 +123,7 @@ class Forecasting(Task):
 
     def validation_batches(self) -> tf.data.Dataset:
         stride = self._stride("validation", _MAX_VALIDATED)
-        return self._cut("validation", _BATCH, stride=stride).map(self._pair, num_parallel_calls=tf.data.AUTOTUNE)
+        return self._aligned("validation", _BATCH, stride=stride).map(self._pair, num_parallel_calls=tf.data.AUTOTUNE)
 
     def steps_per_epoch(self) -> int:
         return self._passes * self._batches
@@ -196,9 +201,8 @@ class Forecasting(Task):
     def evaluate(
         cls, dataset_info: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
     ) -> Evaluation:
-        backtest = Backtest(
-            dataset_info["quantiles"], dataset_info["targets"], Frequency.parse(dataset_info["frequency"])
-        )
+        frequency = series_data.frequency_of(dataset_info)
+        backtest = Backtest(dataset_info["quantiles"], dataset_info["targets"], frequency)
         kept = ReferenceWindows()
         with progress.stage("forecasting") as stage:
             for batch in records:
@@ -238,6 +242,8 @@ class Forecasting(Task):
             upper=len(section.quantiles) - 1 - lower,
             seconds=frequency.seconds,
             months=frequency.months,
+            frequency=frequency.name,
+            timezone=frequency.clock.name,
             time_column=tuple(self.config.data.time_columns),
             time_format=self.config.data.time_format,
             time_form=self._data.dataset_info["time_form"],
@@ -261,6 +267,15 @@ class Forecasting(Task):
             self._data, split, lookback=section.lookback, horizon=section.horizon, batch_size=batch_size, **options
         )
 
+    def _aligned(self, split: str, batch_size: int, **options: Any) -> tf.data.Dataset:
+        """The same windows as the model is to see them: on the local clock."""
+        if self._changes is None:
+            return self._cut(split, batch_size, **options)
+        section = self.config.model
+        history = section.lookback + repeated_steps(self._changes)
+        batches = self._cut(split, batch_size, history=history, **options)
+        return on_local_clock(batches, self._changes, section.lookback, section.horizon)
+
     def _stride(self, split: str, max_windows: int) -> int:
         """Steps between windows, so that there are not many more than `max_windows`."""
         return -(-self._windows[split]["windows"] // max_windows)
@@ -277,7 +292,7 @@ class Forecasting(Task):
         """The calibration of the quantiles, from the validation split."""
         quantiles, actual, scale = [], [], []
         stride = self._stride("validation", _MAX_CALIBRATED)
-        for inputs, target in self._cut("validation", _BATCH, stride=stride).map(self._pair):
+        for inputs, target in self._aligned("validation", _BATCH, stride=stride).map(self._pair):
             quantiles.append(ensemble(model.predict_on_batch(inputs))[1].numpy())
             actual.append(target.numpy())
             scale.append(window_statistics(inputs["history"])[1][:, 0].numpy())  # [B, C]
@@ -290,13 +305,18 @@ class Forecasting(Task):
         """The best linear map, float64 `[L, H]`: a baseline, and where the model begins."""
         section = self.config.model
         train, validation = (
-            self._cut(split, _BATCH, stride=self._stride(split, MAX_WINDOWS)).as_numpy_iterator()
+            self._aligned(split, _BATCH, stride=self._stride(split, MAX_WINDOWS)).as_numpy_iterator()
             for split in ("train", "validation")
         )
         return fit_ridge(train, validation, section.lookback, section.horizon).kernel
 
     def _times(self) -> tuple[int, int]:
-        """What is not far from the data counts as a time: hardly any count of milliseconds, days or hours does."""
+        """What is not far from the data counts as a time: hardly any count of milliseconds, days or hours does.
+
+        Numbers of steps may be any.
+        """
+        if self._data.frequency.rate is not None:
+            return -(1 << 62), 1 << 62
         first, last = (
             self._data.frequency.floor(self._data.bounds[split][end]) for split, end in (("train", 0), ("test", 1))
         )
@@ -305,12 +325,15 @@ class Forecasting(Task):
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
         dataset_info = self.dataset_info()
-        keys = ["targets", "past_covariates", "future_covariates", "categories", "frequency", "season", "lookback"]
+        keys = ["targets", "past_covariates", "future_covariates", "categories", "frequency", "timezone", "season"]
         return {
             "task": self.name,
             "input": "series",
             "data": self.config.data.model_dump(mode="json"),
-            **{key: dataset_info[key] for key in (*keys, "horizon", "quantiles", "minimum", "time_form", "formats")},
+            **{
+                key: dataset_info[key]
+                for key in (*keys, "lookback", "horizon", "quantiles", "minimum", "time_form", "formats")
+            },
         }
 
 
@@ -329,8 +352,10 @@ def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:
 
 
 def _context(dataset_info: Mapping[str, Any]) -> int:
-    """Steps of history that the model and the seasonal naive forecast need."""
-    return max(dataset_info["lookback"], dataset_info["season"])
+    """Steps of history that the model and the seasonal naive forecast need, one hour more where clocks change."""
+    changes = clock_changes(series_data.frequency_of(dataset_info))
+    further = repeated_steps(changes) if changes is not None else 0
+    return int(max(dataset_info["lookback"], dataset_info["season"])) + further
 
 
 def _steps(backtest: Backtest) -> dict[str, list[dict[str, Any]]]:

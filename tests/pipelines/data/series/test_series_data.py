@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.conftest import ROOT
 from unroll.errors import UserError
+from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.series.columns import Roles
 from unroll.pipelines.data.series.data import SeriesData, newest, prepare, read_further
 from unroll.pipelines.data.series.grid import to_grid
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.summary import summary
 from unroll.pipelines.data.series.table import SeriesTable
-from unroll.pipelines.data.series.time_grid import Frequency
 from unroll.pipelines.data.series.window_index import check_windows
 from unroll.pipelines.training.progress import Progress
 

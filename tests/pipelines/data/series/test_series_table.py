@@ -170,7 +170,6 @@ def text(*lines):
         (text("2024-01-01,s,1,2", "soon,s,1,2"), {}, ["row 3, column 'time'", "Received: 'soon'", "time_format"]),
         (text("2024-13-01,s,1,2"), {}, ["row 2", "'2024-13-01'"]),
         (text("2024-01-01 00:00,s,1,2", "2024-01-01 01:00+02:00,s,1,2"), {}, ["mixes times with a UTC offset"]),
-        (text("2024-01-01 00:00:00.5,s,1,2"), {}, ["fractions of a second", "data.frequency"]),
         (text("17117568000000000000,s,1,2"), {}, ["column 'time'", "numbers from 1.71175", "seconds since 1970"]),
         (text("2024-01-01,s,1,2", '2024-01-02,s,"1,5",2'), {"targets": "x"}, ["row 3, column 'x'", "'1,5'"]),
         (text("2024-01-01,s,1,2"), {"time": "date"}, ["no column 'date'", "'time', 'id', 'x', 'y'", "data.time"]),

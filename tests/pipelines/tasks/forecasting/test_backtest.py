@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures, fan_charts
 

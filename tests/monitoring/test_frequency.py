@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from unroll.errors import UserError
-from unroll.pipelines.data.series.time_grid import Frequency
+from unroll.monitoring.times.frequency import Frequency
+from unroll.monitoring.times.inference import infer
 
 
 def seconds(index):
@@ -32,7 +33,7 @@ FREQUENCIES = [
 @pytest.mark.parametrize(("name", "alias", "start", "seasons"), FREQUENCIES)
 def test_a_frequency_is_found_named_and_stepped_along_as_pandas_does(name, alias, start, seasons):
     times = seconds(pd.date_range(start, periods=40, freq=alias))
-    found = Frequency.infer(times)
+    found = infer(times)
     assert found is not None
     assert found.name == name
     assert found == Frequency.parse(name)
@@ -40,7 +41,7 @@ def test_a_frequency_is_found_named_and_stepped_along_as_pandas_does(name, alias
     np.testing.assert_array_equal(found.advance(int(times[0]), np.arange(40)), times)
     np.testing.assert_array_equal(found.advance(int(times[30]), np.arange(-30, 10)), times)
     np.testing.assert_array_equal(np.diff(found.ordinal(times)), 1)
-    assert Frequency.infer(np.delete(times, [3, 4, 17])) == found, "a few gaps change no frequency"
+    assert infer(np.delete(times, [3, 4, 17])) == found, "a few gaps change no frequency"
 
 
 def test_a_step_begins_where_its_number_says():
@@ -51,7 +52,7 @@ def test_a_step_begins_where_its_number_says():
 
 
 def test_one_time_has_no_frequency():
-    assert Frequency.infer(np.array([5])) is None
+    assert infer(np.array([5])) is None
 
 
 @pytest.mark.parametrize("alias", ["15min", "h", "2 h", "MS", "YE", "W"])

@@ -1,0 +1,32 @@
+"""Training windows on the local clock, as the served graph lays histories on it."""
+
+import tensorflow as tf
+
+from unroll.models.series.clock_changes import ClockChanges
+
+_CHANGE = 3600  # seconds, by which clocks are set back
+
+
+def repeated_steps(changes: ClockChanges) -> int:
+    """Steps of a history that the local clock shows twice where it is set back: a window holds so many more."""
+    return _CHANGE // changes.seconds
+
+
+def on_local_clock(windows: tf.data.Dataset, changes: ClockChanges, lookback: int, horizon: int) -> tf.data.Dataset:
+    """Windows with their history on the clock of its newest step; targets of another clock are missing.
+
+    Args:
+        windows: batches of `unroll.pipelines.data.series.windows`, of more history than the lookback.
+        changes: lays steps on the local clock.
+        lookback: L, steps that are left of the history.
+        horizon: H, steps.
+    """
+
+    def aligned(window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        history, timestamp = window["history"], window["timestamp"]
+        changed, _ = changes.ahead(timestamp, horizon)
+        newest = tf.ensure_shape(changes.aligned(history, timestamp)[:, -lookback:], [None, lookback, history.shape[2]])
+        target = tf.where(changed[..., None], float("nan"), window["target"])
+        return {**window, "history": newest, "target": target}
+
+    return windows.map(aligned, num_parallel_calls=tf.data.AUTOTUNE)
