@@ -133,7 +133,7 @@ def read_table(
         "ignored_columns": roles.ignored,
         "formats": {name: written.info() for name, written in roles.formats.items()},
     }
-    for line in parser.told:
+    for line in parser.told if parser is not None else ():
         notes.add(line)
     joined = _joined(values)
     for column, name in enumerate(roles.numbers):

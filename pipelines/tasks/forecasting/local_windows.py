@@ -1,8 +1,13 @@
 """Training windows on the local clock, as the served graph lays histories on it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 
 from unroll.models.series.clock_changes import ClockChanges
+from unroll.pipelines.data.series.clock.graph_step import clock_changes
+from unroll.pipelines.data.series.data import frequency_of
 
 _CHANGE = 3600  # seconds, by which clocks are set back
 
@@ -10,6 +15,13 @@ _CHANGE = 3600  # seconds, by which clocks are set back
 def repeated_steps(changes: ClockChanges) -> int:
     """Steps of a history that the local clock shows twice where it is set back: a window holds so many more."""
     return _CHANGE // changes.seconds
+
+
+def context_steps(dataset_info: Mapping[str, Any]) -> int:
+    """Steps of history that the model and the seasonal naive forecast need, one hour more where clocks change."""
+    changes = clock_changes(frequency_of(dataset_info))
+    further = repeated_steps(changes) if changes is not None else 0
+    return int(max(dataset_info["lookback"], dataset_info["season"])) + further
 
 
 def on_local_clock(windows: tf.data.Dataset, changes: ClockChanges, lookback: int, horizon: int) -> tf.data.Dataset:

@@ -31,10 +31,11 @@ from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.chance import baseline_chance
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
+from unroll.pipelines.tasks.forecasting.believed_times import believed_times
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.hiding import hide
-from unroll.pipelines.tasks.forecasting.local_windows import on_local_clock, repeated_steps
+from unroll.pipelines.tasks.forecasting.local_windows import context_steps, on_local_clock, repeated_steps
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
@@ -51,8 +52,6 @@ _MAX_VALIDATED = 50_000  # windows, after every epoch
 _MAX_CALIBRATED = 20_000
 _GRADIENT_BATCHES = 2
 _MIN_STEPS = 128  # of an epoch
-_YEAR = 31_556_952  # seconds
-_YEARS_BEFORE, _YEARS_AFTER = 25, 100  # of the data, in which a timestamp is believed
 
 
 @register
@@ -166,13 +165,13 @@ class Forecasting(Task):
 
     def servable(self, model: keras.Model) -> Servable:
         served = RawForecaster(
-            model, self._features, self._offsets(model), self._categories, self._times(), self._minimums
+            model, self._features, self._offsets(model), self._categories, believed_times(self._data), self._minimums
         )
         columns = self._data.values.shape[1]
         return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
-        return _raw(self._data, self._cut(split, _BATCH, history=_context(self.dataset_info())))
+        return _raw(self._data, self._cut(split, _BATCH, history=context_steps(self.dataset_info())))
 
     @classmethod
     def records(
@@ -193,7 +192,7 @@ class Forecasting(Task):
             lookback=section.lookback,
             horizon=section.horizon,
             batch_size=_BATCH,
-            history=_context(dataset_info),
+            history=context_steps(dataset_info),
         )
         return _raw(further, batches)
 
@@ -310,22 +309,11 @@ class Forecasting(Task):
         )
         return fit_ridge(train, validation, section.lookback, section.horizon).kernel
 
-    def _times(self) -> tuple[int, int]:
-        """What is not far from the data counts as a time: hardly any count of milliseconds, days or hours does.
-
-        Numbers of steps may be any.
-        """
-        if self._data.frequency.rate is not None:
-            return -(1 << 62), 1 << 62
-        first, last = (
-            self._data.frequency.floor(self._data.bounds[split][end]) for split, end in (("train", 0), ("test", 1))
-        )
-        return first - _YEARS_BEFORE * _YEAR, last + _YEARS_AFTER * _YEAR
-
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
         dataset_info = self.dataset_info()
         keys = ["targets", "past_covariates", "future_covariates", "categories", "frequency", "timezone", "season"]
+        keys += ["lookback", "horizon", "quantiles", "minimum", "time_form", "formats"]
         return {
             "task": self.name,
             "input": "series",
@@ -349,13 +337,6 @@ def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:
         for column, categories in enumerate(names):
             static[:, column] = categories[batch["static"][:, column]]
         yield {**batch, "series": ids[batch["series"]], "static": static}
-
-
-def _context(dataset_info: Mapping[str, Any]) -> int:
-    """Steps of history that the model and the seasonal naive forecast need, one hour more where clocks change."""
-    changes = clock_changes(series_data.frequency_of(dataset_info))
-    further = repeated_steps(changes) if changes is not None else 0
-    return int(max(dataset_info["lookback"], dataset_info["season"])) + further
 
 
 def _steps(backtest: Backtest) -> dict[str, list[dict[str, Any]]]:
