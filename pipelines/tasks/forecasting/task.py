@@ -21,6 +21,7 @@ from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.clock.graph_step import clock_changes, graph_step
 from unroll.pipelines.data.series.clock.holidays import holiday_days
+from unroll.pipelines.data.series.clock.local_windows import context_steps, on_local_clock, repeated_steps
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.summary import further_summary
 from unroll.pipelines.data.series.summary import summary as data_summary
@@ -35,7 +36,6 @@ from unroll.pipelines.tasks.forecasting.believed_times import believed_times
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.hiding import hide
-from unroll.pipelines.tasks.forecasting.local_windows import context_steps, on_local_clock, repeated_steps
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
