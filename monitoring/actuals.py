@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unroll import plugins
 from unroll.errors import UserError
 from unroll.monitoring.calendar_months import months_of
 from unroll.monitoring.features.series import ACTUAL, SeriesFeature
@@ -46,16 +47,18 @@ class Actuals:
         series: by name, increasing times int64 `(t,)`, in seconds or, for steps of calendar months, in months,
             and values float64 `(t, channels)`. The one series of a file without names is "".
         unmatched: counts what `match` left out.
+        whole: whether the times are Unix seconds of all steps of a series, as training places them, none left out.
     """
 
     path: Path
     feature: SeriesFeature
     series: Mapping[str, tuple[np.ndarray, np.ndarray]]
     unmatched: Unmatched = field(default_factory=Unmatched)
+    whole: bool = False
 
     @classmethod
     def read(cls, path: Path, feature: SeriesFeature) -> "Actuals":
-        """Reads a CSV or Parquet file.
+        """Reads a table as training read its data; of older profiles, and of other tasks, a CSV or Parquet file.
 
         It has the columns that the training data had, written alike: the time (naive ones are UTC), the targets, and
         the series' names where there are several; or, for a single target, a column a series.
@@ -63,6 +66,9 @@ class Actuals:
         Raises:
             UserError: a file that cannot be read, lacks a column, or holds cells that are not times or not numbers.
         """
+        readers = plugins.beside("actuals", feature.reading["task"]) if feature.reading else ()
+        for module in readers:
+            return cls(path, feature, module.read(path, feature.reading), whole=True)
         table = _table(path)
         columns = [str(column) for column in table.columns]
         targets = list(feature.channels)
@@ -118,21 +124,33 @@ class Actuals:
         steps = 1 + np.arange(horizon)
         for row in np.flatnonzero(newest >= 0):
             times, values = self._of(names[row])
-            wanted = (
-                newest[row] + feature.seconds * steps
-                if feature.seconds
-                else months_of(newest[row]) + feature.months * steps
-            )
-            if len(times) and wanted[-1] <= times[-1]:
-                at = np.searchsorted(times, wanted)
-                there = times[at] == wanted
-                actual[row, there] = values[at[there]]
+            if self.whole:
+                at, there = self._places(times, int(newest[row]), steps)
+            else:
+                at, there = self._found(times, int(newest[row]), steps)
+            actual[row, there] = values[at[there]]
         known = np.isfinite(actual).mean(axis=(1, 2)) >= OBSERVED
         self.unmatched.untimed += int((newest < 0).sum())
         self.unmatched.unknown += int((~known & (newest >= 0)).sum())
         rows = np.flatnonzero(known)
         matched = {name: array[rows] for name, array in inputs.items()} | {ACTUAL: actual[rows]}
         return matched, {name: array[rows] for name, array in outputs.items()}, rows
+
+    def _places(self, times: np.ndarray, newest: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the steps of a horizon, and which of them there are; none where the series ends before it."""
+        if not len(times):
+            return steps, np.zeros(len(steps), bool)
+        at = steps - self.feature.step.steps_after(newest, times[:1])[0]
+        return at, (at >= 0) & (at[-1] < len(times))
+
+    def _found(self, times: np.ndarray, newest: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same of times that must be hit exactly, in months where steps are."""
+        feature = self.feature
+        wanted = newest + feature.seconds * steps if feature.seconds else months_of(newest) + feature.months * steps
+        if not len(times) or wanted[-1] > times[-1]:
+            return steps, np.zeros(len(steps), bool)
+        at = np.searchsorted(times, wanted)
+        return at, times[at] == wanted
 
     def _of(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         if len(self.series) == 1 and ("" in self.series or not name):

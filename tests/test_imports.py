@@ -13,7 +13,7 @@ PACKAGES = ("models", "serving", "monitoring", "pipelines")
 ALLOWED = {
     "models": {"picture_header"},
     "serving": {"errors", "workspace", "plugins", "picture_header"},
-    "monitoring": {"errors", "workspace", "serving", "picture_header"},
+    "monitoring": {"errors", "workspace", "plugins", "serving", "picture_header"},
     "pipelines": {"errors", "workspace", "plugins", "models", "serving", "monitoring", "picture_header"},
 }
 FLOORS = [

@@ -1,7 +1,7 @@
 """A window of a series and the forecast for it, as a handful of numbers a channel."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,6 +38,8 @@ class SeriesFeature(OfRecords):
         time_format: of that column, as `data.time_format` states it; None where its cells tell.
         time_form: in which the training data had its times, which counts where a file's cells can be read in several.
         series_column: the column of series' names there; None for one series, or one a column.
+        reading: what the task's module `actuals` must know to read such a file as training read its data, and the
+            task's name; empty in older profiles, of which the columns above are all that is known.
         history: name of the input of raw values, `(n, steps, columns)`, NaN where missing.
         timestamp: name of the optional input of each newest step's Unix seconds, `(n,)`; negative: not told.
         series: name of the optional input of series' names, `(n,)`.
@@ -65,6 +67,7 @@ class SeriesFeature(OfRecords):
     time_format: str | None = None
     time_form: str | None = None
     series_column: str | None = None
+    reading: dict[str, Any] = field(default_factory=dict, hash=False)
     history: str = "history"
     timestamp: str = "timestamp"
     series: str = "series"

@@ -19,6 +19,7 @@ from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
 from unroll.pipelines.data.series import data as series_data
+from unroll.pipelines.data.series.clock.believed_times import believed_times
 from unroll.pipelines.data.series.clock.graph_step import clock_changes, graph_step
 from unroll.pipelines.data.series.clock.holidays import holiday_days
 from unroll.pipelines.data.series.clock.local_windows import context_steps, on_local_clock, repeated_steps
@@ -31,8 +32,8 @@ from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.chance import baseline_chance
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
+from unroll.pipelines.tasks.forecasting.actuals import reading
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
-from unroll.pipelines.tasks.forecasting.believed_times import believed_times
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.hiding import hide
@@ -247,6 +248,7 @@ class Forecasting(Task):
             time_format=self.config.data.time_format,
             time_form=self._data.dataset_info["time_form"],
             series_column=self.config.data.series,
+            reading=reading(self.config.data, self._data.dataset_info),
         )
         return monitoring.ReferenceProfile.build([feature], validation.inputs, validation.outputs, model=name)
 
