@@ -110,6 +110,9 @@ def evaluate(
     """Score a registered model on labelled records, all of them."""
     plugins.name_modules(import_ or [])
     from unroll.pipelines.data.records import check_exists
+    from unroll.pipelines.training.card import Card
+    from unroll.pipelines.training.evaluation import check_evaluable
+    from unroll.pipelines.training.evaluation import evaluate as run
     from unroll.pipelines.training.progress import Progress
     from unroll.pipelines.training.tracking import Tracking
     from unroll.serving.engine.quiet import import_tensorflow
@@ -118,9 +121,8 @@ def evaluate(
     tracking = Tracking(Workspace(home))
     registered = tracking.version(name, version, alias)
     directory = tracking.saved_model(registered)
+    check_evaluable(Card.load(directory), set_ or [])
     import_tensorflow()
-    from unroll.pipelines.training.evaluation import evaluate as run
-
     with Progress() as progress:
         scored = run(directory, data, set_ or [], progress)
     metrics = {f"data/{key}": value for key, value in scored.metrics.items()}

@@ -15,7 +15,8 @@ from unroll import serving
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.chance import beside_baseline
 from unroll.pipelines.task import Evaluation, Task
-from unroll.pipelines.training.exported import BASELINE, Card, Exported
+from unroll.pipelines.training.card import BASELINE, Card
+from unroll.pipelines.training.exported import Exported
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.promotion import Promotion
 from unroll.pipelines.training.tracking import Registered, Run, Tracking

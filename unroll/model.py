@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from unroll.configuration import Keys, configured
 from unroll.errors import UserError
 from unroll.frames import as_files, is_frame, stored_frame
-from unroll.pipelines.training.exported import Card, Exported
+from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.exported import Exported
 from unroll.python_words import python_words
 from unroll.serving.protocol.messages import Prediction, ServingError
 from unroll.workspace import Workspace

@@ -14,7 +14,7 @@ from unroll import serving
 from unroll.errors import UserError
 from unroll.pipelines.importing.keras_file import export_keras_file
 from unroll.pipelines.importing.warmup_requests import made_up
-from unroll.pipelines.training.exported import Card
+from unroll.pipelines.training.card import Card
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.promotion import Promotion
 from unroll.pipelines.training.tracking import Registered, Tracking, check_tracking

@@ -2,13 +2,37 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from unroll import plugins
 from unroll.errors import UserError
+from unroll.pipelines.configurations import config_schema
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.task import Evaluation, Task
+from unroll.pipelines.training.card import Card
 from unroll.pipelines.training.config import TaskConfig, load_config
-from unroll.pipelines.training.exported import Card, Exported
 from unroll.pipelines.training.progress import Progress
+
+if TYPE_CHECKING:
+    from unroll.pipelines.training.exported import Exported
+
+
+def check_evaluable(card: Card, overrides: Sequence[str]) -> None:
+    """Returns if a model can be scored with these keys, as far as that can be told without TensorFlow.
+
+    Args:
+        card: of the model.
+        overrides: as `evaluate` takes them.
+
+    Raises:
+        UserError: it was imported, or a key is unknown, not of `data` or out of range.
+    """
+    if card.task == "imported":
+        raise UserError(f"{card.name}: was imported, and no task knows how to score it. Score it where it was trained")
+    if foreign := [override for override in overrides if not override.startswith("data.")]:
+        raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")
+    if card.task in plugins.built_in():  # of others, the class has to be asked
+        load_config(config_schema(card.task), overrides=overrides, base=card.config)
 
 
 def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Progress) -> Evaluation:
@@ -26,19 +50,17 @@ def evaluate(directory: Path, data: str, overrides: Sequence[str], progress: Pro
     Raises:
         UserError: data that cannot be read, or labels that the model does not know.
     """
+    from unroll.pipelines.training.exported import Exported
+
     card = Card.load(directory)
-    if card.task == "imported":
-        raise UserError(f"{card.name}: was imported, and no task knows how to score it. Score it where it was trained")
+    check_evaluable(card, overrides)
     task = task_named(card.task, card.module)
-    foreign = [override for override in overrides if not override.startswith("data.")]
-    if foreign:
-        raise UserError(f"--set: only data.* keys apply to an evaluation. Received: {foreign[0]!r}")
     config = load_config(task.Config, overrides=overrides, base=card.config)
     return score(task, config, card, Exported(directory), data, progress)
 
 
 def score(
-    task: type[Task], config: TaskConfig, card: Card, exported: Exported, data: str, progress: Progress
+    task: type[Task], config: TaskConfig, card: Card, exported: "Exported", data: str, progress: Progress
 ) -> Evaluation:
     """Scores an exported model on all records of some labelled data.
 

@@ -20,8 +20,8 @@ from unroll.pipelines.prepared import cache_key, prepared
 from unroll.pipelines.registry import register as register_task
 from unroll.pipelines.release import export, portable, record, release
 from unroll.pipelines.task import Row, Task
+from unroll.pipelines.training.card import Card
 from unroll.pipelines.training.config import TaskConfig
-from unroll.pipelines.training.exported import Card
 from unroll.pipelines.training.fit import History, fit
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.tracking import Registered, Run, Tracking, check_tracking, run_name

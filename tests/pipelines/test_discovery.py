@@ -147,6 +147,22 @@ for arguments, message in {asked!r}.items():
             assert (end.code or 0) == (2 if message else 0), (arguments, end.code, told.getvalue())
     assert message in told.getvalue(), (arguments, told.getvalue())
     assert not {HEAVY!r} & set(sys.modules), (arguments, {HEAVY!r} & set(sys.modules))
+
+from unroll.errors import UserError
+from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.evaluation import check_evaluable
+
+card = Card("reviews", "sentiment", dict(data=dict(text="review")), dict(), "reviews.csv", "", "", dict())
+check_evaluable(card, ["data.label=stars"])
+refused = {{"data.lable=stars": "Did you mean data.label?", "model.units=3": "only data.* keys apply"}}
+for override, message in refused.items():
+    try:
+        check_evaluable(card, [override])
+    except UserError as error:
+        assert message in str(error), error
+    else:
+        raise AssertionError(override)
+assert not {HEAVY!r} & set(sys.modules), {HEAVY!r} & set(sys.modules)
 """
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "COLUMNS": "200"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)

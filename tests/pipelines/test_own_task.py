@@ -23,7 +23,7 @@ from unroll.pipelines import registry
 from unroll.pipelines.registry import register, task_named
 from unroll.pipelines.samples import sample_for
 from unroll.pipelines.task import Task
-from unroll.pipelines.training.exported import Card
+from unroll.pipelines.training.card import Card
 
 PAGE = (ROOT / "docs" / "tasks.md").read_text()
 RENTS = {

@@ -2,7 +2,7 @@
 
 import json
 
-from unroll.pipelines.training.exported import Card
+from unroll.pipelines.training.card import Card
 
 
 def test_the_file_keeps_its_names(tmp_path):

@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import SMALL, reviews, unroll
 from unroll import serving
 from unroll.pipelines.data.splits import hash_split
-from unroll.pipelines.training.exported import Card, Exported
+from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.exported import Exported
 
 
 def test_the_document_says_what_was_made(trained):

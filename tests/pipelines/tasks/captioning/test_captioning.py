@@ -23,7 +23,8 @@ from unroll.models.image import decode_picture
 from unroll.models.tokens import END, PADDING, RESERVED, START, UNKNOWN
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.tasks.captioning.vocabulary import words
-from unroll.pipelines.training.exported import Card, Exported
+from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.exported import Exported
 from unroll.serving.engine.session_engine import SessionEngine
 
 COLOURS = {"red": (220, 30, 30), "green": (20, 160, 40), "blue": (30, 60, 220), "yellow": (240, 200, 0)}

@@ -20,7 +20,8 @@ from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.task import Task
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
-from unroll.pipelines.training.exported import Card, Exported
+from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.exported import Exported
 
 L, H = 48, 12
 SMALL = [
