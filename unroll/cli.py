@@ -8,8 +8,9 @@ import typer
 
 from unroll.errors import UserError, told_in_one_line
 from unroll.monitoring.cli import app as monitor
-from unroll.pipelines.cli import app as train_and_ask
+from unroll.pipelines.cli import app as train
 from unroll.pipelines.discovery import app as discover
+from unroll.pipelines.predict import app as predict
 from unroll.serving.cli import app as serve
 
 app = typer.Typer(
@@ -19,7 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.add_typer(train_and_ask)
+app.add_typer(train)
+app.add_typer(predict)
 app.add_typer(discover)
 app.add_typer(serve)
 app.add_typer(monitor, name="monitor")
