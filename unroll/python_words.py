@@ -51,7 +51,7 @@ def _setting(key: str, value: str) -> str:
     """`data.missing`, `[-999]` to `config={"data.missing": ["-999"]}`."""
     words = {"null": "None", "true": "True", "false": "False"}
     if value.startswith("[") and value.endswith("]"):
-        written = json.dumps([one.strip() for one in value[1:-1].split(",")], ensure_ascii=False)
+        written = json.dumps([one.strip().strip('"') for one in value[1:-1].split(",")], ensure_ascii=False)
     else:
         tab = '"\\t"'  # as a shell needs it
         written = words.get(value) or (tab if value == tab else json.dumps(value, ensure_ascii=False))

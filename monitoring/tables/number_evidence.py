@@ -1,5 +1,6 @@
 """How the numbers of a column are written, found by looking at all of them."""
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Collection
@@ -17,6 +18,8 @@ _SIGN = re.compile(rf"\s?([{re.escape(SIGNS)}])\s?")
 _INFINITE = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
 _KEPT = 3  # examples of each form
 _ENOUGH = 3  # groups of three digits that are no accident
+_FEWEST, _TIMES = 20, 10  # numbers, and times as many as texts, of a column that should be one of numbers
+_UNIT = re.compile(r"[-+]?([A-Za-z]{1,4}\s?)?\d[\d.,]*\s?([A-Za-z°µ/²³]{1,5}|(?(1)|$.))")
 
 
 class AmbiguousError(Exception):
@@ -25,7 +28,7 @@ class AmbiguousError(Exception):
     Args:
         row: of an example.
         problem: what was found, as a clause after the column's name.
-        settings: that each say what is meant.
+        settings: that each say what is meant; without one the numbers have to be written otherwise.
     """
 
     def __init__(self, row: int, problem: str, settings: Collection[str] = ()):
@@ -63,6 +66,11 @@ class NumberEvidence:
         """Whether most cells are not numbers."""
         texts = len(self._forms["text"])
         return texts > _KEPT and texts > self._numbers
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether what is a number is written as programs write it."""
+        return all(form in ("text", "small", "long", "decimal.") for form, cells in self._forms.items() if cells)
 
     @property
     def decimal_marks(self) -> set[str]:
@@ -105,18 +113,31 @@ class NumberEvidence:
         if not forms:
             return NumberFormat()
         if forms == {"text"}:
+            self._check_units()
             return NumberFormat(truth=True) if self._is_truth() else None
         separated = [form for form in forms if form[0] in "gmdb" and form != "decimal."]
         if "text" in forms:
-            if separated and not self.is_text:
+            cells = list(self._forms["text"])
+            few = len(cells) <= _KEPT and self._numbers >= max(_FEWEST, _TIMES * len(cells))
+            if few or (separated and not self.is_text):
                 row, cell = self.first_text or (0, "")
-                problem = f"holds {cell!r} beside numbers such as {self._shown(separated[0])!r}"
-                raise AmbiguousError(row, problem, [f"data.missing=[{cell}]"])
+                shown = self._shown(separated[0] if separated else min(forms - {"text"}))
+                missing = f"data.missing=[{', '.join(map(_quoted, cells[:_KEPT]))}]"
+                raise AmbiguousError(row, f"holds {cell!r} beside numbers such as {shown!r}", [missing])
             return None
         if len(self._signs) > 1 or (self._signs and self._unsigned):
             raise AmbiguousError(self._row(min(forms)), f"holds numbers with and without the sign {min(self._signs)}")
         decimal, thousands = self._marks(forms, elsewhere)
         return NumberFormat(decimal, thousands, next(iter(self._signs), ""), self._negative)
+
+    def _check_units(self) -> None:
+        """Refuses numbers with a unit such as 1.5K; other texts are no numbers."""
+        cells = list(self._forms["text"])
+        units = [_UNIT.fullmatch(cell) for cell in cells]
+        marked = any("." in cell or "," in cell for cell in cells)
+        if marked and all(units) and len({unit[2] for unit in units if unit}) <= _KEPT:
+            row, cell = self.first_text or (0, "")
+            raise AmbiguousError(row, f"holds numbers with a unit, such as {cell!r}")
 
     def _form(self, cell: str) -> str:
         """How a cell is written: `small` and `long` whole numbers, `grouped,` `many,` `decimal,` `both.,` or text."""
@@ -191,6 +212,11 @@ class NumberEvidence:
 
     def _is_truth(self) -> bool:
         return {cell.lower() for cell in self._forms["text"]} <= TRUTH[0] | TRUTH[1]
+
+
+def _quoted(cell: str) -> str:
+    """An element of a list in YAML."""
+    return cell if re.fullmatch(r"[\w.%/-]+", cell) else json.dumps(cell, ensure_ascii=False)
 
 
 def _mark(character: str) -> str:

@@ -46,8 +46,10 @@ def find_formats(section: RecordSection, columns: Mapping[str, Column], data: st
         try:
             written = found[name].decide(marks)
         except AmbiguousError as problem:
+            if found[name].is_plain:
+                continue  # told when the cells are parsed
             settings = " or ".join(f"--set '{setting}'" for setting in problem.settings)
-            remedy = f"Say what is meant: {settings}" if settings else "Write all numbers alike"
+            remedy = f"Say what is meant: {settings}" if settings else "Write all as plain numbers"
             raise UserError(f"--data {data}, row {problem.row}, column {name!r}: {problem.problem}. {remedy}") from None
         if written is None:
             continue  # told when the cells are parsed

@@ -36,7 +36,9 @@ def _text_or_texts(value: Any) -> Any:
 
 
 def _character(value: Any) -> Any:
-    """A shell has no easy way to write a tab."""
+    """A shell has no easy way to write a tab; and the reader of tables takes characters of one byte."""
+    if isinstance(value, str) and not value.isascii():
+        raise ValueError("must be a character of ASCII. Write the file with another one")
     return {"\\t": "\t", "tab": "\t"}.get(value, value) if isinstance(value, str) else value
 
 

@@ -145,7 +145,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _unclear(file: Path, column: str, problem: AmbiguousError) -> str:
     settings = " or ".join(f"--set '{setting}'" for setting in problem.settings)
-    remedy = f"Say what is meant: {settings}" if settings else "Write all numbers alike"
+    remedy = f"Say what is meant: {settings}" if settings else "Write all as plain numbers"
     return (
         f"{file}, row {problem.row}, column {column!r}: {problem.problem}. {remedy}, or leave the column out: --set "
         "data.targets=..."

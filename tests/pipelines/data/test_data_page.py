@@ -27,7 +27,8 @@ def test_a_setting_is_taken_by_a_task(setting):
         try:
             load_config(schema, None, [setting])
         except UserError as error:
-            refusals.append(str(error))
+            if not str(error).startswith("configuration key data: "):  # which wants another key beside it
+                refusals.append(str(error))
     assert len(refusals) < len(SCHEMAS), refusals
 
 

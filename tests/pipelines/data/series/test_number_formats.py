@@ -115,9 +115,18 @@ def test_what_could_mean_two_things_is_refused_and_each_remedy_works(tmp_path, t
     assert table_of(file, "data.targets=other").roles.targets == ["other"], "it may be left out on purpose"
 
 
-@pytest.mark.parametrize("texts", [["1.5", "1,5", "2,5"], ["$1.50", "2.50", "3.50"]])
-def test_a_column_that_is_written_in_two_ways_is_refused(tmp_path, texts):
-    with pytest.raises(UserError, match=r"column 'v'.*Write all numbers alike"):
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1.5", "1,5", "2,5"],
+        ["$1.50", "2.50", "3.50"],
+        ["0.5K", "1.2M", "3K"],
+        ["1,5 kg", "2 kg", "3 kg"],
+        ["USD 1.50"] * 3,
+    ],
+)
+def test_a_column_that_is_written_in_two_ways_or_with_units_is_refused(tmp_path, texts):
+    with pytest.raises(UserError, match=r"column 'v'.*Write all as plain numbers"):
         table_of(csv(tmp_path, {"v": texts, "other": [1, 2, 3]}))
 
 
@@ -129,6 +138,15 @@ def test_whole_numbers_that_turn_out_to_have_points_between_thousands_are_refuse
     with pytest.raises(UserError, match=r"column 'v'.*data.thousands=\."):
         table_of(tmp_path / "data.csv")
     assert table_of(tmp_path / "data.csv", "data.thousands=.").values.max() == 1159
+
+
+@pytest.mark.parametrize("word", ["#DIV/0!", "offline"])
+def test_a_column_of_numbers_does_not_drop_out_for_a_word(tmp_path, word):
+    file = csv(tmp_path, {"v": [word if number in (7, 9) else number for number in range(60)], "other": range(60)})
+    with pytest.raises(UserError, match=f"row 9, column 'v': holds '{word}' beside numbers") as caught:
+        table_of(file)
+    table = table_of(file, shlex.split(re.search("'data.missing=[^']*'", str(caught.value))[0])[0])
+    assert np.flatnonzero(np.isnan(table.values[:, 0])).tolist() == [7, 9]
 
 
 @pytest.mark.parametrize(
