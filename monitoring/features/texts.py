@@ -20,8 +20,8 @@ class TextFeature(OfInput):
     Args:
         input: name of the string input tensor, shape `(records,)` or `(records, 1)`.
         tokenizer: `{"lowercase": bool, "replace": [[pattern, replacement], ...], "split": pattern,
-            "vocabulary": path}`; the replacements apply in order, the path is relative to the version's
-            directory and names a file with one token a line.
+            "vocabulary": path}` and the keys of `normal_form`, which comes first; the replacements apply in order, the
+            path is relative to the version's directory and names a file with one token a line.
 
     Example:
         >>> tokenizer = {"lowercase": True, "replace": [], "split": "[ ]+", "vocabulary": "assets/vocabulary.txt"}

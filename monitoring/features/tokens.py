@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from unroll.monitoring.features.normal_form import normal_form
+
 MAX_CHARACTERS = 20_000
 """A text is measured by its beginning; a request may hold a megabyte."""
 
@@ -50,7 +52,7 @@ def split(texts: Iterable[str | bytes], spec: Mapping[str, Any]) -> Iterator[lis
         if isinstance(text, bytes):
             # A character has at most four bytes.
             text = text[: 4 * MAX_CHARACTERS].decode("utf-8", "replace")
-        text = text[:MAX_CHARACTERS]
+        text = normal_form(text[:MAX_CHARACTERS], spec)
         if lowercase:
             text = text.lower()
         for pattern, replacement in replacements:

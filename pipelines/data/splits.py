@@ -2,12 +2,18 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from unroll.errors import UserError
+from unroll.models.text.alike import NORMAL
+from unroll.monitoring.features.normal_form import normal_form
 
 SPLITS = ("train", "validation", "test")  # a record found in several belongs to the last of them
+Conflicts = Literal["majority", "drop", "keep"]
+"""What becomes of a text that occurs with different labels."""
+_ROW_BITS = 48
 _SPELLINGS = {
     "train": "train",
     "training": "train",
@@ -22,13 +28,14 @@ _SPELLINGS = {
 def hash_split(text: str) -> str:
     """A record's split, from its content alone: 8 in 10 train, 1 validation, 1 test.
 
-    MD5 of the stripped text modulo 10, so that adding records moves none and duplicates stay together.
+    MD5 of the stripped text in normal form, modulo 10, so that adding records moves none and duplicates stay together,
+    also those that differ in what no reader sees.
 
     Example:
         >>> hash_split("a fine film") == hash_split("  a fine film ")
         True
     """
-    return digest_split(hashlib.md5(text.strip().encode(), usedforsecurity=False).digest())
+    return digest_split(_md5(normal_form(text, NORMAL).strip()))
 
 
 def digest_split(digest: bytes) -> str:
@@ -53,11 +60,18 @@ def named_split(value: str | None) -> str:
         raise UserError(f"data.split: the column may hold {known}, also followed by _. Received: {value!r}") from None
 
 
+class Conflicting(NamedTuple):
+    """Texts that occur with different labels, and how many of them are dropped."""
+
+    texts: int
+    dropped: int
+
+
 class RecordIndex:
     """Finds duplicates over any number of records, on disk, so that memory stays flat.
 
     Of records with the same text, one is kept: in the test split if any copy is there, else in
-    validation, else in train. Texts that occur with different labels are dropped altogether.
+    validation, else in train. Texts are compared in normal form, blanks side by side as one.
 
     Args:
         database: a connection that `create` or `open` made.
@@ -65,6 +79,7 @@ class RecordIndex:
     Example:
         >>> with RecordIndex.create(Path("index.sqlite")) as index:
         ...     index.add(0, ["good", "bad", "good"], ["1", "0", "1"], ["train", "train", "test"])
+        ...     index.settle()
         ...     list(index.kept())
         [(1, 'train', '0'), (2, 'test', '1')]
     """
@@ -76,10 +91,12 @@ class RecordIndex:
     def create(cls, file: Path) -> "RecordIndex":
         """An empty index in a new file."""
         database = sqlite3.connect(file, isolation_level=None)
+        # a place is 2 - split, then the row: the least of some is the first in the most held-out split
         database.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN;"
-            "CREATE TABLE records (digest BLOB PRIMARY KEY, row INTEGER, split INTEGER, label TEXT,"
-            " conflict INTEGER) WITHOUT ROWID"
+            "CREATE TABLE records (digest BLOB, label TEXT, copies INTEGER, place INTEGER,"
+            " PRIMARY KEY (digest, label)) WITHOUT ROWID;"
+            "CREATE TABLE kept (row INTEGER PRIMARY KEY, split INTEGER, label TEXT)"
         )
         return cls(database)
 
@@ -100,40 +117,78 @@ class RecordIndex:
     ) -> None:
         """Adds records numbered from `first_row`; one without text or label is passed over."""
         rows = (
-            (
-                hashlib.md5(text.strip().encode(), usedforsecurity=False).digest(),
-                row,
-                SPLITS.index(split),
-                label,
-            )
+            (_digest(text), label, (len(SPLITS) - 1 - SPLITS.index(split)) << _ROW_BITS | row)
             for row, (text, label, split) in enumerate(zip(texts, labels, splits, strict=True), first_row)
             if text and text.strip() and label is not None
         )
         self._database.executemany(
-            "INSERT INTO records VALUES (?, ?, ?, ?, 0) ON CONFLICT (digest) DO UPDATE SET"
-            " conflict = conflict OR label != excluded.label,"
-            " row = CASE WHEN excluded.split > split THEN excluded.row ELSE row END,"
-            " split = max(split, excluded.split)",
+            "INSERT INTO records VALUES (?, ?, 1, ?) ON CONFLICT (digest, label) DO UPDATE SET"
+            " copies = copies + 1, place = min(place, excluded.place)",
             rows,
         )
 
+    def labels(self) -> dict[str, int]:
+        """Records that were added, by label."""
+        return dict(self._database.execute("SELECT label, sum(copies) FROM records GROUP BY label ORDER BY label"))
+
+    def settle(self, conflicts: Conflicts = "majority", classes: Mapping[str, str] | None = None) -> Conflicting:
+        """Decides which records are kept; called once, after all are added.
+
+        Args:
+            conflicts: what becomes of a text with different labels: `majority` keeps it with the label that most of its
+                copies have, and drops it if there is none; `drop` drops it; `keep` keeps it once with each label.
+            classes: other names of labels; labels of one name are one.
+        """
+        run = self._database.execute
+        run("CREATE TEMP TABLE classes (label TEXT PRIMARY KEY, class TEXT)")
+        self._database.executemany("INSERT INTO classes VALUES (?, ?)", (classes or {}).items())
+        run("CREATE TEMP TABLE several AS SELECT digest FROM records GROUP BY digest HAVING count(*) > 1")
+        run("CREATE UNIQUE INDEX temp.several_digest ON several (digest)")
+        named = "coalesce((SELECT class FROM classes WHERE classes.label = records.label), records.label)"
+        row = f"place & {(1 << _ROW_BITS) - 1}"
+        run(
+            f"INSERT INTO kept SELECT {row}, {len(SPLITS) - 1} - (place >> {_ROW_BITS}), {named} FROM records"
+            " WHERE digest NOT IN (SELECT digest FROM several)"
+        )
+        run(
+            f"CREATE TEMP TABLE choices AS SELECT digest, {row} AS row, label, labels, split,"
+            " rank() OVER (PARTITION BY digest ORDER BY copies DESC) AS rank,"
+            " count(*) OVER (PARTITION BY digest, copies) AS ties FROM ("
+            f"SELECT digest, {named} AS label, sum(copies) AS copies, min(place) AS place,"
+            f" count(*) OVER (PARTITION BY digest) AS labels,"
+            f" {len(SPLITS) - 1} - (min(min(place)) OVER (PARTITION BY digest) >> {_ROW_BITS}) AS split"
+            " FROM records JOIN several USING (digest) GROUP BY digest, 2)"
+        )
+        wanted = {"majority": "labels = 1 OR rank = 1 AND ties = 1", "drop": "labels = 1", "keep": "TRUE"}[conflicts]
+        run(f"INSERT INTO kept SELECT row, split, label FROM choices WHERE {wanted}")
+        texts, settled = run(
+            f"SELECT count(DISTINCT digest), count(DISTINCT CASE WHEN {wanted} THEN digest END)"
+            " FROM choices WHERE labels > 1"
+        ).fetchone()
+        return Conflicting(texts, texts - settled)
+
+    def move(self, label: str, split: str) -> None:
+        """Puts the kept records of a label into a split."""
+        self._database.execute("UPDATE kept SET split = ? WHERE label = ?", (SPLITS.index(split), label))
+
     def kept(self) -> Iterator[tuple[int, str, str]]:
         """(row, split, label) of every record that is kept, by row."""
-        cursor = self._database.cursor()
-        for row, split, label in cursor.execute(
-            "SELECT row, split, label FROM records WHERE NOT conflict ORDER BY row"
-        ):
+        for row, split, label in self._database.execute("SELECT row, split, label FROM kept ORDER BY row"):
             yield row, SPLITS[split], label
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Kept records: `{label: {split: count}}`, labels in order."""
         counts: dict[str, dict[str, int]] = {}
         for label, split, count in self._database.execute(
-            "SELECT label, split, count(*) FROM records WHERE NOT conflict GROUP BY label, split ORDER BY label"
+            "SELECT label, split, count(*) FROM kept GROUP BY label, split ORDER BY label"
         ):
             counts.setdefault(label, dict.fromkeys(SPLITS, 0))[SPLITS[split]] = count
         return counts
 
-    def conflicts(self) -> int:
-        """Texts dropped because they occur with different labels."""
-        return self._database.execute("SELECT count(*) FROM records WHERE conflict").fetchone()[0]
+
+def _digest(text: str) -> bytes:
+    return _md5(" ".join(normal_form(text, NORMAL).split()))
+
+
+def _md5(text: str) -> bytes:
+    return hashlib.md5(text.encode(), usedforsecurity=False).digest()

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from unroll import monitoring
 from unroll.models.text import tokenizer as text
+from unroll.models.text.alike import NORMAL
 
 FILE = "vocabulary.txt"
 _MAX_DISTINCT = 2_000_000  # distinct tokens held at most; far above any vocabulary's size
@@ -67,6 +68,7 @@ def vocabulary_table(directory: Path) -> tf.lookup.TextFileInitializer:
 def text_feature(name: str) -> monitoring.TextFeature:
     """What the monitor watches of an input of text, with the tokens of `Tokenizer` and an export's vocabulary."""
     tokenizer = {
+        **NORMAL,
         "lowercase": True,
         "replace": [list(rule) for rule in text.REPLACE],
         "split": text.SPLIT,

@@ -92,6 +92,7 @@ def test_take():
 def test_tokens_are_those_of_the_model():
     """The monitor reads the model's own patterns with Python's `re`, the graph with RE2."""
     from unroll.models.text import tokenizer as model
+    from unroll.pipelines.data.vocabulary import text_feature
 
     texts = [
         "Don't miss 'The Matrix' (1999)! It's <br /><b>great</b>...",
@@ -100,8 +101,11 @@ def test_tokens_are_those_of_the_model():
         "日本語のテキスト 한국어 русский ЁЖ ελληνικά ß",
         "tabs\tand\nnewlines\r\n\x0b\x0cend a\u00a0b <not a tag > < 3",
         b"bad \xff\xfe utf8 \xe2\x82 end",
+        "it&#39;s &amp;quot;fine&amp;quot; &eacute;t\u00e9 e\u0301te\u0301 \uff21\uff11 \ufb01ne soft\u00adly",
+        "\u0e40\u0e01\u0e48\u0e07\u0e21\u0e32\u0e01 ok \u1781\u17d2\u1789\u17bb\u17c6 \u101c\u1030 \u0e9a\u0ecd\u0ec8",
+        "\u0f56\u0f7c\u0f51\u0f0b\u0f66\u0f90\u0f51\u0f0d",
     ]
-    spec = {"lowercase": True, "replace": [list(pair) for pair in model.REPLACE], "split": model.SPLIT}
+    spec = text_feature("text").tokenizer
     expected = model.tokenize([t if isinstance(t, bytes) else t.encode() for t in texts], 10_000).to_list()
     for text, tokens, wanted in zip(texts, split(texts, spec), expected, strict=True):
         assert tokens == [token.decode() for token in wanted], text

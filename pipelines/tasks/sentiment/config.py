@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from unroll.pipelines.data.sections import GroupColumn, Name, SplitColumn, TableSection
+from unroll.pipelines.data.splits import Conflicts
 from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import (
     Cell,
@@ -28,6 +29,12 @@ class LabelledTextSection(TableSection):
     group: GroupColumn = None
     label_names: dict[str, str] = Field(
         {}, description='what clients are answered for a label of the data: {"0": negative, "1": positive}'
+    )
+    merge_case: bool = Field(True, description="whether labels that differ in capitals only are one class")
+    conflicts: Conflicts = Field(
+        "majority",
+        description="a text with different labels: kept with the one that most of its copies have, dropped if there is "
+        "none (majority); always dropped (drop); kept once with each (keep)",
     )
 
 

@@ -14,6 +14,7 @@ from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
+from unroll.pipelines.data.labels import tidy_label, twins
 from unroll.pipelines.data.records import Batch, find_files, read_records
 from unroll.pipelines.data.sections import column_advice
 from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
@@ -23,6 +24,7 @@ from unroll.pipelines.tasks.sentiment.config import LabelledTextSection
 from unroll.pipelines.training.progress import Progress
 
 _MAX_CLASSES = 1000
+_MAX_SHOWN = 10
 _MAX_WEIGHTS = 50_000_000
 
 
@@ -35,10 +37,11 @@ class DatasetInfo:
         counts: kept records, `{label: {split: count}}`.
         read: records in the files.
         unusable: records without text or label.
-        conflicting: texts dropped since they occur with different labels.
+        conflicting: texts dropped since they occur with different labels, none of which most copies have.
+        settled: texts that are kept though they occur with different labels.
         duplicates: further copies of kept texts, dropped.
         bucket_counts: training records by bucket of length.
-        notes: what was found out about the form of the files.
+        notes: what was found out about the form of the files, and about the labels, a line each.
     """
 
     classes: list[str]
@@ -46,6 +49,7 @@ class DatasetInfo:
     read: int
     unusable: int
     conflicting: int
+    settled: int
     duplicates: int
     bucket_counts: list[int]
     notes: list[str]
@@ -91,6 +95,8 @@ def prepare(
     with RecordIndex.create(directory / "index.sqlite") as index:
         with progress.stage("reading records") as stage:
             read, unusable = _index(section, data, index, notes)
+            conflicting = index.settle(section.conflicts, _classes(section, index.labels(), notes))
+            _fill_train(section, index, notes)
             counts = index.counts()
             _check(section, data, read, counts)
             _check_size(len(counts), ngram_buckets + vocabulary_size)
@@ -129,9 +135,16 @@ def prepare(
                     _count_ngrams(ngrams, rows, labels, ngram_buckets)
                 stage.advance(len(ids))
         np.save(directory / "log_count_ratios.npy", log_count_ratios(ngrams))
-        dropped = read - unusable - total - index.conflicts()
         dataset_info = DatasetInfo(
-            classes, counts, read, unusable, index.conflicts(), dropped, writers["train"].bucket_counts, list(notes)
+            classes,
+            counts,
+            read,
+            unusable,
+            conflicting.dropped,
+            conflicting.texts - conflicting.dropped,
+            read - unusable - total - conflicting.dropped,
+            writers["train"].bucket_counts,
+            list(notes),
         )
     write_info(directory, asdict(dataset_info))
 
@@ -189,7 +202,8 @@ def kept_records(section: LabelledTextSection, data: str, index: RecordIndex) ->
 def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: Notes) -> tuple[int, int]:
     read = unusable = 0
     for batch in stream(section, data, notes):
-        texts, labels = batch[section.text], batch[section.label]
+        texts = batch[section.text]
+        labels = [tidy_label(label or "") or None for label in batch[section.label]]
         if section.split:
             splits = [named_split(value) for value in batch[section.split]]
         else:
@@ -200,6 +214,42 @@ def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: N
             not text or not text.strip() or label is None for text, label in zip(texts, labels, strict=True)
         )
     return read, unusable
+
+
+def _classes(section: LabelledTextSection, counts: dict[str, int], notes: Notes) -> dict[str, str]:
+    """Classes of labels that are not called as their class."""
+    classes_of = {}
+    for first, *others in twins(counts):
+        listed = ", ".join(f"{label!r} ({counts[label]:,})" for label in [first, *others])
+        if section.merge_case:
+            classes_of.update(dict.fromkeys(others, first))
+            notes.add(
+                f"Labels {listed} differ in capitals only and are one class, {first!r}. "
+                "To keep them apart: --set data.merge_case=false"
+            )
+        else:
+            notes.add(
+                f"Warning: labels {listed} differ in capitals only and are classes of their own. "
+                "To make them one: --set data.merge_case=true"
+            )
+    return classes_of
+
+
+def _fill_train(section: LabelledTextSection, index: RecordIndex, notes: Notes) -> None:
+    """Has every class in the train split where a hash decides, and says which classes are not in every split."""
+    counts = index.counts()
+    absent = [label for label, count in counts.items() if not count["train"]]
+    for split in SPLITS[1:]:  # labels that are no classes, such as names, would leave nothing to score on
+        moved = sum(counts[label][split] for label in absent)
+        if section.split or 2 * moved > sum(count[split] for count in counts.values()):
+            return
+    for label in absent:
+        index.move(label, "train")
+    rare = [label for label, count in index.counts().items() if not all(count.values())]
+    if rare:
+        shown = ", ".join(f"{label!r} ({sum(counts[label].values()):,})" for label in rare[:_MAX_SHOWN])
+        more = ", ..." * (len(rare) > _MAX_SHOWN)
+        notes.add(f"Warning: too few records to be in every split, so that scores say little of them: {shown}{more}")
 
 
 def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str, dict[str, int]]) -> None:

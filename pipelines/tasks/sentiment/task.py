@@ -23,6 +23,7 @@ from unroll.models.text.classifier import (
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
+from unroll.pipelines.data.labels import class_of, tidy_label
 from unroll.pipelines.data.splits import SPLITS, RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
@@ -73,13 +74,14 @@ class Sentiment(Task):
         super().__init__(config, directory)
         self._data = DatasetInfo.load(directory)
         self._vocabulary = read_vocabulary(directory)
-        unknown = config.data.label_names.keys() - set(self._data.classes)
+        answered = {class_of(label, self._data.classes): name for label, name in config.data.label_names.items()}
+        unknown = answered.keys() - set(self._data.classes)
         if unknown:
             raise UserError(
                 f"configuration key data.label_names: {sorted(unknown)[0]!r} is not a label of the data. "
                 f"Labels: {', '.join(self._data.classes)}"
             )
-        self._names = [config.data.label_names.get(label, label) for label in self._data.classes]
+        self._names = [answered.get(label, label) for label in self._data.classes]
 
     def dataset_info(self) -> dict[str, Any]:
         return {**asdict(self._data), "labels": self._names}
@@ -88,12 +90,22 @@ class Sentiment(Task):
         data = self._data
         splits = ", ".join(f"{split} {data.records(split):,}" for split in ("train", "validation", "test"))
         left_out = data.unusable + data.conflicting + data.duplicates
-        found = (
+        settled = {
+            "majority": "the label of most of its copies",
+            "keep": "each of its labels",
+        }
+        lines = [
             f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {splits}; "
             f"left out {left_out:,} ({data.duplicates:,} duplicates, {data.conflicting:,} texts with "
-            f"different labels, {data.unusable:,} without text or label)"
-        )
-        return "\n".join([found, *data.notes])
+            f"different labels, {data.unusable:,} without text or label)",
+            *data.notes,
+        ]
+        if data.settled:
+            lines.append(
+                f"{data.settled:,} texts with different labels are kept with {settled[self.config.data.conflicts]} "
+                "(data.conflicts)"
+            )
+        return "\n".join(lines)
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
@@ -217,9 +229,9 @@ class Sentiment(Task):
         for batch in labelled_text.stream(section.model_copy(update={"split": None}), data):
             groups = batch[section.group] if section.group else [None] * len(batch[section.text])
             usable = [
-                (one, label, group or "")
+                (one, class_of(label, dataset_info["classes"]), group or "")
                 for one, label, group in zip(batch[section.text], batch[section.label], groups, strict=True)
-                if one and one.strip() and label is not None
+                if one and one.strip() and label and tidy_label(label)
             ]
             if usable:
                 yield _arrays(*map(list, zip(*usable, strict=True)))

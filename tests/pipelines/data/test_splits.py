@@ -50,6 +50,7 @@ def test_duplicates_keep_one_copy_in_the_most_held_out_part(tmp_path):
     with RecordIndex.create(tmp_path / "index") as index:
         index.add(0, ["a", "b", " a ", "c"], ["1", "0", "1", "1"], ["train", "train", "test", "train"])
         index.add(4, ["a", "c", "d"], ["1", "1", "1"], ["validation", "train", "train"])
+        index.settle()
         assert list(index.kept()) == [
             (1, "train", "0"), (2, "test", "1"), (3, "train", "1"), (6, "train", "1"),
         ]  # fmt: skip
@@ -59,14 +60,54 @@ def test_duplicates_keep_one_copy_in_the_most_held_out_part(tmp_path):
         }
 
 
-def test_a_text_with_two_labels_is_dropped(tmp_path):
+@pytest.mark.parametrize(
+    ("conflicts", "kept", "dropped"),
+    [
+        ("drop", [(1, "train", "0")], 2),
+        ("majority", [(0, "test", "1"), (1, "train", "0")], 1),
+        (
+            "keep",
+            [(0, "test", "1"), (1, "train", "0"), (2, "test", "0"), (4, "validation", "1"), (5, "validation", "0")],
+            0,
+        ),
+    ],
+)
+def test_a_text_with_two_labels_is_dropped_unless_most_copies_or_the_setting_decide(tmp_path, conflicts, kept, dropped):
     with RecordIndex.create(tmp_path / "index") as index:
-        index.add(0, ["a", "b", "a", "a"], ["1", "0", "0", "1"], ["train"] * 4)
-        assert list(index.kept()) == [(1, "train", "0")]
-        assert index.conflicts() == 1
+        splits = ["train", "train", "test", "train", "train", "validation"]
+        index.add(0, ["a", "b", "a", "a", "tie", "tie"], ["1", "0", "0", "1", "1", "0"], splits)
+        assert index.settle(conflicts) == (2, dropped)
+        assert list(index.kept()) == kept
+
+
+def test_labels_of_one_class_do_not_conflict(tmp_path):
+    with RecordIndex.create(tmp_path / "index") as index:
+        index.add(0, ["a", "a", "b"], ["Yes", "yes", "YES"], ["train"] * 3)
+        assert index.labels() == {"YES": 1, "Yes": 1, "yes": 1}
+        assert index.settle("drop", {"Yes": "yes", "YES": "yes"}).texts == 0
+        assert list(index.kept()) == [(0, "train", "yes"), (2, "train", "yes")]
+
+
+@pytest.mark.parametrize(
+    ("text", "twin"),
+    [
+        ("cr\u00e8me br\u00fbl\u00e9e", "cre\u0300me bru\u0302le\u0301e"),
+        ("it&#39;s fine &amp; dandy", "it's fine & dandy"),
+        ("\uff11\uff10 of \uff11\uff10", "10 of 10"),
+        ("soft\u00adly does it", "softly does it"),
+        ("it\u2019s fine", "it's fine"),
+    ],
+)
+def test_texts_that_read_alike_are_duplicates_of_one_split(tmp_path, text, twin):
+    assert hash_split(text) == hash_split(twin)
+    with RecordIndex.create(tmp_path / "index") as index:
+        index.add(0, [text, twin, f"{twin} ", twin.replace(" ", "\u00a0 ")], ["1"] * 4, ["train"] * 4)
+        index.settle()
+        assert list(index.kept()) == [(0, "train", "1")]
 
 
 def test_records_without_text_or_label_are_passed_over(tmp_path):
     with RecordIndex.create(tmp_path / "index") as index:
         index.add(0, [None, " ", "a", "b"], ["1", "1", None, "1"], ["train"] * 4)
+        index.settle()
         assert list(index.kept()) == [(3, "train", "1")]
