@@ -1,7 +1,7 @@
 """A task over tables of records, of which only the model has to be written."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from unroll.pipelines.training.signature import signature
 from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 64  # records of a prediction
+_ENCODED = 512  # records that are encoded at once
 _WARMUP = 2
 
 
@@ -99,12 +100,13 @@ class RecordTask(Task):
         return "\n".join([found, *self._dataset_info.get("notes", [])])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
-        table, seeds = self._splits["train"], [self.config.train.seed, epoch]
-        order = np.random.default_rng(seeds).permutation(len(table[GROUP]))
-        return self._batches({key: cells[order] for key, cells in table.items()}, self.config.train.batch_size)
+        records, seeds = self._encoded["train"], [self.config.train.seed, epoch]
+        order = np.random.default_rng(seeds).permutation(self._dataset_info["counts"]["train"])
+        shuffled = tf.nest.map_structure(lambda cells: tf.gather(cells, order), records)
+        return _batches(shuffled, self.config.train.batch_size)
 
     def validation_batches(self) -> tf.data.Dataset:
-        return self._batches(self._splits["validation"], _BATCH)
+        return _batches(self._encoded["validation"], _BATCH)
 
     def steps_per_epoch(self) -> int:
         return -(-self._dataset_info["counts"]["train"] // self.config.train.batch_size)
@@ -205,15 +207,29 @@ class RecordTask(Task):
     def _splits(self) -> dict[str, Table]:
         return {split: record_tables.read_split(self.directory, split) for split in SPLITS}
 
-    def _batches(self, table: Table, size: int) -> tf.data.Dataset:
+    @cached_property
+    def _encoded(self) -> dict[str, tuple[dict[str, tf.Tensor], tf.Tensor]]:
+        """What the model is given of each record, and its target: encoded once, not in every epoch anew."""
         key = self.target()[0]
-        cells = {name: table[name] for name in self.columns()}
 
+        @tf.function(reduce_retracing=True)
         def pair(raw: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             return self.encode(raw), self._encoders[key](raw[key])
 
-        dataset = tf.data.Dataset.from_tensor_slices(cells).batch(size)
-        return dataset.map(pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        def joined(name: str, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+            words = isinstance(self.inputs().get(name), WordsColumn) or len({part.shape[1:] for part in parts}) > 1
+            return tf.concat([tf.RaggedTensor.from_tensor(part, padding=0) for part in parts] if words else parts, 0)
+
+        encoded = {}
+        for split in SPLITS[:2]:
+            table = {name: self._splits[split][name] for name in [*self.columns(), GROUP]}
+            parts = [
+                pair({name: tf.constant(cells) for name, cells in part.items() if name != GROUP})
+                for part in record_tables.batches(table, _ENCODED)
+            ]
+            inputs = {name: joined(name, [part[0][name] for part in parts]) for name in parts[0][0]}
+            encoded[split] = inputs, tf.concat([part[1] for part in parts], 0)
+        return encoded
 
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""
@@ -226,6 +242,15 @@ class RecordTask(Task):
 
 def _section(config: TaskConfig) -> RecordSection:
     return config.data  # type: ignore[attr-defined]
+
+
+def _batches(records: tuple[dict[str, tf.Tensor], tf.Tensor], size: int) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.from_tensor_slices(records).batch(size)
+
+    def dense(cells):
+        return cells.to_tensor() if isinstance(cells, tf.RaggedTensor) else cells
+
+    return dataset.map(lambda *pair: tf.nest.map_structure(dense, pair)).prefetch(tf.data.AUTOTUNE)
 
 
 def _rows(arrays: Arrays, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -94,6 +94,50 @@ def test_ratios_point_to_the_class_in_which_a_word_occurs(tmp_path):
     assert ratios[words.index("dreadful") + 2, 1] < -1
 
 
+def test_untidy_labels_are_classes_as_people_mean_them(tmp_path):
+    table = reviews(200)
+    table.loc[::5, "label"] = [f" {label}\u00a0" for label in table.label[::5]]
+    table.loc[1::7, "label"] = [label.upper() for label in table.label[1::7]]
+    dataset_info = DatasetInfo.load(prepared(table, tmp_path))
+    assert dataset_info.classes == ["neg", "pos"]
+    assert sum(map(dataset_info.records, SPLITS)) == 200
+    said = " ".join(dataset_info.notes)
+    assert "differ in capitals only and are one class, 'neg'" in said
+    assert "data.merge_case=false" in said
+
+
+def test_capitals_keep_classes_apart_on_demand_and_it_is_said(tmp_path):
+    table = reviews(300)
+    table["label"] = ["m" if label == "neg" else "M" for label in table.label]
+    dataset_info = DatasetInfo.load(prepared(table, tmp_path, merge_case=False))
+    assert dataset_info.classes == ["M", "m"]
+    assert "Warning: labels 'M'" in dataset_info.notes[0] or "Warning: labels 'm'" in dataset_info.notes[0]
+
+
+@pytest.mark.parametrize("text", ["x5", "0"])  # which the hash puts into validation and test
+def test_a_rare_class_is_learnt_and_it_is_said_that_it_is_not_scored(tmp_path, text):
+    table = pd.concat([reviews(300), pd.DataFrame({"text": [text], "label": ["odd"]})])
+    dataset_info = DatasetInfo.load(prepared(table, tmp_path))
+    assert dataset_info.counts["odd"] == {"train": 1, "validation": 0, "test": 0}
+    assert "too few records to be in every split" in dataset_info.notes[0]
+    assert "'odd' (1)" in dataset_info.notes[0]
+
+
+def test_texts_that_read_alike_are_one_record(tmp_path):
+    table = reviews(100)
+    twins = table.assign(text=[f"{text} caf\u00e9 &amp; bar" for text in table.text])
+    others = table.assign(text=[f"{text} cafe\u0301 &#38; bar" for text in table.text])
+    dataset_info = DatasetInfo.load(prepared(pd.concat([twins, others]), tmp_path))
+    assert dataset_info.duplicates == 100
+
+
+def test_a_text_with_different_labels_has_that_of_most_copies(tmp_path):
+    table = reviews(100)
+    wrong = table.head(10).assign(label=["pos" if label == "neg" else "neg" for label in table.label.head(10)])
+    dataset_info = DatasetInfo.load(prepared(pd.concat([table, table, wrong, wrong.head(4)]), tmp_path))
+    assert (dataset_info.settled, dataset_info.conflicting, dataset_info.duplicates) == (6, 4, 114)
+
+
 @pytest.mark.parametrize(
     ("table", "section", "words"),
     [
