@@ -41,6 +41,18 @@ def test_the_page_draws_every_folder_and_no_other() -> None:
     assert drawn() == {*others, "pipelines/tasks/<task>", "docs", "tests"}
 
 
+def test_the_page_names_every_module_at_the_top_of_a_package() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    top = [file for file in modules() if file.parent.parent == ROOT and file.parent.name != "benchmarks"]
+    listed = page[page.index("At the top of the packages") : page.index("Imports go one way")]
+    sections = {line.split("`")[1].rstrip("/"): line for line in listed.split("\n- ")[1:]}
+    for file in top:
+        named = f"`{file.name}`" in sections[file.parent.name] or file.name in ("__init__.py", "__main__.py", "cli.py")
+        assert named, file.relative_to(ROOT)
+    there = {file.name for file in top}
+    assert set(re.findall(r"`(\w+\.py)`", listed)) <= there
+
+
 def test_the_pages_name_files_that_are_there() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     named = {
