@@ -5,11 +5,10 @@ from dataclasses import dataclass, fields
 import keras
 import tensorflow as tf
 
+from unroll.models.caption_model import CaptionModel
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.image_encoder import image_encoder
 from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
-from unroll.models.sequence_loss import sequence_cross_entropy
-from unroll.models.tokens import PADDING
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,7 @@ class CaptionerConfig:
         blocks: of each of its stages.
         grid_dropout: share of the grid's features dropped.
         context, cell, units, layers, embedding, dropout, kernel_size: of the `SequenceDecoder`.
-        label_smoothing: of the loss, see `sequence_cross_entropy`.
-        coverage: weight of the mean over positions of (1 - sum over tokens of attention)^2, for every position to be
-            looked at (Xu et al. 2015, eq. 14); without attention there is none.
+        label_smoothing, coverage: of the loss, see `CaptionModel`.
         scheduled_sampling: trains on the model's own tokens for the share that `own` holds.
     """
 
@@ -56,7 +53,7 @@ class CaptionerConfig:
 
 
 @keras.saving.register_keras_serializable("unroll")
-class Captioner(Configured, keras.Model):
+class Captioner(Configured, CaptionModel):
     """An image encoder and a `SequenceDecoder`.
 
     A picture is encoded once for all captions that it is trained on.
@@ -86,8 +83,9 @@ class Captioner(Configured, keras.Model):
     Config = CaptionerConfig
 
     def __init__(self, config: CaptionerConfig, encoder: keras.layers.Layer | None = None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(config.label_smoothing, config.coverage, **kwargs)
         self.config = config
+        self.size = config.size
         self.has_own_encoder = encoder is not None
         self.encoder = encoder or image_encoder(
             config.backbone, config.size, config.weights, config.filters, config.blocks
@@ -97,7 +95,6 @@ class Captioner(Configured, keras.Model):
         self.own = None
         if config.scheduled_sampling:
             self.own = self.add_weight(name="own", shape=(), initializer="zeros", trainable=False)
-        self.scores = {name: keras.metrics.Mean(name=name) for name in ("log_loss", "token_error")}
         pictures = (None, config.size, config.size, 3)
         if not self.encoder.built:
             self.encoder.build(pictures)
@@ -111,32 +108,24 @@ class Captioner(Configured, keras.Model):
         grid = self.encoder(pictures, training=training)
         return tf.reshape(grid, [-1, grid.shape[1] * grid.shape[2], grid.shape[3]])  # [B, G, F]
 
+    @staticmethod
+    def pooled(memory):
+        """The mean of a grid's features, float `[batch, features]`."""
+        return tf.reduce_mean(memory, axis=1)
+
+    def start(self, memory):
+        """Memory and state of captions of which nothing is said; see `SequenceDecoder`."""
+        return self.decoder.start(memory)
+
+    def step(self, ids, state, memory):
+        """Logits after one more id, and the state then; see `SequenceDecoder`."""
+        return self.decoder.step(ids, state, memory)
+
     def call(self, inputs, training=False):
         grid = self.grid_dropout(self.encode(inputs["pictures"], training=training), training=training)
         grid = tf.gather(grid, inputs["rows"])  # [N, G, F]
         logits, weights = self.decoder(grid, inputs["ids"][:, :-1], self.own, training=training)
         return {"logits": logits, "weights": weights}
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        targets, mask = _targets(y)
-        if self.loss is not None:
-            loss = tf.reduce_mean(self.loss(targets, y_pred["logits"]))
-        else:
-            loss = sequence_cross_entropy(y_pred["logits"], targets, mask, self.config.label_smoothing)
-        if self.config.coverage and y_pred["weights"].shape[-1]:
-            said = tf.cast(mask, tf.float32)[..., None]
-            looked = tf.reduce_sum(tf.cast(y_pred["weights"], tf.float32) * said, axis=1)  # [N, P]
-            uneven = tf.reduce_mean(tf.square(1 - looked), axis=1)
-            loss += self.config.coverage * tf.reduce_mean(uneven)
-        return loss
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        targets, mask = _targets(y)
-        logits = y_pred["logits"]
-        self.scores["log_loss"].update_state(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits), mask)
-        wrong = tf.not_equal(tf.argmax(logits, axis=-1, output_type=tf.int32), targets)
-        self.scores["token_error"].update_state(wrong, mask)
-        return self.get_metrics_result()
 
     def get_config(self):
         config = super().get_config()
@@ -149,9 +138,3 @@ class Captioner(Configured, keras.Model):
     def from_config(cls, config):
         own = {"encoder": keras.saving.deserialize_keras_object(config["encoder"])} if "encoder" in config else {}
         return super().from_config({**config, **own})
-
-
-def _targets(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What each step should say, int32 `[captions, time - 1]`, and whether it should say anything."""
-    targets = ids[:, 1:]
-    return targets, targets != PADDING

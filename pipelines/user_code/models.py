@@ -23,6 +23,7 @@ def build_user_model(
     trials: Sequence[Trial],
     contract: str,
     problem: Callable[[list[np.ndarray]], str | None] = lambda answers: None,
+    key: str = KEY,
 ) -> keras.Model:
     """Builds a model by the user's function, and tries whether it can be trained and served.
 
@@ -33,6 +34,7 @@ def build_user_model(
         trials: what it is called with; of different sizes where these are free.
         contract: what goes in and comes out, and the page that says more, for errors.
         problem: from the answers to what else is wrong with them, or None.
+        key: of the configuration that names the function.
 
     Returns:
         The model, its variables created.
@@ -40,15 +42,36 @@ def build_user_model(
     Raises:
         UserError: the function cannot be found or raises, or its model does not fit the contract.
     """
-    user = UserObject(KEY, name)
+    user = UserObject(key, name)
     model = user.call(info, section)
     if not isinstance(model, keras.Model):
         raise user.error(f"returned a {type(model).__name__}, not a keras.Model. {contract}")
+    try_model(user, lambda given: model(by_name(model, given), training=False), trials, contract, problem)
+    return model
+
+
+def try_model(
+    user: UserObject,
+    ask: Callable[[Mapping[str, tf.Tensor]], Any],
+    trials: Sequence[Trial],
+    contract: str,
+    problem: Callable[[list[np.ndarray]], str | None],
+) -> None:
+    """Tries whether what was built can be trained and served.
+
+    Args:
+        user: built it.
+        ask: what it answers.
+        trials, contract, problem: see `build_user_model`.
+
+    Raises:
+        UserError: it does not fit the contract.
+    """
     answers = []
     for offered, wanted in trials:
-        given = {key: tf.convert_to_tensor(value) for key, value in offered.items()}
+        given = {name: tf.convert_to_tensor(value) for name, value in offered.items()}
         with user.told(contract):
-            answer = model(by_name(model, given), training=False)
+            answer = ask(given)
         if not _fits(answer, wanted):
             shape = ["any" if size is None else size for size in wanted]
             raise user.error(
@@ -60,7 +83,6 @@ def build_user_model(
         answers.append(answer.numpy())
     if wrong := problem(answers):
         raise user.error(f"built a model {wrong}. {contract}")
-    return model
 
 
 def _fits(answer: Any, wanted: Sequence[int | None]) -> bool:

@@ -139,7 +139,8 @@ def check_modules(config: Mapping[str, Any]) -> None:
 def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and `module:name` of each object that a configuration names."""
     model, train = config.get("model", {}), config["train"]
-    named = {"model.build": model.get("build"), **{f"train.{key}": train.get(key) for key in ("loss", "optimizer")}}
+    named = {f"model.{key}": model.get(key) for key in ("build", "encoder")}
+    named |= {f"train.{key}": train.get(key) for key in ("loss", "optimizer")}
     yield from ((key, name) for key, name in named.items() if name)
     yield from (("train.callbacks", name) for name in train.get("callbacks", ()))
 

@@ -18,6 +18,7 @@ from unroll.models.layers.pooling import SequencePooling
 from unroll.models.layers.recurrent import Recurrent
 from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
 from unroll.models.layers.tcn import TCN, CausalConv1D, TemporalBlock
+from unroll.models.own_captioner import OwnCaptioner
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ForecastPath
 from unroll.models.series.quantile_forecaster import QuantileForecaster
 from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, TextEncoder
@@ -54,6 +55,17 @@ def quantiles_of_windows():
     return keras.Model([history, known], keras.layers.Reshape([4, 2, 2])(keras.layers.Dense(16)(hidden)))
 
 
+def own_captioner():
+    pictures, ids = keras.Input([16, 16, 3]), keras.Input([None], dtype="int32", name="ids")
+    memory = keras.Input([4, 4, 4], name="memory")
+    said = keras.layers.GRU(4, return_sequences=True)(
+        keras.layers.Embedding(9, 3)(ids), initial_state=keras.layers.GlobalMaxPooling2D()(memory)
+    )
+    decoder = keras.Model([memory, ids], keras.layers.Dense(9)(said))
+    encoder = keras.Model(pictures, keras.layers.Conv2D(4, 3, 4)(pictures))
+    return OwnCaptioner(decoder, encoder, size=16, max_length=6, label_smoothing=0.1)
+
+
 EXAMPLES = {
     "AdditiveAttention": (lambda: AdditiveAttention(3), (normal(2, 6), normal(2, 4, 5), normal(2, 4, 3))),
     "Backbone": (
@@ -68,6 +80,7 @@ EXAMPLES = {
     ),
     "Forecaster": (lambda: Forecaster(FORECAST), (WINDOWS,)),
     "NgramEvidence": (lambda: NgramEvidence(20, 8, 3), (IDS, LENGTHS)),
+    "OwnCaptioner": (own_captioner, (CAPTIONED,)),
     "QuantileForecaster": (lambda: QuantileForecaster(quantiles_of_windows(), [0.2, 0.5]), (WINDOWS,)),
     "Recurrent": (lambda: Recurrent("gru", 5, 2, residual=True), (SEQUENCE,)),
     "ResidualBlock": (lambda: ResidualBlock(4, 2), (PICTURES,)),

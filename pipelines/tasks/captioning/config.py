@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from unroll.pipelines.data.sections import GroupColumn, Name, Names, SplitColumn, TableSection
-from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
+from unroll.pipelines.training.config import ModelSection, ObjectName, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import Cell, Embedding, Epochs, KernelSize, Layers, Patience, Share, Units
 
 Kind = Literal["word", "subword", "character"]
@@ -70,6 +70,9 @@ class CaptionSection(TableSection):
 class CaptionModelSection(ModelSection):
     """The captioner; see `unroll.models.captioner.Captioner`."""
 
+    encoder: ObjectName | None = Field(
+        None, description="function of your own, module:name, that builds the image encoder alone; null: see backbone"
+    )
     backbone: str | None = Field(
         None, description="network of keras.applications that reads pictures; null: a residual network from scratch"
     )
@@ -104,10 +107,16 @@ class CaptionModelSection(ModelSection):
             raise ValueError(f"is not a network of keras.applications. {known}")
         return value
 
+    @property
+    def attention(self) -> bool:
+        """Whether the model says what it looks at."""
+        return self.build is None and self.conditioning == "attention"
+
     @model_validator(mode="after")
-    def _check_build(self) -> "CaptionModelSection":
-        if self.build is not None and self.backbone is not None:
-            raise ValueError(f"build={self.build!r} and backbone={self.backbone!r} name two encoders. Leave one out")
+    def _check_encoders(self) -> "CaptionModelSection":
+        named = [f"{key}={value!r}" for key in ("build", "encoder", "backbone") if (value := getattr(self, key))]
+        if len(named) > 1:
+            raise ValueError(f"{' and '.join(named)} name two encoders. Leave one out")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from unroll.models.captioner import Captioner
 from unroll.models.checks import checked
 from unroll.models.decoding import beam_search, sample
 from unroll.models.image import read_pictures
+from unroll.models.own_captioner import OwnCaptioner
 from unroll.models.principal import PrincipalComponents
 from unroll.models.tokens import END, PADDING, SPECIAL_IDS, START, Detokenizer
 from unroll.pipelines.task import Servable
@@ -20,7 +21,7 @@ Tensors = dict[str, tf.Tensor]
 
 
 def caption_signatures(
-    model: Captioner,
+    model: Captioner | OwnCaptioner,
     vocabulary: Sequence[str],
     components: PrincipalComponents,
     *,
@@ -53,18 +54,18 @@ def caption_signatures(
         description: what `describe` says.
         warmup: encoded pictures.
     """
-    text, decoder = Detokenizer(vocabulary), model.decoder
+    text = Detokenizer(vocabulary)
 
     def encode(image: tf.Tensor) -> tf.Tensor:
-        return model.encode(tf.cast(read_pictures(image, model.config.size, max_pixels), tf.float32))  # [B, G, F]
+        return model.encode(tf.cast(read_pictures(image, model.size, max_pixels), tf.float32))  # [B, G, F] of ours
 
     def start(rows: tf.Tensor) -> tf.Tensor:
         return tf.fill([tf.shape(rows)[0], 1], START)
 
     def search(grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        memory, state = decoder.start(grid)
+        memory, state = model.start(grid)
         return beam_search(
-            decoder.step,
+            model.step,
             state,
             memory,
             start(grid),
@@ -83,13 +84,13 @@ def caption_signatures(
             "log_probability": log_probability[:, 0],
             "alternatives": captions[:, 1:],
             "alternative_log_probabilities": log_probability[:, 1:],
-            "embedding": components(tf.reduce_mean(grid, axis=1)),
+            "embedding": components(model.pooled(grid)),
         }
 
     def attention(image: tf.Tensor) -> Tensors:
         grid = encode(image)
         ids = search(grid)[0][:, 0]  # [B, T]
-        _, weights = decoder(grid, tf.concat([start(grid), ids[:, :-1]], axis=1))  # [B, T, G]
+        _, weights = model.decoder(grid, tf.concat([start(grid), ids[:, :-1]], axis=1))  # [B, T, G]
         side = round(np.sqrt(grid.shape[1]))
         maps = tf.reshape(weights, [tf.shape(ids)[0], -1, side, side])
         said = (ids != END) & (ids != PADDING)
@@ -102,9 +103,9 @@ def caption_signatures(
         wrong = tf.math.is_nan(temperature) | tf.math.is_nan(top_p)
         said = "Inputs 'temperature' and 'top_p': expected numbers, received NaN."
         image = checked(image, ~tf.reduce_any(wrong), lambda: tf.constant(said))
-        memory, state = decoder.start(encode(image))
+        memory, state = model.start(encode(image))
         ids, log_probability = sample(
-            decoder.step,
+            model.step,
             state,
             memory,
             start(image),

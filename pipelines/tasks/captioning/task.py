@@ -12,6 +12,7 @@ from unroll import monitoring
 from unroll.errors import UserError
 from unroll.models.captioner import Captioner, CaptionerConfig
 from unroll.models.layers.augmentation import augment
+from unroll.models.own_captioner import OwnCaptioner
 from unroll.models.principal import PrincipalComponents
 from unroll.models.tokens import RESERVED
 from unroll.monitoring.features import Feature
@@ -24,7 +25,7 @@ from unroll.pipelines.tasks.captioning.evaluation import MAX_PICTURES, CaptionSc
 from unroll.pipelines.tasks.captioning.reading.files import caption_files, picture_files
 from unroll.pipelines.tasks.captioning.reading.record import read_picture
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
-from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_encoder
+from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_captioner, user_encoder
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.user_code.training import user_loss
 
@@ -69,8 +70,12 @@ class Captioning(Task):
         self._data = CaptionData.load(directory)
 
     def dataset_info(self) -> dict[str, Any]:
-        attention = self.config.model.conditioning == "attention"
-        return {**self._data.dataset_info, "lowercase": self.config.data.lowercase, "attention": attention}
+        config = self.config
+        return {
+            **self._data.dataset_info,
+            "lowercase": config.data.lowercase,
+            "attention": config.model.attention,
+        }
 
     def summary(self) -> str:
         info = self._data.dataset_info
@@ -86,6 +91,8 @@ class Captioning(Task):
             f"{sum(info['images'].values()):,} pictures: {splits}; {info['vocabulary']:,} tokens, the longest "
             f"caption {info['longest_caption']}; skipped {skipped or 'none'}{where}"
         ]
+        if info["uncaptioned"]:
+            lines.append(f"{info['uncaptioned']:,} records without a caption, left out.")
         lines += info["notes"]
         if info["split_by_data"]:
             lines.append("The splits are those that the data names, with restval for training.")
@@ -120,11 +127,14 @@ class Captioning(Task):
     def steps_per_epoch(self) -> int:
         return -(-self._data.images("train") // self.config.train.batch_size)
 
-    def build(self) -> Captioner:
+    def build(self) -> Captioner | OwnCaptioner:
         section, train = self.config.model, self.config.train
         vocabulary, encoder = len(self._data.vocabulary) + RESERVED, None
+        info = PictureInfo(self._data.size, vocabulary, self.config.data.kept_tokens + 2)
         if section.build:
-            encoder = user_encoder(section.build, section, PictureInfo(self._data.size, vocabulary))
+            return user_captioner(section.build, section, info, train.label_smoothing)
+        if section.encoder:
+            encoder = user_encoder(section.encoder, section, info)
         try:
             model = Captioner(
                 CaptionerConfig(
@@ -134,7 +144,7 @@ class Captioning(Task):
                     label_smoothing=train.label_smoothing,
                     coverage=train.coverage,
                     scheduled_sampling=train.scheduled_sampling > 0,
-                    **section.model_dump(exclude={"build", "beams", "length_penalty", "conditioning"}),
+                    **section.model_dump(exclude={"build", "encoder", "beams", "length_penalty", "conditioning"}),
                 ),
                 encoder,
             )
@@ -165,7 +175,7 @@ class Captioning(Task):
             "input": "image",
             "size": self._data.size,
             "max_pixels": self.config.data.max_pixels,
-            "attention": section.conditioning == "attention",
+            "attention": section.attention,
             "data": self.config.data.model_dump(mode="json"),
         }
         return caption_signatures(
@@ -180,11 +190,11 @@ class Captioning(Task):
             warmup=next(iter(self._data.encoded("validation")))["image"][:_WARMUP],
         )
 
-    def _components(self, model: Captioner) -> PrincipalComponents:
-        """Of the grids' means of training pictures as they are."""
+    def _components(self, model: Captioner | OwnCaptioner) -> PrincipalComponents:
+        """Of what is pooled from training pictures as they are."""
         batches = self._data.batches("train", _BATCH, captions_per_image=1, shuffle=(0, 0))
         means = [
-            tf.reduce_mean(model.encode(tf.cast(pictures, tf.float32)), axis=1).numpy()
+            model.pooled(model.encode(tf.cast(pictures, tf.float32))).numpy()
             for pictures, *_ in batches.take(_MAX_SUMMARISED // _BATCH)
         ]
         return PrincipalComponents(np.concatenate(means))

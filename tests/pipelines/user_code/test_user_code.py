@@ -7,12 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import ROOT, reviews, unroll
 from tests.pipelines.tasks.captioning.test_captioning import shapes
 from tests.pipelines.tasks.forecasting.test_forecasting import loads
 from tests.serving_fixtures import SERVE, start_server
+from unroll.api import load
 from unroll.errors import UserError
+from unroll.models.decoding import greedy
+from unroll.models.tokens import END, SPECIAL_IDS, START
+from unroll.pipelines.tasks.captioning.config import CaptionConfig
+from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_captioner
+from unroll.pipelines.training.config import load_config
 from unroll.pipelines.training.exported import Exported
 from unroll.pipelines.user_code.objects import UserObject
 
@@ -203,7 +210,7 @@ def test_a_changed_module_is_another_training(tmp_path, monkeypatch):
 
 def test_an_image_encoder_of_ones_own_is_what_the_captioner_reads(module):
     shapes(90).to_parquet("shapes.parquet")
-    options = ["data.split=split", "data.size=32", f"model.build={module}:encoder", "model.units=8", "train.epochs=1"]
+    options = ["data.split=split", "data.size=32", f"model.encoder={module}:encoder", "model.units=8", "train.epochs=1"]
     set_ = [one for option in options for one in ("--set", option)]
     done = unroll("train", "captioning", "--data", "shapes.parquet", "--home", "home", "--name", "own", "--json", *set_)
     forget(module)
@@ -211,3 +218,81 @@ def test_an_image_encoder_of_ones_own_is_what_the_captioner_reads(module):
     maps = Exported(Path(json.loads(done.stdout)["path"])).predict({"image": pictures}, "attention")["maps"]
     assert maps.shape[0] == 3
     assert maps.shape[2:] == (4, 4), "three convolutions of stride 2 over 32 pixels"
+
+
+def test_a_captioner_of_ones_own_is_searched_as_ours(module):
+    shapes(90).to_parquet("shapes.parquet")
+    options = ["data.split=split", "data.size=32", f"model.build={module}:captioner", "train.epochs=1", "model.beams=2"]
+    set_ = [one for option in options for one in ("--set", option)]
+    done = unroll("train", "captioning", "--data", "shapes.parquet", "--home", "home", "--name", "own", "--json", *set_)
+    forget(module)
+    document = json.loads(done.stdout)
+    assert document["metrics"]["test/bleu1"] >= 0
+    exported = Exported(Path(document["path"]))
+    pictures = np.array(list(shapes(3, seed=1).image), object)
+    answer = exported.predict({"image": pictures})
+    assert answer["alternatives"].shape == (3, 1)
+    assert (answer["log_probability"] < 0).all()
+    assert json.loads(exported.predict({}, "describe")["json"].item())["attention"] is False
+    again = load("own", home="home")
+    assert again.predict(list(pictures))["caption"].tolist() == [caption.decode() for caption in answer["caption"]]
+    given = {"pictures": np.zeros([1, 32, 32, 3], np.float32), "ids": np.array([[2, 4, 3]]), "rows": np.array([0])}
+    assert again.keras(given)["logits"].shape[:2] == (1, 2)
+
+
+WHOLE = """
+import keras
+
+
+def reads(info, direction, vocabulary=None):
+    pictures, ids = keras.Input([info.size, info.size, 3], name="pictures"), keras.Input([None], name="ids")
+    seen = keras.layers.Dense(8)(keras.layers.GlobalAveragePooling2D()(pictures))
+    said = keras.layers.Embedding(info.vocabulary, 8)(ids)
+    said = direction(keras.layers.GRU(8, return_sequences=True))(said)
+    said = keras.layers.Add()([said, keras.layers.Dense(said.shape[-1])(keras.layers.Reshape([1, 8])(seen))])
+    return keras.Model([pictures, ids], keras.layers.Dense(vocabulary or info.vocabulary)(said))
+
+
+def whole(info, section):
+    return reads(info, lambda layer: layer)
+
+
+def ahead(info, section):
+    return reads(info, keras.layers.Bidirectional)
+
+
+def few(info, section):
+    return reads(info, lambda layer: layer, 7)
+
+
+def half(info, section):
+    return whole(info, section), None
+"""
+
+
+def test_a_captioner_of_one_model_is_tried_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("whole_captioners.py").write_text(WHOLE)
+    info = PictureInfo(size=16, vocabulary=12, max_length=6)
+    captioner = user_captioner("whole_captioners:whole", None, info, 0.1)
+    pictures = tf.random.uniform([2, 16, 16, 3], maxval=255)
+    memory, state = captioner.start(captioner.encode(pictures))
+    said = greedy(captioner.step, state, memory, tf.fill([2, 1], START), 5, SPECIAL_IDS).ids.numpy()
+    ids = np.full([2, 1], START, np.int32)
+    for _ in range(said.shape[1]):
+        logits = captioner.decode(pictures, tf.constant(ids))[:, -1].numpy()
+        logits[:, [0, 1, START]] = -np.inf
+        ids = np.concatenate([ids, logits.argmax(axis=1)[:, None].astype(np.int32)], axis=1)
+    ended = np.cumsum(np.cumsum(ids[:, 1:] == END, axis=1), axis=1) > 1
+    np.testing.assert_array_equal(said, np.where(ended, 0, ids[:, 1:]))
+    for name, words in {
+        "ahead": "whose logits of a token depend on those behind it",
+        "few": "returns float32 [2, 5, 7] for pictures float32 [2, 16, 16, 3], ids int32 [2, 5]",
+        "half": "returned a tuple, not a keras.Model",
+    }.items():
+        with pytest.raises(UserError) as caught:
+            user_captioner(f"whole_captioners:{name}", None, info, 0.0)
+        assert words in str(caught.value)
+        assert str(caught.value).endswith("docs/own.md")
+    with pytest.raises(UserError, match=r"build='a:b' and backbone='MobileNet' name two encoders"):
+        load_config(CaptionConfig, overrides=["model.build=a:b", "model.backbone=MobileNet"])
