@@ -258,7 +258,7 @@ class _Records(io.RawIOBase):
         return text[:end]
 
     def _check_last(self, lines: Sequence[str]) -> None:
-        """Refuses last lines that are no rows, such as the name of a source."""
+        """Refuses last lines that are not rows, such as the name of a source."""
         widths = [len(_split(line, self._layout.delimiter, self._format)) for line in lines[-_MAX_FOOTER:]]
         columns = len(self._layout.names)
         other = next((number for number, width in enumerate(reversed(widths)) if width == columns), 0)

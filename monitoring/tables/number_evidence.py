@@ -131,7 +131,7 @@ class NumberEvidence:
         return NumberFormat(decimal, thousands, next(iter(self._signs), ""), self._negative)
 
     def _check_units(self) -> None:
-        """Refuses numbers with a unit such as 1.5K; other texts are no numbers."""
+        """Refuses numbers with a unit such as 1.5K; other texts are not numbers."""
         cells = list(self._forms["text"])
         units = [_UNIT.fullmatch(cell) for cell in cells]
         marked = any("." in cell or "," in cell for cell in cells)

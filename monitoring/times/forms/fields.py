@@ -32,7 +32,7 @@ def from_fields(fields: Mapping[str, np.ndarray], count: int) -> tuple[np.ndarra
         count: N.
 
     Returns:
-        Microseconds since 1970, int64 [N], and which are no times, bool [N].
+        Microseconds since 1970, int64 [N], and which are not times, bool [N].
 
     Example:
         >>> from_fields({"y": np.array([1970]), "d": np.array([2]), "H": np.array([24])}, 1)[0] // DAY
@@ -64,7 +64,7 @@ def whole_hour(hour: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarr
         half: text [N]: "a" before noon, "p" after it, "" where it is not told.
 
     Returns:
-        Hours, and which are no hours of that half of the day, bool [N].
+        Hours, and which are not hours of that half of the day, bool [N].
     """
     before, after = half == "a", half == "p"
     wrong = before & (hour > 12)

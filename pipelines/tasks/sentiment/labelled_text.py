@@ -239,7 +239,7 @@ def _fill_train(section: LabelledTextSection, index: RecordIndex, notes: Notes) 
     """Has every class in the train split where a hash decides, and says which classes are not in every split."""
     counts = index.counts()
     absent = [label for label, count in counts.items() if not count["train"]]
-    for split in SPLITS[1:]:  # labels that are no classes, such as names, would leave nothing to score on
+    for split in SPLITS[1:]:  # labels that are not classes, such as names, would leave nothing to score on
         moved = sum(counts[label][split] for label in absent)
         if section.split or 2 * moved > sum(count[split] for count in counts.values()):
             return
