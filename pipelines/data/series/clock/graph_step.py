@@ -23,7 +23,7 @@ def graph_step(frequency: Frequency) -> dict[str, Any]:
 
 
 def clock_changes(frequency: Frequency) -> ClockChanges | None:
-    """What lays steps of fixed length on the local clock; None where that is not needed, or changes are not whole steps.
+    """Lays steps of fixed length on the local clock; None where that is not needed, or changes are not whole steps.
 
     Steps of two hours, say, that go on at the same distance when clocks change by one have no hour of the day that
     they keep.
