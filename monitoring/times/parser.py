@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from unroll.monitoring.times.forms.formats import named
 from unroll.monitoring.times.forms.iso import read_iso
 from unroll.monitoring.times.forms.native import misfit, read_native
 from unroll.monitoring.times.forms.reading import NO_OFFSET, Reading
+from unroll.monitoring.times.forms.text_choice import are_seasons
 from unroll.monitoring.times.instants import MISSING_TIME, Times
 
 _ZONE_NAME = re.compile(r"\d ?\(?([A-Za-z]{2,5})\)?$")
@@ -36,6 +37,7 @@ class TimeParser:
         form: how the times are written; None before the first, and of timestamps.
         offsets: UTC offsets met, as they are written.
         zones: time zones of timestamps, as Parquet names them.
+        short_years: years are written with two digits.
 
     Example:
         >>> parser = TimeParser("week")
@@ -57,6 +59,7 @@ class TimeParser:
     form: str | None = field(default=None, init=False)
     offsets: set[str] = field(default_factory=set, init=False)
     zones: set[str] = field(default_factory=set, init=False)
+    short_years: bool = field(default=False, init=False)
     _naive: str | None = field(default=None, init=False)
 
     def parse(self, values: pa.Array, file: Path, first_row: int) -> Times:
@@ -99,7 +102,7 @@ class TimeParser:
             cells = Cells.of(values)
             found = self._written(cells, file)
             if found.wrong.any():
-                found = Reading(found.micros, found.wrong & ~cells.missing, found.offsets, found.written)
+                found = replace(found, wrong=found.wrong & ~cells.missing)
         elif len(found.written):
             self.zones |= found.written
         return self._of_one_kind(found, values, file)
@@ -109,8 +112,9 @@ class TimeParser:
             self.form = self.format
         if self.form is None and not cells.are_numbers and not self.prefer:
             found = read_iso(cells)
-            if not (found.wrong & ~cells.missing).any():
-                self.form = "iso"
+            there = cells.text if not found.wrong.any() else cells.text.filter(pa.array(~found.wrong))
+            if not (found.wrong & ~cells.missing).any() and not are_seasons(there):
+                self.form = "iso" if len(there) else None
                 return found
         if self.form is None:
             self.form = self._find(cells, file)
@@ -136,6 +140,7 @@ class TimeParser:
         offsets = np.full(len(there), NO_OFFSET) if found.offsets is None else found.offsets
         told = there & (offsets != NO_OFFSET)
         self.offsets |= found.written
+        self.short_years |= found.short_years
         if self._naive is None and not told.all() and (naive := there & ~told).any():
             self._naive = str(values[int(naive.argmax())])
         if self.offsets and self._naive is not None:

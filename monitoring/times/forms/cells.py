@@ -19,11 +19,23 @@ _TIDIED = (
     (r"\s\s|[^\x00-\x7f]|\t", _BLANKS, " "),
     (r"\]$", r"\[[\w/+-]+\]$", ""),  # Java's names of zones, behind an offset
     (r"^/date\(", r"^/date\((-?\d+)(?:[+-]\d{4})?\)/$", r"\1"),  # JSON of .NET
+    (r"^['\x22]|['\x22]$", r"^['\x22]|['\x22]$", ""),
+    (r"\)$", r"([+-]\d\d:?\d\d) \(.*\)$", r"\1"),  # JavaScript
+    (r"\)$", r"\(([a-z]{3,4})\)$", r"\1"),
     (r"noon$", r"(?:12 ?)?noon$", "12:00 pm"),
     (r"midnight$", r"(?:12 ?)?midnight$", "12:00 am"),
     (r":\d\d.*(?: |/).*:\d\d", _START, r"\1"),
 )
 """What to look for, and what to write instead of what."""
+_EAST_ASIAN = (
+    (r"(上午|오전) ?([\d:]+)", r"\2 am"),
+    (r"(下午|오후) ?([\d:]+)", r"\2 pm"),
+    (r"[年년] ?", "-"),
+    (r"[月월] ?(\d)", r"-\1"),
+    (r"[日일] ?", " "),
+    (r"[时時시点分분] ?(\d)", r":\1"),
+    (r"[月월时時시点分분秒초]", ""),
+)
 _UNTIDY = "|".join(mark for mark, _, _ in _TIDIED)
 _HIDDEN = r"(?i)^\d+,\d+$|^/date\("
 _THOUSANDS = r"^\d{1,3}(,\d{3})+$"
@@ -36,10 +48,12 @@ class Cells:
     Args:
         text: trimmed; "" where there is none.
         empty: bool [N]; where there is none.
+        exact: they are numbers in the file, too.
     """
 
     text: pa.Array
     empty: np.ndarray
+    exact: bool = False
 
     @classmethod
     def of(cls, values: pa.Array) -> "Cells":
@@ -50,7 +64,8 @@ class Cells:
             if not _all(pc.fill_null(pc.string_is_ascii(text), True)):
                 text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, _INVISIBLE, ""))
         text = text.fill_null("")
-        return cls(text, pc.equal(text, "").to_numpy(zero_copy_only=False))
+        exact = pa.types.is_floating(values.type)
+        return cls(text, pc.equal(text, "").to_numpy(zero_copy_only=False), exact)
 
     @cached_property
     def missing(self) -> np.ndarray:
@@ -66,6 +81,10 @@ class Cells:
         for mark, pattern, instead in _TIDIED:
             if pc.any(pc.match_substring_regex(text, mark)).as_py():
                 text = pc.replace_substring_regex(text, pattern, instead)
+        if pc.any(pc.match_substring_regex(text, r"\d ?[年년月월时時시点]|[午오]")).as_py():
+            for pattern, instead in _EAST_ASIAN:
+                text = pc.replace_substring_regex(text, pattern, instead)
+            text = pc.utf8_trim_whitespace(text)
         return text
 
     @cached_property
@@ -81,7 +100,7 @@ class Cells:
     @cached_property
     def numbers(self) -> Numbers:
         """Those of the cells that are numbers."""
-        return Numbers.of(self._bare, ~self.numeric)
+        return Numbers.of(self._bare, ~self.numeric, exact=self.exact)
 
     @cached_property
     def _bare(self) -> pa.Array:

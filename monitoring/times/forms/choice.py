@@ -5,11 +5,11 @@ import pyarrow as pa
 
 from unroll.monitoring.times.forms.cells import Cells
 from unroll.monitoring.times.forms.iso import read_iso
-from unroll.monitoring.times.forms.number_choice import likely, number_candidates
+from unroll.monitoring.times.forms.number_choice import likely, nearest_division, number_candidates
 from unroll.monitoring.times.forms.numbers import DIGITS_TOO, read_numbers
 from unroll.monitoring.times.forms.reading import Reading
 from unroll.monitoring.times.forms.strptime import is_divided, read_strptime
-from unroll.monitoring.times.forms.text_choice import DAY_WITHOUT_YEAR, text_candidates
+from unroll.monitoring.times.forms.text_choice import DAY_WITHOUT_YEAR, SEASON, text_candidates
 from unroll.monitoring.times.forms.texts import PATTERNS, read_text
 
 
@@ -46,6 +46,7 @@ class Choice:
             return
         if cells.are_numbers:
             found = number_candidates(cells.numbers)
+            self.nearest = self.nearest or nearest_division(cells.numbers)
         else:
             found, nearest = text_candidates(cells.lower.filter(pa.array(there)))
             self.nearest = self.nearest or nearest
@@ -70,7 +71,7 @@ class Choice:
             return self._prefer
         if len(self._left) > 1 and self._example:
             raise UndecidedError(self._example)
-        if not self._left and self._seen.are_numbers:
+        if not self._left and not self.nearest and self._seen.are_numbers:
             words, setting = likely(self._seen.numbers)
             shown = self._seen.numbers.present
             state = f": --set {setting}" if setting else ""
@@ -102,6 +103,12 @@ def _either(cells: Cells, forms: list[str]) -> str | None:
         return (
             f"may hold months of a year of two digits, or days without their year: {example!r}. If they are months, "
             "state it with --set data.time_format=month_name, else write the year"
+        )
+    if SEASON in forms:
+        return (
+            f"may hold {'months' if forms[0] == 'iso' else 'weeks'}, or years that follow each other: "
+            f"{cells.text.filter(pa.array(there))[0].as_py()!r}. State the first, as in --set "
+            f"data.time_format={forms[0]}, or write one year"
         )
     read = {form: read_cells(cells, form).micros for form in forms}
     first = read[forms[0]]

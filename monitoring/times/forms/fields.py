@@ -18,7 +18,9 @@ _RANGES = {
     "M": (0, 59),
     "S": (0, 60),
 }
-_CENTURY = 69  # two digits from here on are years of 19.., as POSIX has it
+_FIRST_SHORT = 41  # two digits from here on are years of 19..: what is measured is rarely far ahead
+CENTURY = 36_525 * DAY  # between years of 1941 to 1999 and those a hundred years later
+"""Microseconds."""
 
 
 def from_fields(fields: Mapping[str, np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,8 +54,8 @@ def from_fields(fields: Mapping[str, np.ndarray], count: int) -> tuple[np.ndarra
 
 
 def whole_year(two_digits: np.ndarray) -> np.ndarray:
-    """The years that two digits stand for, 1969 to 2068."""
-    return two_digits + np.where(two_digits >= _CENTURY, 1900, 2000)
+    """The years that two digits stand for, 1941 to 2040."""
+    return two_digits + np.where(two_digits >= _FIRST_SHORT, 1900, 2000)
 
 
 def whole_hour(hour: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,6 +18,7 @@ FORMS = {
     "unix_us": "microseconds since 1970 in UTC",
     "unix_ns": "nanoseconds since 1970 in UTC",
     "unix_days": "days since 1970",
+    "ticks": "ticks of .NET, ten million a second since the year 1",
     "excel": "Excel's day numbers, as in 46053.5",
     "decimal_year": "years with a fraction, as in 2026.083",
     "seconds": "seconds from a start that is not told",

@@ -14,6 +14,7 @@ _WRITTEN = (
     pa.types.is_decimal,
     pa.types.is_string,
     pa.types.is_large_string,
+    pa.types.is_string_view,
     pa.types.is_null,
 )
 

@@ -12,6 +12,7 @@ from unroll.monitoring.times.forms.fields import DAY, MICROS, from_fields, whole
 from unroll.monitoring.times.forms.reading import Reading
 
 _EXCEL_EPOCH = -25_569 * DAY  # 1899-12-30, so that its numbers are right from March 1900 on
+_TICKS_EPOCH = -719_162 * DAY  # the first of January of the year 1
 SCALES = {
     "unix": (Fraction(MICROS), 0),
     "unix_ms": (Fraction(1000), 0),
@@ -19,6 +20,7 @@ SCALES = {
     "unix_ns": (Fraction(1, 1000), 0),
     "unix_days": (Fraction(DAY), 0),
     "seconds": (Fraction(MICROS), 0),
+    "ticks": (Fraction(1, 10), _TICKS_EPOCH),
     "excel": (Fraction(DAY), _EXCEL_EPOCH),
 }
 """Microseconds of one, and the time of nought."""
@@ -64,12 +66,13 @@ class Numbers:
         return np.unique(self.values[~np.isnan(self.values)])
 
     @classmethod
-    def of(cls, text: pa.Array, missing: np.ndarray) -> "Numbers":
+    def of(cls, text: pa.Array, missing: np.ndarray, *, exact: bool = False) -> "Numbers":
         """Numbers as they are written, such as 44562, 2012.083 and 1.7e9.
 
         Args:
             text: matches `NUMBER` where it is not missing.
             missing: bool [N].
+            exact: they were numbers before they were text, so that no digit was left out.
         """
         shown = pc.if_else(pa.array(missing), "0", text) if missing.any() else text
         if pc.all(pc.match_substring_regex(shown, r"^\d{1,18}$")).as_py():
@@ -93,8 +96,12 @@ class Numbers:
         cut = pc.utf8_slice_codeunits(parts.field("fraction"), 0, 9)
         fraction = pc.cast(pc.if_else(pc.equal(cut, ""), "0", cut), pa.int64()).to_numpy(zero_copy_only=False)
         powers = pc.not_equal(parts.field("exponent"), "").to_numpy(zero_copy_only=False)
-        rounded = bool(powers.any() and (powers | missing).all() and (width + places)[~missing].max() <= _SIGNIFICANT)
-        return cls(np.where(missing, np.nan, values), whole, width, fraction, places, rounded)
+        written = width + places
+        if whole is not None and powers.any():
+            digits = np.array([len(str(abs(one))) for one in whole], np.int64)
+            width, places = np.where(powers, digits, width), np.where(powers, 0, places)
+        rounded = not exact and powers.any() and (powers | missing).all() and written[~missing].max() <= _SIGNIFICANT
+        return cls(np.where(missing, np.nan, values), whole, width, fraction, places, bool(rounded))
 
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -119,7 +126,7 @@ def read_numbers(numbers: Numbers, form: str) -> Reading:
         micros, wrong = np.zeros(len(missing), np.int64), np.ones(len(missing), bool)
     else:
         micros, wrong = _divided(numbers, _DIVIDED.get(form, form.replace("%", "")))
-    found = Reading.of(micros, missing | wrong)
+    found = replace(Reading.of(micros, missing | wrong), short_years="%y" in form)
     return replace(found, offsets=np.zeros(len(missing), np.int32)) if form in _ABSOLUTE else found
 
 

@@ -19,12 +19,14 @@ class Reading:
         wrong: bool [N]; which are not times in that form, empty cells among them.
         offsets: int32 [N]; seconds east of UTC, `NO_OFFSET` where none is written. None: nowhere.
         written: the offsets as they are written.
+        short_years: years are written with two digits.
     """
 
     micros: np.ndarray
     wrong: np.ndarray
     offsets: np.ndarray | None = None
     written: frozenset[str] = frozenset()
+    short_years: bool = False
 
     @classmethod
     def of(cls, micros: np.ndarray, wrong: np.ndarray) -> "Reading":
@@ -44,4 +46,5 @@ class Reading:
         if offsets is not None or other.offsets is not None:
             offsets = np.full(len(micros), NO_OFFSET, np.int32) if offsets is None else offsets.copy()
             offsets[at] = NO_OFFSET if other.offsets is None else other.offsets
-        return Reading(micros, wrong, offsets, self.written | other.written)
+        short = self.short_years or other.short_years
+        return Reading(micros, wrong, offsets, self.written | other.written, short)

@@ -1,15 +1,19 @@
 """Times in a format of `strptime`."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from unroll.monitoring.times.forms.cells import Cells
-from unroll.monitoring.times.forms.fields import DAY
+from unroll.monitoring.times.forms.fields import CENTURY, DAY
 from unroll.monitoring.times.forms.iso import parse_text, with_offsets
 from unroll.monitoring.times.forms.reading import Reading
+from unroll.monitoring.times.instants import MISSING_TIME
 
+_AFTER_SHORT_YEARS = int(np.datetime64("2041", "us").astype(np.int64))
 _END_OF_DAY = r"(^|[^\d:.])24((?:[:.h]?00){0,2})($|[^\d:.])"
 
 
@@ -31,6 +35,9 @@ def read_strptime(cells: Cells, form: str) -> Reading:
         midnight = pc.replace_substring_regex(cells.text.filter(pa.array(late)), _END_OF_DAY, r"\100\2\3")
         morning = parse_text(midnight, form)
         found = found.patched(late, Reading.of(morning.micros + DAY, morning.wrong))
-    return (
-        with_offsets(cells.text, found.micros, found.wrong) if "%z" in form else Reading.of(found.micros, found.wrong)
-    )
+    if "%y" in form:
+        ahead = ~found.wrong & (found.micros >= _AFTER_SHORT_YEARS)
+        found = Reading(np.where(ahead, found.micros - CENTURY, found.micros), found.wrong)
+    if "%z" in form:
+        found = with_offsets(cells.text, found.micros, found.wrong)
+    return replace(found, micros=np.where(found.wrong, MISSING_TIME, found.micros), short_years="%y" in form)

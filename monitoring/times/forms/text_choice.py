@@ -13,7 +13,11 @@ from unroll.monitoring.times.forms.texts import PATTERNS, read_text
 DAY_WITHOUT_YEAR = "day without year"
 """A candidate beside `month_name`, of what looks like Jan-12."""
 
+SEASON = "season"
+"""A candidate beside `iso` and `week`, of what looks like 2000-01."""
+
 _SAMPLE = 1000
+_LENGTH_OF_SEASON = 7
 _DOTTED = r"^\D*\d{1,2}\.\d{1,2}\.\d"
 _MONTH_AND_TWO_DIGITS = re.compile(r"([^\W\d_]+)\W*(\d\d)")
 _FEWER = 3  # times as many different days as years tell which is which
@@ -41,8 +45,8 @@ def text_candidates(text: pa.Array) -> tuple[list[str], str | None]:
 
 
 def _weighed(text: pa.Array, found: list[str]) -> list[str]:
-    if "iso" in found:
-        return ["iso"]
+    if "iso" in found or found == ["week"]:
+        return [found[0], SEASON] if are_seasons(text) else found[:1]
     if found == ["month_name"]:
         return found + _without_year(text)
     if "day_first" in found and len(found) > 1 and pc.all(pc.match_substring_regex(text, _DOTTED)).as_py():
@@ -55,6 +59,21 @@ def _weighed(text: pa.Array, found: list[str]) -> list[str]:
         if first >= _FEWER * last:
             return [form for form in found if form != "year_first"]
     return found
+
+
+def are_seasons(text: pa.Array) -> bool:
+    """Whether texts such as 2000-01 name two years that follow each other, whatever else they may be.
+
+    Args:
+        text: without empty ones.
+    """
+    if not len(text) or len(text[0].as_py()) != _LENGTH_OF_SEASON:
+        return False
+    parts = pc.extract_regex(pc.unique(text), r"^(?P<year>\d{4})[-/](?P<next>\d\d)$")
+    if parts.null_count or len(parts) < _FEWER:
+        return False
+    year, following = (pc.cast(parts.field(name), pa.int64()).to_numpy() for name in ("year", "next"))
+    return bool(((year + 1) % 100 == following).all())
 
 
 def _without_year(text: pa.Array) -> list[str]:

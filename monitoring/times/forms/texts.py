@@ -18,13 +18,14 @@ _HALF = r"(?: ?(?P<half>[ap])\.? ?m\.?)?"
 _CLOCK = rf"(?P<H>\d{{1,2}})(?:[:.h]?(?P<M>\d\d)(?:[:.]?(?P<S>\d\d)(?:[.,:](?P<f>\d{{1,9}}))?)?)? ?(?:h|uhr)?{_HALF}"
 _ZONE = r"(?: ?(?P<zone>(?:z|utc|gmt)(?:[+-]\d{1,2}(?::?\d\d)?)?|[+-]\d\d(?::?\d\d)?(?: (?:utc|gmt))?|[a-z]{3,4}))?"
 _TIME = rf"(?:(?:t|,? +|, *|[-_:]){_CLOCK}{_ZONE})?"
+_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|º|\.)?"
 _YEAR = r"(?P<y>\d{4})"
 _ANY_YEAR = r"'?(?P<y>\d{4}|\d\d)"
 
 
 def _of_numbers(first: str, second: str) -> str:
     """A date with its year last."""
-    return rf"{_WEEKDAY}(?P<{first}>\d{{1,2}})[-/. ](?P<{second}>\d{{1,2}})[-/. ]{_ANY_YEAR}{_TIME}"
+    return rf"{_WEEKDAY}(?P<{first}>\d{{1,2}})[-/. ](?P<{second}>\d{{1,2}})[-/. ]{_ANY_YEAR}"
 
 
 PATTERNS = {
@@ -33,11 +34,11 @@ PATTERNS = {
         rf"{_YEAR}(?P<m>\d\d)(?P<d>\d\d)[t _]{_CLOCK}{_ZONE}",
         rf"{_YEAR}(?:[-/._ ]|[-:]?m)(?P<m>\d{{1,2}})",
     ),
-    "day_first": (_of_numbers("d", "m"),),
-    "month_first": (_of_numbers("m", "d"),),
+    "day_first": (_of_numbers("d", "m") + _TIME, f"{_CLOCK},? {_of_numbers('d', 'm')}"),
+    "month_first": (_of_numbers("m", "d") + _TIME, f"{_CLOCK},? {_of_numbers('m', 'd')}"),
     "year_first": (rf"(?P<y>\d\d)[-/. ](?P<m>\d{{1,2}})[-/. ](?P<d>\d{{1,2}}){_TIME}",),
     "month_name": (
-        rf"{_WEEKDAY}(?P<d>\d{{1,2}})(?:st|nd|rd|th|º|\.)?[-/. ]*(?:de |of )?{_NAME}[-/., ]*(?:de )?{_ANY_YEAR}{_TIME}",
+        rf"{_WEEKDAY}{_DAY}[-/. ]*(?:de |of )?{_NAME}[-/., ]*(?:de )?{_ANY_YEAR}{_TIME}",
         rf"{_WEEKDAY}{_NAME}[- ](?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,? +|-){_YEAR}{_TIME}",
         rf"{_WEEKDAY}{_NAME} +(?P<d>\d{{1,2}}) {_CLOCK}{_ZONE} {_YEAR}",
         rf"{_YEAR}[-/. ]*{_NAME}[-/. ]*(?P<d>\d{{1,2}}){_TIME}",
@@ -51,7 +52,7 @@ PATTERNS = {
         rf"(?P<q>[1-4])q[-/_:., ]*{_ANY_YEAR}",
     ),
     "week": (
-        rf"{_YEAR}[-/_ ]?(?:w|kw|wk)[- ]?(?P<w>\d{{1,2}})(?:-?(?P<u>[1-7]))?",
+        rf"{_YEAR}[-/_ ]?(?:w|kw|wk)[- ]?(?P<w>\d{{1,2}})(?:-?(?P<u>[1-7]))?{_TIME}",
         rf"(?:w|kw|wk|week)[- ]?(?P<w>\d{{1,2}})[-/_ ]{_YEAR}",
         rf"{_YEAR}[-/](?P<w>\d\d)",
     ),
@@ -87,7 +88,8 @@ def _of_days_and_clocks(text: pa.Array, form: str) -> Reading | None:
     day, clock = (part.indices.to_numpy(zero_copy_only=False) for part in (days, clocks))
     micros = by_day.micros[day] + by_clock.micros[clock] - _read_each(pa.array([first]), form).micros
     offsets = None if by_clock.offsets is None else by_clock.offsets[clock]
-    return Reading(micros, by_day.wrong[day] | by_clock.wrong[clock], offsets, by_clock.written)
+    wrong = by_day.wrong[day] | by_clock.wrong[clock]
+    return Reading(micros, wrong, offsets, by_clock.written, by_day.short_years)
 
 
 def _read_each(text: pa.Array, form: str) -> Reading:
@@ -107,10 +109,11 @@ def _read_each(text: pa.Array, form: str) -> Reading:
 def _read_groups(groups: pa.StructArray) -> Reading:
     texts = {one.name: groups.field(one.name) for one in groups.type}
     fields = {name: _number(texts[name], "1" if name in "du" else "0") for name in "ymdqwujHMS" if name in texts}
-    wrong = np.zeros(len(groups), bool)
+    wrong, short = np.zeros(len(groups), bool), False
     if "y" in texts:
         two = pc.less(pc.utf8_length(texts["y"]), 3).to_numpy(zero_copy_only=False)
         fields["y"] = np.where(two, whole_year(fields["y"]), fields["y"])
+        short = bool(two.any())
     if "n" in texts:
         fields["m"] = _by_distinct(texts["n"], month_number)
     if "f" in texts:
@@ -120,13 +123,13 @@ def _read_groups(groups: pa.StructArray) -> Reading:
     micros, impossible = from_fields(fields, len(groups))
     wrong = wrong | impossible
     if "zone" not in texts or pc.all(pc.equal(texts["zone"], "")).as_py():
-        return Reading.of(micros, wrong)
+        return Reading(np.where(wrong, MISSING_TIME, micros), wrong, short_years=short)
     offsets = _by_distinct(texts["zone"], zone_offset)
     told = offsets != NO_OFFSET
     wrong = wrong | (~told & pc.not_equal(texts["zone"], "").to_numpy(zero_copy_only=False))
     micros = np.where(wrong, MISSING_TIME, micros - np.where(told, offsets, 0) * MICROS)
     written = frozenset(zone.upper() for zone in pc.unique(texts["zone"]).to_pylist() if zone)
-    return Reading(micros, wrong, offsets.astype(np.int32), written)
+    return Reading(micros, wrong, offsets.astype(np.int32), written, short)
 
 
 def _number(texts: pa.Array, instead: str = "0") -> np.ndarray:
