@@ -191,7 +191,6 @@ def _times(path: Path, table: "pd.DataFrame", feature: SeriesFeature) -> np.ndar
         columns,
         feature.time_format,
         prefer=feature.time_form,
-        whole_seconds=False,
         remedy="Write it as in the training data",
     )
     try:

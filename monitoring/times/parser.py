@@ -30,7 +30,6 @@ class TimeParser:
         format: a named form or a format as `strptime` has it, see `check_format`; None finds the form.
         prefer: the form to take where several fit, such as that of the training data.
         ahead: the column from its start, batch by batch, for where the first batch does not tell its form.
-        whole_seconds: refuse fractions of a second.
         remedy: what to do about a time that does not parse.
 
     Attributes:
@@ -38,6 +37,7 @@ class TimeParser:
         offsets: UTC offsets met, as they are written.
         zones: time zones of timestamps, as Parquet names them.
         short_years: years are written with two digits.
+        example: a cell that is only close to its form, and how it is read, in words; empty without one.
 
     Example:
         >>> parser = TimeParser("week")
@@ -51,7 +51,6 @@ class TimeParser:
     format: str | None = None
     prefer: str | None = None
     ahead: Callable[[], Iterable[pa.Array]] | None = None
-    whole_seconds: bool = True
     remedy: str = (
         "Name the column of times with --set data.time=..., or how they are written, as in --set "
         "'data.time_format=%d/%m/%Y %H:%M'"
@@ -60,6 +59,7 @@ class TimeParser:
     offsets: set[str] = field(default_factory=set, init=False)
     zones: set[str] = field(default_factory=set, init=False)
     short_years: bool = field(default=False, init=False)
+    example: str = field(default="", init=False)
     _naive: str | None = field(default=None, init=False)
 
     def parse(self, values: pa.Array, file: Path, first_row: int) -> Times:
@@ -81,14 +81,6 @@ class TimeParser:
         if found.wrong.any():
             row = int(np.isin(codes, np.flatnonzero(found.wrong)).argmax())
             raise self._error(file, first_row + row, cells[int(codes[row])].as_py())
-        fraction = (found.micros % 10**6 != 0) & (found.micros != MISSING_TIME)
-        if self.whole_seconds and fraction.any():
-            row = int(np.isin(codes, np.flatnonzero(fraction)).argmax())
-            value = cells[int(codes[row])].as_py()
-            raise UserError(
-                f"{file}, row {first_row + row}, column {self.column!r}: has fractions of a second, and steps are "
-                f"whole seconds. Received: {value!s}. Round the times, or name the step, as in --set data.frequency=1s"
-            )
         # code -1 is the one appended
         offsets = None if found.offsets is None else np.append(found.offsets, np.int32(0))[codes]
         return Times(np.append(found.micros, MISSING_TIME)[codes], offsets)
@@ -141,6 +133,7 @@ class TimeParser:
         told = there & (offsets != NO_OFFSET)
         self.offsets |= found.written
         self.short_years |= found.short_years
+        self.example = self.example or found.example
         if self._naive is None and not told.all() and (naive := there & ~told).any():
             self._naive = str(values[int(naive.argmax())])
         if self.offsets and self._naive is not None:

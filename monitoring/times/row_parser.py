@@ -78,6 +78,8 @@ class RowParser:
         if self.form and self.form != "iso":
             whose = f"Days in {self._parser.column}" if "date" in self._parts else "Times"
             lines.append(f"{whose} are read in {named(self.form)}: --set data.time_format={self.form} states it.")
+        if self._parser.example:
+            lines.append(f"Times are close to ISO 8601: {self._parser.example}.")
         if self._parser.short_years:
             lines.append("Years of two digits are 1941 to 2040.")
         return lines

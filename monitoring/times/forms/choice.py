@@ -7,7 +7,7 @@ from unroll.monitoring.times.forms.cells import Cells
 from unroll.monitoring.times.forms.iso import read_iso
 from unroll.monitoring.times.forms.number_choice import likely, nearest_division, number_candidates
 from unroll.monitoring.times.forms.numbers import DIGITS_TOO, read_numbers
-from unroll.monitoring.times.forms.reading import Reading
+from unroll.monitoring.times.forms.reading import Reading, readable
 from unroll.monitoring.times.forms.strptime import is_divided, read_strptime
 from unroll.monitoring.times.forms.text_choice import DAY_WITHOUT_YEAR, SEASON, text_candidates
 from unroll.monitoring.times.forms.texts import PATTERNS, read_text
@@ -116,10 +116,6 @@ def _either(cells: Cells, forms: list[str]) -> str | None:
     if not len(differ):
         return None
     forms = sorted(forms, key=lambda form: np.diff(np.unique(read[form][there])).max(initial=0))
-    said = " or ".join(f"{_iso(read[form][differ[0]])} ({form})" for form in forms)
+    said = " or ".join(f"{readable(read[form][differ[0]])} ({form})" for form in forms)
     example = cells.text[int(differ[0])].as_py()
     return f"{example!r} can be {said}. State which, as in --set data.time_format={forms[0]}"
-
-
-def _iso(micros: int) -> str:
-    return str(np.datetime64(int(micros), "us").astype("datetime64[s]")).replace("T", " ").removesuffix(" 00:00:00")

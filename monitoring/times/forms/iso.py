@@ -1,12 +1,14 @@
 """Times in ISO 8601, of which there may be millions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from unroll.monitoring.times.forms.cells import Cells
-from unroll.monitoring.times.forms.reading import Reading
+from unroll.monitoring.times.forms.reading import Reading, readable
 from unroll.monitoring.times.forms.texts import read_text
 from unroll.monitoring.times.forms.zones import zone_offset
 from unroll.monitoring.times.instants import MISSING_TIME
@@ -23,7 +25,14 @@ def read_iso(cells: Cells) -> Reading:
     wrong = found.wrong | ~pc.match_substring_regex(cells.text, r"^\d{4}").to_numpy(zero_copy_only=False)  # "now"
     found = with_offsets(cells.text, found.micros, wrong)
     left = wrong & ~cells.missing
-    return found.patched(left, read_text(cells.lower.filter(pa.array(left)), "iso")) if left.any() else found
+    if not left.any():
+        return found
+    close = read_text(cells.lower.filter(pa.array(left)), "iso")
+    if not close.wrong.all():
+        place = int((~close.wrong).argmax())
+        cell = cells.text[int(np.flatnonzero(left)[place])].as_py()
+        close = replace(close, example=f"{cell!r} is read as {readable(close.micros[place])}")
+    return found.patched(left, close)
 
 
 def parse_text(text: pa.Array, form: str) -> Reading:

@@ -20,6 +20,7 @@ class Reading:
         offsets: int32 [N]; seconds east of UTC, `NO_OFFSET` where none is written. None: nowhere.
         written: the offsets as they are written.
         short_years: years are written with two digits.
+        example: a cell that is only close to the form, and how it is read, in words.
     """
 
     micros: np.ndarray
@@ -27,6 +28,7 @@ class Reading:
     offsets: np.ndarray | None = None
     written: frozenset[str] = frozenset()
     short_years: bool = False
+    example: str = ""
 
     @classmethod
     def of(cls, micros: np.ndarray, wrong: np.ndarray) -> "Reading":
@@ -46,5 +48,10 @@ class Reading:
         if offsets is not None or other.offsets is not None:
             offsets = np.full(len(micros), NO_OFFSET, np.int32) if offsets is None else offsets.copy()
             offsets[at] = NO_OFFSET if other.offsets is None else other.offsets
-        short = self.short_years or other.short_years
-        return Reading(micros, wrong, offsets, self.written | other.written, short)
+        short, example = self.short_years or other.short_years, self.example or other.example
+        return Reading(micros, wrong, offsets, self.written | other.written, short, example)
+
+
+def readable(micros: int) -> str:
+    """A time as people read it."""
+    return str(np.datetime64(int(micros), "us").astype("datetime64[s]")).replace("T", " ").removesuffix(" 00:00:00")

@@ -83,7 +83,6 @@ def read_table(
             section.time_format,
             prefer=training.get("time_form"),
             ahead=lambda: read_times(section, files),
-            whole_seconds=False,
         )
     ids = _Coder()
     categories = {name: _Categories() for name in section.static_categories}

@@ -20,7 +20,7 @@ WEEKS = pd.date_range("2020-01-06", periods=120, freq="7D")
 
 
 def read(cells, **options):
-    parser = TimeParser("time", whole_seconds=False, **options)
+    parser = TimeParser("time", **options)
     values = pa.array([None if cell is None else str(cell) for cell in cells])
     return parser, parser.parse(values.dictionary_encode(), FILE, 2)
 

@@ -15,7 +15,7 @@ WRITTEN = ["2024-10-27T02:30:00+02:00", "2024-10-27T02:30:00+01:00", None, "2024
 
 @pytest.mark.parametrize("values", [pa.array(WRITTEN), pa.array(WRITTEN).dictionary_encode()])
 def test_every_time_keeps_its_offset_and_its_fraction_of_a_second(values):
-    parser = TimeParser("time", whole_seconds=False)
+    parser = TimeParser("time")
     times = parser.parse(values, FILE, 2)
     midnight = int(np.datetime64("2024-10-27", "us").astype(np.int64))
     minutes = np.array([30, 90, 0]) * 60 * 1_000_000

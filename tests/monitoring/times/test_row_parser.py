@@ -59,7 +59,7 @@ TOGETHER = {
 
 
 def read(cells, **options):
-    parser = RowParser(list(cells), whole_seconds=False, **options)
+    parser = RowParser(list(cells), **options)
     return parser, parser.parse([pa.array(column) for column in cells.values()], FILE, 2)
 
 
