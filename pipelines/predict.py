@@ -56,7 +56,7 @@ def predict(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
     from unroll.pipelines.asking import CommandLineClient, ask, write
-    from unroll.pipelines.asking.output import check_output, json_value
+    from unroll.pipelines.asking.output import check_output, finite, json_value
     from unroll.serving.client.client import ServingError
     from unroll.serving.files.regular_files import check_writable
 
@@ -98,7 +98,7 @@ def predict(
         figure.savefig(drawn, format=plot.suffix.removeprefix("."))
         write_atomically(plot, drawn.getvalue())
     if as_json:
-        document = {"model": name, "version": answer.version, "predictions": answer.predictions}
+        document = {"model": name, "version": answer.version, "predictions": finite(answer.predictions)}
         print(json.dumps(document, ensure_ascii=False, default=json_value))
     else:
         Console().print(answer.table)

@@ -139,6 +139,8 @@ def asked(client: Client, overrides: Sequence[str] = ()) -> tuple[Any, Mapping[s
 
 def _overridden(section: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
     """The keys `data.*` of the model's training, some of which are set anew."""
+    from unroll.pipelines.asking.row_tables import written
+
     if foreign := [one for one in overrides if not one.startswith("data.")]:
         raise UserError(f"--set: only data.* keys apply to a prediction. Received: {foreign[0]!r}")
     changed = with_overrides(
@@ -146,4 +148,5 @@ def _overridden(section: Mapping[str, Any], overrides: Sequence[str]) -> dict[st
     )["data"]
     if section and (unknown := [key for key in changed if key not in section and key not in _FORM]):
         raise UserError(f"configuration key data.{unknown[0]}: unknown. Known keys: data.{', data.'.join(section)}")
-    return changed
+    form = written(changed).model_dump(mode="json")
+    return changed | {key: value for key, value in form.items() if key in changed}

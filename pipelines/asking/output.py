@@ -89,7 +89,7 @@ def _json_lines(path: Path, types: Types) -> Iterator[RowWriter]:
         class Lines:
             def write(self, rows: Rows) -> None:
                 for row in rows:
-                    stream.write(json.dumps(_finite(row), ensure_ascii=False, default=json_value) + "\n")
+                    stream.write(json.dumps(finite(row), ensure_ascii=False, default=json_value) + "\n")
 
         yield Lines()
 
@@ -167,12 +167,12 @@ def json_value(value: Any) -> Any:
     return str(value)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has no NaN: it is null."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

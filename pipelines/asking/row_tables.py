@@ -1,5 +1,6 @@
 """Tables whose rows a model is asked about, read as the training data was, with all their columns."""
 
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,8 +78,7 @@ class RowTable:
         """
         with as_input():
             (file,) = find_files(given)
-            form = {key: section[key] for key in TableSection.model_fields if key in section}
-            table_format = load_config(_Written, base={"data": form}).data.table_format
+            table_format = written(section).table_format
             types, first = _columns(file, table_format)
             found = {key: key if name not in types and key in types else name for key, name in columns.items()}
             for key, name in found.items():
@@ -101,7 +101,7 @@ class RowTable:
             yield from read_records(
                 [self.file],
                 list(self.types),
-                table_format=self.table_format,
+                table_format=dataclasses.replace(self.table_format, missing=()),  # what is missing stays as it is
                 as_stored=[*others, *self.stored],
                 optional=others,
                 notes=self.notes,
@@ -116,6 +116,20 @@ class RowTable:
             return None
         with self.file.open("rb") as stream:
             return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+
+
+def written(section: Mapping[str, Any]) -> TableSection:
+    """How tables are written, of the keys `data.*` of a model.
+
+    Raises:
+        UserError: a value out of range.
+
+    Example:
+        >>> written({"text": "Review", "delimiter": ";", "missing": [-999]}).missing
+        ['-999']
+    """
+    form = {key: section[key] for key in TableSection.model_fields if key in section}
+    return load_config(_Written, base={"data": form}).data
 
 
 @contextmanager

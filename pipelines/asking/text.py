@@ -89,11 +89,11 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[str]
     Raises:
         UserError: a model that takes no text.
     """
-    key = _text_input(client)
+    key, missing = _text_input(client), description.get("data", {}).get("missing", [])
 
     def read(cells: Mapping[str, Any], folder: Path) -> str:
         text = cells[key]
-        if text is None or not text.strip():
+        if text is None or not text.strip() or text.strip() in missing:
             raise UnusableRowError("its text is empty")
         return text
 

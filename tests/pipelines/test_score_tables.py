@@ -266,3 +266,13 @@ def test_a_workbook_is_a_table(tmp_path: Path) -> None:
     write(client, [str(tmp_path / "flats.xlsx")], tmp_path / "out.jsonl")
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert [json.loads(line, parse_constant=pytest.fail)["value"] for line in lines] == [2.5, None]
+
+
+def test_what_stands_for_a_missing_value_stays_as_it_is_written(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("id,text\n-999,good\n8,-999\n9,n/a\n")
+    done = score(server, tmp_path / "table.csv", tmp_path / "out.csv", "--set", "data.missing=[-999]")
+    found = rows(tmp_path / "out.csv")
+    assert [(row["id"], row["text"], row["score"]) for row in found] == [
+        ("-999", "good", "4.0"), ("8", "-999", ""), ("9", "n/a", "3.0"),
+    ]  # fmt: skip
+    assert done["unanswered"] == 1
