@@ -232,6 +232,31 @@ def test_what_is_not_there_or_ambiguous_stays_missing(tmp_path, written):
     assert found.written == ""
 
 
+def test_paths_may_begin_with_the_folder_that_is_named(tmp_path):
+    (tmp_path / "photos/img").mkdir(parents=True)
+    (tmp_path / "photos/img/a.jpg").touch()
+    (tmp_path / "data.jsonl").write_text(json.dumps({"image": "photos/img/a.jpg", "caption": "a"}))
+    for images in ("photos", "photos/img"):
+        (found,) = records(tmp_path / "data.jsonl", images=str(tmp_path / images))
+        assert found.image == tmp_path / "photos/img/a.jpg"
+    (tmp_path / "data.jsonl").write_text(json.dumps({"image": "train/a.jpg", "caption": "a"}))
+    (found,) = records(tmp_path / "data.jsonl", images=str(tmp_path / "photos/img"))
+    assert found.image == tmp_path / "photos/img/train/a.jpg", "which is another one, and missing"
+
+
+def test_one_file_is_not_two_pictures(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    paths = [r"C:\\data\\train\\a.jpg", r"D:\\train\\A.jpg", r"C:\\data\\val\\a.jpg"]
+    for count, known in ((2, True), (3, False)):
+        lines = [json.dumps({"image": path.replace("\\\\", "\\"), "caption": "a"}) for path in paths[:count]]
+        (tmp_path / "data.jsonl").write_text("\n".join(lines))
+        if known:
+            assert [record.image for record in records(tmp_path)] == [tmp_path / "a.jpg"] * 2
+        else:
+            with pytest.raises(UserError, match=r"a.jpg: two paths of the data lead there, .* data/val/a.jpg. Name"):
+                records(tmp_path)
+
+
 def test_a_file_whose_name_has_a_backslash_is_itself(tmp_path):
     (tmp_path / "img").mkdir()
     (tmp_path / "img/a.jpg").touch()
