@@ -1,5 +1,6 @@
 """Labels as people write them: what is the same label to a reader is the same class."""
 
+import ast
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -43,6 +44,21 @@ def twins(counts: Mapping[str, int]) -> list[list[str]]:
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
         groups.setdefault(label_key(label), []).append(label)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def is_list(label: str) -> bool:
+    """Whether a cell holds a list of labels, as JSON or Python write it.
+
+    Example:
+        >>> is_list('["good", "urgent"]'), is_list("[sic]")
+        (True, False)
+    """
+    if label[0] != "[" or label[-1] != "]":
+        return False
+    try:
+        return isinstance(ast.literal_eval(label), list)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
 
 
 def class_of(label: str, classes: Sequence[str]) -> str:

@@ -276,4 +276,7 @@ def _read_parquet(file: Path, columns: Sequence[str], as_stored: Collection[str]
                 }
     except pa.ArrowNotImplementedError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{file}: a column of {', '.join(columns)} holds no text or numbers ({reason})") from None
+        raise UserError(
+            f"{file}: a column of {', '.join(columns)} holds no text or numbers ({reason}). "
+            "Write one a record, such as one of each list"
+        ) from None

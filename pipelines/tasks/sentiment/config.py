@@ -10,7 +10,6 @@ from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSect
 from unroll.pipelines.training.keys import (
     Cell,
     Embedding,
-    Epochs,
     KernelSize,
     Layers,
     LearningRate,
@@ -59,7 +58,11 @@ class SentimentModelSection(ModelSection):
         description="how timesteps become one vector; several are put side by side",
     )
     vocabulary_size: int = Field(50_000, ge=1, le=2_000_000, description="words that are known at most")
-    min_count: int = Field(2, ge=1, description="occurrences of a word in the train split to be known")
+    min_count: int | None = Field(
+        None,
+        ge=1,
+        description="occurrences of a word in the train split to be known; null: the number of records decides",
+    )
     max_tokens: int = Field(1000, ge=1, le=100_000, description="tokens kept of a text")
     encoder_tokens: int = Field(
         256, ge=2, description="tokens that the encoders read of a longer text, half at each end"
@@ -73,7 +76,9 @@ class SentimentModelSection(ModelSection):
 class SentimentTrainSection(TrainSection):
     """How the classifier is trained."""
 
-    epochs: Epochs = 2
+    epochs: int | None = Field(  # type: ignore[assignment]  # of the task's own configuration it is a number
+        None, ge=1, description="passes over the train split at most; null: the number of records decides"
+    )
     learning_rate: LearningRate = 2e-3
     class_weights: bool = Field(False, description="weighs classes by the inverse of their frequency")
 

@@ -14,13 +14,14 @@ from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
-from unroll.pipelines.data.labels import tidy_label, twins
+from unroll.pipelines.data.labels import is_list, tidy_label, twins
 from unroll.pipelines.data.records import Batch, find_files, read_records
 from unroll.pipelines.data.sections import column_advice
 from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
 from unroll.pipelines.data.text_shards import ShardWriter
 from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table, write_vocabulary
 from unroll.pipelines.tasks.sentiment.config import LabelledTextSection
+from unroll.pipelines.tasks.sentiment.plan import plan
 from unroll.pipelines.training.progress import Progress
 
 _MAX_CLASSES = 1000
@@ -70,7 +71,7 @@ def prepare(
     progress: Progress,
     *,
     vocabulary_size: int,
-    min_count: int,
+    min_count: int | None,
     max_tokens: int,
     ngram_buckets: int,
 ) -> None:
@@ -84,7 +85,7 @@ def prepare(
         directory: an empty folder.
         progress: where to show it.
         vocabulary_size: words kept at most.
-        min_count: occurrences of a kept word in the training split.
+        min_count: occurrences of a kept word in the training split; None: as `plan` has it.
         max_tokens: tokens kept of each text.
         ngram_buckets: of `unroll.models.text.ngrams`.
 
@@ -103,6 +104,7 @@ def prepare(
             stage.say(f"{read} records")
         classes = sorted(counts, key=lambda label: (len(label), label) if label.isdigit() else (0, label))
         training = sum(count["train"] for count in counts.values())
+        min_count = min_count or plan(training).min_count
         with progress.stage("counting words", total=training) as stage:
 
             def tokens() -> Iterator[Sequence[bytes]]:
@@ -204,6 +206,11 @@ def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: N
     for batch in stream(section, data, notes):
         texts = batch[section.text]
         labels = [tidy_label(label or "") or None for label in batch[section.label]]
+        if several := next((label for label in labels if label and is_list(label)), None):
+            raise UserError(
+                f"--data {data}: column {section.label!r} holds lists of labels, such as {several}. A text has one "
+                "label: keep one of each list, or train a model for every label, on a column that says yes or no"
+            )
         if section.split:
             splits = [named_split(value) for value in batch[section.split]]
         else:

@@ -39,6 +39,7 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
+from unroll.pipelines.tasks.sentiment.plan import planned
 from unroll.pipelines.tasks.sentiment.user_model import TextInfo, user_classifier
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.signature import signature
@@ -67,12 +68,13 @@ class Sentiment(Task):
         labelled_text.prepare(config.data, data, directory, progress, **cls._tokenising(config))
 
     @staticmethod
-    def _tokenising(config: SentimentConfig) -> dict[str, int]:
+    def _tokenising(config: SentimentConfig) -> dict[str, Any]:
         return config.model.model_dump(include={"vocabulary_size", "min_count", "max_tokens", "ngram_buckets"})
 
     def __init__(self, config: SentimentConfig, directory: Path):
-        super().__init__(config, directory)
         self._data = DatasetInfo.load(directory)
+        config, self._planned = planned(config, self._data.records("train"))
+        super().__init__(config, directory)
         self._vocabulary = read_vocabulary(directory)
         answered = {class_of(label, self._data.classes): name for label, name in config.data.label_names.items()}
         unknown = answered.keys() - set(self._data.classes)
@@ -105,7 +107,7 @@ class Sentiment(Task):
                 f"{data.settled:,} texts with different labels are kept with {settled[self.config.data.conflicts]} "
                 "(data.conflicts)"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, self._planned] if self._planned else lines)
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train

@@ -144,6 +144,8 @@ def test_a_text_with_different_labels_has_that_of_most_copies(tmp_path):
         (reviews(50).assign(label="pos"), {}, "holds one class only, 'pos'"),
         (reviews(50).head(0), {}, "holds no records, only a header"),
         (reviews(50).assign(label=None), {}, "none of 50 records has both a text"),
+        (reviews(50).assign(label='["good", "urgent"]'), {}, """holds lists of labels, such as ["good", "urgent"]"""),
+        (reviews(50).assign(label="['good']"), {}, "holds lists of labels"),
         (reviews(50).assign(label=range(50)), {}, "never occurs in the train split"),
         (reviews(1200).assign(label=range(1200)), {}, "holds 1200 different values, too many for classes"),
         (reviews(4, seed=3), {}, "no record is in the"),
