@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from unroll.serving.batching.batcher import QUIET_TURNS
 from unroll.serving.engine.load_error import LoadError, as_load_error
 from unroll.serving.front.metrics import Metrics
 from unroll.serving.versions.failures import Failure, Stamp, look, stamp_of
@@ -22,6 +23,7 @@ from unroll.serving.versions.version_policy import Specific
 
 _log = logging.getLogger(__name__)
 CANARY = "canary"
+_TURNS = 10 * QUIET_TURNS  # of the event loop, within which a batcher starts what is due
 _REST_SECONDS = 1.0  # for a version that others replace: its unloading would delay their first requests
 
 
@@ -158,9 +160,11 @@ class ServedModel:
 
         No fault is known that does this. Should there be one, who balances the load is to hear of it.
         """
-        overdue = {servable.batcher.overdue for servable in self.loaded.values()} - {None}
-        stalled = not overdue.isdisjoint(self._overdue)
-        self._overdue = overdue
+        overdue = self._overdue & self._look_at_queues()
+        for _ in range(_TURNS if overdue else 0):  # between two looks, a process that got no time may not have had one
+            await asyncio.sleep(0)
+        stalled = not overdue.isdisjoint(self._look_at_queues())
+        self._overdue = self._look_at_queues()
         if stalled != self._stalled:
             self._stalled = stalled
             if stalled:
@@ -168,6 +172,9 @@ class ServedModel:
             else:
                 _log.info("%s: requests are run again", self.name)
             await self._tell_serving()
+
+    def _look_at_queues(self) -> set[object]:
+        return {servable.batcher.overdue for servable in self.loaded.values()} - {None}
 
     async def close(self) -> None:
         """Lets every request finish, then unloads everything."""

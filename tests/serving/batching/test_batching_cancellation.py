@@ -22,6 +22,7 @@ from unroll.serving.batching.batcher import Batcher
 from unroll.serving.batching.parameters import BatchingParameters
 from unroll.serving.protocol import protos, tensors
 from unroll.serving.server.ports import free_port
+from unroll.serving.versions import served_models
 from unroll.serving.versions.model_config import ModelConfig
 
 VALUES = np.array([10.0, 20.0, 30.0], np.float32)
@@ -147,6 +148,21 @@ async def test_health_follows_a_queue_that_does_not_move(
         assert await waiting == 1
         await eventually(lambda: told[-1] == ("m", True))
         watching.cancel()
+
+
+async def test_health_does_not_follow_a_process_that_gets_no_time(
+    light_exports: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look after another, without the time in between for a batch to start."""
+    monkeypatch.setattr(served_models, "_WATCH_SECONDS", 0)
+    put(tmp_path / "m", 1, light_exports[1])
+    told: list[tuple[str, bool]] = []
+    async with running(ModelConfig("m", tmp_path / "m"), told=told) as versions:
+        watching = asyncio.create_task(versions.watch())
+        for _ in range(5):
+            assert await ask(versions, spec("m")) == 1
+        watching.cancel()
+        assert told == [("m", False), ("m", True)]
 
 
 def test_calls_that_end_early_leave_a_server_that_answers(
