@@ -5,9 +5,11 @@ import ctypes
 import re
 from pathlib import Path
 
+from unroll.serving.engine.cores import cores
+
 _libc = ctypes.CDLL(None)
 _DONTNEED = 4  # MADV_DONTNEED of Linux
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of GNU's mallopt
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of GNU's mallopt
 _LARGE = 8 << 20  # bytes of an array that is not a batch's but a model's
 _KEPT = 512 << 20  # bytes that are kept between batches
 _MAPPINGS = Path("/proc/self/smaps")
@@ -21,11 +23,13 @@ _UNWRITTEN = re.compile(
 def keep_between_batches() -> None:
     """Has the C library keep what a batch frees for the next one, and give large arrays back as soon as they are freed.
 
-    By itself it would do so by the sizes that it happens to meet, and then ask the system again for each batch.
+    By itself it would do so by the sizes that it happens to meet, and then ask the system again for each batch. And it
+    would have eight arenas a core, of which threads that come and go with versions leave each in shreds.
     """
     with contextlib.suppress(AttributeError):  # another C library than GNU's
         _libc.mallopt(_TRIM_THRESHOLD, _KEPT)
         _libc.mallopt(_MMAP_THRESHOLD, _LARGE)
+        _libc.mallopt(_ARENA_MAX, max(2, cores()))
 
 
 def give_back() -> None:
