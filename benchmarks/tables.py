@@ -41,13 +41,13 @@ _WORDS = ("the", "film", "was", "not", "very", "good", "bad", "long", "story", "
 
 
 def records(rows: int) -> Iterator[str]:
-    """Reviews and labels; one in three has commas and quotation marks, one in fifty two lines."""
+    """Reviews and labels; one in three has commas and quotation marks, one in three thousand two lines."""
     rng = random.Random(0)
     yield "id,text,label\n"
     for number in range(rows):
         text = " ".join(rng.choices(_WORDS, k=12))
         if number % 3 == 0:
-            text = f'"{text}, ""{text[:9]}"", {text}"' if number % 50 else f'"{text},\n{text}"'
+            text = f'"{text}, ""{text[:9]}"", {text}"' if number % 1000 else f'"{text},\n{text}"'
         yield f"{number},{text},{number % 2}\n"
 
 

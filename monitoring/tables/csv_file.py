@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -186,6 +186,7 @@ class _Records(io.RawIOBase):
         self._blocks = blocks
         self._tail = head[layout.start :]
         self._ended = whole
+        self._stopped = False
         self._ready = layout.delimiter.join(map(str, range(len(layout.names)))).encode() + b"\n"
         self._check = None
         if table_format.quote is not None and file_format(file) != "xlsx":
@@ -209,13 +210,30 @@ class _Records(io.RawIOBase):
             newlines_in_values=self._format.quote is not None,
         )
         read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
-        with pa.csv.open_csv(pa.PythonFile(self, "r"), read, parse, options) as reader:
+        try:
+            reader = pa.csv.open_csv(pa.PythonFile(self, "r"), read, parse, options)
+        except BaseException:
+            self._stopped = True
+            raise
+        try:
             yield reader
+        finally:
+            self._drain(reader)
+            reader.close()
+
+    def _drain(self, reader: pa.csv.CSVStreamingReader) -> None:
+        """Lets the threads end that read ahead: one that came back here while Python ends would abort it."""
+        self._stopped = True
+        with suppress(StopIteration, pa.ArrowException, UserError, OSError, EOFError, UnicodeError):
+            while True:
+                reader.read_next_batch()
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
+        if self._stopped:
+            return b""
         while not self._ready and not (self._ended and not self._tail):
             self._advance()
         if len(self._ready) <= size:
@@ -225,15 +243,18 @@ class _Records(io.RawIOBase):
         return given
 
     def _advance(self) -> None:
-        """Moves text from the tail to what is ready; the last kilobytes stay until the end of the file is there."""
+        """Moves what is held back to what is ready: the last kilobytes wait until the end of the file is there."""
         block = next(self._blocks, b"") if not self._ended else b""
         self._ended = self._ended or not block
-        text = self._tail + block
         if self._ended:
-            ready, self._tail = self._without_footer(text), b""
+            ready, self._tail = self._without_footer(self._tail), b""
+        elif len(block) < _TAIL_BYTES or not self._tail:
+            self._tail += block
+            return
         else:
-            cut = text.rfind(b"\n", 0, max(0, len(text) - _TAIL_BYTES)) + 1
-            ready, self._tail = text[:cut], text[cut:]
+            ready, self._tail = self._tail, block
+            if ready.endswith(b"\r"):  # pyarrow takes a line end that two blocks share for one of a record
+                ready, self._tail = ready[:-1], b"\r" + block
         if self._check:
             self._check.feed(ready)
             if self._ended:

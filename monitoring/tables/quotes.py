@@ -43,24 +43,36 @@ class QuoteCheck:
     _first_dropped: int = 0
 
     def feed(self, block: bytes) -> None:
-        """Takes further bytes.
+        """Takes further bytes, which need not end with a line.
 
         Raises:
             UserError: a quotation mark is not closed, or only rows further down.
         """
-        if not self._open and self.quote.encode() not in block:
-            self.row += int(np.count_nonzero(np.frombuffer(block, np.uint8) == _NEWLINE))
-            return
+        start = 0
         if self._open:
-            block, self._open = self._open + block, b""
+            line_end = block.find(b"\n") + 1
+            line = self._open + block[:line_end]
+            checked = self._checked(line, 0) if line_end else 0
+            if checked == len(line):
+                start = line_end
+            else:
+                block, start = self._open + block, checked
+            self._open = b""
         end = block.rfind(b"\n") + 1
-        block, rest = (block, b"") if end == len(block) else (block[:end], block[end:])
-        consumed = self._even(block)
-        if consumed is None:
-            consumed = self._lines(block, last=False)
-        self._open = block[consumed:] + rest
+        if end > start:
+            start = self._checked(block, start)
+        self._open = block[start:]
         if len(self._open) > _MAX_CELL:
             raise self._never_closed(self._open, 0, self.row)
+
+    def _checked(self, block: bytes, start: int) -> int:
+        """Checks the whole lines from a place on; gives where what is not finished begins."""
+        end = block.rfind(b"\n") + 1
+        if block.find(self.quote.encode(), start, end) < 0:
+            self.row += int(np.count_nonzero(np.frombuffer(block, np.uint8)[start:end] == _NEWLINE))
+            return end
+        found = self._even(block, start, end)
+        return self._lines(block[start:end], last=False) + start if found is None else found
 
     def finish(self) -> None:
         """Takes note that there is no more.
@@ -76,23 +88,24 @@ class QuoteCheck:
                 f"{self._first_dropped}. The mark is dropped; where marks are text: --set data.quote=null."
             )
 
-    def _even(self, block: bytes) -> int | None:
+    def _even(self, block: bytes, start: int, stop: int) -> int | None:
         """Checks lines in which every mark is at the edge of a cell or doubled, as in nearly all tables.
 
         Returns:
             Where what is not finished begins, or None if a mark stands elsewhere.
         """
-        if self.escape or not block:
+        if self.escape:
             return None
         characters = np.frombuffer(block, np.uint8)
         mark, delimiter = ord(self.quote), ord(self.delimiter)
-        places = np.flatnonzero((characters == mark) | (characters == _NEWLINE))
+        lines = characters[start:stop]
+        places = np.flatnonzero((lines == mark) | (lines == _NEWLINE)) + start
         is_mark = characters[places] == mark
-        opened = np.cumsum(is_mark) % 2 == 1
+        opened = (np.cumsum(is_mark, dtype=np.uint8) & 1).view(bool)  # whose overflow keeps odd and even
         marks = places[is_mark]
-        end = len(block)
+        end = stop
         if opened[-1]:  # a cell that goes on behind the block
-            end = block.rfind(b"\n", 0, int(marks[-1])) + 1
+            end = max(start, block.rfind(b"\n", 0, int(marks[-1])) + 1)
             inside = places < end
             places, is_mark, opened, marks = places[inside], is_mark[inside], opened[inside], marks[marks < end]
             if len(marks) % 2:
@@ -101,14 +114,14 @@ class QuoteCheck:
         before = np.take(characters, opening - 1, mode="wrap")
         after = np.take(characters, closing + 1, mode="clip")
         good = (before == delimiter) | (before == _NEWLINE)
-        good[:1] |= opening[:1] == 0
+        good[:1] |= opening[:1] == start
         closed = (after == delimiter) | (after == _NEWLINE) | (after == _RETURN)
         doubled = closing[:-1] + 1 == opening[1:]
         good[1:] |= doubled
         closed[:-1] |= doubled
         if not (good.all() and closed.all()):
             return None
-        within = np.flatnonzero(opened & ~is_mark)
+        within = np.flatnonzero(opened > is_mark)
         if len(within):
             self._check_cells(block, places, is_mark, within)
         self.row += len(places) - len(marks)

@@ -14,6 +14,7 @@ import pytest
 from openpyxl import Workbook
 
 from unroll.errors import UserError
+from unroll.monitoring.tables import csv_file, text_source
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.records import find_files, read_records
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
@@ -329,3 +330,12 @@ def test_remedies_are_told_in_python_where_python_asked(message, python):
     with pytest.raises(UserError) as caught, python_words():
         raise UserError(message)
     assert python in str(caught.value)
+
+
+def test_a_line_end_that_two_blocks_share_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_source, "_BLOCK_BYTES", 50)
+    monkeypatch.setattr(csv_file, "_HEAD_BYTES", 50)
+    monkeypatch.setattr(csv_file, "_TAIL_BYTES", 20)
+    rows = [(f"{'x' * (number % 7)}a\r\nb", "good") for number in range(200)]
+    file = written(tmp_path, "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
+    assert read(file)[0] == rows
