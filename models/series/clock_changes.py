@@ -28,13 +28,16 @@ class ClockChanges:
         self.clock = clock
         self.seconds = seconds
 
-    def aligned(self, history: tf.Tensor, timestamp: tf.Tensor, shift: tf.Tensor | None = None) -> tf.Tensor:
+    def aligned(
+        self, history: tf.Tensor, timestamp: tf.Tensor, shift: tf.Tensor | None = None, *, filled: bool = False
+    ) -> tf.Tensor:
         """The history on the local clock.
 
         Args:
             history: float `[B, T, D]`, of absolute steps.
             timestamp: int64 `[B]`, Unix seconds of the newest, or `UNKNOWN_TIME`: such a history stays as it is.
             shift: int64 `[B]`, seconds by which the clock is ahead of that of the newest step; None for 0.
+            filled: has times that the clock skipped be as those after them, for models that read a gap as a mean.
 
         Returns:
             `[B, T, D]`, the newest step at what the clock shows at `timestamp`, plus `shift`; NaN where there was no
@@ -53,8 +56,9 @@ class ClockChanges:
             instants = tf.where(later <= newest[:, None], later, earlier)
             at = tf.cast(time, tf.int64) - 1 + tf.math.floordiv(instants - newest[:, None], self.seconds)
             at = tf.where(known[:, None], at, tf.range(tf.cast(time, tf.int64)))
-            there = tf.equal(self.clock.local(instants), shown) | ~known[:, None]
-            there &= (at >= 0) & (at < tf.cast(time, tf.int64))
+            there = (at >= 0) & (at < tf.cast(time, tf.int64))
+            if not filled:
+                there &= tf.equal(self.clock.local(instants), shown) | ~known[:, None]
             found = tf.gather(history, tf.clip_by_value(at, 0, tf.cast(time, tf.int64) - 1), batch_dims=1)
             return tf.where(there[..., None], found, tf.constant(float("nan"), history.dtype))
 
@@ -88,6 +92,8 @@ class ClockChanges:
         history: tf.Tensor,
         timestamp: tf.Tensor,
         horizon: int,
+        *,
+        filled: bool = False,
     ) -> Forecasts:
         """Each step's forecast, by the clock of that step.
 
@@ -96,13 +102,14 @@ class ClockChanges:
             history: float `[B, T, D]`.
             timestamp: int64 `[B]`.
             horizon: H, steps.
+            filled: see `aligned`.
         """
         changed, shift = self.ahead(timestamp, horizon)
         once = tf.function(forecaster)  # one body for both
-        plain = once(self.aligned(history, timestamp), tf.zeros_like(shift))
+        plain = once(self.aligned(history, timestamp, filled=filled), tf.zeros_like(shift))
 
         def changing() -> Forecasts:
-            other = once(self.aligned(history, timestamp, shift), shift)
+            other = once(self.aligned(history, timestamp, shift, filled=filled), shift)
             picked = {}
             for name, one in plain.items():
                 by_step = tf.reshape(changed, tf.concat([tf.shape(changed), [1] * (len(one.shape) - 2)], 0))

@@ -183,7 +183,7 @@ class RawForecaster(tf.Module):
         if self.features.changes is None:
             return answer(history)
         history = tf.where(tf.math.is_finite(history), history, math.nan)
-        return self.features.changes.forecast(answer, history, timestamp, self.features.horizon)
+        return self.features.changes.forecast(answer, history, timestamp, self.features.horizon, filled=True)
 
     def _bounded(self, forecast: tf.Tensor, quantiles: tf.Tensor, history: tf.Tensor) -> dict[str, tf.Tensor]:
         """Constants forecast as constants, and nothing below the minimum."""

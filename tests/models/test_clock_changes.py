@@ -71,6 +71,16 @@ def test_an_unknown_time_leaves_a_history_as_it_is_beside_one_that_moves():
     np.testing.assert_array_equal(aligned[1, 1:-11], history[1, :-12])
 
 
+def test_an_hour_that_was_skipped_is_missing_or_as_the_one_after_it():
+    changes = ClockChanges(graph_clock("Europe/Berlin"), 3600)
+    history = tf.reshape(tf.range(20, dtype=tf.float32), [1, 20, 1])
+    newest = tf.constant(seconds(pd.DatetimeIndex([pd.Timestamp("2024-03-31 12:00", tz="Europe/Berlin")])))
+    aligned = changes.aligned(history, newest).numpy().ravel()
+    np.testing.assert_array_equal(aligned, [*range(1, 10), np.nan, *range(10, 20)])
+    filled = changes.aligned(history, newest, filled=True).numpy().ravel()
+    np.testing.assert_array_equal(filled, [*range(1, 10), 10, *range(10, 20)])
+
+
 def test_of_an_hour_that_comes_twice_the_history_ends_with_the_one_that_is_newest():
     changes = ClockChanges(graph_clock("Europe/Berlin"), 3600)
     first = 1_729_990_800 - 3600  # 02:00 with summer time

@@ -37,7 +37,8 @@ def on_local_clock(windows: tf.data.Dataset, changes: ClockChanges, lookback: in
     def aligned(window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         history, timestamp = window["history"], window["timestamp"]
         changed, _ = changes.ahead(timestamp, horizon)
-        newest = tf.ensure_shape(changes.aligned(history, timestamp)[:, -lookback:], [None, lookback, history.shape[2]])
+        newest = changes.aligned(history, timestamp, filled=True)[:, -lookback:]
+        newest = tf.ensure_shape(newest, [None, lookback, history.shape[2]])
         target = tf.where(changed[..., None], float("nan"), window["target"])
         return {**window, "history": newest, "target": target}
 

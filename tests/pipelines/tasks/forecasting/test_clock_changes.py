@@ -79,6 +79,6 @@ def test_without_a_timestamp_a_history_is_taken_as_it_is(sydney):
 @pytest.mark.parametrize("zone", ["America/New_York"])
 def test_a_day_stays_a_day(tmp_path, zone):
     data = table(zone, "D", "2022-06-01")
-    exported = forecaster(tmp_path, data, *DAILY, season=7, split_rows=[500, 60, len(data) - 560])
+    exported = forecaster(tmp_path, data, *DAILY, season=7, holidays="US", split_rows=[500, 60, len(data) - 560])
     for day in ("2024-03-10", "2024-11-03"):
         check(exported, data, day, DAILY, 1, "forecast")
