@@ -37,7 +37,8 @@ class ClockChanges:
             history: float `[B, T, D]`, of absolute steps.
             timestamp: int64 `[B]`, Unix seconds of the newest, or `UNKNOWN_TIME`: such a history stays as it is.
             shift: int64 `[B]`, seconds by which the clock is ahead of that of the newest step; None for 0.
-            filled: has times that the clock skipped be as those after them, for models that read a gap as a mean.
+            filled: has times that the clock skipped be as those after them, and times that have not come as the newest
+                step, for models that read a gap as a mean.
 
         Returns:
             `[B, T, D]`, the newest step at what the clock shows at `timestamp`, plus `shift`; NaN where there was no
@@ -56,8 +57,9 @@ class ClockChanges:
             instants = tf.where(later <= newest[:, None], later, earlier)
             at = tf.cast(time, tf.int64) - 1 + tf.math.floordiv(instants - newest[:, None], self.seconds)
             at = tf.where(known[:, None], at, tf.range(tf.cast(time, tf.int64)))
-            there = (at >= 0) & (at < tf.cast(time, tf.int64))
+            there = at >= 0
             if not filled:
+                there &= at < tf.cast(time, tf.int64)
                 there &= tf.equal(self.clock.local(instants), shown) | ~known[:, None]
             found = tf.gather(history, tf.clip_by_value(at, 0, tf.cast(time, tf.int64) - 1), batch_dims=1)
             return tf.where(there[..., None], found, tf.constant(float("nan"), history.dtype))
