@@ -91,12 +91,11 @@ def _agrees(name: str, instants: np.ndarray, offsets: np.ndarray) -> bool:
 
 
 def _agrees_throughout(name: str, instants: np.ndarray, offsets: np.ndarray, ends: np.ndarray) -> bool:
-    """Whether rows between two changes of the zone's offset all have it."""
+    """Whether all rows have the zone's offset: it is enough to look where either changes."""
     transitions, expected = changes(name, int(instants[0]), int(instants[-1]) + 1)
-    runs = np.concatenate([[0], ends + 1])
-    return bool((expected[np.searchsorted(transitions, instants[runs], side="right")] == offsets[runs]).all()) and bool(
-        (expected[np.searchsorted(transitions, instants, side="right")] == offsets).all()
-    )
+    after = np.searchsorted(instants, transitions)
+    points = np.concatenate([[0], ends + 1, after[after < len(instants)]])
+    return bool((expected[np.searchsorted(transitions, instants[points], side="right")] == offsets[points]).all())
 
 
 def _rank(name: str, fitting: list[str]) -> tuple[int, int, str]:

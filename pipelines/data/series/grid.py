@@ -151,7 +151,7 @@ def _common_frequency(rows: _SortedRows, ids: list[str], clock: Clock) -> Freque
     votes: dict[Frequency, int] = {}
     example: dict[Frequency, int] = {}
     for series in range(len(ids)):
-        times = np.unique(rows.times(series))
+        times = _distinct(rows.times(series))
         frequency = infer(times, clock)
         if frequency is not None:
             votes[frequency] = votes.get(frequency, 0) + len(times)
@@ -197,7 +197,7 @@ def _place(rows: _SortedRows, series: int, frequency: Frequency, given: bool, id
     """Where the rows of a series lie."""
     times = rows.times(series)
     placed = Placement.of(times, frequency)
-    distinct = np.unique(times)
+    distinct = _distinct(times)
     if not given and not placed.near:
         off, clock = int(times[placed.farthest]), frequency.clock
         advice = advisable(distinct, clock)
@@ -209,13 +209,18 @@ def _place(rows: _SortedRows, series: int, frequency: Frequency, given: bool, id
             f"{_called(ids[series])}{frequency.readable(off)} {beside}. Name a step to whose nearest point times may "
             f"move, as in --set data.frequency={advice}"
         )
-    kept = len(np.unique(placed.steps))
+    kept = 1 + int(np.count_nonzero(np.diff(placed.steps)))
     if len(distinct) > 1.5 * kept:
         raise UserError(
             f"{_called(ids[series])}{len(distinct)} times fall on {kept} steps of data.frequency={frequency.name}. "
             "Add the values of a step up or average them first, or name a shorter step"
         )
     return placed
+
+
+def _distinct(times: np.ndarray) -> np.ndarray:
+    """Each of ascending times once."""
+    return times[np.append(True, np.diff(times) > 0)]
 
 
 def _called(name: str) -> str:
