@@ -17,8 +17,8 @@ from unroll.pipelines.data.series.numbers import number_formats
 from unroll.pipelines.data.series.section import SeriesSection
 
 REMEDY = (
-    "Name the right one, as in --set data.time=COLUMN; data.series, data.targets, data.past_covariates, "
-    "data.future_covariates and data.static_categories likewise"
+    "Name the right one, as in --set data.time=COLUMN (null: there is none); data.series, data.targets, "
+    "data.past_covariates, data.future_covariates and data.static_categories likewise"
 )
 
 
