@@ -47,6 +47,11 @@ class SentimentModelSection(ModelSection):
     bidirectional: bool = Field(False, description="whether the encoders also read a text from its end")
     residual: bool = Field(False, description="adds each recurrent layer's input to its output; a TCN always does")
     embedding: Embedding = 64
+    vectors: str | None = Field(
+        None,
+        description="file of pretrained word vectors, fastText's .vec or GloVe's text, also .gz; their size is the "
+        "embedding's; null: none",
+    )
     dropout: Share = Field(0.5, description="share of the pooled features dropped in training")
     embedding_dropout: Share = Field(0.2, description="share of a token's features dropped, the same at every timestep")
     recurrent_dropout: Share = Field(0.0, description="share of a recurrent layer's carried state dropped")

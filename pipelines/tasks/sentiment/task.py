@@ -27,6 +27,7 @@ from unroll.pipelines.data.labels import class_of, tidy_label
 from unroll.pipelines.data.splits import SPLITS, RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
+from unroll.pipelines.data.word_vectors import read_vectors
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.calibration import fit_temperatures
@@ -47,6 +48,7 @@ from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 64  # texts of a prediction
 _GRADIENT_BATCHES = 8
+_NOT_OF_THE_MODEL = {"build", "embedding", "max_tokens", "min_count", "vectors", "vocabulary_size"}
 
 
 @register
@@ -130,16 +132,29 @@ class Sentiment(Task):
         if section.build:
             info = TextInfo(len(self._vocabulary) + RESERVED, len(self._names), tuple(self._names))
             return user_classifier(section.build, section, info)
+        vectors = self._vectors()
         model = TextClassifier(
             TextClassifierConfig(
                 vocabulary=len(self._vocabulary) + RESERVED,
                 classes=len(self._names),
-                **section.model_dump(exclude={"build", "vocabulary_size", "min_count", "max_tokens"}),
+                embedding=section.embedding if vectors is None else vectors.shape[1],
+                **section.model_dump(exclude=_NOT_OF_THE_MODEL),
             )
         )
+        for encoder in model.encoders if vectors is not None else []:
+            encoder.embedding.embeddings.assign(vectors)
         if model.evidence is not None:
             model.evidence.set_ratios(np.load(self.directory / "log_count_ratios.npy"))
         return model
+
+    def _vectors(self) -> np.ndarray | None:
+        """Of every token id; a word that the file lacks begins with numbers as large as the others' are."""
+        if not self.config.model.vectors:
+            return None
+        known, found = read_vectors(Path(self.config.model.vectors), self._vocabulary)
+        drawn = np.random.default_rng(self.config.train.seed).normal(0, known[found].std(), known.shape)
+        vectors = np.where(found[:, None], known, drawn)
+        return np.concatenate([np.zeros((RESERVED, known.shape[1])), vectors]).astype(np.float32)
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(

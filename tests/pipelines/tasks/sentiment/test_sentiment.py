@@ -7,8 +7,8 @@ import tensorflow as tf
 from tests.conftest import reviews
 from tests.untrained_models import export, prepared, untrained
 from unroll.models.text.classifier import total
-from unroll.models.text.tokenizer import Tokenizer
-from unroll.pipelines.data.vocabulary import vocabulary_table
+from unroll.models.text.tokenizer import RESERVED, Tokenizer
+from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
 
 
 @pytest.mark.parametrize("cell", ["gru", "tcn"])
@@ -22,5 +22,19 @@ def test_the_export_answers_as_the_training_model(tmp_path, cell):
     expected = tf.nn.softmax(total(model(ids), task._calibrate(model))).numpy()
     answers = exported.predict({"text": texts})
     np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5)
+    alike = ["caf\u00e9 wonderful &amp; \ufb01ne", "cafe\u0301 wonderful &#x26; fine"]
+    twins = exported.predict({"text": np.array([one.encode() for one in alike], object)})
+    np.testing.assert_array_equal(*twins["probabilities"])
     alone = [exported.predict({"text": texts[:1]})["probabilities"][0]]
     np.testing.assert_allclose(alone, expected[:1], atol=1e-5)
+
+
+def test_pretrained_vectors_are_what_the_embedding_begins_with(tmp_path):
+    (tmp_path / "words.vec").write_text("2 3\nfilm 1 2 3\nunseen 4 5 6\n")
+    section = {"units": 4, "layers": 1, "members": 2, "ngram_buckets": 16, "vectors": str(tmp_path / "words.vec")}
+    task = prepared("sentiment", reviews(100), {"model": section}, tmp_path)
+    row = read_vocabulary(tmp_path / "prepared").index("film") + RESERVED
+    for encoder in task.build().encoders:
+        embeddings = encoder.embedding.embeddings.numpy()
+        assert embeddings[row].tolist() == [1, 2, 3]
+        assert np.abs(embeddings[RESERVED:]).min() > 0
