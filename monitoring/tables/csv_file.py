@@ -1,10 +1,12 @@
 """Tables in files of text, a batch at a time: CSV, TSV, and the sheets of workbooks as such."""
 
+import codecs
 import csv
 import io
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +21,7 @@ from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.layout import Layout, find_layout
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.quotes import QuoteCheck
-from unroll.monitoring.tables.text_source import check_encoding, open_bytes, undecodable, utf8_blocks
+from unroll.monitoring.tables.text_source import check_encoding, is_plain, open_bytes, undecodable, utf8_blocks
 from unroll.monitoring.tables.workbook import sheet_text
 
 _BLOCK_BYTES = 2 << 20  # a record must fit in a block
@@ -51,8 +53,8 @@ class CsvTable:
     def kinds(self, null_values: Sequence[str]) -> list[pa.DataType]:
         """Types of the columns, found in the first block; all of its records are read for that."""
         options = pa.csv.ConvertOptions(null_values=null_values)
-        with self._stream.reader(options) as reader:
-            return list(reader.schema.types)
+        with self._stream.reader(options, checked=False) as reader:
+            return list(reader.schema.types) if reader else [pa.null()] * len(self.names)
 
     def batches(
         self, types: Mapping[str, pa.DataType], null_values: Sequence[str], *, strings_can_be_null: bool
@@ -74,13 +76,13 @@ class CsvTable:
             null_values=null_values,
             strings_can_be_null=strings_can_be_null,
         )
-        with self._stream.reader(options) as reader:
-            for batch in reader:
+        with self._stream.reader(options, checked=True) as reader:
+            for batch in reader or ():
                 yield pa.RecordBatch.from_arrays(batch.columns, names=list(places))
 
     def row(self, number: int) -> int:
-        """The row of the file that pyarrow counts as this one: it counts from the header, which is 1."""
-        return number - 2 + self.layout.row
+        """The row of the file that pyarrow counts as this one, of the records alone."""
+        return number - 1 + self.layout.row
 
 
 @contextmanager
@@ -132,7 +134,7 @@ def _not_csv(file: Path, layout: Layout | None, reason: str) -> UserError:
     row, expected, got, text = found.groups()
     cells = f"{got} cell{'s' * (got != '1')}"
     return UserError(
-        f"{file}, row {int(row) - 2 + layout.row}: has {cells}, and the header {expected}; it cannot be read as CSV "
+        f"{file}, row {int(row) - 1 + layout.row}: has {cells}, and the header {expected}; it cannot be read as CSV "
         f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. Mend the row: a cell that holds the delimiter "
         "stands in quotation marks"
     )
@@ -166,10 +168,10 @@ def _head(blocks: Iterator[bytes]) -> tuple[bytes, bool]:
     return head, True
 
 
-class _Records(io.RawIOBase):
-    """The records below a header of our own, whose names, numbers from 0, are each there once.
+class _Records:
+    """The text of the records, to which pyarrow is not let before it is checked.
 
-    They are checked on the way: pyarrow closes quotation marks anywhere, and takes a line of totals for a record.
+    It closes quotation marks anywhere, and takes a line of totals for a record.
     """
 
     def __init__(
@@ -186,8 +188,6 @@ class _Records(io.RawIOBase):
         self._blocks = blocks
         self._tail = head[layout.start :]
         self._ended = whole
-        self._stopped = False
-        self._ready = layout.delimiter.join(map(str, range(len(layout.names)))).encode() + b"\n"
         self._check = None
         if table_format.quote is not None and file_format(file) != "xlsx":
             self._check = QuoteCheck(
@@ -202,64 +202,56 @@ class _Records(io.RawIOBase):
             )
 
     @contextmanager
-    def reader(self, options: pa.csv.ConvertOptions) -> Iterator[pa.csv.CSVStreamingReader]:
+    def reader(self, options: pa.csv.ConvertOptions, checked: bool) -> Iterator[pa.csv.CSVStreamingReader | None]:
+        """Streams the records; None where there are none. Their columns are called by their places, from 0."""
         parse = pa.csv.ParseOptions(
             delimiter=self._layout.delimiter,
             quote_char=self._format.quote or False,
             escape_char=self._format.escape or False,
             newlines_in_values=self._format.quote is not None,
         )
-        read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False)
-        try:
-            reader = pa.csv.open_csv(pa.PythonFile(self, "r"), read, parse, options)
-        except BaseException:
-            self._stopped = True
-            raise
-        try:
-            yield reader
-        finally:
-            self._drain(reader)
-            reader.close()
-
-    def _drain(self, reader: pa.csv.CSVStreamingReader) -> None:
-        """Lets the threads end that read ahead: one that came back here while Python ends would abort it."""
-        self._stopped = True
-        with suppress(StopIteration, pa.ArrowException, UserError, OSError, EOFError, UnicodeError):
-            while True:
-                reader.read_next_batch()
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if self._stopped:
-            return b""
-        while not self._ready and not (self._ended and not self._tail):
-            self._advance()
-        if len(self._ready) <= size:
-            given, self._ready = self._ready, b""
-        else:
-            given, self._ready = self._ready[:size], self._ready[size:]
-        return given
-
-    def _advance(self) -> None:
-        """Moves what is held back to what is ready: the last kilobytes wait until the end of the file is there."""
-        block = next(self._blocks, b"") if not self._ended else b""
-        self._ended = self._ended or not block
-        if self._ended:
-            ready, self._tail = self._without_footer(self._tail), b""
-        elif len(block) < _TAIL_BYTES or not self._tail:
-            self._tail += block
+        names = [str(place) for place in range(len(self._layout.names))]
+        read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False, column_names=names)
+        text = self._text(checked)
+        if not text.slice(0, min(text.size, _BLOCK_BYTES)).to_pybytes().strip(b"\r\n"):
+            yield None
             return
-        else:
-            ready, self._tail = self._tail, block
-            if ready.endswith(b"\r"):  # pyarrow takes a line end that two blocks share for one of a record
-                ready, self._tail = ready[:-1], b"\r" + block
-        if self._check:
-            self._check.feed(ready)
-            if self._ended:
-                self._check.finish()
-        self._ready = self._ready + ready if self._ready else ready
+        with pa.csv.open_csv(pa.BufferReader(text), read, parse, options) as reader:
+            yield reader
+
+    def _text(self, checked: bool) -> pa.Buffer:
+        """The records in mapped memory: of the file itself if it is written in UTF-8, else of a copy.
+
+        It is Arrow's own: its threads read ahead, and one that let go of Python's while Python ends would abort it.
+        """
+        if is_plain(self._file, self._format.encoding) and file_format(self._file) != "xlsx":
+            length = sum(map(len, self._parts(checked)))
+            mapped = _mapped(self._file)
+            start = self._layout.start + 3 * (mapped.slice(0, min(3, mapped.size)).to_pybytes() == codecs.BOM_UTF8)
+            return mapped.slice(start, length)
+        with tempfile.NamedTemporaryFile() as copy:  # which stays as long as it is mapped
+            for part in self._parts(checked):
+                copy.write(part)
+            copy.flush()
+            return _mapped(Path(copy.name))
+
+    def _parts(self, checked: bool) -> Iterator[bytes]:
+        """The records' text without the lines below them."""
+        held = self._tail  # the last kilobytes wait until the end of the file is there
+        check = self._check if checked else None
+        for block in self._blocks if not self._ended else ():
+            if len(block) < _TAIL_BYTES or not held:
+                held += block
+                continue
+            if check:
+                check.feed(held)
+            yield held
+            held = block
+        held = self._without_footer(held)
+        if check:
+            check.feed(held)
+            check.finish()
+        yield held
 
     def _without_footer(self, text: bytes) -> bytes:
         """Text up to the last record."""
@@ -310,3 +302,10 @@ def _split(line: str, delimiter: str, table_format: TableFormat) -> list[str]:
         return line.split(delimiter)
     quote, escape = table_format.quote, table_format.escape
     return next(csv.reader([line], delimiter=delimiter, quotechar=quote, escapechar=escape), [])
+
+
+def _mapped(file: Path) -> pa.Buffer:
+    if file.stat().st_size == 0:
+        return pa.allocate_buffer(0)
+    with pa.memory_map(str(file)) as mapped:
+        return mapped.read_buffer()

@@ -30,6 +30,15 @@ def open_bytes(file: Path) -> BinaryIO:
     return gzip.open(file) if file.suffix == ".gz" else file.open("rb")  # type: ignore[return-value]
 
 
+def is_plain(file: Path, encoding: str) -> bool:
+    """Whether `utf8_blocks` gives a file's own bytes, but for a byte order mark."""
+    if file.suffix == ".gz" or codecs.lookup(encoding).name not in ("utf-8", "ascii"):
+        return False
+    with file.open("rb") as stream:
+        first = stream.read(_BLOCK_BYTES)
+    return b"\n" in first or b"\r" not in first
+
+
 def utf8_blocks(file: Path, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
     """The text in blocks.
 
