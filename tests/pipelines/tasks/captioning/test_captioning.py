@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -418,3 +419,18 @@ def test_python_takes_paths_and_bytes(captioner, tmp_path, monkeypatch):
         model.predict(relative)
     with pytest.raises(UserError, match="no file that column 'image' of the DataFrame names can be read"):
         model.evaluate(table.assign(image="nowhere.png"))
+
+
+def test_mlflow_itself_loads_a_captioner(captioner, exported, monkeypatch):
+    database = f"sqlite:///{captioner['home']}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)  # which MLflow changes; put back afterwards
+    mlflow.set_tracking_uri(database)
+    mlflow.set_registry_uri(database)
+    model = mlflow.pyfunc.load_model(f"models:/{captioner['name']}@champion")
+    assert str(model.metadata.signature.inputs.inputs[0].type) == "DataType.binary"
+    pictures = np.array(list(test_split(captioner).image[:5]), object)
+    answered = model.predict(pd.DataFrame({"image": pictures}))
+    expected = exported.predict({"image": pictures})
+    assert list(answered.caption) == [caption.decode() for caption in expected["caption"]]
+    np.testing.assert_allclose(answered.log_probability, expected["log_probability"], rtol=1e-4)
+    assert len(model.predict(model.input_example)) == len(model.input_example)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -479,6 +480,26 @@ def test_no_limit_is_no_number(tmp_path):
     for value in ("low", ".nan", "true", "[0]"):
         done = unroll("train", "forecasting", "--data", __file__, "--set", f"model.minimum={value}", check=2)
         assert "model.minimum: takes a number, auto or null. Received: " in done.stderr
+
+
+def test_mlflow_itself_loads_a_forecaster(forecaster, exported, monkeypatch):
+    database = f"sqlite:///{forecaster['home']}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database)  # which MLflow changes; put back afterwards
+    mlflow.set_tracking_uri(database)
+    mlflow.set_registry_uri(database)
+    model = mlflow.pyfunc.load_model("models:/loads@champion")
+    columns = {one.name: one.required for one in model.metadata.signature.inputs.inputs}
+    assert columns.pop("history")
+    assert columns == dict.fromkeys(["timestamp", "series", "future", "static"], False)
+    assert np.isfinite(np.array(model.predict(model.input_example).forecast.tolist())).all()
+    history = loads(60)[["load", "plan"]].to_numpy(np.float32)
+    table = pd.DataFrame({"history": [history[:60], history[:20].tolist(), history[60:]]}, index=list("abc"))
+    answered = model.predict(table)
+    assert list(answered.index) == ["a", "b", "c"]
+    for cells, forecast, quantiles in zip(table.history, answered.forecast, answered.quantiles, strict=True):
+        expected = exported.predict(inputs(np.array(cells, np.float32)[None]))
+        np.testing.assert_allclose(forecast, expected["forecast"][0], rtol=1e-5)
+        np.testing.assert_allclose(quantiles, expected["quantiles"][0], rtol=1e-5)
 
 
 def test_python_takes_a_frame_of_recent_steps(forecaster):
