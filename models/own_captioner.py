@@ -36,7 +36,8 @@ class OwnCaptioner(CaptionModel):
         >>> looked = keras.layers.Dense(8)(keras.layers.GlobalAveragePooling2D()(pictures))
         >>> said = keras.layers.GRU(8, return_sequences=True)(keras.layers.Embedding(50, 8)(ids), initial_state=looked)
         >>> model = OwnCaptioner(keras.Model([pictures, ids], keras.layers.Dense(50)(said)), size=32, max_length=12)
-        >>> given = {"pictures": tf.zeros([2, 32, 32, 3]), "ids": tf.ones([3, 9], tf.int32), "rows": [0, 0, 1]}
+        >>> rows = tf.constant([0, 0, 1])  # of each caption's picture
+        >>> given = {"pictures": tf.zeros([2, 32, 32, 3]), "ids": tf.ones([3, 9], tf.int32), "rows": rows}
         >>> model(given)["logits"].shape
         TensorShape([3, 8, 50])
     """

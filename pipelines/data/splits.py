@@ -79,7 +79,7 @@ class RecordIndex:
     Example:
         >>> with RecordIndex.create(Path("index.sqlite")) as index:
         ...     index.add(0, ["good", "bad", "good"], ["1", "0", "1"], ["train", "train", "test"])
-        ...     index.settle()
+        ...     settled = index.settle()
         ...     list(index.kept())
         [(1, 'train', '0'), (2, 'test', '1')]
     """
