@@ -67,7 +67,7 @@ class CsvTable:
             strings_can_be_null: whether they are in columns of text, too.
 
         Raises:
-            pa.ArrowInvalid: a value that is not of its column's type; for the caller to explain, see `explained`.
+            pa.ArrowInvalid: a value that is not of its column's type; for the caller to explain.
         """
         places = {name: self.names.index(name) for name in types}
         options = pa.csv.ConvertOptions(
