@@ -39,7 +39,7 @@ class QuoteCheck:
     row: int
     notes: Notes
     _open: bytes = b""
-    _dropped: int = 0
+    dropped: int = 0
     _first_dropped: int = 0
 
     def feed(self, block: bytes) -> None:
@@ -82,9 +82,9 @@ class QuoteCheck:
         """
         if self._open:
             self._lines(self._open if self._open.endswith(b"\n") else self._open + b"\n", last=True)
-        if self._dropped:
+        if self.dropped:
             self.notes.add(
-                f"Cells in which text follows a closing quotation mark: {self._dropped:,}, the first in row "
+                f"Cells in which text follows a closing quotation mark: {self.dropped:,}, the first in row "
                 f"{self._first_dropped}. The mark is dropped; where marks are text: --set data.quote=null."
             )
 
@@ -232,7 +232,7 @@ class QuoteCheck:
             )
         if several:
             raise self._swallows(block, opened, row, several)
-        self._dropped += 1
+        self.dropped += 1
         self._first_dropped = self._first_dropped or row
 
     def _check_swallowed(self, block: bytes, start: int, closed: int, row: int) -> None:
