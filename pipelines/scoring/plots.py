@@ -1,5 +1,6 @@
 """Figures of training runs and classifiers."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import matplotlib
@@ -11,6 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from unroll.pipelines.scoring.calibration import reliability
 
 matplotlib.use("Agg")
+# Names in a script that the font lacks are drawn as boxes; the tables beside the figure have them.
+warnings.filterwarnings("ignore", message="Glyph .* missing from font")
 
 
 def learning_curve(epochs: Sequence[Mapping[str, float]], best: int, metric: str = "loss") -> Figure:
