@@ -4,9 +4,10 @@
     python benchmarks/small_texts.py --records 500 --draws 3
     python benchmarks/small_texts.py --set train.epochs=2 --set model.min_count=2
 
-Both learn from the same train split of a draw; ours chooses its epoch and temperatures on the validation split. Scored
-are sentences that are not in the draw, as many as `--scored` says. What is asked: not below the other in accuracy,
-not above it in log loss.
+TF-IDF is taken as scikit-learn has it, and with sublinear counts and C=10, which does better here. All learn from the
+same train split of a draw; ours chooses its epoch and temperatures on the validation split. Scored are sentences that
+are not in the draw, as many as `--scored` says. What is asked: not below the others in accuracy, not above them in log
+loss.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from unroll.pipelines.tasks.sentiment.sample import sample
 
 ROOT = Path(__file__).resolve().parent.parent
 _METRICS = ("accuracy", "log_loss")
+_LINEAR = {"tf-idf": {"sublinear": False, "c": 1.0}, "tf-idf, C=10": {"sublinear": True, "c": 10.0}}
 
 
 def main() -> None:
@@ -49,24 +51,25 @@ def main() -> None:
             drawn = shuffled.head(arguments.records)
             others = shuffled.iloc[arguments.records :].head(arguments.scored)
             case = {"records": arguments.records, "draw": draw}
-            rows.append({"system": "tf-idf", **case, **_linear(drawn, others)})
+            for system, settings in _LINEAR.items():
+                rows.append({"system": system, **case, **_linear(drawn, others, **settings)})
             rows.append({"system": "unroll", **case, **_ours(drawn, others, Path(folder), draw, arguments.set)})
-            print(json.dumps(rows[-2:]), file=sys.stderr)
+            print(json.dumps(rows[-3:]), file=sys.stderr)
     if arguments.json:
         print(json.dumps(rows))
         return
     table = Table("system", *(f"{metric}, mean and deviation over draws" for metric in _METRICS))
-    for system in ("tf-idf", "unroll"):
+    for system in (*_LINEAR, "unroll"):
         values = np.array([[row[metric] for metric in _METRICS] for row in rows if row["system"] == system])
         cells = zip(values.mean(axis=0), values.std(axis=0), strict=True)
         table.add_row(system, *(f"{mean:.4f} ± {deviation:.4f}" for mean, deviation in cells))
     Console().print(table)
 
 
-def _linear(drawn: pd.DataFrame, others: pd.DataFrame) -> dict[str, float]:
+def _linear(drawn: pd.DataFrame, others: pd.DataFrame, sublinear: bool, c: float) -> dict[str, float]:
     train = drawn[[hash_split(text) == "train" for text in drawn.text]]
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2))
-    model = LogisticRegression(max_iter=1000).fit(vectorizer.fit_transform(train.text), train.label)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=sublinear)
+    model = LogisticRegression(C=c, max_iter=1000).fit(vectorizer.fit_transform(train.text), train.label)
     scores = classification_metrics(others.label.to_numpy(), model.predict_proba(vectorizer.transform(others.text)))
     return {metric: scores[metric] for metric in _METRICS}
 

@@ -139,7 +139,7 @@ def _not_csv(file: Path, layout: Layout | None, reason: str) -> UserError:
     cells = f"{got} cell{'s' * (got != '1')}"
     return UserError(
         f"{file}, row {int(row) - 1 + layout.row}: has {cells}, and the header {expected}; it cannot be read as CSV "
-        f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. Mend the row: a cell that holds the delimiter "
+        f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. Fix the row: a cell that holds the delimiter "
         "stands in quotation marks"
     )
 

@@ -134,7 +134,7 @@ class RowParser:
         if wrong.any():
             row = int(wrong.argmax())
             cells = ", ".join(str(column[row].as_py()) for column in columns)
-            raise UserError(f"{where}, row {first_row + row}: do not make a time. Received: {cells}. Mend the row")
+            raise UserError(f"{where}, row {first_row + row}: do not make a time. Received: {cells}. Fix the row")
         return Times(np.where(missing, MISSING_TIME, days + micros + clock), offsets)
 
     def _of_days(self) -> Iterator[pa.Array]:

@@ -72,6 +72,6 @@ def as_plain(cells: Sequence[str | None], written: NumberFormat, missing: Sequen
         wrong = cells[written.first_wrong(texts, missing)]
         raise UserError(
             f"a cell is not a number with {written.described()}, as the others of its column. Received: {wrong!r}. "
-            "Mend it, or leave it empty where it is missing"
+            "Fix it, or leave it empty where it is missing"
         ) from None
     return [None if number is None else repr(number) for number in numbers]

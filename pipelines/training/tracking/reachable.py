@@ -136,7 +136,7 @@ def _check_folder(folder: Path) -> None:
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         problem = "cannot be written to" if there.is_dir() else "is not a folder"
         raise UserError(
-            f"{there}: {problem}, and MLflow's artifacts, plots and models, are to be kept in {folder}. Mend that, or "
+            f"{there}: {problem}, and MLflow's artifacts, plots and models, are to be kept in {folder}. Fix that, or "
             "name another --home"
         )
 

@@ -88,7 +88,7 @@ def line_records(section: CaptionSection, file: Path, form: LineForm, paths: Pic
                     continue
                 found = form.line.fullmatch(text)
                 if not found:
-                    raise UserError(f"{file}, line {number}: is not {form.words}. Received: {text[:60]!r}. Mend it")
+                    raise UserError(f"{file}, line {number}: is not {form.words}. Received: {text[:60]!r}. Fix it")
                 name = found["image"].strip()
                 image = paths.find(name)
                 written = "" if image == paths.folder / name else name
