@@ -20,6 +20,7 @@ from unroll import serving
 from unroll.errors import UserError
 from unroll.monitoring.report import Report, drift_report
 from unroll.monitoring.requests import Window
+from unroll.pipelines.data.records import read_records
 from unroll.pipelines.data.splits import hash_split
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.tasks.sentiment.sample import sample as movie_reviews
@@ -58,11 +59,7 @@ def demo(workspace: Workspace) -> None:
         progress.line("2. Serve it over gRPC, ask it, and watch its requests", "bold")
         with _server(workspace, progress) as address, serving.Client(address, model=NAME) as client:
             answers = client.predict({"text": list(_QUESTIONS)})
-            texts = [
-                text.decode()
-                for batch in task.records(config, {}, str(sample.path), progress)
-                for text in batch["text"]
-            ]
+            texts = (text for batch in read_records([sample.path], ["text"]) for text in batch["text"])
             unseen = [text for text in texts if hash_split(text) == "test"]
             windows = {
                 "300 held-out reviews": _watch(client, random.Random(0).sample(unseen, _WINDOW), workspace, progress),
