@@ -1,4 +1,4 @@
-"""Holidays of countries, their parts, and exchanges, as days: https://pypi.org/project/holidays."""
+"""Holidays of countries, their parts, and exchanges, as days, as the package holidays has them."""
 
 from typing import TYPE_CHECKING
 
