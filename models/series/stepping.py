@@ -53,7 +53,7 @@ def advance(
     clock: LocalClock | None = None,
 ) -> tf.Tensor:
     """Timestamps so many steps later (earlier where negative); both int64, of shapes that broadcast."""
-    if clock is not None and clock.changes and (civil or not seconds):
+    if clock is not None and (civil or not seconds):
         step: dict[str, Any] = {"seconds": seconds, "months": months, "month_end": month_end, "business": business}
         later = clock.instants(advance(clock.local(timestamp), steps, weekdays=weekdays, **step))
         return tf.where(tf.equal(steps, 0), timestamp, later)  # the later of two times that are shown alike

@@ -108,7 +108,9 @@ def test_features_of_the_time_of_day_are_local(zone, day, step, civil):
     np.testing.assert_allclose(features[:, 3], np.cos(week), atol=1e-4)
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Sydney", "America/Sao_Paulo", "Asia/Tokyo"])
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "Australia/Sydney", "America/Sao_Paulo", "Asia/Tokyo", "UTC+09:00", "UTC-05:00"]
+)
 @pytest.mark.parametrize(
     ("alias", "step"),
     [
