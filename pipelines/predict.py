@@ -62,12 +62,11 @@ def predict(
 
     if output is not None:
         check_output(output)
-    if output is not None and plot is not None:
-        raise UserError("--plot and --output: a table is not drawn. Leave one of them out")
-
-    if plot is not None and plot.suffix not in _PICTURES:
-        raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
+        if plot is not None:
+            raise UserError("--plot and --output: a table is not drawn. Leave one of them out")
     if plot is not None:
+        if plot.suffix not in _PICTURES:
+            raise UserError(f"--plot {plot}: must end in {', '.join(_PICTURES)}")
         check_writable(plot, "--plot")
     if (client_certificate is None) != (client_key is None):
         raise UserError("--client-certificate and --client-key: one of them is of no use. Give both")

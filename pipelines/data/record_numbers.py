@@ -9,8 +9,8 @@ from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_evidence import AmbiguousError, NumberEvidence
 from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.pipelines.data.columns import Column, NumberColumn
-from unroll.pipelines.data.records import find_files, read_records
-from unroll.pipelines.data.sections import RecordSection, column_advice
+from unroll.pipelines.data.records import find_files, read_section
+from unroll.pipelines.data.sections import RecordSection
 
 Formats = Mapping[str, NumberFormat]
 """By key, of the columns whose numbers are not as programs write them."""
@@ -33,9 +33,7 @@ def find_formats(section: RecordSection, columns: Mapping[str, Column], data: st
         return {}
     found = {name: NumberEvidence(section.table_format) for name in names.values()}
     row = 2
-    for batch in read_records(
-        find_files(data), list(found), table_format=section.table_format, advice=column_advice(section)
-    ):
+    for batch in read_section(section, find_files(data), found):
         for name, evidence in found.items():
             if not evidence.is_text:
                 evidence.add(pa.array(batch[name], pa.string()), row)

@@ -21,8 +21,8 @@ from unroll.monitoring.tables.sentinels import masked, repeated_extremes
 from unroll.pipelines.data.columns import Column, NumberColumn, WordsColumn
 from unroll.pipelines.data.dataset_info import write_info
 from unroll.pipelines.data.record_numbers import Formats, as_plain, find_formats
-from unroll.pipelines.data.records import Batch, find_files, read_records
-from unroll.pipelines.data.sections import RecordSection, column_advice
+from unroll.pipelines.data.records import Batch, find_files, read_section
+from unroll.pipelines.data.sections import RecordSection
 from unroll.pipelines.data.splits import SPLITS, hash_split, named_split
 from unroll.pipelines.data.targets import Target
 from unroll.pipelines.data.vocabulary import count_vocabulary, write_vocabulary
@@ -111,14 +111,7 @@ def batches(table: Table, size: int) -> Iterator[Table]:
 
 def _stream(section: RecordSection, columns: Columns, data: str, notes: Notes) -> Iterator[Batch]:
     named = [getattr(section, key) for key in columns]
-    names = dict.fromkeys([*named, *(name for name in (section.split, section.group) if name)])
-    return read_records(
-        find_files(data),
-        list(names),
-        table_format=section.table_format,
-        advice=column_advice(section),
-        notes=notes,
-    )
+    return read_section(section, find_files(data), [*named, section.split, section.group], notes=notes)
 
 
 def _parsed(section: RecordSection, columns: Columns, batch: Batch, formats: Formats) -> tuple[Table, np.ndarray]:

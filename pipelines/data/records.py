@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from unroll.monitoring.tables.format import PLAIN, TableFormat
 from unroll.monitoring.tables.kinds import SUFFIXES, file_format, suffix
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.text_source import check_encoding, undecodable
+from unroll.pipelines.data.sections import TableSection, column_advice
 from unroll.serving.files.regular_files import check_inside, check_named
 
 _OTHER_WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
@@ -153,6 +154,31 @@ def read_records(
             continue
         for batch in batches:
             yield _without_missing(batch, table_format.missing) if table_format.missing else batch
+
+
+def read_section(
+    section: TableSection,
+    files: Sequence[Path],
+    columns: Iterable[str | None],
+    *,
+    as_stored: Collection[str] = (),
+    notes: Notes | None = None,
+) -> Iterator[Batch]:
+    """Streams columns that a section names, as it says that tables are written.
+
+    Args:
+        section: says also how another column is named; for the error.
+        files: see `read_records`.
+        columns: None among them is one that is not named; one that is named twice is read once.
+        as_stored: see `read_records`.
+        notes: see `read_records`.
+
+    Yields:
+        See `read_records`, which tells what it raises, too.
+    """
+    names = list(dict.fromkeys(name for name in columns if name))
+    table_format, advice = section.table_format, column_advice(section)
+    return read_records(files, names, table_format=table_format, as_stored=as_stored, advice=advice, notes=notes)
 
 
 @contextmanager

@@ -15,8 +15,7 @@ from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.labels import is_list, tidy_label, twins
-from unroll.pipelines.data.records import Batch, find_files, read_records
-from unroll.pipelines.data.sections import column_advice
+from unroll.pipelines.data.records import Batch, find_files, read_section
 from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
 from unroll.pipelines.data.text_shards import ShardWriter
 from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table, write_vocabulary
@@ -151,20 +150,10 @@ def prepare(
     write_info(directory, asdict(dataset_info))
 
 
-def columns(section: LabelledTextSection) -> list[str]:
-    named = [section.text, section.label, section.split, section.group]
-    return list(dict.fromkeys(name for name in named if name))
-
-
 def stream(section: LabelledTextSection, data: str, notes: Notes | None = None) -> Iterator[Batch]:
     """Batches of the named columns; what is found out about the files is noted."""
-    return read_records(
-        find_files(data),
-        columns(section),
-        table_format=section.table_format,
-        advice=column_advice(section),
-        notes=notes,
-    )
+    columns = [section.text, section.label, section.split, section.group]
+    return read_section(section, find_files(data), columns, notes=notes)
 
 
 @dataclass(frozen=True)

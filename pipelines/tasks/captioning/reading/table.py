@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unroll.monitoring.tables.notes import Notes
-from unroll.pipelines.data.records import read_records
-from unroll.pipelines.data.sections import column_advice
+from unroll.pipelines.data.records import read_section
 from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.reading.picture_paths import PicturePaths
 from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord, captions_of, picture_of
@@ -26,17 +25,9 @@ def table_records(
         UserError: no such column, or a file that cannot be read.
     """
     stored = [section.image, *section.caption]
-    columns = list(dict.fromkeys(name for name in (*stored, section.split, section.group, section.cluster) if name))
+    columns = [*stored, section.split, section.group, section.cluster]
     row = 0
-    batches = read_records(
-        [file],
-        columns,
-        table_format=section.table_format,
-        as_stored=stored,
-        advice=column_advice(section),
-        notes=notes,
-    )
-    for batch in batches:
+    for batch in read_section(section, [file], columns, as_stored=stored, notes=notes):
         for index, cell in enumerate(batch[section.image]):
             row += 1
             image = picture_of(cell, paths)
