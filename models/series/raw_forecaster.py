@@ -91,10 +91,7 @@ class WindowFeatures:
         if len(self.holidays):
             holidays = holiday_features(timestamp, first, last, self.holidays, shift=shift, **self.step)
             covariates = tf.concat([covariates, holidays[..., None]], axis=2)
-        step = {
-            name: self.step[name] for name in ("seconds", "months", "weekdays", "civil", "clock") if name in self.step
-        }
-        calendar = calendar_features(timestamp, first, last, self.cycles, shift=shift, **step)
+        calendar = calendar_features(timestamp, first, last, self.cycles, shift=shift, **self.step)
         covariates = tf.concat([covariates, calendar], axis=2)  # [B, L + H, K]
         return {"history": history[:, :, : self.targets], "covariates": covariates, "static": static}
 

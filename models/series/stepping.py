@@ -15,28 +15,12 @@ DAY = 86_400
 
 
 def shown(
-    timestamp: tf.Tensor,
-    steps: tf.Tensor,
-    *,
-    seconds: int = 0,
-    months: int = 0,
-    month_end: bool = False,
-    business: bool = False,
-    weekdays: Sequence[int] = (),
-    civil: bool = True,
-    clock: LocalClock | None = None,
+    timestamp: tf.Tensor, steps: tf.Tensor, *, civil: bool = True, clock: LocalClock | None = None, **step: Any
 ) -> tf.Tensor:
     """What the local clock shows so many steps after timestamps [B]: int64 [B, T], seconds since 1970 on it."""
     clock = clock or LocalClock()
-    if seconds and not civil:
-        return clock.local(timestamp[:, None] + steps * seconds)
-    step: dict[str, Any] = {
-        "seconds": seconds,
-        "months": months,
-        "month_end": month_end,
-        "business": business,
-        "weekdays": weekdays,
-    }
+    if step.get("seconds") and not civil:
+        return clock.local(advance(timestamp[:, None], steps, **step))
     return advance(clock.local(timestamp)[:, None], steps, **step)
 
 
