@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from unroll.errors import UserError
-from unroll.monitoring.tables.csv_file import open_csv
+from unroll.monitoring.tables.files.csv_file import open_csv
 from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.notes import Notes

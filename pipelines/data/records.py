@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unroll.errors import UserError
-from unroll.monitoring.tables.csv_file import open_csv
+from unroll.monitoring.tables.files.csv_file import open_csv
+from unroll.monitoring.tables.files.text_source import check_encoding, undecodable
 from unroll.monitoring.tables.format import PLAIN, TableFormat
 from unroll.monitoring.tables.kinds import SUFFIXES, file_format, suffix
 from unroll.monitoring.tables.notes import Notes
-from unroll.monitoring.tables.text_source import check_encoding, undecodable
 from unroll.pipelines.data.sections import TableSection, column_advice
 from unroll.serving.files.regular_files import check_inside, check_named
 

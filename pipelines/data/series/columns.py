@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from unroll.errors import UserError
 from unroll.monitoring.missing import SPELLINGS
-from unroll.monitoring.tables.csv_file import open_csv
+from unroll.monitoring.tables.files.csv_file import open_csv
 from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_format import NumberFormat

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from unroll.errors import UserError
-from unroll.monitoring.tables.csv_file import open_csv
+from unroll.monitoring.tables.files.csv_file import open_csv
 from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_evidence import AmbiguousError, NumberEvidence

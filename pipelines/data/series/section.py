@@ -9,8 +9,8 @@ from unroll.errors import UserError
 from unroll.monitoring.times.clock import Clock
 from unroll.monitoring.times.forms.formats import FORMS, check_format
 from unroll.monitoring.times.frequency import Frequency
+from unroll.monitoring.times.holidays import check_holidays
 from unroll.pipelines.data.sections import Name, NameOrNames, Names, TableSection
-from unroll.pipelines.data.series.clock.holidays import check_holidays
 
 
 class SeriesSection(TableSection):

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from unroll.errors import UserError
+from unroll.monitoring.tables.files.text_source import check_encoding
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.monitoring.tables.sentinels import masked, repeated_extremes
-from unroll.monitoring.tables.text_source import check_encoding
 from unroll.monitoring.times.row_parser import RowParser
 from unroll.pipelines.data.records import find_files
 from unroll.pipelines.data.series.clock.fractions import numbered, whole_seconds

@@ -18,10 +18,10 @@ from unroll.models.series.calendar import calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
+from unroll.monitoring.times.holidays import holiday_days
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.clock.believed_times import believed_times
 from unroll.pipelines.data.series.clock.graph_step import clock_changes, graph_step
-from unroll.pipelines.data.series.clock.holidays import holiday_days
 from unroll.pipelines.data.series.clock.local_windows import context_steps, on_local_clock, repeated_steps
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.summary import further_summary

@@ -1,1 +1,1 @@
-"""The clock of a table of series: zones, holidays, steps shorter than a second, and how graphs take them."""
+"""The clock of a table of series: zones, steps shorter than a second, and how graphs take them."""

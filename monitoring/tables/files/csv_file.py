@@ -1,7 +1,6 @@
 """Tables in files of text, a batch at a time: CSV, TSV, and the sheets of workbooks as such."""
 
 import codecs
-import csv
 import io
 import os
 import re
@@ -17,20 +16,20 @@ import pyarrow as pa
 import pyarrow.csv
 
 from unroll.errors import UserError
-from unroll.monitoring.tables.cells import is_total, record_test
+from unroll.monitoring.tables.cells import record_test
+from unroll.monitoring.tables.files.contents import check_contents
+from unroll.monitoring.tables.files.footer import TAIL_BYTES, Footer
+from unroll.monitoring.tables.files.layout import Layout, find_layout
+from unroll.monitoring.tables.files.quotes import QuoteCheck
+from unroll.monitoring.tables.files.text_source import check_encoding, is_plain, open_bytes, undecodable, utf8_blocks
+from unroll.monitoring.tables.files.workbook import sheet_text
 from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
-from unroll.monitoring.tables.layout import Layout, find_layout
 from unroll.monitoring.tables.notes import Notes
-from unroll.monitoring.tables.quotes import QuoteCheck
-from unroll.monitoring.tables.text_source import check_encoding, is_plain, open_bytes, undecodable, utf8_blocks
-from unroll.monitoring.tables.workbook import sheet_text
 
 _BLOCK_BYTES = 2 << 20  # a record must fit in a block
 _HEAD_BYTES = 1 << 17
-_TAIL_BYTES = 1 << 14
-_OLD_WORKBOOK, _ZIPPED = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"
-_MAX_FOOTER = 20
+_FIRST = 512  # bytes that tell what a file is
 _even: set[tuple[object, ...]] = set()
 """Files whose quotation marks this process has found to be right, as they were then: a training reads them thrice."""
 
@@ -148,13 +147,8 @@ def _not_csv(file: Path, layout: Layout | None, reason: str) -> UserError:
 def _opened(file: Path, table_format: TableFormat, notes: Notes) -> Iterator[tuple[BinaryIO, TableFormat]]:
     """The bytes of the table's text, and how that is written."""
     with open_bytes(file) as stream:
-        magic = stream.peek(4)[:4]  # type: ignore[attr-defined]
-        if magic == b"PAR1":
-            raise UserError(f"{file}: is a Parquet file. Rename it to {file.with_suffix('.parquet').name}")
-        if magic == _OLD_WORKBOOK:
-            raise UserError(f"{file}: is a workbook of an old Excel. Save it as .xlsx, or as CSV")
-        if magic == _ZIPPED and file_format(file) != "xlsx":
-            raise UserError(f"{file}: is a workbook or another archive. Rename it to {file.with_suffix('.xlsx').name}")
+        first = stream.peek(_FIRST)[:_FIRST]  # type: ignore[attr-defined]
+        check_contents(file, first)
         if file_format(file) != "xlsx":
             yield stream, table_format
             return
@@ -192,6 +186,7 @@ class _Records:
         self._blocks = blocks
         self._tail = head[layout.start :]
         self._ended = whole
+        self._footer = Footer(file, layout, table_format, notes)
         self._check = None
         if table_format.quote is not None and file_format(file) != "xlsx":
             self._check = QuoteCheck(
@@ -246,14 +241,14 @@ class _Records:
         as_it_is = (self._file.absolute(), state.st_size, state.st_mtime_ns, self._format)
         check = self._check if checked and as_it_is not in _even else None
         for block in self._blocks if not self._ended else ():
-            if len(block) < _TAIL_BYTES or not held:
+            if len(block) < TAIL_BYTES or not held:
                 held += block
                 continue
             if check:
                 check.feed(held)
             yield held
             held = block
-        held = self._without_footer(held)
+        held = self._footer.without(held)
         if check:
             check.feed(held)
             check.finish()
@@ -261,56 +256,6 @@ class _Records:
             if old and not check.dropped:  # of which each reading tells
                 _even.add(as_it_is)
         yield held
-
-    def _without_footer(self, text: bytes) -> bytes:
-        """Text up to the last record."""
-        start = max(0, len(text) - _TAIL_BYTES)
-        start = text.find(b"\n", start) + 1 if start else 0
-        lines = text[start:].decode("utf-8", "replace").split("\n")
-        filled = [number for number, line in enumerate(lines) if line.strip()]
-        if self._format.skip_footer is None:
-            self._check_last([lines[number] for number in filled[1:]])
-        if (skipped := self._format.skip_footer) is not None:
-            kept = filled[: len(filled) - skipped]
-        else:
-            kept = filled[: len(filled) - self._totals([lines[number] for number in filled])]
-        if kept == filled:
-            return text
-        end = start + len("\n".join(lines[: kept[-1] + 1]).encode()) + 1 if kept else start
-        return text[:end]
-
-    def _check_last(self, lines: Sequence[str]) -> None:
-        """Refuses last lines that are not rows, such as the name of a source."""
-        widths = [len(_split(line, self._layout.delimiter, self._format)) for line in lines[-_MAX_FOOTER:]]
-        columns = len(self._layout.names)
-        other = next((number for number, width in enumerate(reversed(widths)) if width == columns), 0)
-        if any(self._format.quote and self._format.quote in line for line in lines[-other:]):
-            return  # told where the marks are looked at
-        if 0 < other <= _MAX_FOOTER // 2 and widths.count(columns) == len(widths) - other:
-            rows = f"the last {f'{other} rows have' if other > 1 else 'row has'}"
-            raise UserError(
-                f"{self._file}: {rows} other numbers of cells than the header, which has {columns}. Received: "
-                f"{lines[-other].strip()[:60]!r}. If that is not a record: --set data.skip_footer={other}"
-            )
-
-    def _totals(self, lines: Sequence[str]) -> int:
-        """How many of the last lines are totals."""
-        count = 0
-        for line in reversed(lines[-_MAX_FOOTER:]):
-            cells = _split(line, self._layout.delimiter, self._format)
-            if not is_total(cells, self._layout.sample):
-                break
-            count += 1
-            self._notes.add(f"The last row is left out, as a total of those above: {line.strip()[:60]!r}.")
-        return count
-
-
-def _split(line: str, delimiter: str, table_format: TableFormat) -> list[str]:
-    """The cells of a line that is a whole record."""
-    if table_format.quote is None:
-        return line.split(delimiter)
-    quote, escape = table_format.quote, table_format.escape
-    return next(csv.reader([line], delimiter=delimiter, quotechar=quote, escapechar=escape), [])
 
 
 def _mapped(file: Path) -> pa.Buffer:

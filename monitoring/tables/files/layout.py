@@ -10,9 +10,9 @@ from pathlib import Path
 
 from unroll.errors import UserError
 from unroll.monitoring.tables.cells import looks_like_record
+from unroll.monitoring.tables.files.text_source import undecodable
 from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
-from unroll.monitoring.tables.text_source import undecodable
 
 _DELIMITERS = (";", "\t", "|", ",")
 _SAMPLED = 200
