@@ -26,9 +26,8 @@ def check_contents(file: Path, first: bytes) -> None:
     if first.startswith(_OLD_WORKBOOK):
         raise UserError(f"{file}: is a workbook of an old Excel. Save it as .xlsx, or as CSV")
     if first.startswith(_ZIPPED) and kind != "xlsx":
-        if b"[Content_Types].xml" in first or b"_rels/" in first:
-            raise UserError(f"{file}: is a workbook. Rename it to {file.with_suffix('.xlsx').name}")
-        raise UserError(f"{file}: is a ZIP archive. Unpack it, or rename it to .xlsx if it is a workbook")
+        workbook = file.with_suffix(".xlsx").name
+        raise UserError(f"{file}: is a workbook or another archive. Rename it to {workbook}, or unpack it")
     if first.startswith(_PACKED):
         raise UserError(f"{file}: is compressed by gzip. Rename it to {file.name}.gz")
     text = first.lstrip(b"\xef\xbb\xbf \r\n\t").lower()

@@ -14,7 +14,7 @@ import pytest
 from openpyxl import Workbook
 
 from unroll.errors import UserError
-from unroll.monitoring.tables import csv_file, text_source
+from unroll.monitoring.tables.files import csv_file, footer, text_source
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.records import find_files, read_records
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
@@ -290,6 +290,10 @@ def test_workbooks_are_read_as_other_tables(tmp_path):
         ("a.csv", b"\xd0\xcf\x11\xe0" + bytes(99), "Save it as .xlsx"),
         ("a.csv", b"PK\x03\x04" + bytes(99), "Rename it to a.xlsx"),
         ("a.xlsx", b"PK\x03\x04" + bytes(99), "is not an Excel workbook"),
+        ("a.csv", b"\x1f\x8b\x08" + bytes(99), "Rename it to a.csv.gz"),
+        ("a.csv", b"<!DOCTYPE html><html>404</html>\n", "Download it again"),
+        ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"),
+        ("a.csv", b'[{"text": "fine", "label": "good"}]', "rename it to a.jsonl"),
         ("a.xlsx", b"text,label\n", "is not an Excel workbook"),
     ],
 )
@@ -335,7 +339,8 @@ def test_remedies_are_told_in_python_where_python_asked(message, python):
 def test_a_line_end_that_two_blocks_share_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(text_source, "_BLOCK_BYTES", 50)
     monkeypatch.setattr(csv_file, "_HEAD_BYTES", 50)
-    monkeypatch.setattr(csv_file, "_TAIL_BYTES", 20)
+    for module in (csv_file, footer):
+        monkeypatch.setattr(module, "TAIL_BYTES", 20)
     rows = [(f"{'x' * (number % 7)}a\r\nb", "good") for number in range(200)]
     file = written(tmp_path, "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
     assert read(file)[0] == rows
