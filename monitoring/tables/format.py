@@ -8,10 +8,11 @@ class TableFormat:
     """What a person states of a table's form; what is None is found by looking at the file.
 
     Args:
-        delimiter: between cells; None: a comma, in `.tsv` a tab.
+        delimiter: between cells; None: a comma, in `.tsv` a tab. A blank: any number of blanks and tabs.
         encoding: of text files.
         quote: character around cells that hold delimiters or line ends; None: quotation marks are text.
         escape: character before a quotation mark that is text; None: such marks are doubled.
+        multiline: cells of several lines are read also where these look like records of their own.
         decimal: between a number's whole part and its fraction.
         thousands: between groups of three digits.
         missing: cells that stand for a missing value, beside those of `unroll.monitoring.missing`.
@@ -30,6 +31,7 @@ class TableFormat:
     encoding: str = "utf-8"
     quote: str | None = '"'
     escape: str | None = None
+    multiline: bool = False
     decimal: str | None = None
     thousands: str | None = None
     missing: tuple[str, ...] = ()

@@ -67,7 +67,8 @@ class TableSection(Section):
     """How tables are written in their files; a subclass names their columns."""
 
     delimiter: _Character | None = Field(
-        None, description="what separates the columns of a CSV file; null: a comma, of .tsv a tab"
+        None,
+        description="what separates a CSV file's columns (' ': any number of blanks); null: a comma, of .tsv a tab",
     )
     encoding: str = Field("utf-8", description="encoding of text files, such as utf-8, latin-1 or utf-16")
     quote: _Character | None = Field(
@@ -75,6 +76,9 @@ class TableSection(Section):
     )
     escape: _Character | None = Field(
         None, description="what stands before a quotation mark that is text, such as \\; null: the mark is doubled"
+    )
+    multiline: bool = Field(
+        False, description="whether lines within a quoted cell are text also where they look like records of the table"
     )
     decimal: Literal[".", ","] | None = Field(
         None, description="what stands before a number's fraction; null: found by looking at the column"

@@ -2,11 +2,12 @@
 
 import codecs
 import io
+import itertools
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,10 @@ from unroll.errors import UserError
 from unroll.monitoring.tables.cells import record_test
 from unroll.monitoring.tables.files.contents import check_contents
 from unroll.monitoring.tables.files.footer import TAIL_BYTES, Footer
-from unroll.monitoring.tables.files.layout import Layout, find_layout
+from unroll.monitoring.tables.files.layout import Layout, default_delimiter, find_layout
 from unroll.monitoring.tables.files.quotes import QuoteCheck
+from unroll.monitoring.tables.files.repeated_header import RepeatedHeader
+from unroll.monitoring.tables.files.rewritten import change_of, rewritten
 from unroll.monitoring.tables.files.text_source import check_encoding, is_plain, open_bytes, undecodable, utf8_blocks
 from unroll.monitoring.tables.files.workbook import sheet_text
 from unroll.monitoring.tables.format import TableFormat
@@ -110,11 +113,16 @@ def open_csv(file: Path, table_format: TableFormat, notes: Notes | None = None) 
         with _opened(file, table_format, notes) as (stream, as_text):
             blocks = utf8_blocks(file, stream, as_text.encoding)
             head, whole = _head(blocks)
+            change = change_of(head, as_text.delimiter or default_delimiter(file), as_text)
+            if change is not None:
+                blocks = rewritten(itertools.chain([head], blocks), change, as_text.quote)
+                head, whole = _head(blocks)
             first = head if len(head) <= _HEAD_BYTES else head[: head.rfind(b"\n", 0, _HEAD_BYTES) + 1] or head
             layout = find_layout(file, first, as_text)
             for line in layout.notes:
                 notes.add(line)
-            records = _Records(file, as_text, layout, head, blocks, whole, notes)
+            own = file_format(file) != "xlsx" and change is None and is_plain(file, as_text.encoding)
+            records = _Records(file, as_text, layout, head, blocks, whole, notes, own)
             yield CsvTable(file, layout, records)
     except UnicodeError:
         raise undecodable(file, table_format.encoding) from None
@@ -139,7 +147,7 @@ def _not_csv(file: Path, layout: Layout | None, reason: str) -> UserError:
     return UserError(
         f"{file}, row {int(row) - 1 + layout.row}: has {cells}, and the header {expected}; it cannot be read as CSV "
         f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. Fix the row: a cell that holds the delimiter "
-        "stands in quotation marks"
+        "stands in quotation marks, which begin and end it"
     )
 
 
@@ -181,11 +189,13 @@ class _Records:
         blocks: Iterator[bytes],
         whole: bool,
         notes: Notes,
+        own: bool,
     ):
         self._file, self._format, self._layout, self._notes = file, table_format, layout, notes
         self._blocks = blocks
         self._tail = head[layout.start :]
         self._ended = whole
+        self._own = own  # whether the text is the file's own bytes
         self._footer = Footer(file, layout, table_format, notes)
         self._check = None
         if table_format.quote is not None and file_format(file) != "xlsx":
@@ -196,6 +206,7 @@ class _Records:
                 table_format.escape,
                 record_test(layout.sample),
                 len(layout.names),
+                table_format.multiline,
                 layout.row,
                 notes,
             )
@@ -219,19 +230,33 @@ class _Records:
             yield reader
 
     def _text(self, checked: bool) -> pa.Buffer:
-        """The records in mapped memory: of the file itself if it is written in UTF-8, else of a copy.
+        """The records in mapped memory: of the file itself if that can be read as it stands, else of a copy.
 
         It is Arrow's own: its threads read ahead, and one that let go of Python's while Python ends would abort it.
         """
-        if is_plain(self._file, self._format.encoding) and file_format(self._file) != "xlsx":
-            length = sum(map(len, self._parts(checked)))
+        repeated = RepeatedHeader(self._layout.header)
+        if self._own:
+            length = sum(map(repeated.feed, self._parts(checked)))
+            repeated.finish()
             mapped = _mapped(self._file)
             start = self._layout.start + 3 * (mapped.slice(0, min(3, mapped.size)).to_pybytes() == codecs.BOM_UTF8)
-            return mapped.slice(start, length)
+            text = mapped.slice(start, length)
+            if not repeated.places:
+                return text
+            parts: Iterable[bytes | pa.Buffer] = [text]
+        else:
+            parts = (part for part in self._parts(checked) if repeated.feed(part))
         with tempfile.NamedTemporaryFile() as copy:  # which stays as long as it is mapped
-            for part in self._parts(checked):
+            for part in parts:
                 copy.write(part)
+            if not self._own:
+                repeated.finish()
+            for place in repeated.places:
+                copy.seek(place)
+                copy.write(b"\n" * len(self._layout.header))
             copy.flush()
+            if repeated.places:
+                self._notes.add(repeated.told)
             return _mapped(Path(copy.name))
 
     def _parts(self, checked: bool) -> Iterator[bytes]:

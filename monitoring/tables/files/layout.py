@@ -2,6 +2,8 @@
 
 import csv
 import io
+import itertools
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -9,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unroll.errors import UserError
-from unroll.monitoring.tables.cells import looks_like_record
+from unroll.monitoring.tables.cells import is_value, looks_like_record
+from unroll.monitoring.tables.files.header import rows_of_header
 from unroll.monitoring.tables.files.text_source import undecodable
 from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
 
-_DELIMITERS = (";", "\t", "|", ",")
+_DELIMITERS = (";", "\t", "|", ",", "~", "^", "\x01", "\x1f")
 _SAMPLED = 200
 _PREAMBLE = 60  # lines at most
+_FEWEST = 3  # lines by which columns can be told
 _NAMELESS = re.compile(r"Unnamed: \d+(_level_\d+)?")
 
 
@@ -32,6 +36,8 @@ class Layout:
         sample: the first records.
         rows: the first rows of the file with their numbers, the header and what is above it among them.
         notes: what was found out.
+        header: its text, which joined files repeat further down; empty where there is none.
+        header_row: number of the line that the header begins in.
     """
 
     delimiter: str
@@ -41,12 +47,15 @@ class Layout:
     sample: list[list[str]]
     rows: list[tuple[int, list[str]]]
     notes: list[str]
+    header: bytes = b""
+    header_row: int = 1
 
     def hint(self, column: str) -> str:
         """What may be wrong where a column is not there, with the setting; empty if there is nothing to see."""
-        header = next((cells for number, cells in reversed(self.rows) if number < self.row), [])
+        header = next((cells for number, cells in self.rows if number == self.header_row), [])
         for number, cells in self.rows[:_PREAMBLE]:
-            if column in [cell.strip() for cell in cells] and cells != header:
+            outside = not self.header_row <= number < self.row
+            if column in [cell.strip() for cell in cells] and outside:
                 return f"Row {number} names it. If that is the header: --set data.skip_rows={number - 1}"
         if looks_like_record(header, self.sample):
             return (
@@ -74,7 +83,7 @@ def find_layout(file: Path, head: bytes, table_format: TableFormat) -> Layout:
     if first.lower().startswith("sep=") and len(first) == 5 and not skipped:
         delimiter, skipped = delimiter or first[4], 1
         notes.append(f"The first row says that the delimiter is {first[4]!r}.")
-    delimiter = delimiter or ("\t" if file_format(file) == "tsv" else ",")
+    delimiter = delimiter or default_delimiter(file)
     rows = _rows(lines, skipped, delimiter, table_format)
     if not rows:
         raise UserError(f"{file}: is empty. It needs a header line and records")
@@ -90,6 +99,11 @@ def find_layout(file: Path, head: bytes, table_format: TableFormat) -> Layout:
         names, records = _padded(header, rows_from_header[1:]), rows_from_header[1:]
         # a header's cells may span lines, so the first record begins where the csv module finds it
         row = number + 1 + sum(cell.count("\n") for cell in header)
+        more, names, told = rows_of_header([_name(name) for name in names], records)
+        if more:
+            notes.append(told)
+            records = records[more:]
+            row = records[0][0]
     else:
         width = len(header)
         names = [str(one) for one in range(1, width + 1)] if table_format.header is False else list(table_format.header)
@@ -98,10 +112,19 @@ def find_layout(file: Path, head: bytes, table_format: TableFormat) -> Layout:
                 f"{file}, row {number}: has {width} cells, and data.header names {len(names)} columns. Name all of them"
             )
         records, row = rows_from_header, number
-    start = sum(len(line) + 1 for line in head.split(b"\n")[: row - 1])
+    starts = [0, *itertools.accumulate(len(line) + 1 for line in head.split(b"\n"))]
+    start = starts[row - 1]
     _check_text(file, head[:start], table_format)
+    text = head[starts[number - 1] : start].rstrip(b"\r\n") if table_format.header is True else b""
     sample = [cells for _, cells in records]
-    return Layout(delimiter, [_name(name) for name in names], min(start, len(head)), row, sample, rows, notes)
+    return Layout(
+        delimiter, [_name(name) for name in names], min(start, len(head)), row, sample, rows, notes, text, number
+    )
+
+
+def default_delimiter(file: Path) -> str:
+    """What the name of a file says of it."""
+    return "\t" if file_format(file) == "tsv" else ","
 
 
 def _name(cell: str) -> str:
@@ -203,16 +226,43 @@ def _padded(header: list[str], records: Sequence[tuple[int, list[str]]]) -> list
 
 def _check_other_delimiter(file: Path, delimiter: str, lines: Sequence[str], first: int) -> None:
     """Refuses lines that another delimiter divides, the first as all others, and this one does not."""
-    shown = [line for line in lines[first - 1 : -1] or lines if line.strip()][:_SAMPLED]
+    shown = [line.rstrip("\r") for line in lines[first - 1 : -1] or lines if line.strip()][:_SAMPLED]
+    if delimiter in shown[0] and not shown[0].startswith('"'):
+        return
+    if len(shown) > 1 and all(len(line) > 1 and _whole(line, delimiter) for line in shown):
+        raise UserError(
+            f"{file}: every line stands in quotation marks as a whole, so that it is one cell. Remove those at the "
+            f"beginnings and ends of lines. Received: {shown[0][:60]!r}"
+        )
     for other in _DELIMITERS:
         count = shown[0].count(other)
         if count and delimiter not in shown[0] and all(line.count(other) == count for line in shown):
             raise _other_delimiter(file, delimiter, other)
+    if delimiter not in shown[0] and _aligned([line.split() for line in shown]):
+        raise _other_delimiter(file, delimiter, " ")
+
+
+def _whole(line: str, delimiter: str) -> bool:
+    """Whether one pair of marks holds delimiters, and all of the line."""
+    return line[0] == line[-1] == '"' and line.count('"') == 2 and delimiter in line
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether blanks divide lines into columns: as many in each, and some value in each but the header's."""
+    widths = {len(cells) for cells in rows[1:]}
+    if len(rows) <= _FEWEST or len(widths) != 1 or not 1 < len(rows[0]) <= widths.pop():
+        return False
+    without = sum(not any(map(is_value, cells)) for cells in rows[1:])
+    return without <= min(_FEWEST, (len(rows) - 1) // 2)
 
 
 def _other_delimiter(file: Path, delimiter: str, other: str) -> UserError:
-    remedy = """'data.delimiter="\\t"'""" if other == "\t" else f"data.delimiter='{other}'"
-    return UserError(f"{file}: the header has no {delimiter!r} but {other!r}. Name it: --set {remedy}")
+    remedy, what = f"data.delimiter='{other}'", repr(other)
+    if other == " ":
+        remedy, what = """'data.delimiter=" "'""", "blanks"
+    elif other not in ";|,":
+        remedy = f"""'data.delimiter="{json.dumps(other)[1:-1]}"'"""
+    return UserError(f"{file}: the header has no {delimiter!r} but {what}. Name it: --set {remedy}")
 
 
 def _check_delimiter(file: Path, delimiter: str, rows: Sequence[tuple[int, list[str]]], lines: Sequence[str]) -> None:

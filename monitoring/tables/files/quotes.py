@@ -26,6 +26,7 @@ class QuoteCheck:
         delimiter, quote, escape: as `TableFormat` has them; one character of ASCII each.
         is_record: whether the cells of a line could be a record of the table.
         columns: how many cells a record has.
+        multiline: lines within a cell are text, whatever they look like.
         row: number of the first line.
         notes: where to say of marks that are dropped.
     """
@@ -36,6 +37,7 @@ class QuoteCheck:
     escape: str | None
     is_record: Callable[[list[str]], bool]
     columns: int
+    multiline: bool
     row: int
     notes: Notes
     _open: bytes = b""
@@ -231,12 +233,14 @@ class QuoteCheck:
                 f"end there. Received: {_shown(block, opened)}. Say so: --set 'data.escape=\\'"
             )
         if several:
-            raise self._swallows(block, opened, row, several)
+            raise self._swallows(block, opened, row, several, closed=False)
         self.dropped += 1
         self._first_dropped = self._first_dropped or row
 
     def _check_swallowed(self, block: bytes, start: int, closed: int, row: int) -> None:
         """Refuses a cell of several lines that hold records of their own."""
+        if self.multiline:
+            return
         end = block.find(b"\n", closed)
         lines = block[start : end if end >= 0 else None].decode(errors="replace").split("\n")
         inner = lines[1:-1] or lines
@@ -248,11 +252,12 @@ class QuoteCheck:
         cells = [cell.strip().strip(self.quote) for cell in line.rstrip("\r").split(self.delimiter)]
         return len(cells) == self.columns and self.is_record(cells)
 
-    def _swallows(self, block: bytes, opened: int, row: int, several: int) -> UserError:
+    def _swallows(self, block: bytes, opened: int, row: int, several: int, *, closed: bool = True) -> UserError:
         rows = f"{several} row{'s' * (several > 1)}"
+        meant = ". Where those lines are text of the cell: --set data.multiline=true" if closed else ""
         return UserError(
             f"{self.file}, row {row}: a quotation mark opens a cell that only ends {rows} further down, and swallows "
-            f"what lies between. Received: {_shown(block, opened)}. {self._remedy(block, opened)}"
+            f"what lies between. Received: {_shown(block, opened)}. {self._remedy(block, opened)}{meant}"
         )
 
     def _never_closed(self, block: bytes, opened: int, row: int) -> UserError:

@@ -1,0 +1,156 @@
+"""Files joined, aligned by blanks, with rows of units, with names over several rows, from the file to numbers."""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+from openpyxl import Workbook
+
+from unroll.errors import UserError
+from unroll.monitoring.tables.files import csv_file, footer, text_source
+from unroll.pipelines.data.records import read_records
+from unroll.pipelines.data.series.table import read_table
+from unroll.pipelines.tasks.forecasting.config import ForecastConfig
+from unroll.pipelines.tasks.sentiment.config import SentimentConfig
+from unroll.pipelines.training.config import load_config
+from unroll.pipelines.training.progress import Progress
+
+ROWS = [f"2026-03-{1 + hour // 24:02} {hour % 24:02}:00,{20 + hour % 24}.5,{hour % 7}" for hour in range(240)]
+LOAD = [20.5 + hour % 24 for hour in range(240)]
+
+
+def series(path, *settings):
+    section = load_config(ForecastConfig, None, settings).data
+    with Progress().stage("reading") as stage:
+        return read_table(section, str(path), stage)
+
+
+def written(folder, lines, name="data.csv"):
+    file = folder / name
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def remedy(path, *settings):
+    """The settings that a refusal names, which must be read by a shell."""
+    with pytest.raises(UserError) as caught:
+        series(path, *settings)
+    return [shlex.split(one)[0] for one in re.findall(r"--set ('[^']+'|\S+(?<!\.))", str(caught.value))]
+
+
+def records(path, *settings):
+    section = load_config(SentimentConfig, None, settings).data
+    batches = read_records([path], [section.text, section.label], table_format=section.table_format)
+    return [record for batch in batches for record in zip(*batch.values(), strict=True)]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_header_that_comes_again_is_no_record_and_is_told(tmp_path, monkeypatch, end, encoding, times):
+    monkeypatch.setattr(text_source, "_BLOCK_BYTES", 64)  # so that blocks end within it
+    monkeypatch.setattr(csv_file, "_HEAD_BYTES", 64)
+    for module in (csv_file, footer):
+        monkeypatch.setattr(module, "TAIL_BYTES", 20)
+    header = "time,load,count"
+    parts = np.array_split(ROWS, times + 1)
+    lines = [line for part in parts for line in (header, *part)]
+    file = tmp_path / "data.csv"
+    file.write_bytes("".join(line + end for line in lines).encode(encoding))
+    table = series(file, f"data.encoding={encoding}")
+    assert table.values[:, 0].tolist() == LOAD
+    (note,) = table.dataset_info["notes"]
+    assert "the header" in note
+    assert str(times) in note or times == 1
+
+
+def test_a_header_comes_again_at_the_very_end_and_in_tables_of_texts(tmp_path):
+    file = tmp_path / "data.csv"
+    header = "text,label"
+    file.write_text("\n".join([header, "fine,good", header, '"dull, ""text,label""",bad', "text,labels", header]))
+    assert records(file) == [("fine", "good"), ('dull, "text,label"', "bad"), ("text", "labels")]
+
+
+UNITS = {
+    "units": ",kWh,1/h",
+    "units and a format": "YYYY-MM-DD hh:mm,[kWh],[-]",
+    "a line of a page": "---,---:,:---",
+}
+
+
+@pytest.mark.parametrize("row", UNITS.values(), ids=UNITS.keys())
+def test_a_row_of_units_is_left_out_and_said(tmp_path, row):
+    table = series(written(tmp_path, ["time,load,count", row, *ROWS]))
+    assert table.values[:, 0].tolist() == LOAD
+    assert table.roles.targets == ["load", "count"]
+    assert any("Row 2 is left out" in note for note in table.dataset_info["notes"])
+
+
+@pytest.mark.parametrize("row", ["NA,NA,NA", "2026-02-28 23:00,-,1", "2026-02-28 23:00,7,n/a"])
+def test_a_first_record_with_missing_values_stays(tmp_path, row):
+    table = series(written(tmp_path, ["time,load,count", row, *ROWS]))
+    assert table.dataset_info["rows"] == 241
+
+
+def test_names_over_several_rows_are_joined(tmp_path):
+    pivot = ["time,north,north", ",load,count", *ROWS]
+    merged = ["time,north,", ",load,count", *ROWS]
+    for lines in (pivot, merged):
+        table = series(written(tmp_path, lines))
+        assert table.roles.targets == ["north load", "north count"]
+    prices = ["Price,Close,Volume", "Ticker,ACME,ACME", "Date,,", *ROWS]
+    table = series(written(tmp_path, prices), "data.time=Date")
+    assert table.roles.targets == ["Close", "Volume"]
+    assert table.values[:, 0].tolist() == LOAD
+
+
+def test_a_row_of_units_in_a_workbook(tmp_path):
+    book = Workbook()
+    for cells in (["Plant 7"], ["time", "load"], [None, "MW"], *([row.split(",")[0], LOAD[0]] for row in ROWS)):
+        book.active.append(cells)
+    book.save(tmp_path / "data.xlsx")
+    assert len(series(tmp_path / "data.xlsx").times) == 240
+
+
+def test_columns_aligned_by_blanks_are_refused_naming_the_setting_which_reads_them(tmp_path):
+    day = [row.replace(" ", "T").split(",") for row in ROWS]
+    lines = [f"{'time':<18}{'load':>8}  count", *(f"  {time:<18}{load:>8}\t{count} " for time, load, count in day)]
+    file = written(tmp_path, lines, "data.txt.csv")
+    (setting,) = remedy(file)
+    assert setting == 'data.delimiter=" "'
+    table = series(file, setting)
+    assert table.values[:, 0].tolist() == LOAD
+    buoy = [f"{row[:4]} {row[5:7]} {row[8:10]} {row[11:13]}  {row.split(',')[1]}" for row in ROWS]
+    file = written(tmp_path, ["#YY  MM DD hh  WSPD", "#yr  mo dy hr   m/s", *buoy])
+    columns = "data.time=['#YY', MM, DD, hh]"
+    table = series(file, *remedy(file, columns), columns)
+    assert table.values[:, 0].tolist() == LOAD
+
+
+@pytest.mark.parametrize("other", ["~", "^", "\x01"])
+def test_other_delimiters_are_named(tmp_path, other):
+    file = written(tmp_path, [line.replace(",", other) for line in ["time,load,count", *ROWS]])
+    assert series(file, *remedy(file)).values[:, 0].tolist() == LOAD
+
+
+def test_blanks_around_quotation_marks_are_none_of_the_cell(tmp_path):
+    lines = ["text, label", '"fine, really" , "good"', 'as "they" say, "bad"', '"two\nlines, and more", "bad"']
+    file = written(tmp_path, lines)
+    assert records(file) == [("fine, really", "good"), ('as "they" say', "bad"), ("two\nlines, and more", "bad")]
+
+
+def test_lines_of_a_cell_that_look_like_records_can_be_stated_to_be_text(tmp_path):
+    table = ['"a quotation:\nso it was,good\nas they say",bad', *(f"film {number},good" for number in range(40))]
+    table += [f"play {number},bad" for number in range(40)]
+    file = written(tmp_path, ["text,label", *table])
+    with pytest.raises(UserError, match=r"--set data.multiline=true"):
+        records(file)
+    found = records(file, "data.multiline=true")
+    assert len(found) == 81
+    assert found[0] == ("a quotation:\nso it was,good\nas they say", "bad")
+
+
+def test_lines_in_marks_as_a_whole_are_told(tmp_path):
+    with pytest.raises(UserError, match="quotation marks as a whole"):
+        series(written(tmp_path, [f'"{line}"' for line in ["time,load,count", *ROWS]]))
