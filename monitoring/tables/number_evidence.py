@@ -19,7 +19,16 @@ _INFINITE = re.compile(r"[-+]?inf(inity)?", re.IGNORECASE)
 _KEPT = 3  # examples of each form
 _ENOUGH = 3  # groups of three digits that are no accident
 _FEWEST, _TIMES = 20, 10  # numbers, and times as many as texts, of a column that should be one of numbers
-_UNIT = re.compile(r"[-+]?([A-Za-z]{1,4}\s?)?\d[\d.,]*\s?([A-Za-z°µ/²³]{1,5}|(?(1)|$.))")
+_CURRENCY = (
+    r"R\$|[ACHNS]\$|NT\$|US\$|[kK]r\.?|zł|Kč|Ft|lei|Rs\.?|Rp\.?|Fr\.?|[₽₩₺₫₴₦฿₱₪]|AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HKD"
+    "|HUF|IDR|ILS|INR|JPY|KRW|MXN|MYR|NOK|NZD|PHP|PLN|RON|RUB|SEK|SGD|THB|TRY|TWD|USD|ZAR"
+)
+_LETTER = "A-Za-zÀ-ɏΩµμ°‰"
+_BEFORE = rf"(?:[-+−(]\s?)?({_CURRENCY})\s?[-+−(]?\d.*"
+_BEHIND = rf"[-+−]?[\d.,'’\s]*\d\s?([{_LETTER}][{_LETTER}\d%/²³^·.]{{0,9}})"
+_UNIT = re.compile(f"{_BEFORE}|{_BEHIND}")
+_DISGUISED = re.compile(r"[^\d.,:/]{0,4}[-+]?\d[\d\s]*[.,]\d+[^\d.,:/]{0,4}([-+]?\d{1,3})?")
+"""A number with a fraction, and what hides it."""
 
 
 class AmbiguousError(Exception):
@@ -58,6 +67,7 @@ class NumberEvidence:
         self._missing = {*SPELLINGS, *table_format.missing}
         self._numbers = self._unsigned = 0
         self._negative = False
+        self._unit: str | None = None
         self.first_text: tuple[int, str] | None = None
         """The first cell that is not a number in any format, with its row."""
 
@@ -90,6 +100,8 @@ class NumberEvidence:
         for cell in pc.unique(cells).to_pylist():
             if cell in self._missing:
                 continue
+            if self._unit is None:
+                self._unit = _unit_of(cell)
             form = self._form(cell)
             if form == "text":
                 self._forms[form][cell] = 0
@@ -113,43 +125,49 @@ class NumberEvidence:
         if not forms:
             return NumberFormat()
         if forms == {"text"}:
-            self._check_units()
+            self._check_disguised()
             return NumberFormat(truth=True) if self._is_truth() else None
         separated = [form for form in forms if form[0] in "gmdb" and form != "decimal."]
         if "text" in forms:
             cells = list(self._forms["text"])
             few = len(cells) <= _KEPT and self._numbers >= max(_FEWEST, _TIMES * len(cells))
-            if few or (separated and not self.is_text):
+            if few or (not self.is_text and (separated or self._numbers >= _FEWEST)):
                 row, cell = self.first_text or (0, "")
                 shown = self._shown(separated[0] if separated else min(forms - {"text"}))
-                missing = f"data.missing=[{', '.join(map(_quoted, cells[:_KEPT]))}]"
-                raise AmbiguousError(row, f"holds {cell!r} beside numbers such as {shown!r}", [missing])
+                words = len(cells) <= _KEPT and not any(map(_unit_of, cells))
+                missing = [f"data.missing=[{', '.join(map(_quoted, cells))}]"] if words else []
+                raise AmbiguousError(row, f"holds {cell!r} beside numbers such as {shown!r}", missing)
+            self._check_disguised()
             return None
+        if "coded," in forms and self._format.decimal is None:
+            problem = f"holds {self._shown('coded,')!r}, in which the comma may stand between two values"
+            raise AmbiguousError(self._row("coded,"), problem, ["data.decimal=,"])
         if len(self._signs) > 1 or (self._signs and self._unsigned):
             raise AmbiguousError(self._row(min(forms)), f"holds numbers with and without the sign {min(self._signs)}")
         decimal, thousands = self._marks(forms, elsewhere)
         return NumberFormat(decimal, thousands, next(iter(self._signs), ""), self._negative)
 
-    def _check_units(self) -> None:
-        """Refuses numbers with a unit such as 1.5K; other texts are not numbers."""
+    def _check_disguised(self) -> None:
+        """Refuses numbers such as 1.5e*, 1.5D+03 and '1.5'; other texts are not numbers."""
         cells = list(self._forms["text"])
-        units = [_UNIT.fullmatch(cell) for cell in cells]
-        marked = any("." in cell or "," in cell for cell in cells)
-        if marked and all(units) and len({unit[2] for unit in units if unit}) <= _KEPT:
+        if all(map(_DISGUISED.fullmatch, cells)):
             row, cell = self.first_text or (0, "")
-            raise AmbiguousError(row, f"holds numbers with a unit, such as {cell!r}")
+            raise AmbiguousError(row, f"holds numbers that something hides, such as {cell!r}")
 
     def _form(self, cell: str) -> str:
         """How a cell is written: `small` and `long` whole numbers, `grouped,` `many,` `decimal,` `both.,` or text."""
         if _INFINITE.fullmatch(cell):
             return "small"
         body = cell.replace("−", "-")
+        signs = [self._unit] if self._unit and self._unit in body else _SIGN.findall(body)
+        if signs:
+            body = re.sub(rf"\s?{re.escape(signs[0])}\s?", "", body, count=1)
+        bare = body
         if body.startswith("(") and body.endswith(")"):
             body = f"-{body[1:-1]}"
-        negative = body != cell
-        signs = _SIGN.findall(body)
-        if signs:
-            body = _SIGN.sub("", body, count=1)
+        elif body.endswith("-") and "-" not in body[:-1]:
+            body = f"-{body[:-1]}"
+        negative = body != bare or "−" in cell
         number = _NUMBER.fullmatch(body)
         if number is None or not any(character.isdigit() for character in body):
             return "text"
@@ -223,6 +241,12 @@ def _mark(character: str) -> str:
     return "'" if character == "’" else character if character in ".,'_" else " "
 
 
+def _unit_of(cell: str) -> str:
+    """What is written before or behind a number: a currency, or a unit."""
+    found = _UNIT.fullmatch(cell.strip())
+    return (found[1] or found[2] or "") if found else ""
+
+
 def _form_of(whole: str, groups: list[tuple[str, str]]) -> str:
     if not groups:
         return "small" if len(whole) <= 3 else "long"
@@ -232,7 +256,9 @@ def _form_of(whole: str, groups: list[tuple[str, str]]) -> str:
     if len(groups) == 1:
         if threes and len(groups[0][1]) == 3:
             return f"grouped{first}"
-        return f"decimal{first}" if first in ".," else "text"
+        if first not in ".,":
+            return "text"
+        return "coded," if first == "," and whole.startswith("00") else f"decimal{first}"
     thousands = groups[:-1] if last != first else groups
     grouped = threes and all(mark == first and len(digits) == 3 for mark, digits in thousands)
     indian = threes and first == "," and all(mark == "," and len(digits) in (2, 3) for mark, digits in thousands)

@@ -25,8 +25,8 @@ class NumberFormat:
     Args:
         decimal: what stands before the fraction.
         thousands: what stands between groups of three digits; None: nothing.
-        sign: of a currency or per cent, that stands beside every number.
-        negative: whether some are written −5 or (5).
+        sign: of a currency or per cent, or a unit such as kWh, that stands beside every number.
+        negative: whether some are written −5, 5- or (5).
         truth: words for true and false, which become 1 and 0.
 
     Example:
@@ -88,7 +88,7 @@ class NumberFormat:
             cell = cell.replace("−", "-")
             if self.sign:
                 cell = re.sub(rf"\s?{re.escape(self.sign)}\s?", "", cell).strip()
-            cell = re.sub(r"^\((.+)\)$", r"-\1", cell)
+            cell = re.sub(r"^(?:\((.+)\)|([^-]*)-)$", r"-\1\2", cell)
             if not re.match(self._pattern(), cell):
                 raise ValueError(text)
             if self.thousands:
@@ -114,9 +114,9 @@ class NumberFormat:
         if self.thousands:
             words.append(f"{_WORDS[self.thousands]}s between thousands")
         if self.sign:
-            words.append(f"the sign {self.sign}, which is taken off")
+            words.append(f"the {'sign' if self.sign in SIGNS else 'unit'} {self.sign}, which is taken off")
         if self.negative:
-            words.append("negative ones as −5 or (5)")
+            words.append("negative ones as −5, 5- or (5)")
         if self.truth:
             words.append("words for true and false, read as 1 and 0")
         return ", ".join(words)
@@ -136,7 +136,7 @@ class NumberFormat:
         cells = pc.replace_substring(cells, "−", "-")
         if self.sign:
             cells = pc.utf8_trim_whitespace(pc.replace_substring_regex(cells, rf"\s?{re.escape(self.sign)}\s?", ""))
-        return pc.replace_substring_regex(cells, r"^\((.+)\)$", r"-\1")
+        return pc.replace_substring_regex(cells, r"^(?:\((.+)\)|([^-]*)-)$", r"-\1\2")
 
     def _pattern(self) -> str:
         whole, decimal = r"\d+", _MARKS[self.decimal]

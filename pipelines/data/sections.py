@@ -88,7 +88,8 @@ class TableSection(Section):
         description="what stands between a number's thousands (' ': any blank); null: found by looking at the column",
     )
     missing: Annotated[list[str], BeforeValidator(_texts)] = Field(
-        [], description="what stands for a missing value, beside an empty cell, NA, NaN, null, none, - and ?: [-999]"
+        [],
+        description="what stands for a missing value, beside an empty cell, NA, NaN, null, -, ? and the like: [-999]",
     )
     header: Annotated[bool | list[str], BeforeValidator(_header)] = Field(
         True,

@@ -1,5 +1,6 @@
 """Rows of a header below the first: units, further names, the name of an index."""
 
+import re
 from collections.abc import Sequence
 
 from unroll.monitoring.missing import MISSING
@@ -8,6 +9,7 @@ from unroll.monitoring.tables.cells import is_value
 _MOST = 3  # rows below the first that can belong to a header
 _FEWEST = 3  # records that say what a column holds
 _SHOWN = 60
+_RULE = re.compile(r"[-:=|+]{3,}")  # a line between the header and the records
 
 
 def rows_of_header(names: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> tuple[int, list[str], str]:
@@ -53,7 +55,7 @@ def _belongs(cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     named = False
     for column, cell in enumerate(cells):
         text = cell.strip()
-        if text.lower() in MISSING[1:]:
+        if text.lower() in MISSING[1:] and not _RULE.fullmatch(text):
             return False
         found = [row[column] for row in below if column < len(row) and row[column].strip()]
         if len(found) >= _FEWEST and all(map(is_value, found)):

@@ -96,6 +96,8 @@ def _decided(
         elif not found.plain:
             formats[name] = found
             notes.add(f"Column {name!r}: numbers with {found.described()}.")
+        elif file_format(file) != "parquet" and _is_text(schema.kind(name)):
+            formats[name] = found  # which blanks, or numbers that only later rows hold, made a text
         elif file_format(file) == "parquet" and name not in named:
             texts[name] = name
     return formats, texts

@@ -121,13 +121,17 @@ def test_what_could_mean_two_things_is_refused_and_each_remedy_works(tmp_path, t
         ["1.5", "1,5", "2,5"],
         ["$1.50", "2.50", "3.50"],
         ["0.5K", "1.2M", "3K"],
-        ["1,5 kg", "2 kg", "3 kg"],
-        ["USD 1.50"] * 3,
+        ["1,5 kg", "2 g", "3 kg"],
+        [f"1{number}.50 USD" if number % 2 else f"EUR 1{number}.50" for number in range(30)],
+        [f"{number}.5{'*' * (number % 9 == 0)}" for number in range(60)],
+        [f"{number}.5{' p' * (number > 40)}" for number in range(60)],
+        [f"'{number}.5'" for number in range(60)],
+        [f"1.{number}D+03" for number in range(10, 60)],
     ],
 )
 def test_a_column_that_is_written_in_two_ways_or_with_units_is_refused(tmp_path, texts):
     with pytest.raises(UserError, match=r"column 'v'.*Write all as plain numbers"):
-        table_of(csv(tmp_path, {"v": texts, "other": [1, 2, 3]}))
+        table_of(csv(tmp_path, {"v": texts, "other": range(len(texts))}))
 
 
 def test_whole_numbers_that_turn_out_to_have_points_between_thousands_are_refused(tmp_path):
@@ -240,3 +244,63 @@ def test_further_data_is_read_as_the_training_data_was(tmp_path):
         recent = csv(tmp_path, {"v": ["1,412", "1,419", "1,426"]})
         further = read_further(section, trained, str(recent), progress)
     np.testing.assert_array_equal(further.values[:, 0], [1412, 1419, 1426])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{v:.2f} kWh", "the unit kWh"),
+        ("{v:.0f}MW", "the unit MW"),
+        ("USD {v:,.2f}", "the unit USD"),
+        ("{g} EUR", "a decimal comma, points between thousands, the unit EUR"),
+        ("R$ {g}", "a decimal comma, points between thousands, the unit R$"),
+        ("CHF {s}", "apostrophes between thousands, the unit CHF"),
+        ("{g} zł", "the unit zł"),
+    ],
+)
+def test_a_unit_or_a_currency_beside_every_number_is_taken_off_and_said(tmp_path, text, said):
+    texts = [text.format(v=value, g=german(value), s=english(value).replace(",", "'")) for value in VALUES]
+    table = table_of(csv(tmp_path, {"v": texts, "other": range(60)}, ";"), "data.delimiter=;")
+    expected = np.round(VALUES) if text == "{v:.0f}MW" else VALUES
+    assert table.roles.targets == ["v", "other"]
+    assert table.values[:, 0] == pytest.approx(expected)
+    assert any(said in note for note in table.dataset_info["notes"])
+
+
+@pytest.mark.parametrize(
+    "text", ["{v:.2f}-", "({v:,.2f})", "$({v:,.2f})", "({v:,.2f} $)", "{g}-", "−{v:.1f}", "-${v:.2f}"]
+)
+def test_negative_numbers_as_ledgers_write_them(tmp_path, text):
+    plain = text.replace("-", "").replace("−", "").replace("(", "").replace(")", "")
+    texts = [(text if row % 2 else plain).format(v=value, g=german(value)) for row, value in enumerate(VALUES)]
+    table = table_of(csv(tmp_path, {"v": texts, "other": range(60)}, ";"), "data.delimiter=;")
+    signs = np.where(np.arange(60) % 2, -1, 1)
+    assert table.values[:, 0] == pytest.approx(signs * VALUES, abs=0.06)
+
+
+def test_blanks_behind_a_word_for_missing_do_not_drop_the_column(tmp_path):
+    texts = ["NA " if row % 9 == 0 else f"{value}" for row, value in enumerate(VALUES)]
+    table = table_of(csv(tmp_path, {"v": texts, "other": range(60)}))
+    assert table.roles.targets == ["v", "other"]
+    assert np.isnan(table.values[:, 0]).sum() == 7
+
+
+@pytest.mark.parametrize("word", ["n.a.", "--", "\\N", "<NA>", "(null)", "..", "."])
+def test_common_words_for_missing(tmp_path, word):
+    table = table_of(csv(tmp_path, {"v": [word if row % 9 == 0 else row for row in range(60)]}))
+    assert np.isnan(table.values[:, 0]).sum() == 7
+
+
+def test_two_values_in_a_cell_are_not_a_decimal_comma(tmp_path):
+    file = csv(tmp_path, {"TMP": [f"+00{10 + row},1" for row in range(60)], "other": range(60)})
+    with pytest.raises(UserError, match=r"holds '\+0010,1', in which the comma may stand between two values"):
+        table_of(file)
+    assert table_of(file, "data.decimal=,").values[0, 0] == pytest.approx(10.1)
+
+
+@pytest.mark.parametrize(
+    "texts", [["s1", "s2", "s3"], ["item 1", "item 2", "item 3"], ["1a", "2b", "3c"], ["10am", "11am", "1pm"]]
+)
+def test_names_with_numbers_are_no_numbers(tmp_path, texts):
+    table = table_of(csv(tmp_path, {"name": [texts[row % 3] for row in range(60)], "v": VALUES}))
+    assert table.roles.targets == ["v"]
