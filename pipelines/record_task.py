@@ -27,12 +27,14 @@ from unroll.pipelines.scoring.metrics import by_group
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs, epochs_for
 from unroll.pipelines.training.signature import signature
 from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 64  # records of a prediction
 _ENCODED = 512  # records that are encoded at once
 _WARMUP = 2
+_SEEN = 100_000  # records that are read in training at least, those read again included
 
 
 class RecordTask(Task):
@@ -107,6 +109,9 @@ class RecordTask(Task):
 
     def validation_batches(self) -> tf.data.Dataset:
         return _batches(self._encoded["validation"], _BATCH)
+
+    def default_epochs(self) -> DefaultEpochs:
+        return epochs_for(self._dataset_info["counts"]["train"], seen=_SEEN, least=2, most=10)
 
     def steps_per_epoch(self) -> int:
         return -(-self._dataset_info["counts"]["train"] // self.config.train.batch_size)

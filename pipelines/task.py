@@ -10,6 +10,7 @@ import numpy as np
 
 from unroll.pipelines.data.records import find_files
 from unroll.pipelines.training.config import TaskConfig
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 
 if TYPE_CHECKING:
     import keras
@@ -163,8 +164,20 @@ class Task(abc.ABC):
     def compile(self, model: "keras.Model", optimizer: "keras.optimizers.Optimizer") -> None:
         """Gives the model its loss, its metrics and the optimizer."""
 
-    def begin_epoch(self, model: "keras.Model", epoch: int) -> None:  # noqa: B027  # most tasks have nothing to do
-        """Called before each epoch, from 0, also when training goes on after a kill: freezes or thaws, say."""
+    def default_epochs(self) -> DefaultEpochs:
+        """How often the train split is read where neither `train.epochs` nor `train.minutes` says; see `epochs_for`."""
+        return DefaultEpochs(10)
+
+    def begin_epoch(  # noqa: B027  # most tasks have nothing to do
+        self, model: "keras.Model", epoch: int, done: float = 0.0
+    ) -> None:
+        """Called before each epoch, also when training goes on after a kill: freezes or thaws, say.
+
+        Args:
+            model: that is trained.
+            epoch: its number, from 0.
+            done: how far it is in the training: 0 in the first epoch, 1 in the last.
+        """
 
     @abc.abstractmethod
     def servable(self, model: "keras.Model") -> Servable:

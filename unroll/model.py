@@ -1,5 +1,6 @@
 """A trained model in Python: what it scored, what it answers, and the Keras model that it is."""
 
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ class Model:
         self.task = self._card.task
         self.config = dict(self._card.config)
         self.metrics = dict(self._card.metrics)
-        self.best_epoch = self._card.best_epoch + 1
+        self.best_epoch = self._numbers()[self._card.best_epoch] if self._card.epochs else 1
         self.chance = self._card.chance
 
     def __repr__(self) -> str:
@@ -91,11 +92,15 @@ class Model:
 
     @property
     def history(self) -> "pd.DataFrame":
-        """A row an epoch, from 1: losses and metrics, `train/...` and `validation/...`."""
+        """A row an epoch that was validated, by its number: losses and metrics, `train/...` and `validation/...`."""
         import pandas as pd
 
-        epochs = pd.RangeIndex(1, len(self._card.epochs) + 1, name="epoch")
-        return pd.DataFrame([dict(epoch) for epoch in self._card.epochs], index=epochs)
+        rows = [{key: value for key, value in epoch.items() if key != "epoch"} for epoch in self._card.epochs]
+        return pd.DataFrame(rows, index=pd.Index(self._numbers(), dtype="int64", name="epoch"))
+
+    def _numbers(self) -> list[int]:
+        """Of the epochs that were validated, from 1."""
+        return [math.ceil(epoch.get("epoch", number)) for number, epoch in enumerate(self._card.epochs, 1)]
 
     def figures(self) -> "dict[str, Plot]":
         """Plots of the training and of the test split, by name."""

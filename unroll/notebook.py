@@ -48,5 +48,7 @@ def _curve(model: "Model") -> str:
     from unroll.pipelines.scoring.plots import learning_curve
 
     drawn = io.BytesIO()
-    learning_curve(cast(Any, history.to_dict("records")), model.best_epoch - 1).savefig(drawn, format="png")
+    rows = history.reset_index()  # which names the epochs
+    best = int(rows.index[rows["epoch"] == model.best_epoch][0])
+    learning_curve(cast(Any, rows.to_dict("records")), best).savefig(drawn, format="png")
     return f'<img alt="Learning curve" src="data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}">'

@@ -17,12 +17,12 @@ warnings.filterwarnings("ignore", message="Glyph .* missing from font")
 
 
 def learning_curve(epochs: Sequence[Mapping[str, float]], best: int, metric: str = "loss") -> Figure:
-    """A metric by epoch on the training and the validation split; epoch number `best` is marked."""
+    """A metric by epoch on the training and the validation split; the epoch at index `best` is marked."""
     figure, axes = new_axes("epoch", metric, "Learning curve")
-    numbers = range(1, len(epochs) + 1)
+    numbers = [epoch.get("epoch", index) for index, epoch in enumerate(epochs, 1)]
     for split in ("train", "validation"):
         axes.plot(numbers, [epoch[f"{split}/{metric}"] for epoch in epochs], marker="o", label=split)
-    axes.axvline(best + 1, color="grey", linestyle=":", label="kept")
+    axes.axvline(numbers[best], color="grey", linestyle=":", label="kept")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return figure

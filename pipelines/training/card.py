@@ -32,8 +32,9 @@ class Card:
         run_id: in MLflow.
         metrics: `{"test/accuracy": ...}`.
         module: where the task's class is, for a person to import; empty of older models.
-        epochs: metrics of each epoch of the training.
+        epochs: metrics of each epoch of the training that was validated.
         best_epoch: index of the one that was kept.
+        length: of the training: epochs, their seconds, and why it ended; empty of older models.
         chance: why the model is no better than guessing; empty if it is.
         beside_baseline: how its test score is level with a baseline's, or below it; empty if it is above.
     """
@@ -49,6 +50,7 @@ class Card:
     module: str = ""
     epochs: Sequence[Mapping[str, float]] = field(default_factory=list)
     best_epoch: int = 0
+    length: Mapping[str, Any] = field(default_factory=dict)
     chance: str = ""
     beside_baseline: str = ""
 
@@ -57,6 +59,15 @@ class Card:
         chance = f"At chance: on the validation split {self.chance}."
         baseline = f"Not above its baseline: on the test split {self.beside_baseline}."
         return [chance] * bool(self.chance) + [baseline] * bool(self.beside_baseline)
+
+    @property
+    def length_in_words(self) -> str:
+        """How long training took, in a sentence; empty where it is not known."""
+        if not self.length:
+            return ""
+        return "Training took {seconds:,.0f} s: {epochs:.3g} epochs of about {epoch_seconds:.2g} s. It ended: {ended}.".format(
+            **self.length
+        )
 
     def files(self) -> dict[str, bytes]:
         """`unroll.json` and `model_card.md`."""
@@ -99,6 +110,10 @@ A {self.task} model trained by Unroll. MLflow run {self.run_id}.
 `{self.data}`, SHA-256 {self.digest}.
 
 {dataset_info}
+
+## Training
+
+{self.length_in_words or "Its length was not recorded."}
 
 ## Metrics
 

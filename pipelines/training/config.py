@@ -45,7 +45,7 @@ class ModelSection(Section):
 class TrainSection(Section):
     """How any task is trained."""
 
-    epochs: Epochs = 10
+    epochs: Epochs = None
     batch_size: int = Field(64, ge=1, le=65536, description="records of a training step")
     learning_rate: LearningRate = 1e-3
     warmup: float = Field(0.05, ge=0, lt=1, description="share of all steps in which the learning rate rises from 0")
@@ -53,9 +53,12 @@ class TrainSection(Section):
     weight_decay: float = Field(
         0.0, ge=0, lt=1, description="share of every weight, times the learning rate, taken off at each step (AdamW)"
     )
-    patience: Patience = 3
+    patience: Patience = None
     minutes: float | None = Field(
-        None, gt=0, description="time budget; no epoch begins that would pass it; null: no limit"
+        None,
+        gt=0,
+        description="time for training and validation, over which the learning rate falls and which is used up unless "
+        "the validation score turns; null: no limit",
     )
     mixed_precision: bool = Field(False, description="computes in float16; needs a GPU")
     loss: ObjectName | None = Field(None, description="loss of your own, module:name; null: the task's")

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +17,14 @@ from unroll.pipelines.task import Task
 from unroll.pipelines.training.checkpoint import load_checkpoint, save_checkpoint
 from unroll.pipelines.training.config import TrainSection
 from unroll.pipelines.training.progress import Progress, Stage
+from unroll.pipelines.training.schedule.decay import Decay
+from unroll.pipelines.training.schedule.pace import Pace, Pacer
+from unroll.pipelines.training.schedule.plan import Plan
+from unroll.pipelines.training.schedule.watching import Pilot, Watch
 from unroll.pipelines.user_code.training import UserCallbacks, user_optimizer
+
+_DECAY = 0.5  # of the time up to the best epoch, for the decay from there
+_DECAY_EPOCHS = 3  # for it at least
 
 
 @dataclass
@@ -24,16 +32,47 @@ class History:
     """How a run went so far; what a checkpoint keeps beside the weights.
 
     Args:
-        epochs: metrics of each epoch, `{"train/loss": ..., "validation/loss": ...}`.
-        best: index of the epoch whose validation split scored best.
-        seconds: time spent in training and validation.
+        epochs: metrics of each epoch that was validated, `{"train/loss": ..., "validation/loss": ...}`; `epoch` is how
+            often the train split had been read by then.
+        best: index of the one whose validation split scored best.
+        best_pace: where the training was then.
+        pace: where it is.
+        done: epochs, the last of which may be a part.
         stopped: whether a callback of the user's own asked to stop.
+        turned: whether the validation split got worse for so long that the rest was spent from the best epoch on.
+        ended: why training ended, in words.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best: int = 0
-    seconds: float = 0.0
+    best_pace: Pace = field(default_factory=Pace)
+    pace: Pace = field(default_factory=Pace)
+    done: int = 0
     stopped: bool = False
+    turned: bool = False
+    ended: str = ""
+
+    @property
+    def read(self) -> float:
+        """How often the train split was read."""
+        return self.epochs[-1]["epoch"] if self.epochs else 0.0
+
+    @property
+    def kept(self) -> int:
+        """Number of the best epoch, from 1."""
+        return math.ceil(self.epochs[self.best]["epoch"]) if self.epochs else self.done
+
+    def length(self) -> dict[str, float | str]:
+        """Epochs, seconds in all, seconds of an epoch with its validation, and why training ended."""
+        seconds = self.pace.seconds
+        times = {"seconds": round(seconds, 1), "epoch_seconds": round(seconds / self.read, 3) if self.read else 0.0}
+        return {"epochs": round(self.read, 3), **times, "ended": self.ended}
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> "History":
+        """From what a checkpoint has."""
+        paces = {name: Pace(**stored[name]) for name in ("best_pace", "pace")}
+        return cls(**{**stored, **paces})
 
 
 def fit(
@@ -42,19 +81,21 @@ def fit(
     checkpoint: Path,
     progress: Progress,
     on_epoch: Callable[[dict[str, float], int], None] = lambda metrics, epoch: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> History:
     """Trains until the epochs, the patience or the minutes of the configuration are used up.
 
-    After each epoch the weights, the optimizer's and the dropouts' state are written to `checkpoint`;
-    when the file exists, training goes on from it. The order of the batches depends on seed and epoch
-    only, so a resumed run ends as an uninterrupted one does.
+    After each validation the weights, the optimizer's and the dropouts' state and the plan are written to `checkpoint`;
+    when the file exists, training goes on from it. The order of the batches depends on seed and epoch only, so a
+    resumed run ends as an uninterrupted one does; with `train.minutes`, as one whose steps took as long.
 
     Args:
         task: gives the batches, the loss and the metrics.
         model: built, untrained; holds the weights of the best epoch on return.
         checkpoint: file to write and go on from.
         progress: where to show it.
-        on_epoch: called with each epoch's metrics and number, from 0.
+        on_epoch: called with the metrics and the number, from 0, of each epoch that was validated.
+        clock: seconds; what `train.minutes` is measured by.
 
     Returns:
         The history of all epochs, those before a resumption included.
@@ -62,52 +103,54 @@ def fit(
     Raises:
         UserError: the loss is no longer a number, or code of the user's own raises.
     """
-    config = task.config.train
-    optimizer = _optimizer(config, config.epochs * task.steps_per_epoch())
-    task.compile(model, optimizer)
+    config, plan = task.config.train, Plan.of(task)
+    decay = Decay(config.learning_rate, config.warmup)
+    task.compile(model, _optimizer(config, decay))
     model.optimizer.build(model.trainable_variables)
-    state, history, best = _State(model, model.optimizer), History(), None
+    state, history, best = _State(model, model.optimizer), History(pace=Pace(budget=plan.budget)), None
     if checkpoint.exists():
         stored, groups = load_checkpoint(checkpoint)
-        history, best = History(**stored), groups.pop("best")
+        history, best = History.of(stored), groups.pop("best")
         state.restore(groups)
-        progress.line(f"Resuming after epoch {len(history.epochs)} of {config.epochs}.")
-    callbacks = UserCallbacks(config.callbacks, model, config.epochs)
+        progress.line(plan.resumes(history.pace, history.done))
+    else:
+        progress.line(plan.begins())
+    callbacks = UserCallbacks(config.callbacks, model, plan.epochs or plan.default.count)
+    pacer = Pacer(history.pace, plan.steps, clock)
+    training = _Training(task, model, history, pacer, decay, plan, progress, callbacks, clock)
     callbacks.begin()
-    while not (ended := _ended(history, config)):
-        epoch = len(history.epochs)
-        task.begin_epoch(model, epoch)
-        callbacks.begin_epoch(epoch)
-        metrics, seconds = _epoch(task, model, epoch, progress, callbacks)
-        callbacks.end_epoch(epoch, _keras_logs(metrics))
-        history.stopped = bool(model.stop_training)
-        history.epochs.append(metrics)
-        history.seconds += seconds
+    while not (ended := training.ended()):
+        if training.turns():
+            progress.line(f"The validation score has turned: training goes on from epoch {history.kept}, the best.")
+            _assign(model, best)
+        metrics = training.epoch()
+        if not metrics:
+            continue
         monitored = f"validation/{task.monitor}"
-        if epoch == 0 or metrics[monitored] < history.epochs[history.best][monitored]:
-            history.best = epoch
+        history.epochs.append(metrics)
+        if len(history.epochs) == 1 or metrics[monitored] < history.epochs[history.best][monitored]:
+            history.best, history.best_pace = len(history.epochs) - 1, dataclasses.replace(history.pace)
             best = [np.asarray(variable) for variable in model.variables]
         save_checkpoint(checkpoint, dataclasses.asdict(history), {**state.arrays(), "best": best or []})
-        on_epoch(metrics, epoch)
+        on_epoch(metrics, history.done - 1)
     callbacks.end()
-    for variable, value in zip(model.variables, best or [], strict=True):
-        variable.assign(value)
-    progress.line(f"Training ended: {ended}. Epoch {history.best + 1} is kept.")
+    if best is not None:
+        _assign(model, best)
+    history.ended = ended
+    progress.line(f"Training ended: {ended}. Epoch {history.kept} is kept.")
     return history
 
 
-def _optimizer(config: TrainSection, steps: int) -> keras.optimizers.Optimizer:
-    warmup = int(config.warmup * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        config.learning_rate if not warmup else 0.0,
-        max(1, steps - warmup),
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
+def _assign(model: keras.Model, values: list[np.ndarray]) -> None:
+    for variable, value in zip(model.variables, values, strict=True):
+        variable.assign(value)
+
+
+def _optimizer(config: TrainSection, decay: Decay) -> keras.optimizers.Optimizer:
     options = {"global_clipnorm": config.clip_norm, "weight_decay": config.weight_decay or None}
     if config.optimizer:
-        return user_optimizer(config.optimizer, schedule, **options)
-    return keras.optimizers.Adam(schedule, **options)
+        return user_optimizer(config.optimizer, decay, **options)
+    return keras.optimizers.Adam(decay, **options)
 
 
 class _State:
@@ -125,17 +168,129 @@ class _State:
                 variable.assign(value)
 
 
-def _ended(history: History, config: TrainSection) -> str:
-    done = len(history.epochs)
-    if history.stopped:
-        return "a callback of train.callbacks stopped it"
-    if done >= config.epochs:
-        return f"all {done} epochs done"
-    if done - history.best > config.patience:
-        return f"no better validation loss in {config.patience} epochs"
-    if done and config.minutes and history.seconds * (1 + 1 / done) > config.minutes * 60:
-        return f"another epoch would pass {config.minutes:g} minutes"
-    return ""
+class _Training:
+    """The parts of a training between which its state is whole.
+
+    Args:
+        task: gives the batches.
+        model: compiled.
+        history: kept up.
+        pacer: tells time.
+        decay: the learning rate.
+        plan: what the training is to last.
+        progress: where to show it.
+        callbacks: of the user's own.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        model: keras.Model,
+        history: History,
+        pacer: Pacer,
+        decay: Decay,
+        plan: Plan,
+        progress: Progress,
+        callbacks: UserCallbacks,
+        clock: Callable[[], float],
+    ):
+        self._task, self._model, self._history = task, model, history
+        self._pacer, self._decay, self._plan = pacer, decay, plan
+        self._progress, self._callbacks, self._clock = progress, callbacks, clock
+        self._told: float | None = None
+        decay.at(history.pace.share)
+
+    def ended(self) -> str:
+        """Why training is over, in a clause; empty if it is not."""
+        history, plan, pacer = self._history, self._plan, self._pacer
+        if history.stopped:
+            return "a callback of train.callbacks stopped it"
+        if plan.epochs is not None and history.done >= plan.epochs:
+            return f"all {history.done} epochs done"
+        if history.done and pacer.time_is_up():
+            return plan.ends(history.pace, history.read, self._decay.now / self._decay.peak)
+        if self._worse() and (history.pace.budget is None or plan.patience is not None):
+            return f"no better validation {self._task.monitor} in {plan.patience_in_words()}"
+        return ""
+
+    def turns(self) -> bool:
+        """Whether the rest of the budget is of no use, and is given up but for a decay from the best epoch."""
+        history = self._history
+        if history.turned or not self._worse():
+            return False
+        history.turned = True
+        epoch = self._plan.steps_per_epoch * history.pace.step_seconds
+        self._pacer.shorten(max(_DECAY * history.best_pace.seconds, _DECAY_EPOCHS * epoch))
+        return True
+
+    def _worse(self) -> bool:
+        history = self._history
+        if not history.epochs or history.turned:
+            return False
+        return self._plan.turned(history.done - history.kept, history.pace.share - history.best_pace.share)
+
+    def epoch(self) -> dict[str, float]:
+        """Trains for an epoch, or until the time is up, and validates; what both gave, or nothing if it did not."""
+        history, pace, number = self._history, self._history.pace, self._history.done
+        begun = self._clock()
+        done = pace.share * number / (number - pace.share) if number else 0.0  # 1 in the last of equal epochs
+        self._task.begin_epoch(self._model, number, min(1.0, done))
+        self._callbacks.begin_epoch(number)
+        title = self._plan.title(number, pace, self._pacer.steps_left())
+        with self._progress.stage(title, total=self._plan.steps_per_epoch) as stage:
+            pilot = Pilot(self._pacer, self._decay, stage, self._news)
+            metrics = self._train(number, pilot)
+            history.done += 1
+            last = bool(self._model.stop_training or self._pacer.time_is_up() or history.done == self._plan.epochs)
+            if last or not pace.validation_seconds or self._pacer.worth_validating():
+                metrics |= self._validate(stage, last)
+            self._check(metrics)
+            stage.say(" ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        self._callbacks.end_epoch(number, _keras_logs(metrics))
+        history.stopped = bool(self._model.stop_training)
+        self._news()
+        if not any(name.startswith("validation/") for name in metrics):
+            return {}
+        read = number + (pilot.steps / max(pilot.steps, self._plan.steps_per_epoch) if pilot.cut else 1)
+        return metrics | {"epoch": read, "learning_rate": self._decay.now, "epoch_seconds": self._clock() - begun}
+
+    def _train(self, number: int, pilot: "Pilot") -> dict[str, float]:
+        with warnings.catch_warnings():
+            # Keras counts the batches of a data set by their running out
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            batches, watching = self._task.train_batches(number), [self._callbacks, pilot]
+            logs = self._model.fit(batches, shuffle=False, verbose=0, callbacks=watching).history
+        self._model.stop_training = self._model.stop_training and not pilot.cut
+        return {f"train/{name}": float(values[-1]) for name, values in logs.items()}
+
+    def _validate(self, stage: Stage, last: bool) -> dict[str, float]:
+        stage.say("validating")
+        watch = Watch(self._clock, self._pacer.longest_validation(last))
+        batches, watching = self._task.validation_batches(), [self._callbacks, watch]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Your input ran out of data")
+            scores = self._model.evaluate(batches, verbose=0, return_dict=True, callbacks=watching)
+        self._pacer.validated(watch.seconds, complete=not watch.cut)
+        if watch.cut and not last:
+            return {}
+        if watch.cut:
+            self._progress.line(f"Time is left for {watch.batches} batches of the validation split, not for all.")
+        return {f"validation/{name}": float(value) for name, value in scores.items()}
+
+    def _check(self, metrics: dict[str, float]) -> None:
+        loss = sum(value for name, value in metrics.items() if name.endswith("/loss"))
+        if not math.isfinite(loss):
+            rate = self._task.config.train.learning_rate
+            raise UserError(
+                f"training diverged in epoch {self._history.done}: the loss is {loss}. "
+                f"Lower train.learning_rate, now {rate:g}, or train.clip_norm"
+            )
+
+    def _news(self) -> None:
+        line, self._told = self._plan.news(self._history.pace, self._pacer.steps_left(), self._told)
+        if line:
+            self._progress.line(line)
 
 
 def _keras_logs(metrics: dict[str, float]) -> dict[str, float]:
@@ -147,42 +302,3 @@ def _keras_logs(metrics: dict[str, float]) -> dict[str, float]:
         for name, value in metrics.items()
         if name.startswith(part)
     }
-
-
-def _epoch(
-    task: Task, model: keras.Model, epoch: int, progress: Progress, callbacks: UserCallbacks
-) -> tuple[dict[str, float], float]:
-    config = task.config.train
-    start = time.monotonic()
-    with progress.stage(f"epoch {epoch + 1}/{config.epochs}", total=task.steps_per_epoch()) as stage:
-        with warnings.catch_warnings():
-            # Keras counts the batches of a data set by their running out
-            warnings.filterwarnings("ignore", message="Your input ran out of data")
-            batches, watching = task.train_batches(epoch), [_Steps(stage), callbacks]
-            logs = model.fit(batches, shuffle=False, verbose=0, callbacks=watching).history
-            stage.say("validating")
-            scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True, callbacks=[callbacks])
-        metrics = {f"train/{name}": float(values[-1]) for name, values in logs.items()}
-        metrics |= {f"validation/{name}": float(value) for name, value in scores.items()}
-        loss = metrics["train/loss"] + metrics["validation/loss"]
-        if not math.isfinite(loss):
-            raise UserError(
-                f"training diverged in epoch {epoch + 1}: the loss is {loss}. "
-                f"Lower train.learning_rate, now {config.learning_rate:g}, or train.clip_norm"
-            )
-        seconds = time.monotonic() - start
-        stage.say(" ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
-    metrics["learning_rate"] = float(model.optimizer.learning_rate)
-    metrics["epoch_seconds"] = seconds
-    return metrics, seconds
-
-
-class _Steps(keras.callbacks.Callback):
-    def __init__(self, stage: Stage):
-        super().__init__()
-        self._stage = stage
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._stage.advance()
-        if batch % 20 == 0 and logs:
-            self._stage.say(" ".join(f"{name} {float(value):.4f}" for name, value in logs.items()))

@@ -18,8 +18,17 @@ KernelSize = Annotated[int, Field(ge=2, le=64, description="taps of a TCN's conv
 Share = Annotated[float, Field(ge=0, lt=1)]
 """Of what is dropped, say; its key says of what."""
 
-Epochs = Annotated[int, Field(ge=1, description="passes over the train split at most")]
+Epochs = Annotated[
+    int | None,
+    Field(ge=1, description="passes over the train split at most; null: train.minutes decides, else the data's size"),
+]
 LearningRate = Annotated[
     float, Field(gt=0, le=10, description="learning rate after the warm-up; it decays to 0 along a cosine")
 ]
-Patience = Annotated[int, Field(ge=1, description="epochs without a better validation score before training stops")]
+Patience = Annotated[
+    int | None,
+    Field(
+        ge=1,
+        description="epochs without a better validation score before training stops; null: a third of the training",
+    ),
+]

@@ -58,6 +58,8 @@ class Trained:
 
     def advice(self, home: Path) -> Iterator[str]:
         """What a person may do next, a line each."""
+        if self.card.length:
+            yield f"{self.card.length_in_words} The whole command took {self.seconds:,.0f} s."
         yield from self.card.warnings()
         if self.promoted:
             yield f"It is the champion. Serve it: unroll serve --home {home}"
@@ -76,6 +78,7 @@ class Trained:
             "path": str(self.path),
             "seconds": round(self.seconds, 1),
             "metrics": dict(self.card.metrics),
+            "training": dict(self.card.length),
             "promoted": self.promoted,
             "chance": self.card.chance,
             "beside_baseline": self.card.beside_baseline,
@@ -147,12 +150,13 @@ def train(
                 _module(task),
                 epochs=history.epochs,
                 best_epoch=history.best,
+                length=history.length(),
             )
             figures = problem.figures(model)
             model = portable(problem, model)
             scored = export(problem, model, card, data, directory / "exported", progress)
             with progress.stage("recording in MLflow"):
-                training = {"training/seconds": history.seconds, "training/epochs": len(history.epochs)}
+                training = {f"training/{key}": value for key, value in history.length().items() if key != "ended"}
                 run.metrics(training, wait=True)
                 record(run, scored, model, figures, task.monitor, progress)
         released = release(tracking, workspace, scored, progress, register=register, promote=promote)

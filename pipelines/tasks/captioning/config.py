@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from unroll.pipelines.data.sections import GroupColumn, Name, Names, SplitColumn, TableSection
 from unroll.pipelines.training.config import ModelSection, ObjectName, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Embedding, Epochs, KernelSize, Layers, Patience, Share, Units
+from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, Share, Units
 
 Kind = Literal["word", "subword", "character"]
 _MAX_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
@@ -133,8 +133,6 @@ class CaptionModelSection(ModelSection):
 class CaptionTrainSection(TrainSection):
     """How the captioner is trained."""
 
-    epochs: Epochs = 30
-    patience: Patience = 10
     captions: int = Field(5, ge=1, le=100, description="captions of a picture that an epoch takes at most")
     label_smoothing: Share = Field(0.1, description="share of the target spread evenly over all tokens")
     coverage: float = Field(0.1, ge=0, description="weight of the loss for positions that attention leaves out")

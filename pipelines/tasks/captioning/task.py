@@ -27,9 +27,11 @@ from unroll.pipelines.tasks.captioning.reading.record import read_picture
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_captioner, user_encoder
 from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 32  # pictures of a prediction
+_EPOCHS = 30
 _MAX_SUMMARISED = 2000  # training pictures whose features are summarised
 _WARMUP = 2
 _CONTEXTS = {"attention": "attention", "show_and_tell": "initial", "karpathy": "every_step"}  # of the decoder
@@ -158,10 +160,13 @@ class Captioning(Task):
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
-    def begin_epoch(self, model: keras.Model, epoch: int) -> None:
+    def default_epochs(self) -> DefaultEpochs:
+        return DefaultEpochs(_EPOCHS)
+
+    def begin_epoch(self, model: keras.Model, epoch: int, done: float = 0.0) -> None:
         train = self.config.train
         if model.own is not None:
-            model.own.assign(train.scheduled_sampling * epoch / max(1, train.epochs - 1))
+            model.own.assign(train.scheduled_sampling * done)
         if self.config.model.weights is not None:
             learns = train.fine_tune is not None and epoch >= train.fine_tune
             if model.encoder.trainable != learns:

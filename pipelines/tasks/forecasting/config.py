@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.tasks.forecasting.minimum import Minimum
 from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Members, Patience, Share, Units
+from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Members, Share, Units
 
 
 class ForecastModelSection(ModelSection):
@@ -56,8 +56,10 @@ class ForecastModelSection(ModelSection):
 class ForecastTrainSection(TrainSection):
     """How the forecaster is trained."""
 
-    epochs: Epochs = Field(3, description="epochs at most, each of as many passes as make 128 batches")
-    patience: Patience = 2
+    epochs: Epochs = Field(
+        None,
+        description="epochs at most, each of as many passes as make 128 batches; null: train.minutes decides, else 3",
+    )
     stride: int = Field(1, ge=1, description="timesteps from one training window to the next")
 
 

@@ -44,6 +44,7 @@ from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
 from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.user_code.training import user_loss
 
 _SLACK = 0.01  # standard deviations, by which a baseline may be better
@@ -53,6 +54,7 @@ _MAX_VALIDATED = 50_000  # windows, after every epoch
 _MAX_CALIBRATED = 20_000
 _GRADIENT_BATCHES = 2
 _MIN_STEPS = 128  # of an epoch
+_EPOCHS = 3
 
 
 @register
@@ -124,6 +126,9 @@ class Forecasting(Task):
     def validation_batches(self) -> tf.data.Dataset:
         stride = self._stride("validation", _MAX_VALIDATED)
         return self._aligned("validation", _BATCH, stride=stride).map(self._pair, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def default_epochs(self) -> DefaultEpochs:
+        return DefaultEpochs(_EPOCHS, f"each of {self._passes} passes" if self._passes > 1 else "")
 
     def steps_per_epoch(self) -> int:
         return self._passes * self._batches

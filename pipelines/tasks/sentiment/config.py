@@ -81,9 +81,6 @@ class SentimentModelSection(ModelSection):
 class SentimentTrainSection(TrainSection):
     """How the classifier is trained."""
 
-    epochs: int | None = Field(  # type: ignore[assignment]  # of the task's own configuration it is a number
-        None, ge=1, description="passes over the train split at most; null: the number of records decides"
-    )
     learning_rate: LearningRate = 2e-3
     class_weights: bool = Field(False, description="weighs classes by the inverse of their frequency")
 

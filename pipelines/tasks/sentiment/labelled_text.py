@@ -20,7 +20,7 @@ from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_
 from unroll.pipelines.data.text_shards import ShardWriter
 from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table, write_vocabulary
 from unroll.pipelines.tasks.sentiment.config import LabelledTextSection
-from unroll.pipelines.tasks.sentiment.plan import plan
+from unroll.pipelines.tasks.sentiment.plan import default_min_count
 from unroll.pipelines.training.progress import Progress
 
 _MAX_CLASSES = 1000
@@ -84,7 +84,7 @@ def prepare(
         directory: an empty folder.
         progress: where to show it.
         vocabulary_size: words kept at most.
-        min_count: occurrences of a kept word in the training split; None: as `plan` has it.
+        min_count: occurrences of a kept word in the training split; None: as `default_min_count` has it.
         max_tokens: tokens kept of each text.
         ngram_buckets: of `unroll.models.text.ngrams`.
 
@@ -103,7 +103,7 @@ def prepare(
             stage.say(f"{read} records")
         classes = sorted(counts, key=lambda label: (len(label), label) if label.isdigit() else (0, label))
         training = sum(count["train"] for count in counts.values())
-        min_count = min_count or plan(training).min_count
+        min_count = min_count or default_min_count(training)
         with progress.stage("counting words", total=training) as stage:
 
             def tokens() -> Iterator[Sequence[bytes]]:

@@ -40,9 +40,10 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
-from unroll.pipelines.tasks.sentiment.plan import planned
+from unroll.pipelines.tasks.sentiment.plan import default_epochs, planned
 from unroll.pipelines.tasks.sentiment.user_model import TextInfo, user_classifier
 from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.training.signature import signature
 from unroll.pipelines.user_code.training import user_loss
 
@@ -94,10 +95,7 @@ class Sentiment(Task):
         data = self._data
         splits = ", ".join(f"{split} {data.records(split):,}" for split in ("train", "validation", "test"))
         left_out = data.unusable + data.conflicting + data.duplicates
-        settled = {
-            "majority": "the label of most of its copies",
-            "keep": "each of its labels",
-        }
+        settled = {"majority": "the label of most of its copies", "keep": "each of its labels"}
         lines = [
             f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {splits}; "
             f"left out {left_out:,} ({data.duplicates:,} duplicates, {data.conflicting:,} texts with "
@@ -123,6 +121,9 @@ class Sentiment(Task):
 
     def validation_batches(self) -> tf.data.Dataset:
         return read_shards(self.directory, "validation", batch_size=_BATCH, shuffle_seed=None)
+
+    def default_epochs(self) -> DefaultEpochs:
+        return default_epochs(self._data.records("train"))
 
     def steps_per_epoch(self) -> int:
         return batch_count(self._data.bucket_counts, self.config.train.batch_size)
@@ -185,10 +186,7 @@ class Sentiment(Task):
         def classify(inputs):
             features = tf.io.parse_example(inputs, {"text": tf.io.FixedLenFeature([], tf.string)})
             distribution = probabilities(features["text"])
-            return {
-                "classes": tf.broadcast_to(names, tf.shape(distribution)),
-                "scores": distribution,
-            }
+            return {"classes": tf.broadcast_to(names, tf.shape(distribution)), "scores": distribution}
 
         description = json.dumps(
             {

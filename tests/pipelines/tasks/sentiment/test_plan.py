@@ -3,18 +3,19 @@
 import pytest
 
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
-from unroll.pipelines.tasks.sentiment.plan import plan, planned
+from unroll.pipelines.tasks.sentiment.plan import default_epochs, planned
 
 
 @pytest.mark.parametrize(("records", "epochs", "min_count"), [(26_740, 2, 2), (1_000_000, 2, 2), (1600, 10, 1)])
 def test_the_number_of_records_decides(records, epochs, min_count):
     config, said = planned(SentimentConfig(), records)
-    assert (config.train.epochs, config.model.min_count) == (epochs, min_count)
-    assert said == f"For {records:,} training records: train.epochs={epochs}, model.min_count={min_count}."
+    assert (default_epochs(records).count, config.model.min_count) == (epochs, min_count)
+    assert said == f"For {records:,} training records: model.min_count={min_count}."
+    assert str(default_epochs(records)) == f"train.epochs={epochs}, for {records:,} training records"
 
 
 def test_small_sets_are_read_more_often_and_never_less_than_twice():
-    epochs = [plan(records).epochs for records in (1, 100, 2000, 5000, 10_000, 100_000)]
+    epochs = [default_epochs(records).count for records in (1, 100, 2000, 5000, 10_000, 100_000)]
     assert epochs == sorted(epochs, reverse=True)
     assert epochs[-1] == 2
 

@@ -1,0 +1,126 @@
+"""What a training is to last, from its configuration and its data; and how that is said."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs
+
+if TYPE_CHECKING:
+    from unroll.pipelines.task import Task
+    from unroll.pipelines.training.schedule.pace import Pace
+
+_TURN = 1 / 3
+"""Of the plan without a better validation score, after which there will be none."""
+_CHANGED = 0.3  # share by which a number of epochs must change to be told again
+_DECAYED = 0.95  # of the plan; a learning rate beyond is hardly any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The length of a training.
+
+    Args:
+        epochs: at most; None: as many as the budget allows.
+        default: epochs that the data's size asks for.
+        chosen: whether those are taken.
+        minutes: the budget, as `train.minutes` has it.
+        patience: epochs without a better validation score; None: a third of the plan.
+        steps_per_epoch: within a few.
+    """
+
+    epochs: int | None
+    default: DefaultEpochs
+    chosen: bool
+    minutes: float | None
+    patience: int | None
+    steps_per_epoch: int
+
+    @classmethod
+    def of(cls, task: "Task") -> "Plan":
+        """What a task's configuration says, and its data where that says nothing."""
+        config, default = task.config.train, task.default_epochs()
+        chosen = config.epochs is None and config.minutes is None
+        return cls(
+            epochs=default.count if chosen else config.epochs,
+            default=default,
+            chosen=chosen,
+            minutes=config.minutes,
+            patience=config.patience,
+            steps_per_epoch=max(1, task.steps_per_epoch()),
+        )
+
+    @property
+    def budget(self) -> float | None:
+        """Seconds."""
+        return None if self.minutes is None else 60 * self.minutes
+
+    @property
+    def steps(self) -> int | None:
+        """Of all epochs; None: as many as the budget allows."""
+        return None if self.epochs is None else self.epochs * self.steps_per_epoch
+
+    def turned(self, epochs: int, share: float) -> bool:
+        """Whether validation scores have got worse for good.
+
+        Args:
+            epochs: since the best one.
+            share: of the plan, since then.
+        """
+        return epochs >= self.patience if self.patience is not None else share > _TURN + 1e-9
+
+    def patience_in_words(self) -> str:
+        return f"{self.patience} epochs" if self.patience is not None else "a third of the plan"
+
+    def begins(self) -> str:
+        """How long the training is to last, in a sentence."""
+        if self.chosen:
+            return f"{self.default}: neither it nor train.minutes is set."
+        epochs = "" if self.epochs is None else f"{self.epochs} epochs at most"
+        budget = "" if self.minutes is None else f"{self.minutes:g} minutes at most, with validation"
+        return f"Training for {', '.join(part for part in (epochs, budget) if part)}."
+
+    def resumes(self, pace: "Pace", done: int) -> str:
+        """Where a training goes on, in a sentence."""
+        epochs = "" if self.epochs is None else f" of {self.epochs}"
+        budget = "" if pace.budget is None else f", {pace.seconds:.0f} s of {pace.budget:.0f} s spent"
+        return f"Resuming after epoch {done}{epochs}{budget}."
+
+    def title(self, number: int, pace: "Pace", left: float) -> str:
+        """Of an epoch's stage; its number counts from 0."""
+        if self.minutes is None:
+            return f"epoch {number + 1}/{self.epochs}"
+        return f"epoch {number + 1}" + (f" of about {self._fits(pace, left):.0f}" if math.isfinite(left) else "")
+
+    def ends(self, pace: "Pace", read: float, rate: float) -> str:
+        """That the budget is used, in a clause.
+
+        Args:
+            pace: where the training is.
+            read: epochs.
+            rate: the learning rate, as a share of its peak.
+        """
+        spent = f"{pace.seconds:.0f} s of {self.budget:.0f} s are used, in {read:.3g} epochs"
+        if pace.share >= _DECAYED:
+            return spent
+        return f"{spent}; it was cut short, with the learning rate still at {rate:.0%} of its peak"
+
+    def news(self, pace: "Pace", left: float, told: float | None) -> tuple[str, float | None]:
+        """What was measured, in a sentence, where it differs from what was told; and what is told by now.
+
+        Args:
+            pace: where the training is.
+            left: steps.
+            told: epochs in all.
+        """
+        if self.minutes is None or not math.isfinite(left):
+            return "", told
+        fits, seconds = self._fits(pace, left), self.steps_per_epoch * pace.step_seconds
+        if told is not None and abs(fits - told) <= _CHANGED * told:
+            return "", told
+        now = "" if told is None else f" now, not {told:.2g}"
+        return f"About {fits:.2g} epochs of {seconds:.2g} s fit into {self.minutes:g} minutes{now}.", fits
+
+    def _fits(self, pace: "Pace", left: float) -> float:
+        """Epochs in all."""
+        return (pace.steps + left) / self.steps_per_epoch
