@@ -65,9 +65,8 @@ class Card:
         """How long training took, in a sentence; empty where it is not known."""
         if not self.length:
             return ""
-        return "Training took {seconds:,.0f} s: {epochs:.3g} epochs of about {epoch_seconds:.2g} s. It ended: {ended}.".format(
-            **self.length
-        )
+        words = "Training took {seconds:,.0f} s: {epochs:.3g} epochs of about {epoch_seconds:.2g} s. It ended: {ended}."
+        return words.format_map(self.length)
 
     def files(self) -> dict[str, bytes]:
         """`unroll.json` and `model_card.md`."""

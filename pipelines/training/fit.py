@@ -62,11 +62,10 @@ class History:
         """Number of the best epoch, from 1."""
         return math.ceil(self.epochs[self.best]["epoch"]) if self.epochs else self.done
 
-    def length(self) -> dict[str, float | str]:
-        """Epochs, seconds in all, seconds of an epoch with its validation, and why training ended."""
-        seconds = self.pace.seconds
-        times = {"seconds": round(seconds, 1), "epoch_seconds": round(seconds / self.read, 3) if self.read else 0.0}
-        return {"epochs": round(self.read, 3), **times, "ended": self.ended}
+    def length(self) -> dict[str, float]:
+        """Epochs, seconds in all, and seconds of an epoch with its validation."""
+        seconds, epoch = self.pace.seconds, self.pace.seconds / self.read if self.read else 0.0
+        return {"epochs": round(self.read, 3), "seconds": round(seconds, 1), "epoch_seconds": round(epoch, 3)}
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "History":
@@ -120,7 +119,7 @@ def fit(
     training = _Training(task, model, history, pacer, decay, plan, progress, callbacks, clock)
     callbacks.begin()
     while not (ended := training.ended()):
-        if training.turns():
+        if best is not None and training.turns():
             progress.line(f"The validation score has turned: training goes on from epoch {history.kept}, the best.")
             _assign(model, best)
         metrics = training.epoch()

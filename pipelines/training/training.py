@@ -150,13 +150,13 @@ def train(
                 _module(task),
                 epochs=history.epochs,
                 best_epoch=history.best,
-                length=history.length(),
+                length={**history.length(), "ended": history.ended},
             )
             figures = problem.figures(model)
             model = portable(problem, model)
             scored = export(problem, model, card, data, directory / "exported", progress)
             with progress.stage("recording in MLflow"):
-                training = {f"training/{key}": value for key, value in history.length().items() if key != "ended"}
+                training = {f"training/{key}": value for key, value in history.length().items()}
                 run.metrics(training, wait=True)
                 record(run, scored, model, figures, task.monitor, progress)
         released = release(tracking, workspace, scored, progress, register=register, promote=promote)

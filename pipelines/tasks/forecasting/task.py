@@ -150,14 +150,8 @@ class Forecasting(Task):
     def build(self) -> QuantileModel:
         section = self.config.model
         categories = tuple(len(names) + 1 for names in self._categories.values())
-        sizes = SeriesInfo(
-            section.lookback,
-            section.horizon,
-            self._data.targets,
-            self._features.covariates,
-            categories,
-            tuple(section.quantiles),
-        )
+        targets, covariates, quantiles = self._data.targets, self._features.covariates, tuple(section.quantiles)
+        sizes = SeriesInfo(section.lookback, section.horizon, targets, covariates, categories, quantiles)
         if section.build:
             return user_forecaster(section.build, section, sizes)
         settings = section.model_dump(exclude={"build", "calendar", "minimum"})
