@@ -1,8 +1,8 @@
 """Defaults on data that nobody tuned on: Unroll beside simple methods on small sets that packages ship.
 
-    python benchmarks/defaults.py                                       # all sets: an hour and more; goes on when killed
+    python benchmarks/defaults.py                          # all sets: an hour and more; goes on when killed
     python benchmarks/defaults.py --task forecasting --sets beer,chicago
-    python benchmarks/defaults.py --report                              # what was measured before, nothing run
+    python benchmarks/defaults.py --report                 # what was measured before, nothing run
 
 Unroll is trained by `unroll train` with nothing but the columns named (of series also how many steps are asked for) and
 at most --minutes, and asked through its exported model. All are scored by the same code on the same part, which no
@@ -16,9 +16,9 @@ import json
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)  # else benchmarks/serving.py hides the package
@@ -26,11 +26,11 @@ import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from benchmarks.peers.environment import CACHE  # noqa: E402
-from benchmarks.untuned import packages  # noqa: E402
+from benchmarks.untuned import packages, record_methods, series_methods, series_sets  # noqa: E402
 from benchmarks.untuned.catalogue import METHODS, SETS, SUFFIX  # noqa: E402
 from benchmarks.untuned.report import TOLD, report  # noqa: E402
 from benchmarks.untuned.rows import OURS, Rows  # noqa: E402
-from benchmarks.untuned.scores import scores  # noqa: E402
+from benchmarks.untuned.scores import read, scores  # noqa: E402
 
 
 def main() -> None:
@@ -69,7 +69,8 @@ class _Run:
         metrics, seconds = (self._ours if system == OURS else self._method)(task, name, system, table)
         case = {"task": task, "set": name, "system": system}
         found = [{**case, "metric": metric, "value": value, "seconds": seconds} for metric, value in metrics.items()]
-        self._rows.add([{**row, **of, "at": time.time()} for row in found])
+        measured = {**of, "at": time.time()}
+        self._rows.add([{**row, **measured} for row in found])
 
     def _table(self, task: str, name: str) -> Path | None:
         """Made once of the packages; None where they do not have it."""
@@ -97,18 +98,30 @@ class _Run:
         return {**self._scores(task, name, table, output), TOLD: float(said["worse"])}, said["seconds"]
 
     def _method(self, task: str, name: str, system: str, table: Path) -> tuple[dict[str, float], float]:
-        output = self._arguments.workspace / "answers" / f"{task}-{name}-{system.replace(' ', '_')}.npz"
-        output.parent.mkdir(parents=True, exist_ok=True)
-        module = "series_methods" if task == "forecasting" else "record_methods"
-        command = [str(self._python), "-m", f"benchmarks.untuned.{module}", system]
-        command += [name] * (task == "forecasting") + [str(table), str(output)]
         began = time.monotonic()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if task != "forecasting":
+                answers = record_methods.METHODS[system](read(table))
+            elif system in series_methods.METHODS:
+                answers = series_methods.forecasts(system, table, series_sets.SETS[name])
+            else:
+                return self._statistical(name, system, table, began)
+        seconds = time.monotonic() - began
+        return scores(task, name, table, answers), seconds
+
+    def _statistical(self, name: str, system: str, table: Path, began: float) -> tuple[dict[str, float], float]:
+        output = self._arguments.workspace / "answers" / f"forecasting-{name}-{system}.npz"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        command = [str(self._python), "-m", "benchmarks.untuned.series_methods", system, name, str(table), str(output)]
         try:
             subprocess.run(command, cwd=ROOT, check=True, timeout=60 * self._arguments.minutes)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            print(f"{name}: {system} {'took too long' if isinstance(error, subprocess.TimeoutExpired) else 'failed'}")
+            how = "took too long" if isinstance(error, subprocess.TimeoutExpired) else "failed"
+            print(f"{name}: {system} {how}", file=sys.stderr)
             return {"failed": 1.0}, time.monotonic() - began
-        return self._scores(task, name, table, output), time.monotonic() - began
+        seconds = time.monotonic() - began
+        return self._scores("forecasting", name, table, output), seconds
 
     def _scores(self, task: str, name: str, table: Path, output: Path) -> dict[str, float]:
         with np.load(output) as answers:
@@ -134,9 +147,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--sets", help="names, with commas between; all unless given")
-    parser.add_argument(
-        "--systems", nargs="+", help=f"{OURS}, or methods: {', '.join(sorted(set(sum(METHODS.values(), []))))}"
-    )
+    methods = ", ".join(dict.fromkeys(system for systems in METHODS.values() for system in systems))
+    parser.add_argument("--systems", nargs="+", help=f"some of: {methods}")
     parser.add_argument("--minutes", type=float, default=3.0, help="of training, and of a method, at most")
     parser.add_argument("--set", action="append", default=[], help="of unroll train; then it is no default any more")
     parser.add_argument("--workspace", type=Path, default=Path("workspace") / "defaults")

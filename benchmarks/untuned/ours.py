@@ -2,8 +2,8 @@
 
     python -m benchmarks.untuned.ours TASK SET TABLE WORKSPACE MINUTES OUTPUT [KEY=VALUE]...
 
-Its last line is a JSON object: seconds, whether it was `trained`, and whether its summary said that a baseline is better.
-All that the run said is in WORKSPACE/said.
+Its last line is a JSON object: seconds, whether it was `trained`, and whether its summary said that a baseline is
+better (`worse`). All that the run said is in WORKSPACE/said.
 """
 
 import json
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 import unroll
+from benchmarks.untuned import scores
 from benchmarks.untuned.series_sets import SETS, SeriesSet
 from benchmarks.untuned.series_windows import Series, read
 
@@ -105,7 +106,7 @@ def answers(task: str, name: str, table: Path, home: Path, version: int) -> dict
     if task == "forecasting":
         return _forecasts(model, read(table, SETS[name]), SETS[name])
     column = "text" if task == "sentiment" else "image"
-    records = pd.read_csv(table, keep_default_na=False) if table.suffix == ".csv" else pd.read_parquet(table)
+    records = scores.read(table)
     asked = records[column][records.split == "test"].tolist()
     parts = [model.predict({column: asked[start : start + _ASKED]}) for start in range(0, len(asked), _ASKED)]
     if task == "captioning":

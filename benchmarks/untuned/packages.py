@@ -1,4 +1,4 @@
-"""Packages of three indexes whose data the sets are made of: installed once into the cache, by their ordinary clients."""
+"""Packages of three indexes that ship the data: installed once into the cache, by their ordinary clients."""
 
 import shutil
 import subprocess

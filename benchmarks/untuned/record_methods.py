@@ -1,14 +1,7 @@
-"""Simple methods for texts and pictures, with scikit-learn: they may learn from all that is not test.
-
-python -m benchmarks.untuned.record_methods METHOD TABLE OUTPUT
-"""
+"""Simple methods for texts and pictures, with scikit-learn: they may learn from all that is not test."""
 
 import io
-import sys
-import time
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,16 +17,6 @@ _NEIGHBOURS = (1, 5, 15)
 _SIDE = 32  # pixels that pictures are compared by
 _SMOOTHING = 0.5  # of a text's neighbours: no class is impossible
 Answers = dict[str, np.ndarray]
-
-
-def main() -> None:
-    method, table, output = sys.argv[1:]
-    warnings.simplefilter("ignore")
-    file = Path(table)
-    records = pd.read_csv(file, keep_default_na=False) if file.suffix == ".csv" else pd.read_parquet(file)
-    began = time.monotonic()
-    answers = METHODS[method](records)
-    np.savez(output, **answers, seconds=np.array(time.monotonic() - began))
 
 
 def _parts(records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -116,6 +99,3 @@ METHODS: dict[str, Callable[[pd.DataFrame], Answers]] = {
     "nearest text": nearest_text,
     "nearest picture": nearest_picture,
 }
-
-if __name__ == "__main__":
-    main()

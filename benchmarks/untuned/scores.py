@@ -26,11 +26,16 @@ def scores(task: str, name: str, table: Path, answers: Mapping[str, np.ndarray])
     if task == "forecasting":
         one = SETS[name]
         return series_windows.scores(series_windows.read(table, one), one, answers["points"], answers.get("quantiles"))
-    records = pd.read_csv(table, keep_default_na=False) if table.suffix == ".csv" else pd.read_parquet(table)
+    records = read(table)
     test = records[records.split == "test"]
     if task == "sentiment":
         return _classification(test.label.astype(str).tolist(), answers["classes"].tolist(), answers["probabilities"])
     return _captions([_words(one) for one in test.caption], [_words(_text(one)) for one in answers["captions"]])
+
+
+def read(table: Path) -> pd.DataFrame:
+    """The records of a set of texts or pictures."""
+    return pd.read_csv(table, keep_default_na=False) if table.suffix == ".csv" else pd.read_parquet(table)
 
 
 def _classification(truth: list[str], classes: list[str], probabilities: np.ndarray) -> dict[str, float]:

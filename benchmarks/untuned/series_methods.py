@@ -1,7 +1,9 @@
-"""Simple forecasts of a set: `python -m benchmarks.untuned.series_methods METHOD SET TABLE OUTPUT`."""
+"""Simple forecasts of a set. Those of statsforecast are made in its own environment:
+
+python -m benchmarks.untuned.series_methods METHOD SET TABLE OUTPUT
+"""
 
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +26,19 @@ def main() -> None:
     method, name, table, output = sys.argv[1:]
     warnings.simplefilter("ignore")
     one = SETS[name]
-    series = read(Path(table), one)
-    began = time.monotonic()
-    points, quantiles = METHODS[method](series, one)
-    arrays = {"points": points, "seconds": np.array(time.monotonic() - began)}
-    np.savez(output, **arrays, **({} if quantiles is None else {"quantiles": quantiles}))
+    np.savez(output, **forecasts(method, Path(table), one))
+
+
+def forecasts(method: str, table: Path, one: SeriesSet) -> dict[str, np.ndarray]:
+    """`points`, and `quantiles` of a method that has them, as `series_windows.scores` takes them.
+
+    Args:
+        method: of `METHODS`, or of `STATISTICAL` where statsforecast is installed.
+        table: with the set's series.
+        one: the set.
+    """
+    points, quantiles = {**METHODS, **STATISTICAL}[method](read(table, one), one)
+    return {"points": points} if quantiles is None else {"points": points, "quantiles": quantiles}
 
 
 def _by_channel(forecast: Callable[[np.ndarray], np.ndarray], series: list[Series], one: SeriesSet) -> Forecasts:
@@ -93,6 +103,8 @@ METHODS: dict[str, Callable[[list[Series], SeriesSet], Forecasts]] = {
     "last value": last_value,
     "seasonal naive": seasonal_naive,
     "ridge": ridge,
+}
+STATISTICAL: dict[str, Callable[[list[Series], SeriesSet], Forecasts]] = {
     "ETS": _statistical("ets"),
     "AutoARIMA": _statistical("arima"),
 }

@@ -11,6 +11,7 @@ from benchmarks.untuned.series_windows import LEVELS, Series
 
 _LONGEST, _WINDOWS = 400, 4000  # steps read; windows learnt from
 _PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+_LEAST = 0.01  # of what came before: the least scale of a window that stood still
 _KNOTS = (0.25, 0.5, 0.75)
 _VALIDATION = 0.125  # of what lies before the test part: a tenth of the whole
 
@@ -19,9 +20,9 @@ def ridge(all_series: list[Series], one: SeriesSet) -> tuple[np.ndarray, np.ndar
     """One map for all series and targets.
 
     It reads the last two seasons of the target and of the past covariates; of the horizon the future covariates and
-    their hinges at the quartiles; of the time its hour, day of the week and month. Each window's level (its last value or
-    its mean) is taken off and its deviation divided by. Level and penalty are chosen on the last eighth before the test
-    part, whose errors by step are the interval; then it is fitted to all.
+    their hinges at the quartiles; of the time its hour, day of the week and month. Each window's level (its last value
+    or its mean) is taken off and its deviation divided by. Level and penalty are chosen on the last eighth before the
+    test part, whose errors by step are the interval; then it is fitted to all.
     """
     train, ends, length = [], [], min(series.cut for series in all_series)
     back = int(min(max(2 * one.season, one.horizon, 8), _LONGEST, max(length // 3, 2)))
@@ -96,7 +97,7 @@ def _window(
     history, ahead = values[origin - back : origin], values[origin : origin + one.horizon]
     mine = history[:, target]
     middle = mine[-1] if level == "last" else mine.mean()
-    scale = mine.std() or 1.0
+    scale = max(mine.std(), _LEAST * values[:origin, target].std()) or 1.0
     parts = [(mine - middle) / scale]
     past = history[:, len(one.targets) : len(one.targets) + len(one.past)]
     parts.append(((past - past.mean(axis=0)) / (past.std(axis=0) + 1e-9)).ravel())
