@@ -141,7 +141,7 @@ def _peer(system: str, data: SeriesData, arguments: argparse.Namespace, folder: 
     output.parent.mkdir()
     options = {"input": folder / "series.npz", "output": output, "system": system}
     options |= {"minutes": arguments.minutes, "seed": arguments.seed}
-    command = [str(arguments.peer_python), str(ROOT / "benchmarks" / "darts_forecasts.py")]
+    command = [str(arguments.peer_python), str(ROOT / "benchmarks" / "peers" / "darts_forecasts.py")]
     command += [f"--{key}={value}" for key, value in options.items()]
     answer = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     training = json.loads(answer.stdout.splitlines()[-1])
