@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unroll.errors import UserError
-from unroll.monitoring.times.forms.cells import Cells
+from unroll.monitoring.times.cells.cells import Cells
 from unroll.monitoring.times.forms.month_names import month_number
 from unroll.monitoring.times.forms.reading import Reading
 from unroll.monitoring.times.forms.texts import read_text
@@ -18,7 +18,7 @@ _NAMES = {
     "y": "year yr yyyy yy y jahr jjjj jj annee an ano anno jaar",
     "m": "month mon mo mm m monat mois mes mese maand",
     "d": "day dd d dom tag tt jour dia giorno dag mday",
-    "j": "doy dayofyear yday jday jul julian",
+    "j": "doy dayofyear yday jday jul julian julianday ordinal tagdesjahres jourdelannee diadelano dayofyr dayno",
     "q": "quarter qtr q quartal trimestre",
     "w": "week wk w isoweek kw woche semaine semana settimana",
     "H": "hour hours hr hh h hod stunde std heure hora ora uur",
@@ -79,6 +79,10 @@ def parts_of(names: Sequence[str], columns: Sequence[pa.Array], where: str) -> l
         raise UserError(f"{where}: which part of a time each holds is not told. {_REMEDY}")
     for place, part in zip(places, free, strict=False):
         parts[place] = part
+    if {"y", "m", "d"} & set(parts) in ({"y", "d"}, {"y", "m"}):
+        place = next(place for place, part in enumerate(parts) if part in "md")
+        if not _inside(columns[place], 0, 32) and _inside(columns[place], 0, 367):
+            parts[place] = "j"  # more days than a month has
     if "H" in parts and not _inside(columns[parts.index("H")], 0, _HOURS):
         parts[parts.index("H")] = "clock"  # such as 1330
     days = tuple(part for part in ("y", "q", "w", "j", "m", "d", "date") if part in parts)

@@ -9,15 +9,18 @@ import numpy as np
 import pyarrow as pa
 
 from unroll.errors import UserError
-from unroll.monitoring.times.forms.cells import Cells
+from unroll.monitoring.times.cells.cells import Cells
 from unroll.monitoring.times.forms.choice import Choice, UndecidedError, read_cells
-from unroll.monitoring.times.forms.formats import named
+from unroll.monitoring.times.forms.formats import FORMS, named
 from unroll.monitoring.times.forms.iso import read_iso
 from unroll.monitoring.times.forms.native import misfit, read_native
 from unroll.monitoring.times.forms.reading import NO_OFFSET, Reading
 from unroll.monitoring.times.forms.text_choice import are_seasons
 from unroll.monitoring.times.instants import MISSING_TIME, Times
 
+_NEVER = tuple(int(np.datetime64(day, "us").astype(np.int64)) for day in ("0002-01-01", "9999-12-31"))
+"""First and last days that programs keep where they have none are before and behind these."""
+_CLOCK = re.compile(r"\d{1,2}[:h]\d\d(:\d\d)?([.,]\d+)?( ?[AaPp]\.?[Mm]\.?)?")
 _ZONE_NAME = re.compile(r"\d ?\(?([A-Za-z]{2,5})\)?$")
 
 
@@ -37,6 +40,7 @@ class TimeParser:
         offsets: UTC offsets met, as they are written.
         zones: time zones of timestamps, as Parquet names them.
         short_years: years are written with two digits.
+        buddhist: years are of the Buddhist era, and read as those of the common calendar.
         example: a cell that is only close to its form, and how it is read, in words; empty without one.
 
     Example:
@@ -59,6 +63,7 @@ class TimeParser:
     offsets: set[str] = field(default_factory=set, init=False)
     zones: set[str] = field(default_factory=set, init=False)
     short_years: bool = field(default=False, init=False)
+    buddhist: bool = field(default=False, init=False)
     example: str = field(default="", init=False)
     _naive: str | None = field(default=None, init=False)
 
@@ -92,11 +97,15 @@ class TimeParser:
             if reason := misfit(values):
                 raise UserError(f"{file}: column {self.column!r} {reason}")
             cells = Cells.of(values)
+            self.buddhist |= cells.buddhist
             found = self._written(cells, file)
             if found.wrong.any():
                 found = replace(found, wrong=found.wrong & ~cells.missing)
         elif len(found.written):
             self.zones |= found.written
+        never = ~found.wrong & ((found.micros < _NEVER[0]) | (found.micros >= _NEVER[1]))
+        if never.any():
+            found = replace(found, micros=np.where(never, MISSING_TIME, found.micros))
         return self._of_one_kind(found, values, file)
 
     def _written(self, cells: Cells, file: Path) -> Reading:
@@ -147,12 +156,23 @@ class TimeParser:
     def _error(self, file: Path, row: int, value: object) -> UserError:
         form = named(self.form) if self.form and self.form != "iso" else "ISO 8601 (2026-01-31 13:00)"
         form += "" if self.form else " or any form that is known"
-        remedy = self.remedy
-        if zone := _ZONE_NAME.search(str(value)):
+        remedy, text = self.remedy, str(value).strip()
+        if _CLOCK.fullmatch(text):
+            remedy = f"It is a time of day; name the column of its day, too: --set 'data.time=[DAY, {self.column}]'"
+        elif self.form and (others := _other_forms(text)):
+            remedy = f"It is one in the form {others[0]}, so that the column mixes forms: write all times alike"
+        elif zone := _ZONE_NAME.search(str(value)):
             remedy = f"If {zone[1]!r} is a zone, write the offset, as in +01:00, or leave it out. {remedy}"
         return UserError(
             f"{file}, row {row}, column {self.column!r}: is not a time in {form}. Received: {str(value)!r}. {remedy}"
         )
+
+
+def _other_forms(text: str) -> list[str]:
+    """Forms in which a single cell is a time."""
+    choice = Choice()
+    choice.narrow(Cells.of(pa.array([text])))
+    return [form for form in choice.forms if form in FORMS or "%" in form]
 
 
 def distinct(values: pa.Array) -> tuple[np.ndarray, pa.Array]:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unroll.errors import UserError
+from unroll.monitoring.times.cells.buddhist_era import AHEAD
+from unroll.monitoring.times.cells.cells import Cells
 from unroll.monitoring.times.columns import CALLED, parts_of, read_clocks
-from unroll.monitoring.times.forms.cells import Cells
 from unroll.monitoring.times.forms.fields import DAY, from_fields, whole_year
 from unroll.monitoring.times.forms.formats import named
 from unroll.monitoring.times.forms.month_names import month_number
@@ -82,6 +83,8 @@ class RowParser:
             lines.append(f"Times are close to ISO 8601: {self._parser.example}.")
         if self._parser.short_years:
             lines.append("Years of two digits are 1941 to 2040.")
+        if self._parser.buddhist:
+            lines.append(f"Years are of the Buddhist era: {AHEAD} are taken off.")
         return lines
 
     def parse(self, columns: Sequence[pa.Array], file: Path, first_row: int) -> Times:
@@ -120,6 +123,7 @@ class RowParser:
                 continue
             codes, values = distinct(column)
             read = self._clock(values) if part == "clock" else _field(values, part)
+            self._parser.buddhist |= part == "y" and Cells.of(values).buddhist
             fields[part] = np.append(read.micros, MISSING_TIME)[codes]
             gone = fields[part] == MISSING_TIME
             wrong |= np.append(read.wrong, False)[codes]

@@ -3,13 +3,13 @@
 import numpy as np
 import pyarrow as pa
 
-from unroll.monitoring.times.forms.cells import Cells
+from unroll.monitoring.times.cells.cells import Cells
 from unroll.monitoring.times.forms.iso import read_iso
 from unroll.monitoring.times.forms.number_choice import likely, nearest_division, number_candidates
 from unroll.monitoring.times.forms.numbers import DIGITS_TOO, read_numbers
 from unroll.monitoring.times.forms.reading import Reading, readable
 from unroll.monitoring.times.forms.strptime import is_divided, read_strptime
-from unroll.monitoring.times.forms.text_choice import DAY_WITHOUT_YEAR, SEASON, text_candidates
+from unroll.monitoring.times.forms.text_choice import DAY_WITHOUT_YEAR, FISCAL, SEASON, text_candidates
 from unroll.monitoring.times.forms.texts import PATTERNS, read_text
 
 
@@ -38,6 +38,11 @@ class Choice:
     def open(self) -> bool:
         """Whether further cells may tell more."""
         return self._left is not None and len(self._left) > 1 and self._prefer not in self._left
+
+    @property
+    def forms(self) -> list[str]:
+        """Those that are left, likelier ones first."""
+        return self._left or []
 
     def narrow(self, cells: Cells) -> None:
         """Keeps the forms that these cells fit, too; where none is left, those of the batches before."""
@@ -104,11 +109,17 @@ def _either(cells: Cells, forms: list[str]) -> str | None:
             f"may hold months of a year of two digits, or days without their year: {example!r}. If they are months, "
             "state it with --set data.time_format=month_name, else write the year"
         )
+    if FISCAL in forms:
+        example = cells.text.filter(pa.array(there))[0].as_py()
+        return (
+            f"holds fiscal years, or parts of them, whose beginning is not told: {example!r}. To read them as the "
+            "calendar's of that number: --set data.time_format=fiscal"
+        )
     if SEASON in forms:
         return (
             f"may hold {'months' if forms[0] == 'iso' else 'weeks'}, or years that follow each other: "
             f"{cells.text.filter(pa.array(there))[0].as_py()!r}. State the first, as in --set "
-            f"data.time_format={forms[0]}, or write one year"
+            f"data.time_format={forms[0]}, or the second, as in --set data.time_format=fiscal"
         )
     read = {form: read_cells(cells, form).micros for form in forms}
     first = read[forms[0]]

@@ -12,6 +12,7 @@ _RANGES = {
     "d": (1, 31),
     "j": (1, 366),
     "q": (1, 4),
+    "h": (1, 2),
     "w": (1, 53),
     "u": (1, 7),
     "H": (0, 24),
@@ -29,8 +30,8 @@ def from_fields(fields: Mapping[str, np.ndarray], count: int) -> tuple[np.ndarra
     24:00 is the end of the day, and a leap second the start of the next minute.
 
     Args:
-        fields: int64 [count] each: y year, m month, d day, j day of the year, q quarter, w ISO week, u day of it from
-            1, H hour, M minute, S second, f microsecond. What is not there is the first.
+        fields: int64 [count] each: y year, m month, d day, j day of the year, q quarter, h half, w ISO week, u day of
+            it from 1, H hour, M minute, S second, f microsecond. What is not there is the first.
         count: N.
 
     Returns:
@@ -87,7 +88,10 @@ def _days(fields: Mapping[str, np.ndarray], count: int) -> tuple[np.ndarray, np.
     if "j" in fields:
         days = _day_of(year, one, fields["j"])
         return days, days >= _day_of(year + 1, one, one)
-    month = 3 * fields["q"] - 2 if "q" in fields else fields.get("m", one)
+    month = fields.get("m", one)
+    for part, months in (("q", 3), ("h", 6)):
+        if part in fields:
+            month = months * (fields[part] - 1) + 1
     days = _day_of(year, month, fields.get("d", one))
     return days, days >= _day_of(year, month + 1, one)
 

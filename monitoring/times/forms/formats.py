@@ -11,6 +11,8 @@ FORMS = {
     "month_name": "month by its name, as in 31 Jan 2026, January 2026 or Jan-26",
     "month_year": "month before year, as in 01/2026",
     "quarter": "quarters, as in 2026Q1, Q1 2026 or 20261",
+    "half_year": "halves of years, as in 2026H1, 2026-S1 or H1 2026",
+    "fiscal": "fiscal years and their parts, as in FY26Q1, FY2026 or 2025/26, read as the calendar's of that number",
     "week": "ISO weeks, as in 2026-W05, 2026W05-1 or 202605",
     "day_of_year": "day of the year, as in 2026-031",
     "unix": "seconds since 1970 in UTC",

@@ -7,13 +7,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unroll.monitoring.times.forms.cells import Cells
-from unroll.monitoring.times.forms.reading import Reading, readable
+from unroll.monitoring.times.cells.cells import Cells
+from unroll.monitoring.times.forms.reading import NO_OFFSET, Reading, readable
 from unroll.monitoring.times.forms.texts import read_text
 from unroll.monitoring.times.forms.zones import zone_offset
 from unroll.monitoring.times.instants import MISSING_TIME
 
 _OFFSET = r"[Tt ]\d\d.*?(?P<offset>[Zz]|[+-]\d\d(?::?\d\d)?)$"  # after a time of day: a date may end like one
+
+_YEAR, _MONTH = 4, 7  # letters of 2026 and 2026-01
 
 
 def read_iso(cells: Cells) -> Reading:
@@ -23,8 +25,10 @@ def read_iso(cells: Cells) -> Reading:
         return Reading(plain, cells.empty)
     found = parse_text(cells.text, "ISO8601")
     wrong = found.wrong | ~pc.match_substring_regex(cells.text, r"^\d{4}").to_numpy(zero_copy_only=False)  # "now"
+    sums = _sums(cells, wrong)
+    wrong |= sums
     found = with_offsets(cells.text, found.micros, wrong)
-    left = wrong & ~cells.missing
+    left = wrong & ~sums & ~cells.missing
     if not left.any():
         return found
     close = read_text(cells.lower.filter(pa.array(left)), "iso")
@@ -33,6 +37,13 @@ def read_iso(cells: Cells) -> Reading:
         cell = cells.text[int(np.flatnonzero(left)[place])].as_py()
         close = replace(close, example=f"{cell!r} is read as {readable(close.micros[place])}")
     return found.patched(left, close)
+
+
+def _sums(cells: Cells, wrong: np.ndarray) -> np.ndarray:
+    """Years and months between months and days: rows of sums, where these are, and never the time of a record."""
+    length = pc.utf8_length(cells.text).to_numpy(zero_copy_only=False)
+    longest = length[~wrong].max(initial=0)
+    return (length <= _MONTH) & (longest > _MONTH) | (length <= _YEAR) & (longest > _YEAR)
 
 
 def parse_text(text: pa.Array, form: str) -> Reading:
@@ -47,6 +58,7 @@ def with_offsets(text: pa.Array, micros: np.ndarray, wrong: np.ndarray) -> Readi
     written = pc.extract_regex(text, _OFFSET).field("offset").fill_null("").dictionary_encode()
     names, codes = written.dictionary.to_pylist(), written.indices.to_numpy(zero_copy_only=False)
     offsets = np.array([zone_offset(name.lower()) for name in names], np.int32)[codes]
+    wrong = wrong | ((offsets == NO_OFFSET) & (codes != (names.index("") if "" in names else -1)))
     met = frozenset(names[code] for code in np.unique(codes[~wrong]) if names[code])
     return Reading(np.where(wrong, MISSING_TIME, micros), wrong, offsets, met)
 

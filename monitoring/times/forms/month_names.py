@@ -13,7 +13,17 @@ _LANGUAGES = (
     "januari februari mars april maj juni juli augusti september oktober november december",
     "januar februar marts april maj juni juli august september oktober november desember",
     "janner feber maerz april mai juni juli august setiembre oktober november dezember",
+    "styczen luty marzec kwiecien maj czerwiec lipiec sierpien wrzesien pazdziernik listopad grudzien",
+    "stycznia lutego marca kwietnia maja czerwca lipca sierpnia wrzesnia pazdziernika listopada grudnia",
+    "leden unor brezen duben kveten cerven cervenec srpen zari rijen listopad prosinec",
+    "ledna unora brezna dubna kvetna cervna cervence srpna zari rijna listopadu prosince",
+    "ianuarie februarie martie aprilie mai iunie iulie august septembrie octombrie noiembrie decembrie",
+    "ocak subat mart nisan mayıs haziran temmuz agustos eylul ekim kasım aralık",
+    "январь февраль март апрель май июнь июль август сентябрь октябрь ноябрь декабрь",
+    "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
+    "มกราคม กุมภาพันธ์ มีนาคม เมษายน พฤษภาคม มิถุนายน กรกฎาคม สิงหาคม กันยายน ตุลาคม พฤศจิกายน ธันวาคม",
 )
+_INITIALS = "ม.ค ก.พ มี.ค เม.ย พ.ค มิ.ย ก.ค ส.ค ก.ย ต.ค พ.ย ธ.ค"  # of Thai months
 _SHORTEST = 3
 _SHORT = {"mrt": 3, "mrz": 3, "fvr": 2, "jly": 7}
 
@@ -28,18 +38,24 @@ def month_number(name: str) -> int:
         >>> [month_number(name) for name in ("Jan", "févr.", "MÄRZ", "Octubre", "Q1")]
         [1, 2, 3, 10, 0]
     """
+    return _MONTHS.get(_plain(name), 0)
+
+
+def _plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name.casefold()).rstrip(".")
-    return _MONTHS.get("".join(letter for letter in letters if not unicodedata.combining(letter)), 0)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _prefixes() -> dict[str, int]:
     """By every start of a name that only one month has."""
     found: dict[str, set[int]] = {}
     for language in _LANGUAGES:
-        for number, name in enumerate(language.split(), 1):
+        for number, name in enumerate(map(_plain, language.split()), 1):
             for length in range(_SHORTEST, len(name) + 1):
                 found.setdefault(name[:length], set()).add(number)
-    return _SHORT | {start: min(numbers) for start, numbers in found.items() if len(numbers) == 1}
+    initials = {_plain(name): number for number, name in enumerate(_INITIALS.split(), 1)}
+    whole = {_plain(name): number for one in _LANGUAGES for number, name in enumerate(one.split(), 1)}
+    return whole | _SHORT | initials | {start: min(numbers) for start, numbers in found.items() if len(numbers) == 1}
 
 
 _MONTHS = _prefixes()

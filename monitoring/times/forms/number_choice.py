@@ -102,6 +102,8 @@ def _divided(numbers: Numbers) -> list[str]:
     there = ~np.isnan(numbers.values)
     widths = np.unique(numbers.width[there])
     if list(widths) == [4]:
+        if _are_weeks(numbers):
+            return ["week"]
         years = ["%Y"] if _inside(numbers, *_PLAIN_YEARS) else []
         return [*years, "%y%m"] if _fits(numbers, "%y%m") else years
     if list(widths) not in ([widths[-1]], [7, 8]):
@@ -111,6 +113,14 @@ def _divided(numbers: Numbers) -> list[str]:
         for form in _DIVIDED.get(int(widths[-1]), ())
         if (len(widths) == 1 or form[1] in "dm") and _fits(numbers, form)
     ]
+
+
+def _are_weeks(numbers: Numbers) -> bool:
+    """Whether numbers such as 2552 and 2601 are years of two digits with a week: none lies between these."""
+    shown = numbers.present.astype(np.int64)
+    week = shown % 100
+    leaps = (np.diff(shown) >= 48) & (week[:-1] >= 52) & (week[1:] <= 2)
+    return bool(leaps.any() and week.min() >= 1 and week.max() <= 53)
 
 
 def _fits(numbers: Numbers, form: str) -> bool:

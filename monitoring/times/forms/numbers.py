@@ -125,7 +125,10 @@ def read_numbers(numbers: Numbers, form: str) -> Reading:
     elif numbers.whole is None:
         micros, wrong = np.zeros(len(missing), np.int64), np.ones(len(missing), bool)
     else:
-        micros, wrong = _divided(numbers, _DIVIDED.get(form, form.replace("%", "")))
+        names = _DIVIDED.get(form, form.replace("%", ""))
+        if form == "week" and numbers.width.max(initial=0) == _WIDTH["y"] + _WIDTH["w"]:
+            names = "yw"
+        micros, wrong = _divided(numbers, names)
     found = replace(Reading.of(micros, missing | wrong), short_years="%y" in form)
     return replace(found, offsets=np.zeros(len(missing), np.int32)) if form in _ABSOLUTE else found
 

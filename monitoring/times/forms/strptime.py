@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unroll.monitoring.times.forms.cells import Cells
+from unroll.monitoring.times.cells.cells import Cells
 from unroll.monitoring.times.forms.fields import CENTURY, DAY
 from unroll.monitoring.times.forms.iso import parse_text, with_offsets
 from unroll.monitoring.times.forms.reading import Reading

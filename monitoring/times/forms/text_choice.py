@@ -16,6 +16,9 @@ DAY_WITHOUT_YEAR = "day without year"
 SEASON = "season"
 """A candidate beside `iso` and `week`, of what looks like 2000-01."""
 
+FISCAL = "fiscal year"
+"""A candidate beside `fiscal`: when such a year begins is never told by its cells."""
+
 _SAMPLE = 1000
 _LENGTH_OF_SEASON = 7
 _DOTTED = r"^\D*\d{1,2}\.\d{1,2}\.\d"
@@ -41,7 +44,10 @@ def text_candidates(text: pa.Array) -> tuple[list[str], str | None]:
     found = [form for form in PATTERNS if not misfits[form]]
     if len(text) > _SAMPLE:
         found = [form for form in found if not read_text(text.slice(_SAMPLE), form).wrong.any()]
-    return _weighed(text, found), nearest if misfits[nearest] < len(sample) else None
+    likeliest = nearest if misfits[nearest] < len(sample) else None
+    if found == ["fiscal"]:
+        return ["fiscal", FISCAL], likeliest
+    return _weighed(text, [form for form in found if form != "fiscal"]), likeliest
 
 
 def _weighed(text: pa.Array, found: list[str]) -> list[str]:

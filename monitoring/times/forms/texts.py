@@ -13,14 +13,21 @@ from unroll.monitoring.times.forms.zones import zone_offset
 from unroll.monitoring.times.instants import MISSING_TIME
 
 _WEEKDAY = r"(?:\p{L}{2,10}\.?,? +)?"
-_NAME = r"(?P<n>[\p{L}\p{M}]{3,}\.?)"
+_NAME = r"(?P<n>[\p{L}\p{M}]{3,}\.?|[\p{Thai}.]{4,7})"
 _HALF = r"(?: ?(?P<half>[ap])\.? ?m\.?)?"
 _CLOCK = rf"(?P<H>\d{{1,2}})(?:[:.h]?(?P<M>\d\d)(?:[:.]?(?P<S>\d\d)(?:[.,:](?P<f>\d{{1,9}}))?)?)? ?(?:h|uhr)?{_HALF}"
 _ZONE = r"(?: ?(?P<zone>(?:z|utc|gmt)(?:[+-]\d{1,2}(?::?\d\d)?)?|[+-]\d\d(?::?\d\d)?(?: (?:utc|gmt))?|[a-z]{3,4}))?"
 _TIME = rf"(?:(?:t|,? +|, *|[-_:]){_CLOCK}{_ZONE})?"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|º|\.)?"
 _YEAR = r"(?P<y>\d{4})"
+_BETWEEN = "[-/_:., ]*"
 _ANY_YEAR = r"'?(?P<y>\d{4}|\d\d)"
+
+_QUARTER = r"(?:q|qtr\.?|quarter|quartal|trimestre|trim\.?|t)"
+_HALF_YEAR = r"(?:h|hj|hy|halbjahr|s|sem\.?|semestre|half)"
+_TH = r"(?:\.|st|nd|rd|th|er|e|º|°)?"
+_FISCAL = r"(?:fy|gj|ej) ?'?(?P<y>\d{4}|\d\d)(?:[-/]\d{2,4})?"
+_TWO_YEARS = rf"{_YEAR}[-/](?:\d\d|\d{{4}})"
 
 
 def _of_numbers(first: str, second: str) -> str:
@@ -30,8 +37,10 @@ def _of_numbers(first: str, second: str) -> str:
 
 PATTERNS = {
     "iso": (
-        rf"{_WEEKDAY}{_YEAR}[-/. ](?P<m>\d{{1,2}})[-/. ](?P<d>\d{{1,2}}){_TIME}",
+        rf"{_WEEKDAY}{_YEAR}[-/. :_](?P<m>\d{{1,2}})[-/. :_](?P<d>\d{{1,2}}){_TIME}",
         rf"{_YEAR}(?P<m>\d\d)(?P<d>\d\d)[t _]{_CLOCK}{_ZONE}",
+        rf"{_YEAR}m(?P<m>\d\d)d(?P<d>\d\d)",
+        rf"{_YEAR}_(?P<m>\d\d)_(?P<d>\d\d)_(?P<H>\d\d)_(?P<M>\d\d)(?:_(?P<S>\d\d))?",
         rf"{_YEAR}(?:[-/._ ]|[-:]?m)(?P<m>\d{{1,2}})",
     ),
     "day_first": (_of_numbers("d", "m") + _TIME, f"{_CLOCK},? {_of_numbers('d', 'm')}"),
@@ -47,16 +56,35 @@ PATTERNS = {
     ),
     "month_year": (rf"(?P<m>\d{{1,2}})[-/. ]{_YEAR}",),
     "quarter": (
-        rf"{_YEAR}[-/_:., ]*[qkt](?P<q>[1-4])",
-        rf"q(?P<q>[1-4])[-/_:., ]*{_ANY_YEAR}",
-        rf"(?P<q>[1-4])q[-/_:., ]*{_ANY_YEAR}",
+        rf"{_YEAR}{_BETWEEN}(?:{_QUARTER}|k) ?(?P<q>[1-4])",
+        rf"{_QUARTER}{_BETWEEN}(?P<q>[1-4]){_BETWEEN}{_ANY_YEAR}",
+        rf"(?P<q>[1-4]){_TH} ?{_QUARTER}{_BETWEEN}(?:de )?{_ANY_YEAR}",
+        r"(?P<y>\d\d)q(?P<q>[1-4])",
+    ),
+    "half_year": (
+        rf"{_YEAR}{_BETWEEN}{_HALF_YEAR} ?(?P<h>[12])",
+        rf"{_HALF_YEAR}{_BETWEEN}(?P<h>[12]){_BETWEEN}{_ANY_YEAR}",
+        rf"(?P<h>[12]){_TH} ?{_HALF_YEAR}{_BETWEEN}(?:de )?{_ANY_YEAR}",
+        r"(?P<y>\d\d)h(?P<h>[12])",
     ),
     "week": (
-        rf"{_YEAR}[-/_ ]?(?:w|kw|wk)[- ]?(?P<w>\d{{1,2}})(?:-?(?P<u>[1-7]))?{_TIME}",
-        rf"(?:w|kw|wk|week)[- ]?(?P<w>\d{{1,2}})[-/_ ]{_YEAR}",
+        rf"{_YEAR}[-/_, ]*(?:w|kw|wk|week)[- ]?(?P<w>\d{{1,2}})(?:-?(?P<u>[1-7]))?{_TIME}",
+        rf"(?:w|kw|wk|week)[- ]?(?P<w>\d{{1,2}})[-/_, ]+{_YEAR}",
         rf"{_YEAR}[-/](?P<w>\d\d)",
+        r"(?P<y>\d\d)w(?P<w>\d\d)",
     ),
     "day_of_year": (rf"{_YEAR}[-/. ]?(?P<j>\d{{3}}){_TIME}",),
+    "fiscal": (
+        rf"{_FISCAL}{_BETWEEN}q(?P<q>[1-4])",
+        rf"q(?P<q>[1-4]){_BETWEEN}{_FISCAL}",
+        rf"(?P<q>[1-4])q{_BETWEEN}{_FISCAL}",
+        rf"{_FISCAL}{_BETWEEN}h(?P<h>[12])",
+        rf"h(?P<h>[12]){_BETWEEN}{_FISCAL}",
+        rf"q(?P<q>[1-4]){_BETWEEN}{_TWO_YEARS}",
+        rf"{_TWO_YEARS}{_BETWEEN}q(?P<q>[1-4])",
+        _FISCAL,
+        _TWO_YEARS,
+    ),
 }
 """By form the patterns, the first that fits counts. Groups are named as the fields of `from_fields` are."""
 
@@ -108,7 +136,7 @@ def _read_each(text: pa.Array, form: str) -> Reading:
 
 def _read_groups(groups: pa.StructArray) -> Reading:
     texts = {one.name: groups.field(one.name) for one in groups.type}
-    fields = {name: _number(texts[name], "1" if name in "du" else "0") for name in "ymdqwujHMS" if name in texts}
+    fields = {name: _number(texts[name], "1" if name in "du" else "0") for name in "ymdqhwujHMS" if name in texts}
     wrong, short = np.zeros(len(groups), bool), False
     if "y" in texts:
         two = pc.less(pc.utf8_length(texts["y"]), 3).to_numpy(zero_copy_only=False)

@@ -2,6 +2,7 @@
 
 from unroll.monitoring.times.forms.reading import NO_OFFSET
 
+_FARTHEST = 15 * 3600  # of all offsets there have ever been
 _ZONES = {
     "wet": 0,
     "west": 1,
@@ -48,4 +49,6 @@ def zone_offset(text: str) -> int:
     digits = text[1:].replace(":", "")
     hours, minutes = (digits[:-2], digits[-2:]) if len(digits) > 2 else (digits, "")
     east = int(hours or 0) * 3600 + int(minutes or 0) * 60
+    if east > _FARTHEST:
+        return NO_OFFSET
     return -east if text.startswith("-") else east

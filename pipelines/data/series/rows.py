@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from unroll.errors import UserError
 from unroll.monitoring.missing import SPELLINGS
@@ -77,7 +78,7 @@ def _csv(
                     if _has_fractions(batch.column(name)):
                         check_whole(section, file, name)
                         whole = [one for one in whole if one != name]
-                columns = [batch.column(name) for name in texts]
+                columns = [_without_missing(batch.column(name), section.missing) for name in texts]
                 columns += [_floats(section, roles, batch.column(name), name, file, row) for name in roles.numbers]
                 yield pa.RecordBatch.from_arrays(columns, names=texts + roles.numbers)
                 row += batch.num_rows
@@ -88,6 +89,14 @@ def _csv(
             place, number, value = found.groups()
             name = table.names[int(place)]
             raise _no_number(file, table.row(int(number)), name, value) from None
+
+
+def _without_missing(column: pa.Array, missing: Sequence[str]) -> pa.Array:
+    """Null for what stands for a missing value, in a column of times or names."""
+    if not missing:
+        return column
+    words = pc.is_in(column.dictionary, pa.array(missing, pa.string()))
+    return pa.DictionaryArray.from_arrays(column.indices, pc.if_else(words, None, column.dictionary))
 
 
 def _has_fractions(column: pa.Array) -> bool:

@@ -186,7 +186,7 @@ REFUSED = {
     "no form": (["soon", "later"], ["row 2", "'soon'", "data.time_format"]),
     "one of another form": (["31.12.2024", "12/31/2024"], ["row 3", "'12/31/2024'", "day before month"]),
     "no such day": (["2024-02-28", "2024-02-30"], ["row 3", "'2024-02-30'"]),
-    "fiscal quarters": (["FY2020Q1", "FY2020Q2"], ["row 2", "'FY2020Q1'"]),
+    "fiscal quarters": (["FY2020Q1", "FY2020Q2"], ["data.time_format=fiscal", "'FY2020Q1'"]),
     "a zone's name": (["2024-01-01 00:00 CST", "2024-01-01 01:00 CST"], ["'CST' is a zone", "write the offset"]),
 }  # fmt: skip
 
