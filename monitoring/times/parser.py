@@ -1,5 +1,6 @@
 """Times as files write them, to numbers."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,9 @@ from unroll.monitoring.times.instants import MISSING_TIME, Times
 _NEVER = tuple(int(np.datetime64(day, "us").astype(np.int64)) for day in ("0002-01-01", "9999-12-31"))
 """First and last days that programs keep where they have none are before and behind these."""
 _CLOCK = re.compile(r"\d{1,2}[:h]\d\d(:\d\d)?([.,]\d+)?( ?[AaPp]\.?[Mm]\.?)?")
+_TOTAL = re.compile(
+    r"(grand |sub-?)?(totale?s?|sum|summe|gesamt|insgesamt|somme|suma|soma|итого|合计)\b", re.IGNORECASE
+)
 _ZONE_NAME = re.compile(r"\d ?\(?([A-Za-z]{2,5})\)?$")
 
 
@@ -159,6 +163,9 @@ class TimeParser:
         remedy, text = self.remedy, str(value).strip()
         if _CLOCK.fullmatch(text):
             remedy = f"It is a time of day; name the column of its day, too: --set 'data.time=[DAY, {self.column}]'"
+        elif _TOTAL.match(text):
+            word = json.dumps(text, ensure_ascii=False)
+            remedy = f"Rows of sums are left out where their cells are named as missing: --set 'data.missing=[{word}]'"
         elif self.form and (others := _other_forms(text)):
             remedy = f"It is one in the form {others[0]}, so that the column mixes forms: write all times alike"
         elif zone := _ZONE_NAME.search(str(value)):

@@ -16,7 +16,6 @@ from unroll.monitoring.times.forms.numbers import NUMBER, Numbers
 _NO_TIME = ("nat", "infinity", "-infinity", "0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "00/00/0000")
 _MISSING = pa.array([*MISSING, *_NO_TIME])
 _HIDDEN = r"(?i)^\d+,\d+$|^/date\(|^['\x22]\d"
-_TOTAL = r"^(?:grand |sub-?)?(?:totale?s?|sum|summe|gesamt|insgesamt|somme|suma|soma|итого|合计)\b[ :]*\d{0,4}$"
 _THOUSANDS = r"^\d{1,3}(,\d{3})+$"
 
 
@@ -54,8 +53,7 @@ class Cells:
     @cached_property
     def missing(self) -> np.ndarray:
         """Where there is no time: empty cells, and words and dates that stand for none; bool [N]."""
-        total = pc.match_substring_regex(self.lower, _TOTAL)  # between the rows that it sums
-        return self.empty | pc.or_(pc.is_in(self.lower, _MISSING), total).to_numpy(zero_copy_only=False)
+        return self.empty | pc.is_in(self.lower, _MISSING).to_numpy(zero_copy_only=False)
 
     @cached_property
     def lower(self) -> pa.Array:

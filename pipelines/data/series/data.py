@@ -12,7 +12,7 @@ from unroll.errors import UserError
 from unroll.monitoring.times.clock import Clock
 from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.dataset_info import read_info, write_info
-from unroll.pipelines.data.series.clock.doubtful_times import check_times
+from unroll.pipelines.data.series.clock.doubtful_times import check_apart, check_calendar
 from unroll.pipelines.data.series.clock.local_times import settle
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
 from unroll.pipelines.data.series.scales import Scales, choose_season, series_scales, standardise
@@ -123,9 +123,11 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
         settled = settle(table, Clock.of(section.timezone) if section.timezone else None)
         table.dataset_info["clock_told"] = settled.told
         if table.rate is None:
-            check_times(table.times, table.codes, settled.clock)
+            check_calendar(table.times, table.codes, settled.clock)
         frequency = Frequency.parse(section.frequency, settled.clock) if section.frequency else None
         grid = to_grid(table, frequency, settled.clock, wide=section.columns == "series")
+        if table.rate is None:
+            check_apart(table.times)
         stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {grid.frequency.name}")
     with progress.stage("scaling") as stage:
         prepared = _split(section, grid)

@@ -13,8 +13,8 @@ _FIRST_YEAR = 1500
 _YEAR = 365.2425 * DAY
 
 
-def check_times(times: np.ndarray, codes: np.ndarray, clock: Clock) -> None:
-    """Refuses days and months exchanged in part, rows ages apart from all others, and years of other calendars.
+def check_calendar(times: np.ndarray, codes: np.ndarray, clock: Clock) -> None:
+    """Refuses days and months exchanged in part, and years of other calendars.
 
     Args:
         times: int64 Unix seconds, in the order of the file.
@@ -31,7 +31,6 @@ def check_times(times: np.ndarray, codes: np.ndarray, clock: Clock) -> None:
             "one. Write times by the common calendar, as in 2026-01-31"
         )
     _check_exchanged(clock.local(times[codes == codes[0]]))
-    _check_apart(times)
 
 
 def _check_exchanged(shown: np.ndarray) -> None:
@@ -53,8 +52,15 @@ def _check_exchanged(shown: np.ndarray) -> None:
         )
 
 
-def _check_apart(times: np.ndarray) -> None:
-    """Of a few first or last rows, such as those at 1970-01-01 that have no time."""
+def check_apart(times: np.ndarray) -> None:
+    """Refuses a few first or last rows ages apart from all others, such as those at 1970-01-01 that have no time.
+
+    Args:
+        times: int64 Unix seconds, in any order.
+
+    Raises:
+        UserError: says how they can be left out.
+    """
     ordered = np.sort(times)
     most = max(_FEW, len(ordered) // _SHARE)
     if len(ordered) < _REST + most:
