@@ -22,7 +22,7 @@ from unroll.monitoring.times.holidays import holiday_days
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.clock.believed_times import believed_times
 from unroll.pipelines.data.series.clock.graph_step import clock_changes, graph_step
-from unroll.pipelines.data.series.clock.local_windows import context_steps, on_local_clock, repeated_steps
+from unroll.pipelines.data.series.clock.local_windows import context_steps
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.summary import further_summary
 from unroll.pipelines.data.series.summary import summary as data_summary
@@ -36,13 +36,14 @@ from unroll.pipelines.tasks.forecasting.actuals import reading
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
-from unroll.pipelines.tasks.forecasting.hiding import hide
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
-from unroll.pipelines.tasks.forecasting.profile_windows import ReferenceWindows
-from unroll.pipelines.tasks.forecasting.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
+from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
+from unroll.pipelines.tasks.forecasting.windows.feed import Feed
+from unroll.pipelines.tasks.forecasting.windows.hiding import hide
+from unroll.pipelines.tasks.forecasting.windows.profile_windows import ReferenceWindows
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.user_code.training import user_loss
@@ -85,7 +86,7 @@ class Forecasting(Task):
             for name in (*dataset_info["past_covariates"], *dataset_info["future_covariates"])
         ]
         begin, end = self._data.bounds["train"]
-        step, self._changes = graph_step(frequency), clock_changes(frequency)
+        step, changes = graph_step(frequency), clock_changes(frequency)
         cycle = {name: step[name] for name in ("seconds", "months", "weekdays")}
         self._features = WindowFeatures(
             lookback=section.lookback,
@@ -95,10 +96,11 @@ class Forecasting(Task):
             mean=[one["mean"] for one in covariates],
             std=[one["std"] for one in covariates],
             cycles=calendar_cycles(**cycle, span=end - begin) if section.calendar and frequency.rate is None else [],
-            step={**step, "civil": True} if self._changes else step,  # a history is laid on the local clock
-            changes=self._changes,
+            step={**step, "civil": True} if changes else step,  # a history is laid on the local clock
+            changes=changes,
             holidays=holiday_days(self.config.data.holidays) if self.config.data.holidays else [],
         )
+        self._feed = Feed(self._data, self._features)
         self._categories: dict[str, list[str]] = dataset_info["categories"]
         self._lowest = lowest_values(self._data.values, self._data.targets)
         self._minimums = minimums(section.minimum, self._lowest)
@@ -116,16 +118,18 @@ class Forecasting(Task):
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
-        batches = self._aligned(
+        batches = self._feed.aligned(
             "train", config.batch_size, stride=config.stride, shuffle=(config.seed, epoch), passes=self._passes
         )
         if self._features.covariates or self._categories:
             batches = batches.enumerate().map(lambda number, batch: hide(batch, (config.seed, epoch), number))
-        return batches.map(self._pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        return batches.map(self._feed.pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def validation_batches(self) -> tf.data.Dataset:
-        stride = self._stride("validation", _MAX_VALIDATED)
-        return self._aligned("validation", _BATCH, stride=stride).map(self._pair, num_parallel_calls=tf.data.AUTOTUNE)
+        stride = self._feed.stride("validation", _MAX_VALIDATED)
+        return self._feed.aligned("validation", _BATCH, stride=stride).map(
+            self._feed.pair, num_parallel_calls=tf.data.AUTOTUNE
+        )
 
     def default_epochs(self) -> DefaultEpochs:
         return DefaultEpochs(_EPOCHS, f"each of {self._passes} passes" if self._passes > 1 else "")
@@ -136,11 +140,8 @@ class Forecasting(Task):
     @cached_property
     def _batches(self) -> int:
         """Batches of one pass over the training windows."""
-        section, config = self.config.model, self.config.train
-        index = WindowIndex.of(
-            self._data, "train", lookback=section.lookback, horizon=section.horizon, stride=config.stride
-        )
-        return -(-index.count // config.batch_size)
+        config = self.config.train
+        return -(-self._feed.count("train", config.stride) // config.batch_size)
 
     @property
     def _passes(self) -> int:
@@ -171,7 +172,7 @@ class Forecasting(Task):
         return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
-        return _raw(self._data, self._cut(split, _BATCH, history=context_steps(self.dataset_info())))
+        return _raw(self._data, self._feed.cut(split, _BATCH, history=context_steps(self.dataset_info())))
 
     @classmethod
     def records(
@@ -261,38 +262,11 @@ class Forecasting(Task):
             norms += list(tf.norm(tape.gradient(loss, history), axis=-1).numpy())  # [L] each
         return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
 
-    def _cut(self, split: str, batch_size: int, **options: Any) -> tf.data.Dataset:
-        section = self.config.model
-        return windows(
-            self._data, split, lookback=section.lookback, horizon=section.horizon, batch_size=batch_size, **options
-        )
-
-    def _aligned(self, split: str, batch_size: int, **options: Any) -> tf.data.Dataset:
-        """The same windows as the model is to see them: on the local clock."""
-        if self._changes is None:
-            return self._cut(split, batch_size, **options)
-        section = self.config.model
-        history = section.lookback + repeated_steps(self._changes)
-        batches = self._cut(split, batch_size, history=history, **options)
-        return on_local_clock(batches, self._changes, section.lookback, section.horizon)
-
-    def _stride(self, split: str, max_windows: int) -> int:
-        """Steps between windows, so that there are not many more than `max_windows`."""
-        return -(-self._windows[split]["windows"] // max_windows)
-
-    def _pair(self, window: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """What the model reads and should forecast, z-scored by series."""
-        mean, std = window["mean"][:, None], window["std"][:, None]  # [B, 1, C]
-        history, targets = window["history"], self._data.targets
-        scaled = tf.concat([(history[:, :, :targets] - mean) / std, history[:, :, targets:]], axis=2)  # [B, L, D]
-        inputs = self._features(scaled, window["timestamp"], window["future"], window["static"])
-        return inputs, (window["target"] - mean) / std
-
     def _offsets(self, model: QuantileModel) -> np.ndarray:
         """The calibration of the quantiles, from the validation split."""
         quantiles, actual, scale = [], [], []
-        stride = self._stride("validation", _MAX_CALIBRATED)
-        for inputs, target in self._aligned("validation", _BATCH, stride=stride).map(self._pair):
+        stride = self._feed.stride("validation", _MAX_CALIBRATED)
+        for inputs, target in self._feed.aligned("validation", _BATCH, stride=stride).map(self._feed.pair):
             quantiles.append(ensemble(model.predict_on_batch(inputs))[1].numpy())
             actual.append(target.numpy())
             scale.append(window_statistics(inputs["history"])[1][:, 0].numpy())  # [B, C]
@@ -305,7 +279,7 @@ class Forecasting(Task):
         """The best linear map, float64 `[L, H]`: a baseline, and where the model begins."""
         section = self.config.model
         train, validation = (
-            self._aligned(split, _BATCH, stride=self._stride(split, MAX_WINDOWS)).as_numpy_iterator()
+            self._feed.aligned(split, _BATCH, stride=self._feed.stride(split, MAX_WINDOWS)).as_numpy_iterator()
             for split in ("train", "validation")
         )
         return fit_ridge(train, validation, section.lookback, section.horizon).kernel

@@ -6,7 +6,7 @@ import tensorflow as tf
 from sklearn.linear_model import Ridge
 
 from unroll.models.series.baselines import RidgeMap
-from unroll.pipelines.tasks.forecasting.ridge import fit_ridge
+from unroll.pipelines.tasks.forecasting.simple.ridge import fit_ridge
 
 LOOKBACK, HORIZON, CHANNELS = 24, 6, 2
 MEAN, STD = np.array([10.0, -3.0]), np.array([2.0, 0.5])

@@ -1,0 +1,1 @@
+"""Forecasts in closed form, and how much of them goes into the answer."""

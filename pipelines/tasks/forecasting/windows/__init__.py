@@ -1,0 +1,1 @@
+"""Windows of the series as the forecaster, and the reference profile, are given them."""
