@@ -103,6 +103,8 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
             warmup_requests=servable.warmup,
             model=model,
         )
+    for line in servable.said:
+        progress.line(line)
     exported, dataset_info = Exported(directory), problem.dataset_info()
     scored: dict[str, Evaluation] = {}
     for split in ("validation", "test"):
@@ -114,6 +116,7 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
         baselines = dict(problem.baselines(scored, progress))
     card = dataclasses.replace(
         card,
+        dataset_info=dataset_info,  # with what was decided on the validation split
         metrics=metrics | {f"{BASELINE}{key}": value for key, value in baselines.items()},
         chance=scored["validation"].chance,
         beside_baseline=_beside(problem, scored["test"], baselines),

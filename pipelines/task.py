@@ -40,11 +40,13 @@ class Servable:
         module: holds the variables and lookup tables that the signatures use.
         signatures: by name; `serving_default` takes what a person has and returns what a person wants.
         warmup: requests (signature, inputs) that a server replays when it loads the model.
+        said: what was decided on the validation split, a line each, for the terminal.
     """
 
     module: "tf.Module"
     signatures: dict[str, Any]
     warmup: Sequence[tuple[str, Arrays]]
+    said: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

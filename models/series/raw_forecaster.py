@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from unroll.models.checks import checked, first_of, listed, quoted
 from unroll.models.quantiles import calibrated
+from unroll.models.series.blend import Blend
 from unroll.models.series.calendar import UNKNOWN_TIME, calendar_features, holiday_features
 from unroll.models.series.clock_changes import ClockChanges
-from unroll.models.series.quantile_model import QuantileModel, ensemble
 
 
 class WindowFeatures:
@@ -103,7 +103,7 @@ class RawForecaster(tf.Module):
     come out, also of a series that was not in the training data.
 
     Args:
-        model: trained.
+        blend: of a trained model and simple forecasts.
         features: as in training.
         offsets: float `[C, Q]`, added to the quantiles in units of the window's scale; see
             `unroll.pipelines.tasks.forecasting.calibration`.
@@ -130,7 +130,7 @@ class RawForecaster(tf.Module):
 
     def __init__(
         self,
-        model: QuantileModel,
+        blend: Blend,
         features: WindowFeatures,
         offsets: np.ndarray,
         categories: Mapping[str, Sequence[str]],
@@ -138,10 +138,9 @@ class RawForecaster(tf.Module):
         minimums: Sequence[float | None] = (None,),
     ):
         super().__init__(name="forecaster")
-        self._forward = model.call
+        self.blend = blend
         self.features = features
         self.offsets = np.asarray(offsets, np.float32)
-        self.weights = [weight.value for weight in model.weights]
         self.tables = [
             tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(list(names), tf.range(1, len(names) + 1, dtype=tf.int64)), 0
@@ -174,7 +173,7 @@ class RawForecaster(tf.Module):
 
         def answer(history: tf.Tensor, shift: tf.Tensor | int = 0) -> dict[str, tf.Tensor]:
             inputs = self.features(self.newest(history), timestamp, future, numbers, shift)
-            forecast, quantiles = ensemble(self._forward(inputs))
+            forecast, quantiles = self.blend(inputs)
             return self._bounded(forecast, calibrated(quantiles, inputs["history"], self.offsets), inputs["history"])
 
         if self.features.changes is None:

@@ -1,7 +1,7 @@
 """Forecasting of one or many series: `unroll train forecasting --data load.csv --set data.time=date`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from unroll import monitoring
 from unroll.errors import UserError
 from unroll.models.layers.instance_norm import window_statistics
 from unroll.models.series.baselines import RidgeMap
+from unroll.models.series.blend import Blend, Expert
 from unroll.models.series.calendar import calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
-from unroll.models.series.quantile_model import QuantileModel, ensemble
+from unroll.models.series.quantile_model import QuantileModel
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
 from unroll.monitoring.times.holidays import holiday_days
 from unroll.pipelines.data.series import data as series_data
@@ -39,7 +40,9 @@ from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
+from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, shares_said, simple_experts
 from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
+from unroll.pipelines.tasks.forecasting.simple.shares import Shares
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 from unroll.pipelines.tasks.forecasting.windows.hiding import hide
@@ -101,6 +104,7 @@ class Forecasting(Task):
             holidays=holiday_days(self.config.data.holidays) if self.config.data.holidays else [],
         )
         self._feed = Feed(self._data, self._features)
+        self._shares: Shares | None = None  # of a trained model
         self._categories: dict[str, list[str]] = dataset_info["categories"]
         self._lowest = lowest_values(self._data.values, self._data.targets)
         self._minimums = minimums(section.minimum, self._lowest)
@@ -109,6 +113,8 @@ class Forecasting(Task):
         section = self.config.model
         model = {"lookback": section.lookback, "horizon": section.horizon, "quantiles": section.quantiles}
         model["minimum"] = self._minimums
+        if self._shares:
+            model["blend"] = asdict(self._shares)
         return {**self._data.dataset_info, **model, "windows": self._windows}
 
     def summary(self) -> str:
@@ -165,11 +171,13 @@ class Forecasting(Task):
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
     def servable(self, model: keras.Model) -> Servable:
+        ridge, columns = RidgeMap(self._ridge), self._data.values.shape[1]
+        blend, self._shares = fit_blend(model, self._experts(ridge), self._feed)
         served = RawForecaster(
-            model, self._features, self._offsets(model), self._categories, believed_times(self._data), self._minimums
+            blend, self._features, self._offsets(blend), self._categories, believed_times(self._data), self._minimums
         )
-        columns = self._data.values.shape[1]
-        return forecast_signatures(served, RidgeMap(self._ridge), self._data.season, columns, self._description())
+        servable = forecast_signatures(served, ridge, self._data.season, columns, self._description())
+        return replace(servable, said=[shares_said(self._shares)] if self._shares else [])
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         return _raw(self._data, self._feed.cut(split, _BATCH, history=context_steps(self.dataset_info())))
@@ -262,12 +270,18 @@ class Forecasting(Task):
             norms += list(tf.norm(tape.gradient(loss, history), axis=-1).numpy())  # [L] each
         return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
 
-    def _offsets(self, model: QuantileModel) -> np.ndarray:
+    def _experts(self, ridge: RidgeMap) -> dict[str, Expert]:
+        """Simple forecasts that the answer may be made of, beside the network."""
+        section = self.config.model
+        alone = section.build or not section.linear
+        return {} if alone else simple_experts(ridge, self._data.season, section.horizon)
+
+    def _offsets(self, blend: Blend) -> np.ndarray:
         """The calibration of the quantiles, from the validation split."""
-        quantiles, actual, scale = [], [], []
+        quantiles, actual, scale, forecast = [], [], [], tf.function(blend)
         stride = self._feed.stride("validation", _MAX_CALIBRATED)
         for inputs, target in self._feed.aligned("validation", _BATCH, stride=stride).map(self._feed.pair):
-            quantiles.append(ensemble(model.predict_on_batch(inputs))[1].numpy())
+            quantiles.append(forecast(inputs)[1].numpy())
             actual.append(target.numpy())
             scale.append(window_statistics(inputs["history"])[1][:, 0].numpy())  # [B, C]
         return quantile_offsets(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from unroll.models.series.raw_forecaster import WindowFeatures
@@ -47,6 +48,10 @@ class Feed:
             return self.cut(split, batch_size, **options)
         batches = self.cut(split, batch_size, history=lookback + repeated_steps(changes), **options)
         return on_local_clock(batches, changes, lookback, self.features.horizon)
+
+    def steps(self, window: Window) -> np.ndarray:
+        """The place in time of each window of a batch, in steps of any beginning: int64 [B]."""
+        return self.data.frequency.ordinal(window["timestamp"].numpy())
 
     def pair(self, window: Window) -> tuple[Window, tf.Tensor]:
         """What the model reads of an aligned batch and what it should forecast, z-scored by series."""

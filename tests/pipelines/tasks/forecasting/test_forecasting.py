@@ -96,6 +96,13 @@ def test_metrics_stand_beside_those_of_honest_baselines(forecaster):
         assert forecaster["metrics"][f"baseline/test/mase/{system}"] == forecaster["metrics"][f"test/mase/{system}"]
 
 
+def test_how_much_of_each_forecast_goes_into_the_answer_is_said_and_kept(forecaster):
+    shares = Card.load(Path(forecaster["path"])).dataset_info["blend"]["shares"]
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    assert set(shares) <= {"ridge", "seasonal_naive", "last_value", "network"}
+    assert "The forecast is " in forecaster["said"]
+
+
 def test_metrics_are_those_of_every_test_window_of_the_served_model(forecaster, exported):
     table = pd.read_csv(forecaster["data"])
     errors, baseline = [], []
@@ -181,15 +188,15 @@ def test_a_stream_is_answered_as_its_whole_history(tmp_path, cell):
     assert state["state_length"].tolist() == [L]
 
 
-def on_one_series(folder: Path, cell: str) -> Task:
-    section = {"lookback": L, "horizon": H, "units": 8, "segment": 12, "members": 1, "cell": cell}
+def on_one_series(folder: Path, cell: str, **more: object) -> Task:
+    section = {"lookback": L, "horizon": H, "units": 8, "segment": 12, "members": 1, "cell": cell, **more}
     return prepared("forecasting", loads().query("house == 'north'")[["time", "load"]], {"model": section}, folder)
 
 
 def test_the_export_answers_as_the_training_model(tmp_path):
     from unroll.models.series.quantile_model import ensemble
 
-    task = on_one_series(tmp_path, "gru")
+    task = on_one_series(tmp_path, "gru", linear=False)  # with the linear path, simple forecasts are mixed in
     model = untrained(task)
     exported = export(task, model, tmp_path / "export")
     raw = next(iter(task.held_out("", "validation")))

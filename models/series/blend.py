@@ -1,0 +1,56 @@
+"""A network's forecast and simple ones in one answer, in the graph that is served."""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from unroll.models.series.quantile_model import QuantileModel, ensemble
+
+Inputs = Mapping[str, tf.Tensor]
+Expert = Callable[[Inputs], tf.Tensor]
+"""From the inputs of a `Forecaster` to a forecast `[batch, horizon, channels]` in the units of the history."""
+
+NETWORK = "network"
+
+
+class Blend(tf.Module):
+    """A weighted mean of forecasts, with the network's quantiles around it.
+
+    Args:
+        model: trained.
+        experts: simple forecasts by name.
+        weights: of the experts and of the `network`, summing to one; who has none is not asked. By default the
+            network's forecast alone.
+
+    Call arguments:
+        inputs: of the model.
+
+    Returns:
+        The forecast, float32 `[batch, horizon, channels]`, and its quantiles `[batch, horizon, channels, levels]`,
+        which stand as far from it as the network's from the network's own forecast. Neither calibrated nor bounded.
+    """
+
+    def __init__(
+        self,
+        model: QuantileModel,
+        experts: Mapping[str, Expert] | None = None,
+        weights: Mapping[str, float] | None = None,
+    ):
+        super().__init__(name="blend")
+        self._forward = model.call
+        self.experts = dict(experts or {})
+        self.shares = dict(weights or {NETWORK: 1.0})
+        self.weights = [weight.value for weight in model.weights]
+
+    def __call__(self, inputs: Inputs) -> tuple[tf.Tensor, tf.Tensor]:
+        network, quantiles = ensemble(self._forward(inputs))
+        forecast = self.mixed({NETWORK: network, **self.simple(inputs)})
+        return forecast, quantiles + (forecast - network)[..., None]
+
+    def simple(self, inputs: Inputs) -> dict[str, tf.Tensor]:
+        """What the experts with a weight forecast."""
+        return {name: expert(inputs) for name, expert in self.experts.items() if self.shares.get(name)}
+
+    def mixed(self, forecasts: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The weighted mean of forecasts, by name."""
+        return tf.add_n([share * forecasts[name] for name, share in self.shares.items() if share])

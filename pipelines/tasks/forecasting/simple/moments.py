@@ -1,0 +1,85 @@
+"""Sums of products over windows: all that a linear map from history to horizon is fitted by."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unroll.models.series.baselines import interpolate
+
+
+@dataclass
+class Moments:
+    """Weighted sums of products over instances x `[lookback]`, y `[horizon]`.
+
+    Each channel of a window is an instance, z-scored by its series. A missing value of the history is interpolated as
+    `RidgeMap` does it, one of the target between its neighbours, and the instance weighs as much as the share of its
+    values that was observed. Centring is linear in x, so each centre's sums follow from the raw ones.
+    """
+
+    gram: np.ndarray  # [L, L] of x, x
+    cross: np.ndarray  # [L, H] of x, y
+    square: float = 0.0  # of y, y
+    weight: float = 0.0
+
+    @classmethod
+    def none(cls, lookback: int, horizon: int) -> "Moments":
+        return cls(np.zeros([lookback, lookback]), np.zeros([lookback, horizon]))
+
+    @classmethod
+    def of(cls, batches: Iterable[Mapping[str, Any]], lookback: int, horizon: int) -> "Moments":
+        """The sums over batches of windows: `history` float `[batch, lookback, columns]` whose first columns are the
+        targets, `target` `[batch, horizon, channels]`, NaN where missing, `mean` and `std` `[batch, channels]`."""
+        moments = cls.none(lookback, horizon)
+        for batch in batches:
+            moments.add(*instances(batch, lookback))
+        return moments
+
+    def add(self, window: np.ndarray, weight: np.ndarray) -> None:
+        """Adds instances `[N, lookback + horizon]` of some weights `[N]`."""
+        lookback = len(self.gram)
+        weighted = window * weight[:, None]
+        self.gram += window[:, :lookback].T @ weighted[:, :lookback]
+        self.cross += window[:, :lookback].T @ weighted[:, lookback:]
+        self.square += float(np.vdot(window[:, lookback:], weighted[:, lookback:]))
+        self.weight += float(weight.sum())
+
+    def __add__(self, other: "Moments") -> "Moments":
+        square, weight = self.square + other.square, self.weight + other.weight
+        return Moments(self.gram + other.gram, self.cross + other.cross, square, weight)
+
+    def __sub__(self, other: "Moments") -> "Moments":
+        square, weight = self.square - other.square, self.weight - other.weight
+        return Moments(self.gram - other.gram, self.cross - other.cross, square, weight)
+
+    def centred(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """The sums `(gram, cross, square)` of x - (weights . x) and y - (weights . x)."""
+        gram_weights = self.gram @ weights  # [L]
+        level = float(weights @ gram_weights)
+        horizon = self.cross.shape[1]
+        gram = self.gram - gram_weights[:, None] - gram_weights[None, :] + level
+        cross = self.cross - gram_weights[:, None] - (weights @ self.cross)[None, :] + level
+        return gram, cross, self.square - 2 * float((weights @ self.cross).sum()) + horizon * level
+
+    def error(self, weights: np.ndarray, solution: np.ndarray) -> float:
+        """Mean squared error of a map of the centred x."""
+        gram, cross, square = self.centred(weights)
+        total = square - 2 * np.vdot(solution, cross) + np.vdot(solution, gram @ solution)
+        return float(total / max(self.weight, 1e-12) / solution.shape[1])
+
+
+def instances(batch: Mapping[str, Any], lookback: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows `[N, lookback + horizon]` of a batch, without gaps, and their weights `[N]`, 0 for one without values."""
+    target = np.asarray(batch["target"], np.float64)
+    mean, std = (np.asarray(batch[key], np.float64)[:, None] for key in ("mean", "std"))
+    history = np.asarray(batch["history"], np.float64)[..., : target.shape[-1]]
+    window = (np.concatenate([history, target], axis=1) - mean) / np.where(std > 0, std, 1)  # [B, L + H, C]
+    observed = np.isfinite(window)
+    weight = observed[:, :lookback].mean(axis=1) * observed[:, lookback:].mean(axis=1)  # [B, C]
+    if not observed.all():
+        past = interpolate(tf.constant(window[:, :lookback]))
+        window = np.concatenate([past, interpolate(tf.constant(window))[:, lookback:]], axis=1)
+    window = np.where((weight > 0)[:, None], window, 0)
+    return window.transpose(0, 2, 1).reshape(-1, window.shape[1]), weight.ravel()
