@@ -14,6 +14,7 @@ from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.series.clock.doubtful_times import check_apart, check_calendar
 from unroll.pipelines.data.series.clock.local_times import settle
+from unroll.pipelines.data.series.few_steps import settings_that_fit
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
 from unroll.pipelines.data.series.scales import Scales, choose_season, series_scales, standardise
 from unroll.pipelines.data.series.section import SeriesSection
@@ -241,9 +242,11 @@ def _split(section: SeriesSection, grid: SeriesGrid) -> SeriesData:
     first, last = _span(grid)
     rows = [int(row) if row >= 1 else int(row * (last - first) + 1e-9) for row in section.split_rows]
     if sum(rows) > last - first or not all(rows):
+        settings = settings_that_fit(last - first, last - first)
         raise UserError(
             f"configuration key data.split_rows: {section.split_rows} of a grid of {last - first} steps gives splits "
             f"of {rows} steps. Give splits of at least one step that sum to at most {last - first}"
+            f"{f', as in {settings}' if settings else ', or add rows'}"
         )
     cuts = first + np.cumsum([0, *rows])
     bounds = {split: (int(cuts[i]), int(cuts[i + 1])) for i, split in enumerate(SPLITS)}

@@ -1,11 +1,12 @@
 """Which windows a split has, by arithmetic: nothing is listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from unroll.errors import UserError
 from unroll.pipelines.data.series.data import SeriesData
+from unroll.pipelines.data.series.few_steps import settings_that_fit
 from unroll.pipelines.data.splits import SPLITS
 
 
@@ -64,7 +65,7 @@ def check_windows(data: SeriesData, *, lookback: int, horizon: int) -> dict[str,
         if split != "train" and end - begin < horizon:
             raise UserError(
                 f"configuration key model.horizon: {horizon} steps are more than the {split} split's {end - begin}. "
-                "Lower model.horizon, or give the split more with data.split_rows"
+                f"Lower model.horizon, or give the split more with data.split_rows{_remedy(data, lookback, horizon)}"
             )
         index = WindowIndex.of(data, split, lookback=lookback, horizon=horizon)
         if not index.count:
@@ -72,7 +73,23 @@ def check_windows(data: SeriesData, *, lookback: int, horizon: int) -> dict[str,
             raise UserError(
                 f"the {split} split has no window of lookback {lookback} + horizon {horizon} steps: the longest "
                 f"series has {int((last - first).max())} steps in it. Lower model.horizon, add rows, or "
-                "give the split more with data.split_rows"
+                f"give the split more with data.split_rows{_remedy(data, lookback, horizon)}"
             )
         report[split] = {"windows": index.count, "short_series": len(data.ids) - index.series}
     return report
+
+
+def _remedy(data: SeriesData, lookback: int, horizon: int) -> str:
+    """Settings with which this data has windows, as a clause."""
+    ordinals = data.frequency.ordinal(data.start)
+    first = int(ordinals.min())
+    steps = int((ordinals + np.diff(data.offsets)).max()) - first
+
+    def fits(shorter: int, rows: list[int] | None) -> bool:
+        cuts = first + np.cumsum([0, *(rows or [])])
+        bounds = {split: (int(cuts[i]), int(cuts[i + 1])) for i, split in enumerate(SPLITS)} if rows else data.bounds
+        changed = replace(data, bounds=bounds)
+        return all(WindowIndex.of(changed, split, lookback=lookback, horizon=shorter).count for split in SPLITS)
+
+    settings = settings_that_fit(steps, horizon, fits)
+    return f", as in {settings}" if settings else ""

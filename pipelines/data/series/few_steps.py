@@ -1,0 +1,39 @@
+"""Horizon, lookback and splits that a data set has steps enough for."""
+
+from collections.abc import Callable
+
+LEAST = 4
+"""Steps that three splits with windows take."""
+
+Fits = Callable[[int, list[int] | None], bool]
+"""Whether every split has a window of this horizon, with these rows in the splits; None: with those that it has."""
+
+
+def settings_that_fit(steps: int, horizon: int, fits: Fits | None = None) -> str:
+    """What can be set so that every split has windows, as options of a command line; empty where nothing can.
+
+    The horizon stays as long as can be: splits are changed where that leaves more of it than shortening it alone, but
+    half of all steps stay for training.
+
+    Args:
+        steps: of the grid, from the first to the last.
+        horizon: that is wanted.
+        fits: None: wherever there are as many steps.
+
+    Example:
+        >>> settings_that_fit(15, 12)
+        "--set model.horizon=3 --set model.lookback=3 --set 'data.split_rows=[9, 3, 3]'"
+    """
+    fits = fits or (lambda steps_ahead, rows: rows is not None)
+    if steps < LEAST:
+        return ""
+    shorter = min(horizon, steps)
+    while shorter:
+        for rows in (None, [steps - 2 * shorter, shorter, shorter]):
+            held_back = rows is not None and 4 * shorter > steps
+            if not held_back and fits(shorter, rows):
+                lookback = max(1, (steps - 3 * shorter) // 2)
+                split = f" --set 'data.split_rows={rows}'" if rows else ""
+                return f"--set model.horizon={shorter} --set model.lookback={lookback}{split}"
+        shorter -= max(1, shorter // 50)
+    return ""
