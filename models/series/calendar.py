@@ -55,6 +55,7 @@ def calendar_features(
     month_end: bool = False,
     business: bool = False,
     weekdays: Sequence[int] = (),
+    off: ArrayLike = (),
     civil: bool = True,
     clock: LocalClock | None = None,
     shift: tf.Tensor | int = 0,
@@ -73,6 +74,7 @@ def calendar_features(
         month_end: such a step lies at the end of its month, which makes no difference here.
         business: such a step lies on a day from Monday to Friday; no difference either.
         weekdays: of a step from one day of the week to the next, those days from 0 for Monday.
+        off: numbers of such days that are left out, as `stepping.advance` has them.
         civil: steps are counted on the local clock.
         clock: of the series; None for UTC.
         shift: int64 [B], seconds by which the clock is ahead of that at `timestamp`.
@@ -91,7 +93,8 @@ def calendar_features(
     steps = np.arange(first, last + 1)
     apart = bool(weekdays) or (not (civil or months) and clock.changes)
     if apart:
-        times = shown(instant, tf.constant(steps), seconds=seconds, weekdays=weekdays, civil=civil, clock=clock)
+        counted: dict[str, Any] = {"seconds": seconds, "weekdays": weekdays, "off": off, "civil": civil}
+        times = shown(instant, tf.constant(steps), clock=clock, **counted)
     waves = []
     for cycle in cycles:
         if apart:

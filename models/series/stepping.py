@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from unroll.models.series.local_clock import LocalClock
 
@@ -33,13 +34,18 @@ def advance(
     month_end: bool = False,
     business: bool = False,
     weekdays: Sequence[int] = (),
+    off: ArrayLike = (),
     civil: bool = False,
     clock: LocalClock | None = None,
 ) -> tf.Tensor:
-    """Timestamps so many steps later (earlier where negative); both int64, of shapes that broadcast."""
+    """Timestamps so many steps later (earlier where negative); both int64, of shapes that broadcast.
+
+    Of steps from one of the `weekdays` to the next, those are left out whose numbers, counted from the week of the
+    first of January 1970, are `off`.
+    """
     if clock is not None and (civil or not seconds):
         step: dict[str, Any] = {"seconds": seconds, "months": months, "month_end": month_end, "business": business}
-        later = clock.instants(advance(clock.local(timestamp), steps, weekdays=weekdays, **step))
+        later = clock.instants(advance(clock.local(timestamp), steps, weekdays=weekdays, off=off, **step))
         return tf.where(tf.equal(steps, 0), timestamp, later)  # the later of two times that are shown alike
     if seconds:
         return timestamp + steps * seconds
@@ -48,7 +54,13 @@ def advance(
         count = len(weekdays)
         week, weekday = tf.math.floordiv(days + 3, 7), tf.math.floormod(days + 3, 7)
         through = tf.constant(np.searchsorted(weekdays, np.arange(7), side="right") - 1, tf.int64)
-        number = week * count + tf.gather(through, weekday) + steps
+        number = week * count + tf.gather(through, weekday)
+        left_out = np.asarray(off, np.int64)
+        if len(left_out):
+            number = number - _through(left_out, number) + steps
+            number += _through(left_out - np.arange(len(left_out)), number)
+        else:
+            number += steps
         day = tf.gather(tf.constant(weekdays, tf.int64), tf.math.floormod(number, count))
         return (tf.math.floordiv(number, count) * 7 - 3 + day) * DAY + of_day
     year, month, day = civil_date(days)
@@ -61,6 +73,12 @@ def advance(
     else:
         day = last if month_end else tf.minimum(day, last)
     return (begin + day - 1) * DAY + of_day
+
+
+def _through(rising: np.ndarray, numbers: tf.Tensor) -> tf.Tensor:
+    """How many of some numbers are each of others, or less."""
+    found = tf.searchsorted(tf.constant(rising), tf.reshape(numbers, [-1]), side="right", out_type=tf.int64)
+    return tf.reshape(found, tf.shape(numbers))
 
 
 def civil_date(days: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

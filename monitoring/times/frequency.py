@@ -8,6 +8,7 @@ import numpy as np
 from unroll.errors import UserError
 from unroll.monitoring.times.civil import DAY, day_of_week, month_days, months_and_days, parse_weekdays, weekdays_name
 from unroll.monitoring.times.clock import Clock
+from unroll.monitoring.times.holidays import HOLIDAY_YEARS, check_holidays, days_off
 
 _UNITS = {"W": 7 * DAY, "D": DAY, "h": 3600, "min": 60, "s": 1}
 _CALENDAR = {"Y": 12, "Q": 3, "M": 1}
@@ -17,6 +18,7 @@ _RATES = {"Hz": 1, "ms": 1000, "us": 1_000_000}
 _SECONDS = {DAY: [7, 365], 7 * DAY: [52]}
 _MONTHS = {1: [12], 3: [4]}
 _BUSINESS_WEEK = (0, 1, 2, 3, 4)
+_WEEKS = 365.25 / 7  # of a year
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Frequency:
         month_end: steps by the calendar fall on the last day of their month.
         business: steps by the calendar fall on the month's last day from Monday to Friday, or on its first.
         weekdays: of a step from one such day to the next, those days, rising from 0 for Monday.
+        calendar: of holidays that such steps leave out, as `holidays` names them; empty: none.
         local: steps of hours are counted on the local clock, as where rows lie at 00:00, 06:00, 12:00 and 18:00.
         rate: steps a second; times are counted in steps then, and `seconds` is 1. 0 for steps of no known length.
         clock: of the series.
@@ -46,6 +49,7 @@ class Frequency:
     month_end: bool = False
     business: bool = False
     weekdays: tuple[int, ...] = ()
+    calendar: str = ""
     local: bool = False
     rate: float | None = None
     clock: Clock = field(default_factory=Clock)
@@ -59,13 +63,13 @@ class Frequency:
         """
         clock = clock or Clock()
         text, _, of = name.strip().partition(" ") if name.strip().endswith(" local") else (name.strip(), "", "")
-        days = re.fullmatch(r"1?[BC](?::([A-Za-z,-]+))?", text)
+        days = re.fullmatch(r"1?[BC](?::([A-Z][a-z]{2}[A-Za-z,-]*))?(?::([A-Z][A-Z\d]+(?:-\w+)?))?", text)
         if text == "step":
             return cls(seconds=1, rate=0.0)
         if days and not of:
             weekdays = parse_weekdays(days[1]) if days[1] else _BUSINESS_WEEK
             if weekdays:
-                return cls(weekdays=weekdays, clock=clock)
+                return cls(weekdays=weekdays, calendar=check_holidays(days[2] or ""), clock=clock)
         rate = re.fullmatch(r"(\d{0,9}(?:\.\d+)?)\s*(Hz|ms|us)", text)
         if rate and float(rate[1] or 1) > 0 and not of:
             count = float(rate[1] or 1)
@@ -80,9 +84,9 @@ class Frequency:
         if count and unit in _CALENDAR and not of:
             return cls(months=int(count) * _CALENDAR[unit], month_end=end, business=business, clock=clock)
         raise UserError(
-            "configuration key data.frequency: takes a count and a unit, such as 15min, 1h, 1D, 1B (Monday to "
-            "Friday), 1W, 1M, 1Q, 1Y (1ME: last day of the month; 1BME: its last Monday to Friday), or a rate, such as "
-            f"256Hz. Received: {name!r}"
+            "configuration key data.frequency: takes a count and a unit, such as 15min, 1h, 1D, 1B (Monday to Friday; "
+            "1B:NYSE: its trading days), 1W, 1M, 1Q, 1Y (1ME: last day of the month; 1BME: its last Monday to Friday), "
+            f"or a rate, such as 256Hz. Received: {name!r}"
         )
 
     @property
@@ -91,7 +95,8 @@ class Frequency:
         if self.rate is not None:
             return f"{self.rate:.12g}Hz" if self.rate else "step"
         if self.weekdays:
-            return "1B" if self.weekdays == _BUSINESS_WEEK else f"1B:{weekdays_name(self.weekdays)}"
+            of = "" if self.weekdays == _BUSINESS_WEEK else f":{weekdays_name(self.weekdays)}"
+            return f"1B{of}{self.calendar and f':{self.calendar}'}"
         if self.seconds:
             unit = next(unit for unit, seconds in _UNITS.items() if self.seconds % seconds == 0)
             return f"{self.seconds // _UNITS[unit]}{unit}{' local' if self.local else ''}"
@@ -105,7 +110,10 @@ class Frequency:
         if self.rate is not None:
             return [int(self.rate)] if self.rate > 1 and self.rate == int(self.rate) else []
         if self.weekdays:
-            return [len(self.weekdays), 52 * len(self.weekdays)]
+            year = 52 * len(self.weekdays)
+            if self.calendar:
+                year = round(len(self.weekdays) * _WEEKS - len(self.off) / HOLIDAY_YEARS)
+            return [len(self.weekdays), year]
         if self.months:
             return _MONTHS.get(self.months, [])
         if self.seconds in _SECONDS:
@@ -127,8 +135,7 @@ class Frequency:
         """Number of the step that int64 Unix seconds lie in, counted from 1970; the same for all series."""
         times = self._counted(times)
         if self.weekdays:
-            week, day = day_of_week(times // DAY)
-            return week * len(self.weekdays) + np.searchsorted(self.weekdays, day, side="right") - 1
+            return self._day_number(times // DAY)
         if self.seconds:
             return times // self.seconds
         return months_and_days(times // DAY)[0] // self.months
@@ -185,9 +192,7 @@ class Frequency:
         begin, shown = int(self._counted(np.asarray(newest))), self._counted(times)
         if self.weekdays:
             shown = shown - begin % DAY + DAY // 2
-            week, day = day_of_week(shown // DAY)
-            found = week * len(self.weekdays) + np.searchsorted(self.weekdays, day, side="right") - 1
-            return found - self.ordinal(np.asarray(newest))
+            return self._day_number(shown // DAY) - self.ordinal(np.asarray(newest))
         if self.seconds:
             return (shown - begin + self.seconds // 2) // self.seconds
         return self.ordinal(times) - self.ordinal(np.asarray(newest))
@@ -216,10 +221,29 @@ class Frequency:
     def _instants(self, counted: np.ndarray) -> np.ndarray:
         return self.clock.instants(counted) if self.civil else counted
 
+    @property
+    def off(self) -> np.ndarray:
+        """Days that are left out, by the numbers that they had among the days of `weekdays`; int64, rising."""
+        if not self.calendar:
+            return np.empty(0, np.int64)
+        return _numbers(days_off(self.calendar, self.weekdays), self.weekdays)
+
+    def _day_number(self, days: np.ndarray) -> np.ndarray:
+        """Numbers of working days; a day off has that of the working day before."""
+        number = _numbers(days, self.weekdays)
+        return number - np.searchsorted(self.off, number, side="right")
+
     def _working_day(self, number: np.ndarray) -> np.ndarray:
-        """Days since 1970 of the days of `weekdays`, numbered."""
-        count = len(self.weekdays)
+        """Days since 1970 of working days, numbered."""
+        count, off = len(self.weekdays), self.off
+        number = number + np.searchsorted(off - np.arange(len(off)), number, side="right")
         return number // count * 7 - 3 + np.array(self.weekdays)[number % count]
+
+
+def _numbers(days: np.ndarray, weekdays: tuple[int, ...]) -> np.ndarray:
+    """Of days among those of `weekdays`; another day has the number of the one before."""
+    week, day = day_of_week(days)
+    return week * len(weekdays) + np.searchsorted(weekdays, day, side="right") - 1
 
 
 _FROM_A_START = 100_000_000  # seconds; of times with fractions, fewer are counted from the start of a recording

@@ -126,7 +126,8 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
         if table.rate is None:
             check_calendar(table.times, table.codes, settled.clock)
         frequency = Frequency.parse(section.frequency, settled.clock) if section.frequency else None
-        grid = to_grid(table, frequency, settled.clock, wide=section.columns == "series")
+        wide = section.columns == "series"
+        grid = to_grid(table, frequency, settled.clock, wide=wide, holidays=section.holidays)
         if table.rate is None:
             check_apart(table.times)
         stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {grid.frequency.name}")

@@ -8,6 +8,7 @@ from unroll.errors import UserError
 from unroll.monitoring.times.civil import DAY
 from unroll.monitoring.times.clock import Clock
 from unroll.monitoring.times.frequency import Frequency
+from unroll.monitoring.times.holidays import calendar_of, days_off
 from unroll.monitoring.times.inference import advisable, infer, on_clock, working_days
 from unroll.monitoring.times.placement import Placement
 from unroll.pipelines.data.series.columns import Roles
@@ -50,6 +51,7 @@ def to_grid(
     *,
     wide: bool = False,
     keep_empty: bool = False,
+    holidays: str | None = None,
 ) -> SeriesGrid:
     """Sorts, drops repeated times, and leaves no step out.
 
@@ -62,10 +64,12 @@ def to_grid(
         clock: of the table.
         wide: the table's targets are series of their own, with its covariates in common.
         keep_empty: keeps series without a value of any target.
+        holidays: calendar that working days may leave out; None: as the rows tell.
 
     Raises:
         UserError: no common frequency, times beside the grid, or no series with a value.
     """
+    notes = [_without_days_off(table, frequency)] if frequency is not None and frequency.calendar else []
     rows = _SortedRows(table)
     if table.ids == [""]:
         _check_one_series(rows)
@@ -74,7 +78,17 @@ def to_grid(
     elif frequency is not None:
         found = on_clock(rows.times(0), frequency)
     else:
-        found = _common_frequency(rows, table.ids, clock or Clock())
+        found = _common_frequency(rows, table.ids, clock or Clock(), holidays)
+        if holidays and found.weekdays and not found.calendar:
+            notes = [
+                f"Rows lie on holidays of {holidays}, or none of them falls on a working day here: they stay steps. "
+                f"Leave them out with --set data.frequency={found.name}:{holidays}."
+            ]
+        if found.calendar:
+            notes = [
+                f"Steps go from one trading or working day to the next, without the holidays of {found.calendar}; with "
+                "data.frequency=1B these are missing values."
+            ]
     counts = dict.fromkeys(("unsorted_rows", "exact_duplicates", "conflicting_duplicates", "snapped_rows", "gaps"), 0)
     counts["unsorted_rows"] = rows.unsorted
     placed = [_place(rows, series, found, frequency is not None, table.ids) for series in range(len(table.ids))]
@@ -97,6 +111,7 @@ def to_grid(
     table.values = np.empty((0, 0), np.float32)
     start = np.array([one.start for one in placed], np.int64)
     dataset_info = {**table.dataset_info, **counts, "conflicting_example": example}
+    dataset_info["steps_told"] = [note for note in notes if note]
     grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, dataset_info)
     return _without_empty(_unstacked(grid) if wide else grid, keep_empty)
 
@@ -147,7 +162,18 @@ def _check_size(rows: _SortedRows, lengths: list[int], frequency: Frequency, ids
         )
 
 
-def _common_frequency(rows: _SortedRows, ids: list[str], clock: Clock) -> Frequency:
+def _without_days_off(table: SeriesTable, frequency: Frequency) -> str:
+    """Leaves out rows on days that no step lies on, and says so."""
+    days = frequency.clock.local(table.times) // DAY
+    off = np.isin(days, days_off(frequency.calendar, frequency.weekdays))
+    if not off.any() or off.all():
+        return ""
+    example = str(np.datetime64(int(days[off][0]), "D"))
+    table.keep(~off)
+    return f"Rows on holidays of {frequency.calendar}, such as {example}: {int(off.sum()):,}, left out."
+
+
+def _common_frequency(rows: _SortedRows, ids: list[str], clock: Clock, holidays: str | None) -> Frequency:
     votes: dict[Frequency, int] = {}
     example: dict[Frequency, int] = {}
     for series in range(len(ids)):
@@ -164,7 +190,7 @@ def _common_frequency(rows: _SortedRows, ids: list[str], clock: Clock) -> Freque
         )
     found = max(votes, key=lambda frequency: votes[frequency])
     if found.weekdays or found.seconds == DAY:
-        found = _on_working_days(rows, len(ids), clock) or found
+        found = _on_working_days(rows, len(ids), clock, holidays)
     others = [frequency for frequency in example if frequency != found and not _daily(frequency, found)]
     if others:
         # the days of the month tell quarters from months only; a series of few rows may fall on any of them
@@ -186,11 +212,13 @@ def _daily(one: Frequency, other: Frequency) -> bool:
     return all(frequency.weekdays or frequency.seconds == DAY for frequency in (one, other))
 
 
-def _on_working_days(rows: _SortedRows, count: int, clock: Clock) -> Frequency | None:
-    """Days of the week, where all series together leave some out; days where only some series do."""
+def _on_working_days(rows: _SortedRows, count: int, clock: Clock, holidays: str | None) -> Frequency:
+    """Days of the week, where all series together leave some out, and holidays with them; days where only some do."""
     days = np.concatenate([np.unique(clock.local(rows.times(series)) // DAY) for series in range(count)])
     weekdays = working_days(days)
-    return Frequency(weekdays=weekdays, clock=clock) if weekdays else Frequency(seconds=DAY, clock=clock)
+    if not weekdays:
+        return Frequency(seconds=DAY, clock=clock)
+    return Frequency(weekdays=weekdays, calendar=calendar_of(np.unique(days), weekdays, holidays), clock=clock)
 
 
 def _place(rows: _SortedRows, series: int, frequency: Frequency, given: bool, ids: list[str]) -> Placement:

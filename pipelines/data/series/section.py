@@ -51,8 +51,9 @@ class SeriesSection(TableSection):
     static_categories: Names = Field([], description="columns with one category per series")
     frequency: str | None = Field(
         None,
-        description="step of the grid: 15min, 1h, 1D, 1B (Monday to Friday), 1W, 1M (same day of the month), 1ME (its "
-        "last day), 1BME (its last one from Monday to Friday), 256Hz; null: what the times follow",
+        description="step of the grid: 15min, 1h, 1D, 1B (Monday to Friday; 1B:NYSE: its trading days), 1W, 1M (same "
+        "day of the month), 1ME (its last day), 1BME (its last one from Monday to Friday), 256Hz; null: what the times "
+        "follow",
     )
     season: int | None = Field(
         None,

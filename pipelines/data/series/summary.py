@@ -81,7 +81,7 @@ def _mended(info: Mapping[str, Any]) -> list[str]:
             lines.append(f"{count:,} series with more than one {column}, of which the last counts.")
     if info.get("conflicting_example"):
         lines.append(f"The first time that comes again: {info['conflicting_example']}.")
-    lines += info.get("clock_told", [])
+    lines += [*info.get("clock_told", []), *info.get("steps_told", [])]
     if info.get("ignored_columns"):
         lines.append(f"Columns left out, as no numbers or without a role: {', '.join(info['ignored_columns'])}.")
     if missing:

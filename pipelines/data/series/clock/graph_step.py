@@ -17,6 +17,7 @@ def graph_step(frequency: Frequency) -> dict[str, Any]:
         "month_end": frequency.month_end,
         "business": frequency.business,
         "weekdays": frequency.weekdays,
+        "off": frequency.off,
         "civil": frequency.civil,
         "clock": LocalClock(frequency.clock.transitions, frequency.clock.offsets),
     }
