@@ -107,10 +107,9 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
         progress.line(line)
     exported, dataset_info = Exported(directory), problem.dataset_info()
     scored: dict[str, Evaluation] = {}
-    for split in ("validation", "test"):
-        scored[split] = problem.evaluate(
-            dataset_info, problem.held_out(data, split), exported.predict, progress.named(split)
-        )
+    answering = {"validation": servable.predict_validation or exported.predict, "test": exported.predict}
+    for split, predict in answering.items():
+        scored[split] = problem.evaluate(dataset_info, problem.held_out(data, split), predict, progress.named(split))
     metrics = {f"{split}/{key}": value for split, one in scored.items() for key, value in one.metrics.items()}
     with progress.stage("fitting baselines"):
         baselines = dict(problem.baselines(scored, progress))

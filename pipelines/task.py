@@ -41,12 +41,14 @@ class Servable:
         signatures: by name; `serving_default` takes what a person has and returns what a person wants.
         warmup: requests (signature, inputs) that a server replays when it loads the model.
         said: what was decided on the validation split, a line each, for the terminal.
+        predict_validation: answers the validation split as the graph would that has not learnt it; None if none has.
     """
 
     module: "tf.Module"
     signatures: dict[str, Any]
     warmup: Sequence[tuple[str, Arrays]]
     said: Sequence[str] = ()
+    predict_validation: Predict | None = None
 
 
 @dataclass(frozen=True)

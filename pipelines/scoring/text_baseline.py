@@ -1,15 +1,10 @@
 """What a classifier of texts has to beat: TF-IDF with logistic regression, and always the most frequent class."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-
 import numpy as np
-import tensorflow as tf
-from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
-from unroll.models.text.ngrams import ngram_features
+from unroll.pipelines.data.term_counts import Batches, TermCounts
 from unroll.pipelines.scoring.metrics import classification_metrics
 
 TFIDF, MAJORITY = "tfidf", "majority"
@@ -17,30 +12,8 @@ MAX_TEXTS = 20_000
 """Training texts that the baseline is fitted on: with more it would cost more than it tells."""
 _BUCKETS = 1 << 18
 _MIN_TEXTS = 2  # that a word or pair must occur in
+_PENALTIES = (2.0, 8.0)  # inverse ones, C; the one of them is taken that has the lower log loss on validation
 _ITERATIONS = 200
-Batches = Iterable[tuple[tf.Tensor, tf.Tensor]]
-
-
-@dataclass
-class _Texts:
-    """Counts of tokens and of pairs of tokens, a row a text."""
-
-    vocabulary: int
-    labels: list[int] = field(default_factory=list)
-    columns: list[np.ndarray] = field(default_factory=list)
-
-    def add(self, ids: tf.Tensor, labels: tf.Tensor) -> None:
-        features = ngram_features(ids, self.vocabulary, _BUCKETS).numpy()  # [B, 2T - 1]
-        self.columns += [row[row > 0] for row in features]
-        self.labels += labels.numpy().tolist()
-
-    def matrix(self) -> sparse.csr_matrix:
-        ends = np.concatenate([[0], np.cumsum([len(row) for row in self.columns])])
-        columns = np.concatenate([*self.columns, np.empty(0, np.int32)])
-        shape = (len(self.columns), self.vocabulary + _BUCKETS)
-        counts = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape)
-        counts.sum_duplicates()
-        return counts
 
 
 def text_baselines(
@@ -53,7 +26,7 @@ def text_baselines(
 
     Args:
         train: batches of token ids, int32 `[batch, time]`, padded with 0, and labels, int32 `[batch]`.
-        held_out: by split, likewise.
+        held_out: by split, likewise; on the first of them the regression's penalty is chosen.
         vocabulary: number of token ids.
         classes: number of classes.
         texts: in the train split; of more than `MAX_TEXTS` an even choice of batches is fitted.
@@ -61,29 +34,33 @@ def text_baselines(
     Returns:
         `{"test/accuracy/tfidf": ..., "test/accuracy/majority": ...}` with the metrics of `classification_metrics`.
     """
-    fitted, stride = _Texts(vocabulary), -(-texts // MAX_TEXTS)
-    for number, (ids, labels) in enumerate(train):
-        if number % stride == 0:
-            fitted.add(ids, labels)
-    counts, labels = fitted.matrix(), np.array(fitted.labels)
-    kept = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]) >= _MIN_TEXTS)
-    prior = (np.bincount(labels, minlength=classes) + 1e-9) / len(labels)
-    model = None
-    if len(kept) and len(np.unique(labels)) > 1:
-        weights = TfidfTransformer(sublinear_tf=True)
-        model = LogisticRegression(C=2.0, tol=1e-3, max_iter=_ITERATIONS)
-        model.fit(weights.fit_transform(counts[:, kept]), labels)
+    fitted = TermCounts.of(train, vocabulary, _BUCKETS, share=min(1.0, MAX_TEXTS / texts))
+    splits = {split: TermCounts.of(batches, vocabulary, _BUCKETS) for split, batches in held_out.items()}
+    prior = (np.bincount(fitted.labels, minlength=classes) + 1e-9) / len(fitted.labels)
+    answers = {split: {MAJORITY: np.tile(prior, (len(one.labels), 1))} for split, one in splits.items()}
+    for split, probabilities in _regression(fitted, splits, classes).items():
+        answers[split][TFIDF] = probabilities
     scores: dict[str, float] = {}
-    for split, batches in held_out.items():
-        of_split = _Texts(vocabulary)
-        for ids, true in batches:
-            of_split.add(ids, true)
-        answers = {MAJORITY: np.tile(prior, (len(of_split.labels), 1))}
-        if model is not None:
-            found = np.zeros((len(of_split.labels), classes))
-            found[:, model.classes_] = model.predict_proba(weights.transform(of_split.matrix()[:, kept]))
-            answers[TFIDF] = found
-        for name in sorted(answers, reverse=True):
-            metrics = classification_metrics(np.array(of_split.labels), answers[name])
+    for split, by_baseline in answers.items():
+        for name in sorted(by_baseline, reverse=True):
+            metrics = classification_metrics(splits[split].labels, by_baseline[name])
             scores |= {f"{split}/{metric}/{name}": value for metric, value in metrics.items()}
     return scores
+
+
+def _regression(fitted: TermCounts, splits: dict[str, TermCounts], classes: int) -> dict[str, np.ndarray]:
+    """Probabilities of each split's texts; none where no word comes again, or there is one class only."""
+    kept = fitted.frequent(_MIN_TEXTS)
+    if not len(kept) or len(np.unique(fitted.labels)) == 1:
+        return {}
+    weights = TfidfTransformer(sublinear_tf=True)
+    rows = weights.fit_transform(fitted.matrix[:, kept])
+    held_out = {split: weights.transform(one.matrix[:, kept]) for split, one in splits.items()}
+    first, candidates = next(iter(splits)), []
+    for penalty in _PENALTIES:
+        model = LogisticRegression(C=penalty, tol=1e-3, max_iter=_ITERATIONS).fit(rows, fitted.labels)
+        found = {split: np.zeros((len(one.labels), classes)) for split, one in splits.items()}
+        for split, matrix in held_out.items():
+            found[split][:, model.classes_] = model.predict_proba(matrix)
+        candidates.append(found)
+    return min(candidates, key=lambda found: classification_metrics(splits[first].labels, found[first])["log_loss"])

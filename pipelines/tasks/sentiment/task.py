@@ -1,6 +1,5 @@
 """Sentiment, or any other class of a text: `unroll train sentiment --data reviews.csv`."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,9 +14,7 @@ from unroll.errors import UserError
 from unroll.models.text.classifier import (
     TextClassifier,
     TextClassifierConfig,
-    paths,
     token_counts,
-    total,
     truncate_middle,
 )
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
@@ -30,7 +27,6 @@ from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, voca
 from unroll.pipelines.data.word_vectors import read_vectors
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
-from unroll.pipelines.scoring.calibration import fit_temperatures
 from unroll.pipelines.scoring.chance import probability_chance
 from unroll.pipelines.scoring.classes import class_tables
 from unroll.pipelines.scoring.even_sample import EvenSample
@@ -38,17 +34,17 @@ from unroll.pipelines.scoring.metrics import by_group, classification_metrics
 from unroll.pipelines.scoring.text_baseline import MAX_TEXTS, TFIDF, text_baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
+from unroll.pipelines.tasks.sentiment.answer import BATCH, Answer, fit_answer
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
 from unroll.pipelines.tasks.sentiment.plan import default_epochs, planned
+from unroll.pipelines.tasks.sentiment.signatures import text_servable
 from unroll.pipelines.tasks.sentiment.user_model import TextInfo, user_classifier
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
-from unroll.pipelines.training.signature import signature
 from unroll.pipelines.user_code.training import user_loss
 
-_BATCH = 64  # texts of a prediction
-_GRADIENT_BATCHES = 8
+_GRADIENTBATCHES = 8
 _NOT_OF_THE_MODEL = {"build", "embedding", "max_tokens", "min_count", "vectors", "vocabulary_size"}
 
 
@@ -77,6 +73,7 @@ class Sentiment(Task):
     def __init__(self, config: SentimentConfig, directory: Path):
         self._data = DatasetInfo.load(directory)
         config, self._planned = planned(config, self._data.records("train"))
+        self._answered = ""
         super().__init__(config, directory)
         self._vocabulary = read_vocabulary(directory)
         answered = {class_of(label, self._data.classes): name for label, name in config.data.label_names.items()}
@@ -89,7 +86,7 @@ class Sentiment(Task):
         self._names = [answered.get(label, label) for label in self._data.classes]
 
     def dataset_info(self) -> dict[str, Any]:
-        return {**asdict(self._data), "labels": self._names}
+        return {**asdict(self._data), "labels": self._names, "words": self._planned, "answer": self._answered}
 
     def summary(self) -> str:
         data = self._data
@@ -120,7 +117,7 @@ class Sentiment(Task):
         return batches.map(lambda ids, labels: (ids, labels, tf.gather(weights, labels)))
 
     def validation_batches(self) -> tf.data.Dataset:
-        return read_shards(self.directory, "validation", batch_size=_BATCH, shuffle_seed=None)
+        return read_shards(self.directory, "validation", batch_size=BATCH, shuffle_seed=None)
 
     def default_epochs(self) -> DefaultEpochs:
         return default_epochs(self._data.records("train"))
@@ -168,66 +165,22 @@ class Sentiment(Task):
         )
 
     def servable(self, model: keras.Model) -> Servable:
-        weights = self._calibrate(model)
+        description = {"task": self.name, "input": "text", "data": self.config.data.model_dump(mode="json")}
         tokenizer = Tokenizer(vocabulary_table(self.directory), self.config.model.max_tokens)
-        names = tf.constant(self._names)
+        answer = self.answer(model)
+        self._answered = answer.said
+        return text_servable(model, tokenizer, answer, self._names, description)
 
-        def probabilities(texts: tf.Tensor) -> tf.Tensor:
-            return tf.nn.softmax(total(paths(model(tokenizer(texts))), weights))  # [B, C]
-
-        def serving_default(text):
-            distribution = probabilities(text)
-            return {
-                "label": tf.gather(names, tf.argmax(distribution, axis=1)),
-                "score": tf.reduce_max(distribution, axis=1),
-                "probabilities": distribution,
-            }
-
-        def classify(inputs):
-            features = tf.io.parse_example(inputs, {"text": tf.io.FixedLenFeature([], tf.string)})
-            distribution = probabilities(features["text"])
-            return {"classes": tf.broadcast_to(names, tf.shape(distribution)), "scores": distribution}
-
-        description = json.dumps(
-            {
-                "task": self.name,
-                "input": "text",
-                "data": self.config.data.model_dump(mode="json"),
-                "labels": self._names,
-            }
+    def answer(self, model: keras.Model) -> Answer:
+        """How the paths of a trained model are added up, and what to."""
+        return fit_answer(
+            model,
+            self.directory,
+            texts=self._data.records("train"),
+            vocabulary=len(self._vocabulary) + RESERVED,
+            buckets=0 if self.config.model.build else self.config.model.ngram_buckets,
+            classes=len(self._names),
         )
-        module = tf.Module(name="sentiment")
-        module.tokenizer = tokenizer
-        module.weights = [weight.value for weight in model.weights]
-        signatures = {
-            "serving_default": signature(serving_default, [tf.TensorSpec([None], tf.string, name="text")]),
-            "classify": signature(classify, [tf.TensorSpec([None], tf.string, name="inputs")]),
-            "describe": signature(lambda: {"json": tf.constant(description)}),
-        }
-        texts = np.array([b"a short text", b"a longer text, " * 100], object)
-        examples = [
-            tf.train.Example(
-                features=tf.train.Features(
-                    feature={"text": tf.train.Feature(bytes_list=tf.train.BytesList(value=[one]))}
-                )
-            ).SerializeToString()
-            for one in texts
-        ]
-        warmup: list[tuple[str, Arrays]] = [
-            ("serving_default", {"text": texts}),
-            ("classify", {"inputs": np.array(examples, object)}),
-        ]
-        return Servable(module, signatures, warmup)
-
-    def _calibrate(self, model: keras.Model) -> list[float]:
-        """Weights of the encoders' mean and of the linear path, from the validation split."""
-        answers, labels = zip(
-            *((paths(model.predict_on_batch(ids)), labels) for ids, labels in self.validation_batches()), strict=True
-        )
-        logits = [np.concatenate([np.mean(answer["encoders"], axis=1) for answer in answers])]
-        if "evidence" in answers[0]:
-            logits.append(np.concatenate([answer["evidence"] for answer in answers]))
-        return [*fit_temperatures(logits, np.concatenate(labels)), 0.0][:2]
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         with RecordIndex.open(self.directory / "index.sqlite") as index:
@@ -300,9 +253,7 @@ class Sentiment(Task):
         texts = self._data.records("train")
         if texts > MAX_TEXTS:
             progress.line(f"The baseline is fitted on {MAX_TEXTS:,} of {texts:,} training texts.")
-        train, *held_out = (
-            read_shards(self.directory, split, batch_size=_BATCH, shuffle_seed=None) for split in SPLITS
-        )
+        train, *held_out = (read_shards(self.directory, split, batch_size=BATCH, shuffle_seed=None) for split in SPLITS)
         vocabulary = len(self._vocabulary) + RESERVED
         return text_baselines(train, dict(zip(SPLITS[1:], held_out, strict=True)), vocabulary, len(self._names), texts)
 
@@ -320,7 +271,7 @@ class Sentiment(Task):
         if not isinstance(model, TextClassifier):
             return {}
         encoder, norms = model.encoders[0], []
-        for ids, labels in self.validation_batches().take(_GRADIENT_BATCHES):
+        for ids, labels in self.validation_batches().take(_GRADIENTBATCHES):
             ends, lengths = truncate_middle(ids, token_counts(ids), self.config.model.encoder_tokens)
             with tf.GradientTape() as tape:
                 embedded = encoder.embedding(ends)
@@ -343,6 +294,6 @@ def _arrays(texts: list[str], labels: list[str], groups: list[str]) -> dict[str,
 def _predict_by_length(texts: np.ndarray, predict: Predict) -> dict[str, np.ndarray]:
     """Answers to texts, in their order; texts of about the same length share a batch."""
     order = np.argsort([len(one) for one in texts])
-    answers = [predict({"text": texts[order[start : start + _BATCH]]}) for start in range(0, len(texts), _BATCH)]
+    answers = [predict({"text": texts[order[start : start + BATCH]]}) for start in range(0, len(texts), BATCH)]
     original = np.argsort(order)
     return {key: np.concatenate([answer[key] for answer in answers])[original] for key in answers[0]}

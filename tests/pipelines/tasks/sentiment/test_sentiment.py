@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.conftest import reviews
 from tests.untrained_models import export, prepared, untrained
+from unroll.models.text.bag_of_words import BagOfWords
 from unroll.models.text.classifier import total
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
@@ -19,7 +20,9 @@ def test_the_export_answers_as_the_training_model(tmp_path, cell):
     exported = export(task, model, tmp_path / "export")
     texts = np.array([text.encode() for text in [*reviews(20, seed=1).text, "", "word " * 3000, "\U0001f600"]], object)
     ids = Tokenizer(vocabulary_table(tmp_path / "prepared"), task.config.model.max_tokens)(tf.constant(texts))
-    expected = tf.nn.softmax(total(model(ids), task._calibrate(model))).numpy()
+    answer = task.answer(model)
+    simple = BagOfWords(answer.simple, len(read_vocabulary(tmp_path / "prepared")) + RESERVED)(ids)
+    expected = tf.nn.softmax(total(model(ids), answer.network) + answer.weight * simple).numpy()
     answers = exported.predict({"text": texts})
     np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5)
     alike = ["caf\u00e9 wonderful &amp; \ufb01ne", "cafe\u0301 wonderful &#x26; fine"]
@@ -38,3 +41,23 @@ def test_pretrained_vectors_are_what_the_embedding_begins_with(tmp_path):
         embeddings = encoder.embedding.embeddings.numpy()
         assert embeddings[row].tolist() == [1, 2, 3]
         assert np.abs(embeddings[RESERVED:]).min() > 0
+
+
+def test_the_validation_split_is_scored_by_weights_that_have_not_learnt_it(tmp_path):
+    section = {"units": 4, "layers": 1, "members": 1, "ngram_buckets": 4096}
+    task = prepared("sentiment", reviews(300, words=5), {"model": section}, tmp_path)
+    servable = task.servable(task.build())
+    batches = list(task.held_out(str(tmp_path / "data.csv"), "validation"))
+    seen = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
+    true = np.arange(len(seen["true"])), (seen["true"] == "pos").astype(int)
+    before = servable.predict_validation({"text": seen["text"]})["probabilities"][true]
+    served = servable.signatures["serving_default"](text=tf.constant(seen["text"]))["probabilities"].numpy()[true]
+    assert np.log(served).mean() > np.log(before).mean() + 0.01, "it is surer of texts that it has learnt"
+    assert "cross-validation" in servable.said[0] == task.dataset_info()["answer"]
+
+
+def test_without_the_linear_path_the_encoders_answer_alone(tmp_path):
+    task = prepared("sentiment", reviews(100), {"model": {"units": 4, "layers": 1, "ngram_buckets": 0}}, tmp_path)
+    servable = task.servable(untrained(task))
+    assert servable.module.simple is None
+    assert (list(servable.said), servable.predict_validation) == ([], None)

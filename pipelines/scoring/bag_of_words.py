@@ -1,0 +1,183 @@
+"""Fits the simple path of a classifier of texts: naive Bayes first, a regression of what it leaves, both convex.
+
+Wang & Manning 2012, "Baselines and Bigrams": naive Bayes is the better on few short texts, a regression on many or long
+ones. So the regression begins from the logits of naive Bayes, and how much they count, from nothing on, is chosen with
+its penalty on texts that neither was fitted on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from unroll.models.text.bag_of_words import BagOfWordsWeights
+from unroll.pipelines.data.term_counts import TermCounts
+from unroll.pipelines.scoring.calibration import fit_temperatures
+
+_MIN_TEXTS = 2  # that a word or pair of the regression must occur in
+_MAX_WEIGHTS = 4_000_000  # of the regression; of more, those of the most frequent words and pairs are fitted
+_SMOOTHING = 1.0  # texts added to the count of every feature in a class, on average
+_ITERATIONS = 60
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen on texts that are not fitted.
+
+    Args:
+        bayes: share of naive Bayes that the regression begins from: 0 is the regression alone.
+        penalty: inverse, of the regression, as scikit-learn's C.
+    """
+
+    bayes: float
+    penalty: float
+
+    def __str__(self) -> str:
+        before = f"{self.bayes:.0%} of naive Bayes, and " if self.bayes else ""
+        return f"{before}a logistic regression of TF-IDF (C={self.penalty:g})"
+
+
+_PENALTIES = {0.0: (2.0, 8.0), 0.5: (0.7, 3.0, 12.0), 1.0: (0.2, 0.7, 3.0)}
+CHOICES = tuple(Choice(bayes, penalty) for bayes, penalties in _PENALTIES.items() for penalty in penalties)
+
+
+def fit(counts: TermCounts, classes: int, choices: Sequence[Choice]) -> Iterator[BagOfWordsWeights]:
+    """Weights for each choice.
+
+    Args:
+        counts: of the texts to learn from.
+        classes: number of classes.
+        choices: what to fit.
+    """
+    present = _present(counts.matrix)
+    bayes, left_out = _bayes(present, counts.labels, classes)
+    scale = _calibrated(left_out, counts.labels) if len(np.unique(counts.labels)) > 1 else 0.0
+    kept = counts.frequent(_MIN_TEXTS)
+    if len(kept) * classes > _MAX_WEIGHTS:
+        texts = np.bincount(counts.matrix.indices, minlength=counts.matrix.shape[1])[kept]
+        kept = np.sort(kept[np.argsort(-texts, kind="stable")[: _MAX_WEIGHTS // classes]])
+    idf = np.zeros(counts.matrix.shape[1], np.float32)
+    idf[kept] = np.log((1 + len(counts.labels)) / (1 + np.bincount(present.indices, minlength=len(idf))[kept])) + 1
+    rows = tfidf(counts.matrix, idf)[:, kept]
+    start: dict[float, np.ndarray] = {}
+    for choice in choices:
+        share = scale * choice.bayes
+        found = _regression(rows, counts.labels, share * left_out, choice.penalty, start.get(choice.bayes))
+        start[choice.bayes] = found
+        regression = np.zeros((len(idf), classes), np.float32)
+        regression[kept] = found[:-1]
+        yield BagOfWordsWeights((share * bayes).astype(np.float32), idf, regression, found[-1].astype(np.float32))
+
+
+def logits(weights: BagOfWordsWeights, matrix: sparse.csr_matrix) -> np.ndarray:
+    """What `BagOfWords` answers, float `[texts, classes]`."""
+    present = _present(matrix)
+    distinct = np.maximum(np.diff(present.indptr), 1)[:, None]
+    return present @ weights.bayes / np.sqrt(distinct) + tfidf(matrix, weights.idf) @ weights.regression + weights.bias
+
+
+def choose(counts: TermCounts, held_out: TermCounts, classes: int) -> tuple[Choice, np.ndarray]:
+    """The choice with the least log loss on held-out texts.
+
+    Returns:
+        The choice, and the held-out texts' logits.
+    """
+    return _best([logits(one, held_out.matrix) for one in fit(counts, classes, CHOICES)], held_out.labels)
+
+
+def cross_validate(counts: TermCounts, classes: int) -> tuple[Choice, np.ndarray]:
+    """The choice with the least log loss on the texts of each fold in turn, which the others are fitted for.
+
+    Returns:
+        The choice, and each text's logits by the weights of the other folds.
+    """
+    fold = _folds(counts.labels)
+    answers = np.zeros((len(CHOICES), len(fold), classes))
+    for number in range(_FOLDS):
+        others, own = counts[np.flatnonzero(fold != number)], fold == number
+        held_out = counts.matrix[own]
+        answers[:, own] = [logits(one, held_out) for one in fit(others, classes, CHOICES)]
+    return _best(answers, counts.labels)
+
+
+def tfidf(matrix: sparse.csr_matrix, idf: np.ndarray) -> sparse.csr_matrix:
+    """Unit rows of sublinear counts times inverse document frequencies; a row of none of them is 0."""
+    found = matrix.copy()
+    found.data = (1 + np.log(found.data)) * idf[found.indices]
+    norm = np.sqrt(np.asarray(found.multiply(found).sum(axis=1)).ravel())
+    return sparse.diags_array(1 / np.where(norm > 0, norm, 1)).astype(np.float32) @ found
+
+
+def _best(answers: Sequence[np.ndarray] | np.ndarray, labels: np.ndarray) -> tuple[Choice, np.ndarray]:
+    losses = []
+    for one in answers:
+        calibrated = log_softmax(_calibrated(one, labels) * one, axis=1)
+        losses.append(-calibrated[np.arange(len(labels)), labels].mean())
+    best = int(np.argmin(losses))
+    return CHOICES[best], answers[best]
+
+
+def _calibrated(answers: np.ndarray, labels: np.ndarray) -> float:
+    return fit_temperatures([answers], labels)[0]
+
+
+def _folds(labels: np.ndarray) -> np.ndarray:
+    """A fold for each text, every class spread evenly over all."""
+    order, fold = np.random.default_rng(0).permutation(len(labels)), np.empty(len(labels), int)
+    fold[order[np.argsort(labels[order], kind="stable")]] = np.arange(len(labels)) % _FOLDS
+    return fold
+
+
+def _present(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    found = matrix.copy()
+    found.data = np.ones_like(found.data)
+    return found
+
+
+def _bayes(present: sparse.csr_matrix, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of multinomial naive Bayes over what a text holds, and the texts' logits with each left out itself.
+
+    A text's own words would else speak for its own class, the more so the rarer they are. Counts are smoothed in
+    proportion to the classes' sizes, so that a word that is seen in no class speaks for none.
+    """
+    member = sparse.csr_matrix((np.ones(len(labels)), (np.arange(len(labels)), labels)), (len(labels), classes))
+    found = np.asarray((present.T @ member).todense(), np.float64)  # [features, classes]
+    size = np.maximum(found.sum(axis=0), 1)
+    found += _SMOOTHING * classes * size / size.sum()
+    total = found.sum(axis=0)
+    weights = np.log(found / total)
+    weights -= weights.mean(axis=1, keepdims=True)
+    distinct, texts = np.diff(present.indptr), np.arange(len(labels))
+    answers = present @ weights
+    own = np.repeat(labels, distinct)
+    less = present.copy()  # what each word or pair says less for the text's own class without the text
+    less.data = np.log1p(-1 / found[present.indices, own])
+    total_less = np.log1p(-distinct / total[labels])
+    answers[texts, labels] += np.asarray(less.sum(axis=1)).ravel() - distinct * total_less
+    return weights, answers / np.sqrt(np.maximum(distinct, 1))[:, None]
+
+
+def _regression(
+    rows: sparse.csr_matrix, labels: np.ndarray, offsets: np.ndarray, penalty: float, start: np.ndarray | None
+) -> np.ndarray:
+    """Weights and, last, biases of a multinomial regression on top of given logits, `[features + 1, classes]`."""
+    columns, texts = rows.T.tocsr(), np.arange(len(labels))
+    shape = (rows.shape[1] + 1, offsets.shape[1])
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        both = flat.reshape(shape)
+        residual = log_softmax(offsets + rows @ both[:-1] + both[-1], axis=1)
+        value = -residual[texts, labels].sum()
+        residual = np.exp(residual)
+        residual[texts, labels] -= 1
+        gradient = np.concatenate([columns @ residual, residual.sum(axis=0, keepdims=True)]) * penalty
+        gradient[:-1] += both[:-1]
+        return penalty * value + 0.5 * float(np.sum(both[:-1] ** 2)), gradient.ravel()
+
+    start = np.zeros(shape) if start is None else start
+    options = {"maxiter": _ITERATIONS, "maxcor": 5}
+    return minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options).x.reshape(shape)

@@ -1,0 +1,95 @@
+"""What answers a text: a simple path, and as much of the network as helps on texts that neither was fitted on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from unroll.models.text.bag_of_words import BagOfWordsWeights
+from unroll.models.text.classifier import paths
+from unroll.pipelines.data.term_counts import TermCounts
+from unroll.pipelines.data.text_shards import read_shards
+from unroll.pipelines.scoring import bag_of_words
+from unroll.pipelines.scoring.calibration import fit_temperatures
+from unroll.pipelines.scoring.mixing import mix
+
+BATCH = 64  # texts of a prediction
+_MAX_TEXTS = 30_000  # of the train split that are fitted: the network reads all
+_SMALL = 4000  # texts of the train split below which those of the validation split are worth learning from, too
+_MAX_WEIGHTS = 25_000_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Weights that say how the paths' logits are added up.
+
+    Args:
+        network: of the encoders' mean, and of their linear path.
+        simple: of the words that the simple path weighs; None without one.
+        before: the same, not fitted on the validation split.
+        weight: of the simple path.
+        said: how all this was chosen, in a line; empty without a simple path.
+    """
+
+    network: list[float]
+    simple: BagOfWordsWeights | None = None
+    before: BagOfWordsWeights | None = None
+    weight: float = 0.0
+    said: str = ""
+
+    @property
+    def learnt_validation(self) -> bool:
+        """Whether the simple path was fitted on the validation split, too."""
+        return self.simple is not self.before
+
+
+def fit_answer(
+    model: keras.Model, directory: Path, *, texts: int, vocabulary: int, buckets: int, classes: int
+) -> Answer:
+    """Fits the simple path, and weighs it and the network.
+
+    The simple path's settings are chosen by cross-validation over the train and the validation split if the first is
+    small, and it then learns from both; else on the validation split, and it learns from the train split alone.
+
+    Args:
+        model: trained.
+        directory: the prepared data set.
+        texts: of its train split.
+        vocabulary: number of token ids.
+        buckets: that pairs of words are hashed into; 0 leaves the simple path out.
+        classes: number of classes.
+    """
+    network, labels = _network(model, directory)
+    if not buckets or classes * (vocabulary + buckets) > _MAX_WEIGHTS:
+        return Answer([*fit_temperatures(network, labels), 0.0][:2])
+    train, validation = (
+        TermCounts.of(read_shards(directory, split, batch_size=BATCH), vocabulary, buckets, share)
+        for split, share in (("train", min(1.0, _MAX_TEXTS / texts)), ("validation", 1.0))
+    )
+    if texts < _SMALL:
+        learnt, how = train + validation, "cross-validation"
+        choice, held_out = bag_of_words.cross_validate(learnt, classes)
+        alone, simple = fit_temperatures([held_out], learnt.labels)[0], held_out[len(train.labels) :]
+    else:
+        learnt, how = train, "the validation split"
+        choice, simple = bag_of_words.choose(train, validation, classes)
+        alone = fit_temperatures([simple], labels)[0]
+    served = next(bag_of_words.fit(learnt, classes, [choice]))
+    before = served if learnt is train else next(bag_of_words.fit(train, classes, [choice]))
+    mixed = mix(simple, network, labels, alone)
+    said = (
+        f"The answer begins from {choice}, chosen by {how} and fitted on {len(learnt.labels):,} texts; of the network "
+        f"{mixed.share:.0%} counts beside it, as the folds of {len(labels):,} validation texts agree."
+    )
+    return Answer([*mixed.network, 0.0][:2], served, before, mixed.simple, said)
+
+
+def _network(model: keras.Model, directory: Path) -> tuple[list[np.ndarray], np.ndarray]:
+    """Logits of the network's paths on the validation split, each float `[records, classes]`, and its labels."""
+    batches = read_shards(directory, "validation", batch_size=BATCH)
+    answers, labels = zip(*((paths(model.predict_on_batch(ids)), labels) for ids, labels in batches), strict=True)
+    logits = [np.concatenate([np.mean(answer["encoders"], axis=1) for answer in answers])]
+    if "evidence" in answers[0]:
+        logits.append(np.concatenate([answer["evidence"] for answer in answers]))
+    return logits, np.concatenate(labels)
