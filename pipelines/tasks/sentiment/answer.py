@@ -15,7 +15,7 @@ from unroll.pipelines.scoring.calibration import fit_temperatures
 from unroll.pipelines.scoring.mixing import mix
 
 BATCH = 64  # texts of a prediction
-_MAX_TEXTS = 30_000  # of the train split that are fitted: the network reads all
+_MAX_TEXTS = 20_000  # of the train split that are fitted: the network reads all
 _SMALL = 4000  # texts of the train split below which those of the validation split are worth learning from, too
 _MAX_WEIGHTS = 25_000_000
 
