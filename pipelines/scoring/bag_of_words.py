@@ -21,6 +21,7 @@ _MIN_TEXTS = 2  # that a word or pair of the regression must occur in
 _MAX_WEIGHTS = 4_000_000  # of the regression; of more, those of the most frequent words and pairs are fitted
 _SMOOTHING = 1.0  # texts added to the count of every feature in a class, on average
 _ITERATIONS = 50
+_TOLERANCE = 1e-5  # of the penalised loss, relative
 _FOLDS = 5
 
 
@@ -43,7 +44,7 @@ class Choice:
 
 _PENALTIES = {0.0: (2.0, 8.0), 0.5: (0.7, 3.0, 12.0), 1.0: (0.2, 0.7, 3.0)}
 CHOICES = tuple(Choice(bayes, penalty) for bayes, penalties in _PENALTIES.items() for penalty in penalties)
-_OF_MANY = (Choice(0.0, 8.0), Choice(0.5, 3.0), Choice(0.5, 12.0), Choice(1.0, 3.0))  # texts, whose fits take long
+_OF_MANY = (Choice(0.0, 8.0), Choice(0.5, 3.0), Choice(1.0, 3.0))  # texts, whose fits take long
 
 
 def fit(counts: TermCounts, classes: int, choices: Sequence[Choice]) -> Iterator[BagOfWordsWeights]:
@@ -81,14 +82,15 @@ def logits(weights: BagOfWordsWeights, matrix: sparse.csr_matrix) -> np.ndarray:
     return present @ weights.bayes / np.sqrt(distinct) + tfidf(matrix, weights.idf) @ weights.regression + weights.bias
 
 
-def choose(counts: TermCounts, held_out: TermCounts, classes: int) -> tuple[Choice, np.ndarray]:
+def choose(counts: TermCounts, held_out: TermCounts, classes: int) -> tuple[Choice, np.ndarray, BagOfWordsWeights]:
     """The choice with the least log loss on held-out texts, of those that suit many texts.
 
     Returns:
-        The choice, and the held-out texts' logits.
+        The choice, the held-out texts' logits, and its weights.
     """
-    answers = [logits(one, held_out.matrix) for one in fit(counts, classes, _OF_MANY)]
-    return _best(_OF_MANY, answers, held_out.labels)
+    fitted = list(fit(counts, classes, _OF_MANY))
+    best, answers = _best([logits(one, held_out.matrix) for one in fitted], held_out.labels)
+    return _OF_MANY[best], answers, fitted[best]
 
 
 def cross_validate(counts: TermCounts, classes: int) -> tuple[Choice, np.ndarray]:
@@ -103,7 +105,8 @@ def cross_validate(counts: TermCounts, classes: int) -> tuple[Choice, np.ndarray
         others, own = counts[np.flatnonzero(fold != number)], fold == number
         held_out = counts.matrix[own]
         answers[:, own] = [logits(one, held_out) for one in fit(others, classes, CHOICES)]
-    return _best(CHOICES, answers, counts.labels)
+    best, left_out = _best(answers, counts.labels)
+    return CHOICES[best], left_out
 
 
 def tfidf(matrix: sparse.csr_matrix, idf: np.ndarray) -> sparse.csr_matrix:
@@ -114,15 +117,13 @@ def tfidf(matrix: sparse.csr_matrix, idf: np.ndarray) -> sparse.csr_matrix:
     return sparse.diags_array(1 / np.where(norm > 0, norm, 1)).astype(np.float32) @ found
 
 
-def _best(
-    choices: Sequence[Choice], answers: Sequence[np.ndarray] | np.ndarray, labels: np.ndarray
-) -> tuple[Choice, np.ndarray]:
+def _best(answers: Sequence[np.ndarray] | np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray]:
     losses = []
     for one in answers:
         calibrated = log_softmax(_calibrated(one, labels) * one, axis=1)
         losses.append(-calibrated[np.arange(len(labels)), labels].mean())
     best = int(np.argmin(losses))
-    return choices[best], answers[best]
+    return best, answers[best]
 
 
 def _calibrated(answers: np.ndarray, labels: np.ndarray) -> float:
@@ -185,5 +186,5 @@ def _regression(
         return penalty * value + 0.5 * float(np.sum(both[:-1] ** 2)), gradient.ravel()
 
     start = np.zeros(shape) if start is None else start
-    options = {"maxiter": _ITERATIONS, "maxcor": 5}
+    options = {"maxiter": _ITERATIONS, "maxcor": 5, "ftol": _TOLERANCE}
     return minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options).x.reshape(shape)

@@ -71,12 +71,11 @@ def fit_answer(
         learnt, how = train + validation, "cross-validation"
         choice, held_out = bag_of_words.cross_validate(learnt, classes)
         alone, simple = fit_temperatures([held_out], learnt.labels)[0], held_out[len(train.labels) :]
+        before, served = (next(bag_of_words.fit(counts, classes, [choice])) for counts in (train, learnt))
     else:
         learnt, how = train, "the validation split"
-        choice, simple = bag_of_words.choose(train, validation, classes)
-        alone = fit_temperatures([simple], labels)[0]
-    served = next(bag_of_words.fit(learnt, classes, [choice]))
-    before = served if learnt is train else next(bag_of_words.fit(train, classes, [choice]))
+        choice, simple, served = bag_of_words.choose(train, validation, classes)
+        alone, before = fit_temperatures([simple], labels)[0], served
     mixed = mix(simple, network, labels, alone)
     said = (
         f"The answer begins from {choice}, chosen by {how} and fitted on {len(learnt.labels):,} texts; of the network "
