@@ -97,6 +97,8 @@ def find_layout(file: Path, head: bytes, table_format: TableFormat) -> Layout:
     number, header = rows_from_header[0]
     if table_format.header is True:
         names, records = _padded(header, rows_from_header[1:]), rows_from_header[1:]
+        if _has_row_names(names, records):
+            names = ["", *names]
         # a header's cells may span lines, so the first record begins where the csv module finds it
         row = number + 1 + sum(cell.count("\n") for cell in header)
         more, names, told = rows_of_header([_name(name) for name in names], records)
@@ -167,7 +169,7 @@ def _preamble(file: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str
     """How many rows stand above the header."""
     widths = [len(cells) for _, cells in rows]
     common = Counter(widths[len(widths) // 3 :]).most_common(1)[0][0]
-    if common == 1 or len(rows) < 3:
+    if common == 1 or len(rows) < 3 or _has_row_names(rows[0][1], rows[1:]):
         return 0
     if widths[0] == common:
         above = _titles([cells for _, cells in rows])
@@ -186,7 +188,8 @@ def _preamble(file: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str
         named = ", ".join(f"name{one}" for one in range(1, common + 1))
         raise UserError(
             f"{file}, row {number}: has {common} cells, and the first row {widths[0]}, so it is not the header, but no "
-            f"row below is one. Name the columns: --set 'data.header=[{named}]' --set data.skip_rows={number - 1}"
+            "row below is one. Where commas in numbers divide cells, write another delimiter. Else name the columns: "
+            f"--set 'data.header=[{named}]' --set data.skip_rows={number - 1}"
         )
     _say_preamble(rows[:above], notes)
     return above
@@ -211,6 +214,13 @@ def _titles(rows: Sequence[Sequence[str]]) -> int:
 def _filled(cells: Sequence[str]) -> int:
     """Cells up to the last that is not empty."""
     return max((number for number, cell in enumerate(cells, 1) if cell.strip()), default=0)
+
+
+def _has_row_names(header: Sequence[str], records: Sequence[tuple[int, list[str]]]) -> bool:
+    """Whether all rows begin with their number, of which the header says nothing, as R writes tables."""
+    if len(records) < _FEWEST or any(len(cells) != len(header) + 1 for _, cells in records):
+        return False
+    return all(cells[0].strip() == str(number) for number, (_, cells) in enumerate(records, 1))
 
 
 def _padded(header: list[str], records: Sequence[tuple[int, list[str]]]) -> list[str]:

@@ -1,5 +1,6 @@
 """Columns of series in tables: which are there, and what they are for."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ REMEDY = (
     "Name the right one, as in --set data.time=COLUMN (null: there is none); data.series, data.targets, "
     "data.past_covariates, data.future_covariates and data.static_categories likewise"
 )
+_LISTED = 20
+_INDEX = {"index", "idx", "level_0", "id", "row", "rowid", "row_id", "row_number", "nr", "no", "no.", "#", "_id"}
+"""Names of columns that programs write, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,21 @@ class Schema:
             count = self.names.count(column)
             if count != 1:
                 problem = f"{count} columns" if count else "no column"
-                remedy = "Rename all but one" if count else f"It has: {_listed(self.names)}. {hint}{REMEDY}"
+                near = [name for name in self.names if name.lower() == column.lower()]
+                meant = f"Is it {near[0]!r}? " if near else ""
+                remedy = self._renamed() if count else f"It has: {_listed(self.names)}. {meant}{hint}{REMEDY}"
                 raise UserError(f"{file}: has {problem} {column!r}. {remedy}")
+
+    def _renamed(self) -> str:
+        """How columns of one name are told apart."""
+        if not self.sample or len(self.names) > _LISTED:
+            return "Rename all but one"
+        names = [
+            f"{name}_{self.names[:place].count(name) + 1}" if self.names[:place].count(name) else name
+            for place, name in enumerate(self.names)
+        ]
+        listed = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
+        return f"Name all columns: --set 'data.header=[{listed}]' --set data.skip_rows={self.row - 1}"
 
 
 def find_roles(
@@ -100,7 +117,11 @@ def find_roles(
     for name in other:
         if pa.types.is_nested(schema.kind(name)):
             raise UserError(f"{file}: column {name!r} holds no single values but {schema.kind(name)}. {REMEDY}")
-    rest = [name for name in schema.names if name and name not in {*other, *covariates}]
+    named = {*other, *covariates, *(section.targets or [])}
+    counts = [name for name in schema.names if name not in named and _counts_rows(schema, name)]
+    for name in counts:
+        notes.add(f"Column {name!r} counts the rows and is left out; data.targets names it, if it is one.")
+    rest = [name for name in schema.names if name and name not in {*other, *covariates, *counts}]
     _check_unnamed(schema, notes)
     chosen = section.targets or rest
     formats = {name: written for name, written in (known or {}).items() if name in schema.names}
@@ -154,9 +175,18 @@ def _check_unnamed(schema: Schema, notes: Notes) -> None:
             notes.add(f"Column {place} has no name in the header and is left out.")
 
 
+def _counts_rows(schema: Schema, name: str) -> bool:
+    """Whether a column is called as an index is, and holds what one does."""
+    if name.lower() not in _INDEX or not schema.sample or not pa.types.is_integer(schema.kind(name)):
+        return False
+    place = schema.names.index(name)
+    cells = [row[place].strip() for row in schema.sample if place < len(row)]
+    return any(cells == [str(number) for number in range(first, first + len(cells))] for first in (0, 1))
+
+
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:20])
-    return shown if len(names) <= 20 else f"{shown} and {len(names) - 20} more"
+    shown = ", ".join(repr(name) for name in names[:_LISTED])
+    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
 
 
 def _numeric(kind: pa.DataType) -> bool:

@@ -154,3 +154,24 @@ def test_lines_of_a_cell_that_look_like_records_can_be_stated_to_be_text(tmp_pat
 def test_lines_in_marks_as_a_whole_are_told(tmp_path):
     with pytest.raises(UserError, match="quotation marks as a whole"):
         series(written(tmp_path, [f'"{line}"' for line in ["time,load,count", *ROWS]]))
+
+
+@pytest.mark.parametrize("name", ["index", "id", "Nr", "#"])
+def test_a_column_that_counts_the_rows_is_no_target_unless_it_is_named(tmp_path, name):
+    lines = [f"{name},time,load,count", *(f"{number},{row}" for number, row in enumerate(ROWS))]
+    table = series(written(tmp_path, lines))
+    assert table.roles.targets == ["load", "count"]
+    assert any(f"{name!r} counts the rows" in note for note in table.dataset_info["notes"])
+    assert series(tmp_path / "data.csv", f"data.targets=['{name}']").roles.targets == [name]
+
+
+def test_numbers_of_rows_that_the_header_lacks_are_left_out(tmp_path):
+    lines = ['"time","load","count"', *(f'"{number}",{row}' for number, row in enumerate(ROWS, 1))]  # as R writes them
+    table = series(written(tmp_path, lines))
+    assert table.roles.targets == ["load", "count"]
+    assert table.values[:, 0].tolist() == LOAD
+
+
+def test_columns_of_one_name_can_be_named_by_the_line_that_the_refusal_gives(tmp_path):
+    file = written(tmp_path, ["time,load,load", *ROWS])
+    assert series(file, *remedy(file)).roles.targets == ["load", "load_2"]
