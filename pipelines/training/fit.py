@@ -233,8 +233,8 @@ class _Training:
         """Trains for an epoch, or until the time is up, and validates; what both gave, or nothing if it did not."""
         history, pace, number = self._history, self._history.pace, self._history.done
         begun = self._clock()
-        done = pace.share * number / (number - pace.share) if number else 0.0  # 1 in the last of equal epochs
-        self._task.begin_epoch(self._model, number, min(1.0, done))
+        left = 1 - pace.share / number if number else 1.0  # of the plan, before the last of equal epochs
+        self._task.begin_epoch(self._model, number, min(1.0, pace.share / left) if left > 0 else 1.0)
         self._callbacks.begin_epoch(number)
         title = self._plan.title(number, pace, self._pacer.steps_left())
         with self._progress.stage(title, total=self._plan.steps_per_epoch) as stage:

@@ -9,6 +9,7 @@ _VALIDATION = 0.2  # of the time that a budget leaves to validation, about
 _FIRST_VALIDATION = 1 / 8  # of the budget, which it may take at most
 _UNKNOWN_VALIDATION = 0.1  # of the budget, kept for one that was never timed
 _OCCASIONS = 200  # validations of a training with a budget, at most
+_TRACE = 0.5  # of the budget, which tracing the graph may take; what is over is added to the budget
 _RECENT = 0.05  # weight of the newest step in the mean of recent ones
 
 
@@ -65,7 +66,9 @@ class Pacer:
         pace.steps += 1
         if traced and self._resumed and pace.step_seconds:
             seconds, traced = pace.step_seconds, False  # a resumed run pays for a second trace itself
-        elif not traced:
+        elif traced:
+            self._allow(seconds)
+        else:
             newest = max(_RECENT, 1 / (pace.steps - 1)) if pace.step_seconds else 1.0
             pace.step_seconds += newest * (seconds - pace.step_seconds)
         self._spend(seconds, moves=not traced)
@@ -101,7 +104,7 @@ class Pacer:
         return min(pace.seconds - pace.validated, self._end() - pace.seconds) >= pause
 
     def longest_validation(self, last: bool) -> float:
-        """Seconds after which a validation is to be broken off; only one that was never timed is."""
+        """Seconds after its first batch when a validation is to be broken off; only one that was never timed is."""
         pace = self.pace
         if pace.budget is None or pace.validation_timed:
             return math.inf
@@ -121,6 +124,11 @@ class Pacer:
         pace = self.pace
         if pace.budget is not None:
             pace.budget = min(pace.budget, pace.seconds + seconds + pace.validation_seconds)
+
+    def _allow(self, trace: float) -> None:
+        """A budget that is spent before the second step would leave a model that has learnt nothing."""
+        if self.pace.budget is not None:
+            self.pace.budget += max(0.0, trace - _TRACE * self.pace.budget)
 
     def _end(self) -> float:
         """When the last step should have ended."""

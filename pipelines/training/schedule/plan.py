@@ -103,7 +103,8 @@ class Plan:
         spent = f"{pace.seconds:.0f} s of {self.budget:.0f} s are used, in {read:.3g} epochs"
         if pace.share >= _DECAYED:
             return spent
-        return f"{spent}; it was cut short, with the learning rate still at {rate:.0%} of its peak"
+        cut = f"cut short at {pace.share:.0%} of its plan, with the learning rate at {rate:.0%} of its peak"
+        return f"{spent}; it was {cut}"
 
     def news(self, pace: "Pace", left: float, told: float | None) -> tuple[str, float | None]:
         """What was measured, in a sentence, where it differs from what was told; and what is told by now.

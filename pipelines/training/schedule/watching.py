@@ -48,7 +48,7 @@ class Watch(keras.callbacks.Callback):
         self.batches += 1
         if self.batches == 1:
             self._first = now
-        if now - self._begun > self._longest:
+        if now - self._first > self._longest:
             self.model.stop_evaluating = self.cut = True
 
     @property

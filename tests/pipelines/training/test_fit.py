@@ -44,10 +44,34 @@ def configuration(**train):
 
 
 def train(directory, checkpoint, **settings):
+    return train_until(lambda metrics, epoch: None, directory, checkpoint, **settings)
+
+
+def train_until(on_epoch, directory, checkpoint, clock=time.monotonic, **settings):
     task = task_named("sentiment")(configuration(**settings), directory)
     keras.utils.set_random_seed(task.config.train.seed)
     model = task.build()
-    return model, fit(task, model, checkpoint, Progress())
+    return model, fit(task, model, checkpoint, Progress(), on_epoch, clock)
+
+
+class Ticks(keras.callbacks.Callback):
+    """Moves a clock: a step takes .1 s, half of that from the 40th on, a batch of a validation .05 s."""
+
+    now = 0.0
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        Ticks.steps += 1
+        Ticks.now += 0.1 if Ticks.steps < 40 else 0.05
+
+    def on_test_batch_end(self, batch, logs=None):
+        Ticks.now += 0.05
+
+
+def budgeted(*given, on_epoch=lambda metrics, epoch: None, **settings):
+    """A training whose time is told by `Ticks`."""
+    open_keys = {"epochs": None, "callbacks": ["tests.pipelines.training.test_fit:Ticks"]}
+    return train_until(on_epoch, *given, clock=lambda: Ticks.now, **open_keys, **settings)
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(data, tmp_path):
@@ -83,6 +107,43 @@ def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run(data, tmp_pa
     task = task_named("sentiment")(configuration(), data)
     scores = model.evaluate(task.validation_batches(), verbose=0, return_dict=True)
     assert scores["log_loss"] == pytest.approx(losses[history.best], rel=1e-5)
+
+
+def test_a_killed_run_with_a_budget_ends_as_an_uninterrupted_one(data, tmp_path):
+    Ticks.now = Ticks.steps = 0
+    whole, expected = budgeted(data, tmp_path / "whole.npz", minutes=0.1)
+    assert Ticks.now == pytest.approx(6, abs=0.2), "all of it is used, validation included"
+    assert expected.pace.share == pytest.approx(1, abs=0.02)
+    rates = [epoch["learning_rate"] for epoch in expected.epochs]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 1e-4
+    assert expected.epochs[-1]["epoch"] % 1, "the last epoch is a part of one"
+
+    def kill(metrics, epoch):
+        if epoch == 0:
+            raise InterruptedError
+
+    Ticks.now = Ticks.steps = 0
+    with pytest.raises(InterruptedError):
+        budgeted(data, tmp_path / "c.npz", minutes=0.1, on_epoch=kill)
+    Ticks.now += 1000  # until it is started again
+    resumed, history = budgeted(data, tmp_path / "c.npz", minutes=0.1)
+    assert history.pace.steps == expected.pace.steps
+    assert history.pace.seconds == pytest.approx(expected.pace.seconds)
+    for got, want in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_a_budget_that_no_longer_helps_is_given_up_for_a_decay_from_the_best_epoch(data, tmp_path, capsys):
+    Ticks.now = Ticks.steps = 0
+    _, history = budgeted(data, tmp_path / "c.npz", minutes=0.25, learning_rate=0.1, batch_size=64)
+    said = capsys.readouterr().err
+    assert "The validation score has turned: training goes on from epoch" in said
+    assert history.pace.seconds < 15
+    assert history.epochs[-1]["learning_rate"] < 0.005
+    assert f"Epoch {history.kept} is kept" in said
+    losses = [epoch["validation/log_loss"] for epoch in history.epochs]
+    assert history.best == int(np.argmin(losses))
 
 
 def test_the_time_budget_ends_the_run(data, tmp_path):

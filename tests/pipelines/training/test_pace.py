@@ -67,6 +67,12 @@ def test_the_trace_of_the_graph_is_spent_but_does_not_count_as_a_steps_speed():
     assert slow.pace.seconds == pytest.approx(fast.pace.seconds + 20)
 
 
+def test_a_trace_that_takes_longer_than_the_budget_leaves_half_of_it_to_training():
+    machine = Machine(30, trace=60, validation=1).run(lambda number: 0.05)
+    assert machine.clock.now == pytest.approx(60 + 15, abs=3)
+    assert machine.shares[-1] > 0.95
+
+
 def test_validation_takes_a_fifth_of_the_budget_at_most():
     machine = Machine(300, validation=5, epoch=10).run(lambda number: 0.1)
     trained = len(machine.shares) * 0.1 + machine.trace
