@@ -1,7 +1,7 @@
 """Memory and time of training on many series: peak resident memory, and seconds an epoch by number of windows.
 
-    python benchmarks/many_series.py                             # 10,000 series of 1,000 hourly steps
-    python benchmarks/many_series.py --series 1000 --strides 8 4 2
+    python benchmarks/series/many_series.py                             # 10,000 series of 1,000 hourly steps
+    python benchmarks/series/many_series.py --series 1000 --strides 8 4 2
 
 Every stride trains a small forecaster with `unroll train forecasting` in a process of its own. What is asked of it:
 memory stays below 2 GB, and an epoch's time grows with its windows and no faster.
@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 _SETTINGS = {
     "data.series": "id",
     "data.split_rows": "[0.9, 0.05, 0.05]",

@@ -1,7 +1,7 @@
 """Forecasts across changes of clocks: errors of the days before a change, and of those that it lies in or before.
 
-    python benchmarks/clock_changes.py                              # four zones, hourly and daily: 8 trainings
-    python benchmarks/clock_changes.py --zones Europe/Berlin --steps 1h
+    python benchmarks/series/clock_changes.py                              # four zones, hourly and daily: 8 trainings
+    python benchmarks/series/clock_changes.py --zones Europe/Berlin --steps 1h
 
 Series are made up: an hourly one has a spike at 08:00 on the local clock, a daily one on Mondays, with a row a local
 midnight. A small forecaster is trained on the time before, and forecasts are made through the exported graph, as a
