@@ -10,6 +10,7 @@ Change = Callable[[bytes], bytes]
 
 BLANK = " "
 """The delimiter that stands for any number of blanks and tabs."""
+_LOOKED_AT = 1 << 15  # bytes by which it is told what a table needs
 _MAX_RECORD = 4 << 20  # a quotation mark that is not closed is told by those who look for such
 
 
@@ -32,7 +33,7 @@ def change_of(head: bytes, delimiter: str, table_format: TableFormat) -> Change 
     mark = table_format.quote.encode() if table_format.quote else b""
     if delimiter == BLANK:
         return _single_blanks(mark)
-    between = delimiter.encode()
+    between, head = delimiter.encode(), head[: head.rfind(b"\n", 0, _LOOKED_AT) + 1] or head
     if not mark or table_format.escape or not re.search(b"%b +%b|%b +%b" % (between, mark, mark, between), head):
         return None
     change = _bare_marks(re.escape(between), re.escape(mark))
