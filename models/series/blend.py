@@ -10,7 +10,7 @@ Inputs = Mapping[str, tf.Tensor]
 Expert = Callable[[Inputs], tf.Tensor]
 """From the inputs of a `Forecaster` to a forecast `[batch, horizon, channels]` in the units of the history."""
 
-NETWORK = "network"
+NETWORK, SIMPLE = "network", "simple"
 
 
 class Blend(tf.Module):
@@ -18,7 +18,7 @@ class Blend(tf.Module):
 
     Args:
         model: trained.
-        experts: simple forecasts by name.
+        experts: simple forecasts by name; the one called `simple` is what the network adds to.
         weights: of the experts and of the `network`, summing to one; who has none is not asked. By default the
             network's forecast alone.
 
@@ -43,13 +43,16 @@ class Blend(tf.Module):
         self.weights = [weight.value for weight in model.weights]
 
     def __call__(self, inputs: Inputs) -> tuple[tf.Tensor, tf.Tensor]:
-        network, quantiles = ensemble(self._forward(inputs))
-        forecast = self.mixed({NETWORK: network, **self.simple(inputs)})
+        simple = self.simple(inputs)
+        base = {"base": simple[SIMPLE]} if SIMPLE in simple else {}
+        network, quantiles = ensemble(self._forward({**inputs, **base}))
+        forecast = self.mixed({NETWORK: network, **simple})
         return forecast, quantiles + (forecast - network)[..., None]
 
     def simple(self, inputs: Inputs) -> dict[str, tf.Tensor]:
-        """What the experts with a weight forecast."""
-        return {name: expert(inputs) for name, expert in self.experts.items() if self.shares.get(name)}
+        """What the experts with a weight forecast, and the one that the network adds to."""
+        asked = (name for name in self.experts if name == SIMPLE or self.shares.get(name))
+        return {name: self.experts[name](inputs) for name in asked}
 
     def mixed(self, forecasts: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The weighted mean of forecasts, by name."""

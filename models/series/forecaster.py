@@ -191,6 +191,8 @@ class Forecaster(Configured, QuantileModel):
             `covariates`: float32 `[batch, lookback + horizon, covariates]`, NaN where unknown; left out
                 if there are none.
             `static`: int32 `[batch, categories]`; left out if there are none.
+            `base`: float32 `[batch, horizon, channels]`, a forecast in the units of the history that the members add
+                to; where it is left out it is that of the linear path, or the window's mean.
 
     Returns:
         `{"forecast": [batch, members, horizon, channels], "quantiles": [batch, members, horizon,
@@ -243,7 +245,7 @@ class Forecaster(Configured, QuantileModel):
         missing = tf.math.is_nan(history)
         observed = tf.cast(~missing, tf.float32)
         values = tf.where(missing, 0.0, (history - mean) / scale)
-        base = self.linear(values) if self.linear is not None else tf.zeros([1, self.config.horizon])  # [N, H]
+        base = self._base(inputs.get("base"), values, mean, scale)  # [N, H]
         past, future = self._covariates(inputs.get("covariates"), rows)
         static = inputs.get("static", tf.zeros([rows, 0], tf.int32))
 
@@ -256,6 +258,12 @@ class Forecaster(Configured, QuantileModel):
         quantile = tf.stack(quantiles, axis=1) * scale[:, None, None] + mean[:, None, None]  # [N, M, H, Q]
         quantile = tf.where(empty[..., None], float("nan"), quantile)
         return {"forecast": self._by_channel(forecast), "quantiles": self._by_channel(quantile)}
+
+    def _base(self, given: tf.Tensor | None, values: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+        if given is not None:
+            rows = tf.reshape(tf.transpose(given, [0, 2, 1]), [-1, self.config.horizon])
+            return tf.where(tf.math.is_finite(rows), (rows - mean) / scale, 0.0)
+        return self.linear(values) if self.linear is not None else tf.zeros([1, self.config.horizon])
 
     def _covariates(self, covariates: tf.Tensor | None, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Values, 0 where unknown, and whether they are known, over lookback and horizon."""

@@ -1,7 +1,7 @@
 """From raw recent values to a forecast in the series' own units: the graph that is served."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from unroll.models.checks import checked, first_of, listed, quoted
 from unroll.models.quantiles import calibrated
-from unroll.models.series.blend import Blend
+from unroll.models.series.blend import Blend, Expert
 from unroll.models.series.calendar import UNKNOWN_TIME, calendar_features, holiday_features
 from unroll.models.series.clock_changes import ClockChanges
 
@@ -164,17 +164,39 @@ class RawForecaster(tf.Module):
     ) -> dict[str, tf.Tensor]:
         rows = tf.shape(history)[0]
         timestamp = tf.broadcast_to(timestamp, [rows])
-        future = tf.broadcast_to(future, [rows, self.features.horizon, self.features.future])
-        future = tf.where(tf.math.is_finite(future), future, math.nan)
         static = tf.broadcast_to(static, [rows, len(self.tables)])
         found = [tf.cast(table.lookup(static[:, column]), tf.int32) for column, table in enumerate(self.tables)]
         numbers = tf.stack(found, axis=1) if found else tf.zeros([rows, 0], tf.int32)
         timestamp, numbers = self._understood(timestamp, static, numbers)
 
-        def answer(history: tf.Tensor, shift: tf.Tensor | int = 0) -> dict[str, tf.Tensor]:
-            inputs = self.features(self.newest(history), timestamp, future, numbers, shift)
+        def answer(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             forecast, quantiles = self.blend(inputs)
             return self._bounded(forecast, calibrated(quantiles, inputs["history"], self.offsets), inputs["history"])
+
+        return self._by_clock(answer, history, timestamp, future, numbers)
+
+    def expert(self, expert: Expert, history: tf.Tensor, timestamp: tf.Tensor, future: tf.Tensor) -> tf.Tensor:
+        """What a simple forecast alone says of the same inputs, float32 `[B, H, C]`."""
+        rows = tf.shape(history)[0]
+        numbers = tf.zeros([rows, len(self.tables)], tf.int32)
+        timestamp = tf.broadcast_to(timestamp, [rows])
+        answer = self._by_clock(lambda inputs: {"forecast": expert(inputs)}, history, timestamp, future, numbers)
+        return answer["forecast"]
+
+    def _by_clock(
+        self,
+        forecaster: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]],
+        history: tf.Tensor,
+        timestamp: tf.Tensor,
+        future: tf.Tensor,
+        numbers: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """The answer of a forecaster to raw inputs, each step of it by the local clock of that step."""
+        future = tf.broadcast_to(future, [tf.shape(history)[0], self.features.horizon, self.features.future])
+        future = tf.where(tf.math.is_finite(future), future, math.nan)
+
+        def answer(history: tf.Tensor, shift: tf.Tensor | int = 0) -> dict[str, tf.Tensor]:
+            return forecaster(self.features(self.newest(history), timestamp, future, numbers, shift))
 
         if self.features.changes is None:
             return answer(history)

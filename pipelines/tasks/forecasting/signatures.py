@@ -12,6 +12,7 @@ from unroll.models.checks import checked, first_of
 from unroll.models.series.baselines import RidgeMap, last_value, seasonal_naive
 from unroll.models.series.calendar import UNKNOWN_TIME
 from unroll.models.series.raw_forecaster import RawForecaster
+from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.task import Arrays, Servable
 from unroll.pipelines.training.signature import signature
 
@@ -19,7 +20,12 @@ Tensors = dict[str, tf.Tensor]
 
 
 def forecast_signatures(
-    forecaster: RawForecaster, ridge: RidgeMap, season: int, columns: int, description: Mapping[str, Any]
+    forecaster: RawForecaster,
+    ridge: RidgeMap,
+    simple: SimplePath,
+    season: int,
+    columns: int,
+    description: Mapping[str, Any],
 ) -> Servable:
     """What a forecaster is served by.
 
@@ -31,13 +37,14 @@ def forecast_signatures(
       int32 `[B]` that the last answer held; zeros at the start of a stream. Instance normalisation looks at the
       whole window, so the state is the window: a step costs the same however long the stream is, and answers as
       the whole history would.
-    - `baselines`: `last_value`, `seasonal_naive` and `ridge` `[B, H, C]`; where the local clock changes, `timestamp`
-      keeps them at their hour.
+    - `baselines`: `last_value`, `seasonal_naive`, `ridge` and `simple` `[B, H, C]`. `timestamp` and `future` are for
+      the calendar and the covariates of `simple`; where the local clock changes, `timestamp` keeps all at their hour.
     - `describe`: a `json` string that says what the model takes.
 
     Args:
         forecaster: trained.
         ridge: fitted.
+        simple: fitted.
         season: steps, of the seasonal naive forecast.
         columns: D, of a history.
         description: what `describe` says.
@@ -81,7 +88,11 @@ def forecast_signatures(
         else:
             timestamp = tf.broadcast_to(given.get("timestamp", optional["timestamp"]), [tf.shape(history)[0]])
             seasonal = features.changes.forecast(by_season, targets, timestamp, features.horizon)
-        return {"last_value": last_value(targets, features.horizon), **seasonal}
+        inputs = missing | given
+        named = {"last_value": last_value(targets, features.horizon), **seasonal}
+        if simple.effect is None and features.changes is None:
+            return {**named, "simple": simple.history_map(targets)}
+        return {**named, "simple": forecaster.expert(simple, history, inputs["timestamp"], inputs["future"])}
 
     named = {"history": _names(description, "targets", "past_covariates", "future_covariates")}
     named |= {"values": named["history"], "state": named["history"]}
@@ -89,8 +100,10 @@ def forecast_signatures(
     values = tf.TensorSpec([None, None, columns], tf.float32, name="values")
     state = tf.TensorSpec([None, features.lookback, columns], tf.float32, name="state")
     length = tf.TensorSpec([None], tf.int32, name="state_length")
-    forecaster.ridge = ridge
+    forecaster.ridge, forecaster.simple = ridge, simple
     clock = {"timestamp": optional["timestamp"]} if features.changes is not None else {}
+    if simple.effect is not None:
+        clock |= {name: optional[name] for name in ("timestamp", "future") if name in optional}
     signatures = {
         "serving_default": signature(forecast, [history], optional, named),
         "step": signature(step, [values, state, length], optional, named),

@@ -13,7 +13,6 @@ import tensorflow as tf
 from unroll import monitoring
 from unroll.errors import UserError
 from unroll.models.layers.instance_norm import window_statistics
-from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.blend import Blend, Expert
 from unroll.models.series.calendar import calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
@@ -41,7 +40,7 @@ from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_su
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
 from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, shares_said, simple_experts
-from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
+from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.shares import Shares
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
@@ -114,7 +113,7 @@ class Forecasting(Task):
         model = {"lookback": section.lookback, "horizon": section.horizon, "quantiles": section.quantiles}
         model["minimum"] = self._minimums
         if self._shares:
-            model["blend"] = asdict(self._shares)
+            model |= {"blend": asdict(self._shares), "simple": self._simple.info}
         return {**self._data.dataset_info, **model, "windows": self._windows}
 
     def summary(self) -> str:
@@ -129,12 +128,12 @@ class Forecasting(Task):
         )
         if self._features.covariates or self._categories:
             batches = batches.enumerate().map(lambda number, batch: hide(batch, (config.seed, epoch), number))
-        return batches.map(self._feed.pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        return batches.map(self._read.pair, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def validation_batches(self) -> tf.data.Dataset:
         stride = self._feed.stride("validation", _MAX_VALIDATED)
         return self._feed.aligned("validation", _BATCH, stride=stride).map(
-            self._feed.pair, num_parallel_calls=tf.data.AUTOTUNE
+            self._read.pair, num_parallel_calls=tf.data.AUTOTUNE
         )
 
     def default_epochs(self) -> DefaultEpochs:
@@ -164,20 +163,22 @@ class Forecasting(Task):
         settings = section.model_dump(exclude={"build", "calendar", "minimum"})
         model = Forecaster(ForecasterConfig(**{**settings, **asdict(sizes)}))
         if section.linear:
-            model.set_linear(self._ridge)
+            model.set_linear(self._simple.path.history_map.kernel.numpy())
         return model
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
     def servable(self, model: keras.Model) -> Servable:
-        ridge, columns = RidgeMap(self._ridge), self._data.values.shape[1]
-        blend, self._shares = fit_blend(model, self._experts(ridge), self._feed)
+        simple, columns = self._simple, self._data.values.shape[1]
+        blend, self._shares = fit_blend(model, self._experts(), self._read)
         served = RawForecaster(
             blend, self._features, self._offsets(blend), self._categories, believed_times(self._data), self._minimums
         )
-        servable = forecast_signatures(served, ridge, self._data.season, columns, self._description())
-        return replace(servable, said=[shares_said(self._shares)] if self._shares else [])
+        servable = forecast_signatures(
+            served, simple.ridge, simple.path, self._data.season, columns, self._description()
+        )
+        return replace(servable, said=[simple.said, shares_said(self._shares)] if self._shares else [])
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         return _raw(self._data, self._feed.cut(split, _BATCH, history=context_steps(self.dataset_info())))
@@ -264,23 +265,28 @@ class Forecasting(Task):
         norms = []
         for inputs, target in self.validation_batches().take(_GRADIENT_BATCHES):
             history = inputs["history"]
+            inputs.pop("base", None)  # which would not follow the history
             with tf.GradientTape() as tape:
                 tape.watch(history)
                 loss = model.compute_loss(None, target, model({**inputs, "history": history}))
             norms += list(tf.norm(tape.gradient(loss, history), axis=-1).numpy())  # [L] each
         return {"gradient_by_timestep.png": plots.gradient_by_timestep(norms)}
 
-    def _experts(self, ridge: RidgeMap) -> dict[str, Expert]:
+    @property
+    def _alone(self) -> bool:
+        """Whether the network answers without simple forecasts."""
+        return bool(self.config.model.build) or not self.config.model.linear
+
+    def _experts(self) -> dict[str, Expert]:
         """Simple forecasts that the answer may be made of, beside the network."""
-        section = self.config.model
-        alone = section.build or not section.linear
-        return {} if alone else simple_experts(ridge, self._data.season, section.horizon)
+        horizon = self.config.model.horizon
+        return {} if self._alone else simple_experts(self._simple.path, self._data.season, horizon)
 
     def _offsets(self, blend: Blend) -> np.ndarray:
         """The calibration of the quantiles, from the validation split."""
         quantiles, actual, scale, forecast = [], [], [], tf.function(blend)
         stride = self._feed.stride("validation", _MAX_CALIBRATED)
-        for inputs, target in self._feed.aligned("validation", _BATCH, stride=stride).map(self._feed.pair):
+        for inputs, target in self._feed.aligned("validation", _BATCH, stride=stride).map(self._read.pair):
             quantiles.append(forecast(inputs)[1].numpy())
             actual.append(target.numpy())
             scale.append(window_statistics(inputs["history"])[1][:, 0].numpy())  # [B, C]
@@ -289,14 +295,14 @@ class Forecasting(Task):
         )
 
     @cached_property
-    def _ridge(self) -> np.ndarray:
-        """The best linear map, float64 `[L, H]`: a baseline, and where the model begins."""
-        section = self.config.model
-        train, validation = (
-            self._feed.aligned(split, _BATCH, stride=self._feed.stride(split, MAX_WINDOWS)).as_numpy_iterator()
-            for split in ("train", "validation")
-        )
-        return fit_ridge(train, validation, section.lookback, section.horizon).kernel
+    def _simple(self) -> SimpleFit:
+        """The forecasts in closed form: baselines, and what the network adds to."""
+        return fit_simple(self._feed)
+
+    @cached_property
+    def _read(self) -> Feed:
+        """Windows as the network reads them."""
+        return self._feed if self._alone else replace(self._feed, base=self._simple.path)
 
     def _description(self) -> dict[str, Any]:
         """What `unroll predict` needs to know to ask the model."""

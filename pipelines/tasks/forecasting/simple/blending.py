@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from unroll.models.series.baselines import RidgeMap, last_value, seasonal_naive
-from unroll.models.series.blend import NETWORK, Blend, Expert
+from unroll.models.series.baselines import last_value, seasonal_naive
+from unroll.models.series.blend import NETWORK, SIMPLE, Blend, Expert
 from unroll.models.series.quantile_model import QuantileModel, ensemble
+from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.shares import HeldOut, Shares
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
@@ -14,16 +15,16 @@ _BATCH = 256
 _MAX_WINDOWS = 20_000
 
 
-def simple_experts(ridge: RidgeMap, season: int, horizon: int) -> dict[str, Expert]:
+def simple_experts(path: SimplePath, season: int, horizon: int) -> dict[str, Expert]:
     """The simple forecasts that may stand in for the network, the best of them first.
 
     Args:
-        ridge: fitted.
+        path: fitted.
         season: steps.
         horizon: steps.
     """
     return {
-        "ridge": lambda inputs: ridge(inputs["history"]),
+        SIMPLE: path,
         "seasonal_naive": lambda inputs: seasonal_naive(inputs["history"], horizon, season),
         "last_value": lambda inputs: last_value(inputs["history"], horizon),
     }
@@ -59,10 +60,10 @@ def shares_said(shares: Shares) -> str:
     """A line on it.
 
     Example:
-        >>> shares_said(Shares({"ridge": 0.7, "network": 0.3}, 8, 0.02))
-        'The forecast is ridge 70 %, network 30 %: 2.0 % less error than ridge alone, on 8 held-out blocks.'
-        >>> shares_said(Shares({"ridge": 1.0}, 8, 0.0))
-        'The forecast is ridge alone: on 8 held-out blocks nothing was better beyond chance.'
+        >>> shares_said(Shares({"simple": 0.7, "network": 0.3}, 8, 0.02))
+        'The forecast is simple 70 %, network 30 %: 2.0 % less error than simple alone, on 8 held-out blocks.'
+        >>> shares_said(Shares({"simple": 1.0}, 8, 0.0))
+        'The forecast is simple alone: on 8 held-out blocks nothing was better beyond chance.'
     """
     first = next(iter(shares.shares))
     if len(shares.shares) == 1:

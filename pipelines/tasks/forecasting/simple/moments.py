@@ -50,10 +50,6 @@ class Moments:
         square, weight = self.square + other.square, self.weight + other.weight
         return Moments(self.gram + other.gram, self.cross + other.cross, square, weight)
 
-    def __sub__(self, other: "Moments") -> "Moments":
-        square, weight = self.square - other.square, self.weight - other.weight
-        return Moments(self.gram - other.gram, self.cross - other.cross, square, weight)
-
     def centred(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """The sums `(gram, cross, square)` of x - (weights . x) and y - (weights . x)."""
         gram_weights = self.gram @ weights  # [L]
@@ -68,6 +64,48 @@ class Moments:
         gram, cross, square = self.centred(weights)
         total = square - 2 * np.vdot(solution, cross) + np.vdot(solution, gram @ solution)
         return float(total / max(self.weight, 1e-12) / solution.shape[1])
+
+
+class Blocks:
+    """Moments of windows by blocks of time, to hold each of them out of a fit.
+
+    Windows whose targets reach into the next block are in none of them.
+
+    Args:
+        begin: the first step of the split.
+        end: the step after its last.
+        count: blocks at most; each is at least two horizons long.
+        lookback: timesteps of the history.
+        horizon: timesteps of the target.
+    """
+
+    def __init__(self, begin: int, end: int, count: int, lookback: int, horizon: int):
+        count = int(np.clip((end - begin) // (2 * horizon), 1, count))
+        self._edges = np.linspace(begin, end, count + 1)
+        self.parts = [Moments.none(lookback, horizon) for _ in range(count)]
+        self.between = Moments.none(lookback, horizon)
+
+    def add(self, steps: np.ndarray, batch: Mapping[str, Any]) -> None:
+        """Adds a batch of windows, whose newest steps of history lie at `steps`, int `[B]`."""
+        lookback, horizon = self.between.cross.shape
+        window, weight = instances(batch, lookback)
+        steps = np.repeat(steps, len(window) // len(steps))
+        number = np.clip(np.searchsorted(self._edges, steps, side="right") - 1, 0, len(self.parts) - 1)
+        between = (number + 1 < len(self.parts)) & (steps + horizon >= self._edges[number + 1])
+        self.between.add(window[between], weight[between])
+        for block in np.unique(number[~between]):
+            chosen = ~between & (number == block)
+            self.parts[block].add(window[chosen], weight[chosen])
+
+    @property
+    def whole(self) -> Moments:
+        """Of all windows."""
+        return sum(self.parts, start=self.between)
+
+    def without(self, number: int) -> Moments:
+        """Of all blocks but one, and nothing between blocks."""
+        others = (part for other, part in enumerate(self.parts) if other != number)
+        return sum(others, start=Moments.none(*self.between.cross.shape))
 
 
 def instances(batch: Mapping[str, Any], lookback: int) -> tuple[np.ndarray, np.ndarray]:

@@ -53,7 +53,12 @@ def fit_ridge(
     Returns:
         The fit; its kernel is for `unroll.models.series.baselines.RidgeMap`.
     """
-    fitted, held_out = (Moments.of(windows, lookback, horizon) for windows in (train, validation))
+    return ridge_of(*(Moments.of(windows, lookback, horizon) for windows in (train, validation)))
+
+
+def ridge_of(fitted: Moments, held_out: Moments) -> RidgeFit:
+    """The same from the moments of the training and of the validation windows."""
+    lookback = len(fitted.gram)
     judge = held_out if held_out.weight else fitted
     candidates = []
     for centre in ("last", "mean"):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from unroll.models.series.blend import Expert
 from unroll.models.series.raw_forecaster import WindowFeatures
 from unroll.pipelines.data.series.clock.local_windows import on_local_clock, repeated_steps
 from unroll.pipelines.data.series.data import SeriesData
@@ -22,10 +23,12 @@ class Feed:
     Args:
         data: the series.
         features: what the forecaster reads of a window.
+        base: from those to the simple forecast that it adds to; None where there is none.
     """
 
     data: SeriesData
     features: WindowFeatures
+    base: Expert | None = None
 
     def count(self, split: str, stride: int = 1) -> int:
         """Windows of a split."""
@@ -59,4 +62,6 @@ class Feed:
         history, targets = window["history"], self.features.targets
         scaled = tf.concat([(history[:, :, :targets] - mean) / std, history[:, :, targets:]], axis=2)  # [B, L, D]
         inputs = self.features(scaled, window["timestamp"], window["future"], window["static"])
+        if self.base is not None:
+            inputs["base"] = self.base(inputs)
         return inputs, (window["target"] - mean) / std

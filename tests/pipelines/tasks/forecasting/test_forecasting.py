@@ -88,7 +88,7 @@ def inputs(history: np.ndarray, **given: np.ndarray) -> dict[str, np.ndarray]:
 def test_metrics_stand_beside_those_of_honest_baselines(forecaster):
     names = ("mse", "mae", "mse_z", "mae_z", "mase", "smape", "wql")
     for part in ("validation", "test"):
-        for system in ("", "/last_value", "/seasonal_naive", "/ridge"):
+        for system in ("", "/last_value", "/seasonal_naive", "/ridge", "/simple"):
             assert all(np.isfinite(forecaster["metrics"][f"{part}/{name}{system}"]) for name in names)
         assert 0 <= forecaster["metrics"][f"{part}/coverage_80"] <= 1
     assert forecaster["metrics"]["test/mase"] < forecaster["metrics"]["test/mase/last_value"]
@@ -99,7 +99,7 @@ def test_metrics_stand_beside_those_of_honest_baselines(forecaster):
 def test_how_much_of_each_forecast_goes_into_the_answer_is_said_and_kept(forecaster):
     shares = Card.load(Path(forecaster["path"])).dataset_info["blend"]["shares"]
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
-    assert set(shares) <= {"ridge", "seasonal_naive", "last_value", "network"}
+    assert set(shares) <= {"simple", "seasonal_naive", "last_value", "network"}
     assert "The forecast is " in forecaster["said"]
 
 

@@ -1,0 +1,136 @@
+"""What covariates and the calendar add to a forecast, in closed form: hinges, hours by kind of day, the year."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+_DAY_WAVES = 4  # harmonics of a day that a yes or no takes part in
+_WEEK_WAVES = 3
+_YEAR_WAVES = 2
+
+
+@dataclass(frozen=True)
+class CovariateColumns:
+    """Where the covariates of a window stand, and what is made of them.
+
+    Args:
+        knots: by column of each covariate that is known for the horizon, the values at which its effect may bend; none
+            for one of two values, such as a working day.
+        cycles: by name, `day`, `week` or `year`, the column of its sine; its cosine stands after it.
+        smoothed: steps over which a covariate is averaged as well, for effects that come late; 1 for none.
+    """
+
+    knots: dict[int, Sequence[float]] = field(default_factory=dict)
+    cycles: dict[str, int] = field(default_factory=dict)
+    smoothed: int = 1
+
+
+def effect_terms(covariates: tf.Tensor, columns: CovariateColumns) -> list[tf.Tensor]:
+    """The terms that an effect is a weighted sum of.
+
+    A yes or no has an effect by time of day; a number one that bends at its knots, by day and by night, and one of its
+    mean over the last steps. Without its covariate, or the time where that is in it, a term is NaN.
+
+    Args:
+        covariates: float32 `[B, T, K]`, NaN where unknown.
+        columns: what they are.
+
+    Returns:
+        Of the calendar, if it is there, and of each covariate: float32 `[B, T, terms]`.
+    """
+    waves = {name: _waves(covariates[:, :, column : column + 2]) for name, column in columns.cycles.items()}
+    groups = []
+    if waves:
+        groups.append(_calendar(waves))
+    for column, knots in columns.knots.items():
+        value = covariates[:, :, column : column + 1]
+        day = waves.get("day", [])
+        if not len(knots):
+            groups.append(_products(value, day[:_DAY_WAVES]))
+            continue
+        terms = [_products(_bent(value, knots), day[:1])]
+        if columns.smoothed > 1:
+            terms.append(_bent(_trailing_mean(value, columns.smoothed), knots))
+        groups.append(tf.concat(terms, axis=2))
+    return groups
+
+
+class CovariateEffect(tf.Module):
+    """What is added to a linear map of the history for its covariates.
+
+    The series is taken for an effect of the covariates at each step, and a rest that the map continues: what the map
+    makes of the effects in the history is taken off, the effects in the horizon are added. Where a covariate is not
+    known ahead, its effect goes on as the map has it.
+
+    Args:
+        columns: the covariates.
+        weights: of the terms of each group, float `[terms, channels]`, in units of a window's scale.
+    """
+
+    def __init__(self, columns: CovariateColumns, weights: Sequence[np.ndarray]):
+        super().__init__(name="covariate_effect")
+        self.columns = columns
+        self.weights = [
+            tf.Variable(weight, dtype=tf.float32, trainable=False, name=f"effect_{number}")
+            for number, weight in enumerate(weights)
+        ]
+
+    def __call__(self, covariates: tf.Tensor) -> tf.Tensor:
+        """float32 `[B, T, K]` to effects `[B, T, groups, channels]`, NaN where unknown."""
+        terms = effect_terms(covariates, self.columns)
+        effects = [tf.einsum("btm,mc->btc", one, weight) for one, weight in zip(terms, self.weights, strict=True)]
+        return tf.stack(effects, axis=2)
+
+
+def _waves(pair: tf.Tensor) -> list[tf.Tensor]:
+    """Sine and cosine `[B, T, 2]` of an angle, and of its multiples."""
+    sine, cosine = pair[:, :, 0], pair[:, :, 1]
+    waves, real, imaginary = [], cosine, sine
+    for _ in range(max(_DAY_WAVES, _WEEK_WAVES)):
+        waves.append(tf.stack([imaginary, real], axis=2))
+        real, imaginary = real * cosine - imaginary * sine, imaginary * cosine + real * sine
+    return waves
+
+
+def _calendar(waves: dict[str, list[tf.Tensor]]) -> tf.Tensor:
+    """Each cycle, and how the day changes with the day of the week and the time of the year."""
+    used = {"day": _DAY_WAVES, "week": _WEEK_WAVES, "year": _YEAR_WAVES}
+    terms = [wave for name, cycle in waves.items() for wave in cycle[: used[name]]]
+    for other in ("week", "year"):
+        if "day" in waves and other in waves:
+            slow = tf.concat(waves[other][: used[other]], axis=2)
+            terms += [_products(slow, waves["day"][:3])[:, :, slow.shape[2] :]]
+    return tf.concat(terms, axis=2)
+
+
+def _products(terms: tf.Tensor, waves: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The terms `[B, T, M]`, and each of them times each wave."""
+    if not waves:
+        return terms
+    basis = tf.concat(waves, axis=2)  # [B, T, W]
+    product = terms[:, :, :, None] * basis[:, :, None]
+    return tf.concat([terms, tf.reshape(product, [*_shape(terms)[:2], terms.shape[2] * basis.shape[2]])], axis=2)
+
+
+def _bent(value: tf.Tensor, knots: Sequence[float]) -> tf.Tensor:
+    """A number `[B, T, 1]` and what it is above each knot; NaN stays."""
+    above = value - tf.constant(list(knots), tf.float32)
+    return tf.concat([value, tf.where(above < 0, 0.0, above)], axis=2)
+
+
+def _trailing_mean(value: tf.Tensor, steps: int) -> tf.Tensor:
+    """The mean of what is known of the last steps; NaN where the newest is not."""
+    known = tf.math.is_finite(value)
+    sums = tf.cumsum(tf.where(known, value, 0.0), axis=1)
+    counts = tf.cumsum(tf.cast(known, tf.float32), axis=1)
+    before = [[0, 0], [steps, 0], [0, 0]]
+    time = _shape(value)[1]
+    total, count = (one - tf.pad(one, before)[:, :time] for one in (sums, counts))
+    return tf.where(known, total / tf.maximum(count, 1.0), math.nan)
+
+
+def _shape(tensor: tf.Tensor) -> list[tf.Tensor]:
+    return tf.unstack(tf.shape(tensor))

@@ -1,0 +1,141 @@
+"""The simple forecast: smoothing, ridge regression and the effects of covariates, in closed form."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tests.untrained_models import prepared
+from unroll.models.series.baselines import RidgeMap
+from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit, fit_simple
+from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
+from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
+from unroll.pipelines.tasks.forecasting.simple.smoothing import smoothing_kernel, smoothing_kernels
+from unroll.pipelines.tasks.forecasting.windows.feed import Feed
+
+
+def demand(days: int = 120) -> pd.DataFrame:
+    """Every three hours: heated below 15 degrees and cooled above 22, and less of all on days off, at random."""
+    rng = np.random.default_rng(0)
+    steps = 8 * days
+    off = np.repeat(rng.random(days) < 0.3, 8)
+    temperature = 18 + 8 * np.sin(2 * np.pi * np.arange(steps) / 8) + np.repeat(4 * rng.normal(size=days), 8)
+    load = 100 + 3 * np.maximum(15 - temperature, 0) + 2 * np.maximum(temperature - 22, 0)
+    load = load - 25 * off * (np.arange(steps) % 8 > 2) + rng.normal(size=steps)
+    time = pd.date_range("2026-01-01", periods=steps, freq="3h")
+    return pd.DataFrame({"time": time, "load": load, "temperature": temperature, "off": off.astype(int)})
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Feed, SimpleFit]:
+    config = {
+        "data": {"future_covariates": ["temperature", "off"], "targets": ["load"]},
+        "model": {"lookback": 56, "horizon": 8},
+    }
+    feed = prepared("forecasting", demand(), config, tmp_path_factory.mktemp("demand"))._feed
+    return feed, fit_simple(feed)
+
+
+def errors(feed: Feed, fit: SimpleFit, **given: tf.Tensor) -> tuple[float, float]:
+    """Mean absolute errors of the simple forecast and of the ridge map on the test split."""
+    simple, ridge = [], []
+    for window in feed.aligned("test", 64):
+        inputs, target = feed.pair(window)
+        inputs |= given
+        simple.append(np.abs(fit.path(inputs) - target))
+        ridge.append(np.abs(fit.ridge(inputs["history"]) - target))
+    return float(np.concatenate(simple).mean()), float(np.concatenate(ridge).mean())
+
+
+def test_hinges_and_hours_by_kind_of_day_are_found(fitted: tuple[Feed, SimpleFit]) -> None:
+    feed, fit = fitted
+    simple, ridge = errors(feed, fit)
+    assert simple < 0.4 * ridge
+    assert "covariates and calendar take " in fit.said
+
+
+def test_without_its_covariates_it_goes_on_as_the_history_has_it(fitted: tuple[Feed, SimpleFit]) -> None:
+    feed, fit = fitted
+    inputs, _ = feed.pair(next(iter(feed.aligned("test", 8))))
+    unknown = {**inputs, "covariates": tf.fill(inputs["covariates"].shape, float("nan"))}
+    np.testing.assert_allclose(fit.path(unknown), fit.path.history_map(inputs["history"]), atol=1e-5)
+    gap = inputs["covariates"].numpy()
+    gap[:, 10:14, 0] = np.nan  # a few hours of the past are filled in
+    assert np.abs(fit.path({**inputs, "covariates": tf.constant(gap)}) - fit.path(inputs)).max() < 0.5
+
+
+def test_level_and_scale_do_not_matter(fitted: tuple[Feed, SimpleFit]) -> None:
+    feed, fit = fitted
+    inputs, _ = feed.pair(next(iter(feed.aligned("test", 8))))
+    moved = {**inputs, "history": 50 * inputs["history"] + 1000}
+    np.testing.assert_allclose(fit.path(moved), 50 * fit.path(inputs) + 1000, rtol=1e-4)
+
+
+def test_covariates_of_noise_are_left_out(tmp_path) -> None:
+    rng = np.random.default_rng(1)
+    steps = 300
+    table = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=steps, freq="D"), "load": rng.normal(size=steps)})
+    table["noise"] = rng.normal(size=steps)
+    config = {
+        "data": {"future_covariates": ["noise"], "targets": ["load"]},
+        "model": {"lookback": 28, "horizon": 7},
+    }
+    feed = prepared("forecasting", table, config, tmp_path)._feed
+    simple, ridge = errors(feed, fit_simple(feed))
+    assert simple < 1.03 * ridge
+
+
+def test_a_smoothing_map_is_holt_winters() -> None:
+    rng = np.random.default_rng(0)
+    history, season, level, seasonal = rng.normal(size=20), 4, 0.3, 0.2
+    now = history[:season].mean()
+    seasons = list(history[:season] - now)
+    for step in range(season, 20):
+        before, last = seasons[step % season], now
+        now = level * (history[step] - before) + (1 - level) * now
+        # what is left of the error after the level has followed it goes to the season
+        seasons[step % season] = before + seasonal * (1 - level) * (history[step] - before - last)
+    expected = [now + seasons[(20 + ahead) % season] for ahead in range(6)]
+    kernel = smoothing_kernel(20, 6, level=level, seasonal=seasonal, season=season)
+    np.testing.assert_allclose(history @ kernel, expected)
+
+
+def test_every_smoothing_map_follows_the_level() -> None:
+    for name, kernel in smoothing_kernels(24, 5, [12]):
+        np.testing.assert_allclose(kernel.sum(axis=0), 1, err_msg=name)
+
+
+def history_map(series: np.ndarray, lookback: int, horizon: int, season: int) -> HistoryMap:
+    """Fitted on all but the last fifth, which is its validation split."""
+    starts = np.arange(len(series) - lookback - horizon + 1)
+    windows = np.stack([series[start : start + lookback + horizon] for start in starts])[..., None]
+    cut = int(0.8 * len(series))
+    blocks, held_out = Blocks(lookback, cut, 4, lookback, horizon), []
+    for start, window in zip(starts, windows, strict=True):
+        batch = {"history": window[None, :lookback], "target": window[None, lookback:]}
+        batch |= {"mean": np.full([1, 1], series.mean()), "std": np.full([1, 1], series.std())}
+        newest = start + lookback - 1
+        if newest + horizon < cut:
+            blocks.add(np.array([newest]), batch)
+        elif newest + 1 >= cut:
+            held_out.append(batch)
+    return fit_history_map(blocks, Moments.of(held_out, lookback, horizon), [season])
+
+
+@pytest.mark.parametrize("kind", ["walk", "season"])
+def test_short_series_are_forecast_about_as_well_as_the_best_plain_method(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    steps, lookback, horizon = 120, 24, 6
+    noise = rng.normal(size=steps + 1000)
+    if kind == "walk":
+        series, plain = np.cumsum(noise), smoothing_kernel(lookback, horizon, level=1.0)
+    else:
+        series = np.tile(5 * rng.normal(size=12), 100)[: len(noise)] + np.cumsum(0.3 * noise)
+        plain = smoothing_kernel(lookback, horizon, level=0.0, seasonal=1.0, season=12)
+    found = history_map(series[:steps], lookback, horizon, season=12)
+    starts = np.arange(steps, steps + 900)
+    past = np.stack([series[start : start + lookback] for start in starts])
+    ahead = np.stack([series[start + lookback : start + lookback + horizon] for start in starts])
+    assert np.abs(past @ found.kernel - ahead).mean() < 1.05 * np.abs(past @ plain - ahead).mean()
+    forecast = RidgeMap(found.kernel)(tf.constant(past[..., None], tf.float32))[..., 0]
+    np.testing.assert_allclose(forecast, past @ found.kernel, rtol=1e-3, atol=1e-3)
