@@ -20,9 +20,7 @@ class ForecastModelSection(ModelSection):
     layers: Layers = 1
     members: Members = 3
     segment: int = Field(48, ge=1, description="timesteps that one step of encoder and decoder covers")
-    linear: bool = Field(
-        True, description="adds a direct linear map from history to horizon, fitted by ridge regression"
-    )
+    linear: bool = Field(True, description="adds a simple forecast from history and covariates, fitted in closed form")
     dropout: Share = Field(
         0.3, description="share dropped, in training, of every layer's inputs and of the decoder's output"
     )
