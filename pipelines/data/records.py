@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from unroll.errors import UserError
 from unroll.monitoring.tables.files.csv_file import open_csv
+from unroll.monitoring.tables.files.repeated_header import REPEATED
 from unroll.monitoring.tables.files.text_source import check_encoding, undecodable
 from unroll.monitoring.tables.format import PLAIN, TableFormat
 from unroll.monitoring.tables.kinds import SUFFIXES, file_format, suffix
@@ -26,6 +27,7 @@ from unroll.pipelines.data.sections import TableSection, column_advice
 from unroll.serving.files.regular_files import check_inside, check_named
 
 _OTHER_WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
+_MARK = codecs.BOM_UTF8.decode()
 _BATCH_ROWS = 256
 _LARGE_ROWS = 64  # of a batch with cells as stored, such as pictures
 
@@ -225,9 +227,25 @@ def _read_csv(
         require(table.names, table.layout.hint)
         types = dict.fromkeys(columns, pa.string())
         for batch in table.batches(types, ["", *table_format.missing], strings_can_be_null=True):
+            if table.layout.header and len(columns) > 1:
+                batch = _without_headers(batch, notes)
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 part = batch.slice(start, _BATCH_ROWS)
                 yield {name: part.column(name).to_pylist() for name in columns}
+
+
+def _without_headers(batch: pa.RecordBatch, notes: Notes | None) -> pa.RecordBatch:
+    """Without rows that name their columns: headers of joined files that are written otherwise than the first."""
+    same: pa.Array = pa.repeat(True, batch.num_rows)
+    for name in batch.schema.names:
+        cells = batch.column(name)
+        header = pc.or_(pc.equal(cells, name), pc.equal(cells, f"{_MARK}{name}"))
+        same = pc.and_(same, pc.fill_null(header, False))
+        if not pc.any(same).as_py():
+            return batch
+    if notes is not None:
+        notes.add(REPEATED)
+    return batch.filter(pc.invert(same))
 
 
 def _read_jsonl(

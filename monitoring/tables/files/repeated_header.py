@@ -1,5 +1,7 @@
 """Headers further down in a table, as they stand there where files were joined to one."""
 
+REPEATED = "A row repeats the header, as in joined files: left out."
+
 
 class RepeatedHeader:
     """Finds the lines of a table that are its header once more.
@@ -43,7 +45,7 @@ class RepeatedHeader:
     def told(self) -> str:
         """For the run's output."""
         count = len(self.places)
-        return f"{f'{count:,} rows repeat' if count > 1 else 'A row repeats'} the header, as in joined files: left out."
+        return REPEATED if count == 1 else f"{count:,} rows repeat the header, as in joined files: left out."
 
     def _find(self, text: bytes, first: int, stop: int) -> None:
         """Lines that begin behind the line ends before `stop`; `first` is the place of the text."""

@@ -72,6 +72,12 @@ def test_a_header_comes_again_at_the_very_end_and_in_tables_of_texts(tmp_path):
     assert records(file) == [("fine", "good"), ('dull, "text,label"', "bad"), ("text", "labels")]
 
 
+@pytest.mark.parametrize("again", ['"text","label"', "\ufefftext,label", 'text,"label"'])
+def test_a_header_that_is_written_otherwise_is_no_record_either(tmp_path, again):
+    file = written(tmp_path, ["text,label", "fine,good", again, "dull,bad", "text,bad"])
+    assert records(file) == [("fine", "good"), ("dull", "bad"), ("text", "bad")]
+
+
 UNITS = {
     "units": ",kWh,1/h",
     "units and a format": "YYYY-MM-DD hh:mm,[kWh],[-]",
