@@ -138,9 +138,16 @@ def _watch(client: "serving.Client", texts: Sequence[str], workspace: Workspace,
     sent = datetime.now(UTC)
     with progress.stage("comparing with the reference"):
         while True:  # the log is written behind the requests' backs
-            report = drift_report(NAME, store=workspace.store, requests=workspace.requests, window=Window(len(texts)))
-            if (report.requests == len(texts) and (sent - report.last).total_seconds() < 1) or _late(sent):
-                return report
+            try:
+                report = drift_report(
+                    NAME, store=workspace.store, requests=workspace.requests, window=Window(len(texts))
+                )
+            except UserError:  # nothing of it is on disk yet
+                if _late(sent):
+                    raise
+            else:
+                if (report.requests == len(texts) and (sent - report.last).total_seconds() < 1) or _late(sent):
+                    return report
             time.sleep(0.1)
 
 
