@@ -138,7 +138,10 @@ class RowParser:
         if wrong.any():
             row = int(wrong.argmax())
             cells = ", ".join(str(column[row].as_py()) for column in columns)
-            raise UserError(f"{where}, row {first_row + row}: do not make a time. Received: {cells}. Fix the row")
+            raise UserError(
+                f"{where}, row {first_row + row}: do not make a time. Received: {cells}. Fix the row; where a column "
+                "counts half hours or quarters of an hour, write the times of day instead"
+            )
         return Times(np.where(missing, MISSING_TIME, days + micros + clock), offsets)
 
     def _of_days(self) -> Iterator[pa.Array]:

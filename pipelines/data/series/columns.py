@@ -1,6 +1,7 @@
 """Columns of series in tables: which are there, and what they are for."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ REMEDY = (
     "data.past_covariates, data.future_covariates and data.static_categories likewise"
 )
 _LISTED = 20
+_TIME = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?|(1[89]|20)\d\d([ -]?[QM]\d{1,2})?")
 _INDEX = {"index", "idx", "level_0", "id", "row", "rowid", "row_id", "row_number", "nr", "no", "no.", "#", "_id"}
 """Names of columns that programs write, in small letters."""
 
@@ -114,6 +116,8 @@ def find_roles(
     other = text_columns(section)
     covariates = section.past_covariates + section.future_covariates
     schema = read_schema(section, file, other + (section.targets or []) + covariates, notes)
+    if not section.targets and section.columns == "channels":
+        _check_upright(schema, file)
     for name in other:
         if pa.types.is_nested(schema.kind(name)):
             raise UserError(f"{file}: column {name!r} holds no single values but {schema.kind(name)}. {REMEDY}")
@@ -139,6 +143,16 @@ def find_roles(
         )
     schema.check(targets, file)
     return Roles(targets, section.past_covariates, section.future_covariates, ignored, formats, schema)
+
+
+def _check_upright(schema: Schema, file: Path) -> None:
+    """Refuses a table whose columns are times: one that lies on its side."""
+    times = [name for name in schema.names if _TIME.fullmatch(name)]
+    if len(times) >= _LISTED and 2 * len(times) > len(schema.names):
+        raise UserError(
+            f"{file}: the header holds {len(times)} times, such as {times[0]!r}: the table lies on its side. Write a row "
+            "a time, as pandas' DataFrame.melt does, with the column of names as data.series"
+        )
 
 
 def text_columns(section: SeriesSection) -> list[str]:

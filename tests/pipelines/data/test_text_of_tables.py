@@ -181,3 +181,10 @@ def test_numbers_of_rows_that_the_header_lacks_are_left_out(tmp_path):
 def test_columns_of_one_name_can_be_named_by_the_line_that_the_refusal_gives(tmp_path):
     file = written(tmp_path, ["time,load,load", *ROWS])
     assert series(file, *remedy(file)).roles.targets == ["load", "load_2"]
+
+
+@pytest.mark.parametrize("times", [[row[:10] for row in ROWS[::24]] * 3, [str(year) for year in range(1960, 2020)]])
+def test_a_table_on_its_side_is_refused(tmp_path, times):
+    file = written(tmp_path, [f"page,{','.join(times)}", *(f"p{row}{',7' * len(times)}" for row in range(5))])
+    with pytest.raises(UserError, match=r"lies on its side.*DataFrame\.melt"):
+        series(file, "data.time=page")
