@@ -150,8 +150,8 @@ def _check_upright(schema: Schema, file: Path) -> None:
     times = [name for name in schema.names if _TIME.fullmatch(name)]
     if len(times) >= _LISTED and 2 * len(times) > len(schema.names):
         raise UserError(
-            f"{file}: the header holds {len(times)} times, such as {times[0]!r}: the table lies on its side. Write a row "
-            "a time, as pandas' DataFrame.melt does, with the column of names as data.series"
+            f"{file}: the header holds {len(times)} times, such as {times[0]!r}: the table lies on its side. Write a "
+            "row a time, as pandas' DataFrame.melt does, with the column of names as data.series"
         )
 
 
