@@ -13,8 +13,16 @@ from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Mem
 class ForecastModelSection(ModelSection):
     """The forecaster; see `unroll.models.series.forecaster.Forecaster`."""
 
-    lookback: int = Field(336, ge=1, le=100_000, description="timesteps that are read")
-    horizon: int = Field(24, ge=1, le=10_000, description="timesteps that are forecast")
+    lookback: int | None = Field(
+        None, ge=1, le=100_000, description="timesteps that are read; null: by the seasons and the length of the data"
+    )
+    horizon: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="timesteps that are forecast; null: a day of hours or less, two weeks of days, 8 weeks, 12 months, "
+        "4 quarters",
+    )
     cell: Cell = "gru"
     units: Units = 32
     layers: Layers = 1

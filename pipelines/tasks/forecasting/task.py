@@ -37,6 +37,7 @@ from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
+from unroll.pipelines.tasks.forecasting.plan import plan
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
 from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, shares_said, simple_experts
@@ -79,9 +80,12 @@ class Forecasting(Task):
 
     def __init__(self, config: ForecastConfig, directory: Path):
         super().__init__(config, directory)
-        section = config.model
         self._data = SeriesData.load(directory)
-        self._windows = check_windows(self._data, lookback=section.lookback, horizon=section.horizon)
+        self._plan = plan(self._data, config.model.lookback, config.model.horizon)
+        lookback, horizon = self._plan.lookback, self._plan.horizon
+        section = config.model.model_copy(update={"lookback": lookback, "horizon": horizon})
+        self.config = config.model_copy(update={"model": section})
+        self._windows = check_windows(self._data, lookback=lookback, horizon=horizon)
         dataset_info, frequency = self._data.dataset_info, self._data.frequency
         covariates = [
             dataset_info["covariates"][name]
@@ -91,8 +95,8 @@ class Forecasting(Task):
         step, changes = graph_step(frequency), clock_changes(frequency)
         cycle = {name: step[name] for name in ("seconds", "months", "weekdays")}
         self._features = WindowFeatures(
-            lookback=section.lookback,
-            horizon=section.horizon,
+            lookback=lookback,
+            horizon=horizon,
             targets=self._data.targets,
             past=len(dataset_info["past_covariates"]),
             mean=[one["mean"] for one in covariates],
@@ -110,8 +114,8 @@ class Forecasting(Task):
 
     def dataset_info(self) -> dict[str, Any]:
         section = self.config.model
-        model = {"lookback": section.lookback, "horizon": section.horizon, "quantiles": section.quantiles}
-        model["minimum"] = self._minimums
+        model: dict[str, Any] = {"lookback": self._plan.lookback, "horizon": self._plan.horizon}
+        model |= {"quantiles": section.quantiles, "minimum": self._minimums, "chosen": self._plan.said}
         if self._shares:
             model |= {"blend": asdict(self._shares), "simple": self._simple.info}
         return {**self._data.dataset_info, **model, "windows": self._windows}
@@ -119,7 +123,7 @@ class Forecasting(Task):
     def summary(self) -> str:
         dataset_info = self._data.dataset_info
         limits = minimum_summary(self.config.model.minimum, self._lowest, dataset_info["targets"])
-        return "\n".join([data_summary(dataset_info, self._windows), *limits])
+        return "\n".join([data_summary(dataset_info, self._windows), *self._plan.said, *limits])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
@@ -157,7 +161,7 @@ class Forecasting(Task):
         section = self.config.model
         categories = tuple(len(names) + 1 for names in self._categories.values())
         targets, covariates, quantiles = self._data.targets, self._features.covariates, tuple(section.quantiles)
-        sizes = SeriesInfo(section.lookback, section.horizon, targets, covariates, categories, quantiles)
+        sizes = SeriesInfo(self._plan.lookback, self._plan.horizon, targets, covariates, categories, quantiles)
         if section.build:
             return user_forecaster(section.build, section, sizes)
         settings = section.model_dump(exclude={"build", "calendar", "minimum"})
@@ -188,19 +192,18 @@ class Forecasting(Task):
         cls, config: ForecastConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
     ) -> Iterator[Arrays]:
         further = series_data.read_further(config.data, dataset_info, data, progress)
-        section = config.model
+        sizes = {"lookback": dataset_info["lookback"], "horizon": dataset_info["horizon"]}
         progress.line(further_summary(further.dataset_info))
-        if not WindowIndex.of(further, "all", lookback=section.lookback, horizon=section.horizon).count:
+        if not WindowIndex.of(further, "all", **sizes).count:
             longest = int(np.diff(further.offsets).max())
             raise UserError(
                 f"--data {data}: no series has a window to forecast; the longest has {longest} steps, and the model "
-                f"forecasts {section.horizon} steps from the {section.lookback} before. Give more rows"
+                f"forecasts {sizes['horizon']} steps from the {sizes['lookback']} before. Give more rows"
             )
         batches = windows(
             further,
             "all",
-            lookback=section.lookback,
-            horizon=section.horizon,
+            **sizes,
             batch_size=_BATCH,
             history=context_steps(dataset_info),
         )
@@ -246,7 +249,7 @@ class Forecasting(Task):
         feature = monitoring.SeriesFeature(
             channels=tuple(self._data.dataset_info["targets"]),
             season=self._data.season,
-            lookback=section.lookback,
+            lookback=self._plan.lookback,
             lower=lower,
             upper=len(section.quantiles) - 1 - lower,
             seconds=frequency.seconds,
@@ -279,8 +282,7 @@ class Forecasting(Task):
 
     def _experts(self) -> dict[str, Expert]:
         """Simple forecasts that the answer may be made of, beside the network."""
-        horizon = self.config.model.horizon
-        return {} if self._alone else simple_experts(self._simple.path, self._data.season, horizon)
+        return {} if self._alone else simple_experts(self._simple.path, self._data.season, self._plan.horizon)
 
     def _offsets(self, blend: Blend) -> np.ndarray:
         """The calibration of the quantiles, from the validation split."""

@@ -23,7 +23,7 @@ def windows(folder, table, settings):
     directory.mkdir(exist_ok=True)
     prepare(config.data, str(folder / "data.csv"), directory, Progress())
     data = SeriesData.load(directory)
-    lookback, horizon = config.model.lookback or 336, config.model.horizon
+    lookback, horizon = config.model.lookback or 336, config.model.horizon or 24
     return config, check_windows(data, lookback=lookback, horizon=horizon)
 
 
