@@ -22,6 +22,7 @@ class Pace:
         seconds: spent, validation included.
         share: of the training that is done, 0 to 1; the learning rate follows it.
         step_seconds: of a recent step, with all that lies between two; the first one, which traces the graph, apart.
+        trace_seconds: of the first step.
         validation_seconds: of a validation without its trace; 0 before the first.
         validation_timed: whether it ended; else it is a guess, from a validation that was broken off.
         validated: `seconds` after the last validation.
@@ -32,6 +33,7 @@ class Pace:
     seconds: float = 0.0
     share: float = 0.0
     step_seconds: float = 0.0
+    trace_seconds: float = 0.0
     validation_seconds: float = 0.0
     validation_timed: bool = False
     validated: float = 0.0
@@ -67,6 +69,7 @@ class Pacer:
         if traced and self._resumed and pace.step_seconds:
             seconds, traced = pace.step_seconds, False  # a resumed run pays for a second trace itself
         elif traced:
+            pace.trace_seconds = seconds
             self._allow(seconds)
         else:
             newest = max(_RECENT, 1 / (pace.steps - 1)) if pace.step_seconds else 1.0

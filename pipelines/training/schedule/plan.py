@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _TURN = 1 / 3
 """Of the plan without a better validation score, after which there will be none."""
 _CHANGED = 0.3  # share by which a number of epochs must change to be told again
+_LONG_TRACE = 0.2  # of a budget, above which it is told
 _DECAYED = 0.95  # of the plan; a learning rate beyond is hardly any
 
 
@@ -100,7 +101,12 @@ class Plan:
             read: epochs.
             rate: the learning rate, as a share of its peak.
         """
+        assert self.budget is not None
         spent = f"{pace.seconds:.0f} s of {self.budget:.0f} s are used, in {read:.3g} epochs"
+        if pace.trace_seconds > _LONG_TRACE * self.budget:
+            spent += f", {pace.trace_seconds:.0f} s of it to trace the graph"
+        if pace.budget is not None and pace.budget < self.budget:
+            return f"{spent}, as the validation score had turned"
         if pace.share >= _DECAYED:
             return spent
         cut = f"cut short at {pace.share:.0%} of its plan, with the learning rate at {rate:.0%} of its peak"
