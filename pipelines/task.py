@@ -93,6 +93,9 @@ class Task(abc.ABC):
     compared: ClassVar[tuple[str, str] | None] = None
     """A metric that is a share of the records, and the baseline beside which it is judged in words."""
 
+    sequential: ClassVar[bool] = False
+    """Whether validation batches follow one another in time, so that neighbours are alike."""
+
     def __init__(self, config: Any, directory: Path):
         self.config = config
         self.directory = directory

@@ -11,6 +11,7 @@ from unroll.monitoring.cli import app as monitor
 from unroll.pipelines.cli import app as train
 from unroll.pipelines.discovery import app as discover
 from unroll.pipelines.predict import app as predict
+from unroll.pipelines.tune import app as tune
 from unroll.serving.cli import app as serve
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 
 app.add_typer(train)
+app.add_typer(tune)
 app.add_typer(predict)
 app.add_typer(discover)
 app.add_typer(serve)

@@ -130,7 +130,7 @@ def train(
         digest = records.digest(files)
     problem = prepared(task, config, data, digest, workspace, progress)
     progress.line(problem.summary())
-    with _run_directory(workspace, cache_key(task.name, name, settings, digest, own)) as directory:
+    with run_directory(workspace, cache_key(task.name, name, settings, digest, own)) as directory:
         with progress.stage("opening MLflow"):
             tracking = Tracking(workspace, create=True)
         called = run_name(name, config, datetime.now())
@@ -191,7 +191,7 @@ def _read(file: Path) -> str | None:
 
 
 @contextmanager
-def _run_directory(workspace: Workspace, key: str) -> Iterator[Path]:
+def run_directory(workspace: Workspace, key: str) -> Iterator[Path]:
     """A directory that only one command uses at a time and that outlives a kill."""
     directory = workspace.cache / "runs" / key
     directory.mkdir(parents=True, exist_ok=True)

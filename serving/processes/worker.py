@@ -1,7 +1,6 @@
 """One process of a server among several, which its parent keeps running."""
 
 import contextlib
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -16,12 +15,12 @@ from typing import Any
 from unroll.errors import UserError
 from unroll.serving.processes.leaving import leave
 from unroll.serving.processes.logs import log_to_stderr
+from unroll.serving.processes.orphans import end_with_parent
 
 _log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads cannot be relied on
 _FIRST_PAUSE = 1.0  # seconds before a process that ended is restarted; twice as many at each try that fails
 _MAX_PAUSE = 60.0
-_PARENT_DEATH_SIGNAL = 1  # of prctl
 Serve = Callable[[Callable[[Any], None]], None]
 """What a process runs; takes what is told when clients are answered."""
 
@@ -141,7 +140,7 @@ def told(error: Exception) -> str:
 
 
 def _work(telling: Connection, serve: Serve) -> None:
-    ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)  # a killed parent leaves nobody on its ports
+    end_with_parent()  # else a killed one leaves somebody on its ports
     parent = multiprocessing.parent_process()
     if not parent or not parent.is_alive():
         return

@@ -68,6 +68,7 @@ class Forecasting(Task):
     name = "forecasting"
     Config = ForecastConfig
     monitor = "loss"
+    sequential = True
     config: ForecastConfig
 
     @classmethod

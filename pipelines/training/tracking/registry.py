@@ -103,13 +103,16 @@ class Tracking:
         return self._sqlite or MlflowRegistry(self._client)
 
     @contextmanager
-    def run(self, experiment: str, resume: str | None = None, *, name: str | None = None) -> Iterator[Run]:
+    def run(
+        self, experiment: str, resume: str | None = None, *, name: str | None = None, parent: str | None = None
+    ) -> Iterator[Run]:
         """A run that is recorded, or one that goes on.
 
         Args:
             experiment: made if absent.
             resume: id of an interrupted run, or None.
             name: of a new run; one that MLflow makes up for None.
+            parent: id of the run that a new one stands under.
         """
         from mlflow.exceptions import MlflowException
 
@@ -129,7 +132,7 @@ class Tracking:
             mlflow.set_experiment(experiment)
             if resume and not self._exists(resume):
                 resume = None
-            active = mlflow.start_run(run_id=resume, run_name=None if resume else name)
+            active = mlflow.start_run(run_id=resume, run_name=None if resume else name, parent_run_id=parent)
         with active:
             yield Run(mlflow, active.info.run_id)
             mlflow.flush_async_logging()

@@ -1,0 +1,187 @@
+"""What is searched: configuration keys and the values that each may take."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from unroll import plugins
+from unroll.errors import UserError
+from unroll.pipelines.training.config import TaskConfig, load_config
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+_RANGE = re.compile(r"\s*(\S+?)\s*\.\.\s*(\S+?)\s*")
+_LOG = 10.0  # ends of a range this many times apart are searched by magnitude
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values.
+
+    Args:
+        values: as the configuration takes them: texts, numbers, true, false or null.
+    """
+
+    values: tuple[Any, ...]
+
+    def ends(self) -> tuple[Any, ...]:
+        """Values that must all be in range for the rest to be."""
+        return self.values
+
+    def suggest(self, trial: "Trial", key: str) -> Any:
+        return trial.suggest_categorical(key, self.values)
+
+
+@dataclass(frozen=True)
+class Integers:
+    """A whole number.
+
+    Args:
+        low: the least.
+        high: the greatest.
+        log: whether magnitudes, not differences, are tried evenly.
+    """
+
+    low: int
+    high: int
+    log: bool = False
+
+    def ends(self) -> tuple[Any, ...]:
+        """Values that must all be in range for the rest to be."""
+        return self.low, self.high
+
+    def suggest(self, trial: "Trial", key: str) -> Any:
+        return trial.suggest_int(key, self.low, self.high, log=self.log)
+
+
+@dataclass(frozen=True)
+class Floats:
+    """A number.
+
+    Args:
+        low: the least.
+        high: the greatest.
+        log: whether magnitudes, not differences, are tried evenly.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def ends(self) -> tuple[Any, ...]:
+        """Values that must all be in range for the rest to be."""
+        return self.low, self.high
+
+    def suggest(self, trial: "Trial", key: str) -> Any:
+        return trial.suggest_float(key, self.low, self.high, log=self.log)
+
+
+Dimension = Choice | Integers | Floats
+SearchSpace = Mapping[str, Dimension]
+
+_EVERY_TASK: SearchSpace = {
+    "train.learning_rate": Floats(3e-4, 1e-2, log=True),
+    "train.batch_size": Choice((16, 32, 64, 128, 256)),
+    "train.weight_decay": Floats(1e-5, 0.1, log=True),
+}
+
+
+def search_space(task: str, config: TaskConfig, named: Sequence[str]) -> SearchSpace:
+    """The keys to search, by dotted name.
+
+    Args:
+        task: its name; what its folder's module `search_space` lists as `SPACE` is searched, and learning rate, batch
+            size and weight decay where it has none.
+        config: what it sets is left as it is.
+        named: `key=low..high` or `key=[a, b, c]`, searched instead of all that.
+
+    Raises:
+        UserError: a text of another form, or there is nothing left to search.
+
+    Example:
+        >>> search_space("mine", TaskConfig(), ["model.units=16..128", "model.cell=[gru, lstm]"])
+        {'model.units': Integers(low=16, high=128, log=False), 'model.cell': Choice(values=('gru', 'lstm'))}
+    """
+    if named:
+        return dict(map(_parsed, named))
+    own = next((module.SPACE for module in plugins.beside("search_space", task)), _EVERY_TASK)
+    fixed = set(_set_keys(config))
+    space = {key: dimension for key, dimension in own.items() if key not in fixed}
+    if not space:
+        raise UserError(
+            f"unroll tune {task}: every key that would be searched is set by --set or --config ({', '.join(own)}). "
+            "Leave some out, or name others: --search train.learning_rate=0.0003..0.01"
+        )
+    return space
+
+
+def check_space(space: SearchSpace, schema: type[TaskConfig], config: TaskConfig) -> None:
+    """Refuses keys that there are not, and values out of their range.
+
+    Args:
+        space: to check.
+        schema: of the configuration.
+        config: what is searched from.
+
+    Raises:
+        UserError: what is wrong with a key.
+    """
+    settings = config.model_dump(mode="json")
+    for key, dimension in space.items():
+        for value in dimension.ends():
+            try:
+                load_config(schema, base=with_values(settings, {key: value}))
+            except UserError as error:
+                raise UserError(f"--search {key}: {error}") from None
+
+
+def with_values(settings: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings, with the values of dotted keys.
+
+    Example:
+        >>> with_values({"train": {"seed": 0}}, {"train.batch_size": 32})
+        {'train': {'seed': 0, 'batch_size': 32}}
+    """
+    changed = dict(settings)
+    for key, value in values.items():
+        section, _, rest = key.partition(".")
+        changed[section] = with_values(changed.get(section) or {}, {rest: value}) if rest else value
+    return changed
+
+
+def _parsed(text: str) -> tuple[str, Dimension]:
+    key, separator, values = text.partition("=")
+    found = _RANGE.fullmatch(values)
+    if separator and found:
+        try:
+            return key, _range(*(yaml.safe_load(end) for end in found.groups()))
+        except (TypeError, ValueError, yaml.YAMLError):
+            pass
+    elif separator:
+        try:
+            listed = yaml.safe_load(values)
+        except yaml.YAMLError:
+            listed = None
+        if isinstance(listed, list) and len(listed) > 1 and not any(isinstance(one, list | dict) for one in listed):
+            return key, Choice(tuple(listed))
+    raise UserError(f"--search takes key=low..high or key=[a, b, c]. Received: {text!r}")
+
+
+def _range(low: Any, high: Any) -> Dimension:
+    low, high = (float(end) if isinstance(end, str) else end for end in (low, high))  # YAML reads 1e-4 as a text
+    if not low < high:
+        raise ValueError
+    log = low > 0 and high / low >= _LOG
+    return Integers(low, high, log) if isinstance(low, int) and isinstance(high, int) else Floats(low, high, log)
+
+
+def _set_keys(section: Any, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name in section.model_fields_set:
+        value = getattr(section, name)
+        keys += _set_keys(value, f"{prefix}{name}.") if hasattr(value, "model_fields_set") else [prefix + name]
+    return keys
