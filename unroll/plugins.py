@@ -5,8 +5,8 @@ A task has a folder of its own (a package) with its class in the module `task`. 
 person names with `--import`. Nothing else is ever imported for the sake of a name that stands in a data file.
 
 What else belongs to a task stands in modules beside it, each found by its name when it is asked for: `config`,
-`sample`, `asking`, `client`, `actuals`, `demo`, `search_space`. This module imports nothing of ours: clients find theirs without
-TensorFlow.
+`sample`, `asking`, `client`, `actuals`, `demo`, `search_space`. This module imports nothing of ours: clients find
+theirs without TensorFlow.
 """
 
 import importlib
