@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,10 +82,13 @@ def open_study(directory: Path, seed: int) -> optuna.Study:
         seed: of what is drawn.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):
+        # in groups, since the trial of the defaults draws nothing
+        sampler = optuna.samplers.TPESampler(n_startup_trials=_RANDOM_TRIALS, multivariate=True, group=True, seed=seed)
     return optuna.create_study(
         study_name="search",
         storage=JournalStorage(JournalFileBackend(str(directory / _JOURNAL))),
-        sampler=optuna.samplers.TPESampler(n_startup_trials=_RANDOM_TRIALS, multivariate=True, group=True, seed=seed),
+        sampler=sampler,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_RANDOM_TRIALS // 2),
         load_if_exists=True,
     )
