@@ -23,7 +23,7 @@ from unroll.pipelines.data.dataset_info import write_info
 from unroll.pipelines.data.record_numbers import Formats, as_plain, find_formats
 from unroll.pipelines.data.records import Batch, find_files, read_section
 from unroll.pipelines.data.sections import RecordSection
-from unroll.pipelines.data.splits import SPLITS, hash_split, named_split
+from unroll.pipelines.data.splits import SPLITS, NamedSplits, hash_split
 from unroll.pipelines.data.targets import Target
 from unroll.pipelines.data.vocabulary import count_vocabulary, write_vocabulary
 from unroll.pipelines.training.progress import Progress
@@ -57,15 +57,19 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
         writers = {split: stack.enter_context(pq.ParquetWriter(_file(directory, split), schema)) for split in SPLITS}
         notes = Notes()
         formats = find_formats(section, columns, data, notes)
+        named = NamedSplits(section.split or "")
         for batch in _stream(section, columns, data, notes):
             table, rows = _parsed(section, columns, batch, formats)
             read += len(batch[next(iter(batch))])
-            named = [batch[section.split][row] for row in rows] if section.split else None
-            splits = np.array(_splits(columns, table, named))
+            if section.split:
+                splits = np.array(named.of(batch[section.split][row] for row in rows))
+            else:
+                splits = np.array(_splits(columns, table))
             for split in SPLITS:
                 chosen = _take(table, np.flatnonzero(splits == split))
                 counts[split] += len(chosen[GROUP])
                 writers[split].write_table(pa.table(chosen, schema))
+        named.check()
         stage.say(f"{read:,} records")
     _check(section, columns, data, read, counts)
     dataset_info: dict[str, Any] = {"read": read, "counts": counts, "columns": {}}
@@ -138,9 +142,7 @@ def _present(cells: np.ndarray) -> np.ndarray:
     return np.isfinite(cells) if cells.dtype.kind == "f" else np.array([bool(cell.strip()) for cell in cells], bool)
 
 
-def _splits(columns: Columns, table: Table, named: list[str | None] | None) -> list[str]:
-    if named is not None:
-        return [named_split(value) for value in named]
+def _splits(columns: Columns, table: Table) -> list[str]:
     inputs = [table[key] for key, column in columns.items() if not isinstance(column, Target)]
     return [hash_split("\x1f".join(map(_text, record))) for record in zip(*inputs, strict=True)]
 

@@ -23,11 +23,13 @@ from unroll.monitoring.tables.files.text_source import check_encoding, undecodab
 from unroll.monitoring.tables.format import PLAIN, TableFormat
 from unroll.monitoring.tables.kinds import SUFFIXES, file_format, suffix
 from unroll.monitoring.tables.notes import Notes
-from unroll.pipelines.data.sections import TableSection, column_advice
+from unroll.pipelines.data.sections import TableSection, check_columns, column_advice
 from unroll.serving.files.regular_files import check_inside, check_named
 
 _OTHER_WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
 _MARK = codecs.BOM_UTF8.decode()
+_TO_LINES = "python -c \"import json; print(*map(json.dumps, json.load(open('{}'))), sep='\\n', file=open('{}', 'w'))\""
+_MAX_FILES = 100  # of a folder, that are looked at
 _BATCH_ROWS = 256
 _LARGE_ROWS = 64  # of a batch with cells as stored, such as pictures
 
@@ -57,7 +59,7 @@ def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[P
     if Path(path).is_dir():
         files = sorted(file for file in Path(path).iterdir() if suffix(file) in suffixes)
         if not files:
-            raise UserError(f"--data {path}: the folder holds no {', '.join(suffixes)} file")
+            raise UserError(f"--data {path}: the folder holds no {', '.join(suffixes)} file{_folders_of(Path(path))}")
         for file in files:
             check_inside(file, Path(path), "--data")
         return files
@@ -67,12 +69,30 @@ def find_files(path: str, suffixes: Collection[str] = tuple(SUFFIXES)) -> list[P
     for file in files:
         if suffix(file) not in suffixes:
             remedy = ". Save it as .xlsx, or as CSV" if suffix(file) in _OTHER_WORKBOOKS else ""
+            if suffix(file) == ".json":
+                remedy = f". Write an object a line, as JSONL: {_TO_LINES.format(file, file.with_suffix('.jsonl'))}"
             raise UserError(f"--data {file}: unknown kind of file. Known: {', '.join(suffixes)} (also .gz){remedy}")
         if named:
             check_named(file, "--data")
         else:
             check_inside(file, folder_of(path), "--data")
     return files
+
+
+def _folders_of(folder: Path) -> str:
+    """How to make a table of a folder a class, if that is what a folder holds."""
+    folders = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    kinds = {file.suffix.lower() for one in folders for file in itertools.islice(one.iterdir(), _MAX_FILES)}
+    if not folders or not kinds:
+        return ""
+    cell, name = ("file.read_text()", "text") if kinds <= {".txt"} else ("str(file)", "image")
+    named = ", ".join(repr(one.name) for one in folders[:3]) + ", ..." * (len(folders) > 3)
+    table = folder.with_name(f"{folder.name}.csv")
+    return (
+        f', but folders {named}. Make a table of them, a row a file: python -c "import pathlib, pandas; '
+        f"pandas.DataFrame([({cell}, file.parent.name) for file in sorted(pathlib.Path('{folder.absolute()}').glob("
+        f"'*/*'))], columns=['{name}', 'label']).to_csv('{table}', index=False)\""
+    )
 
 
 def check_exists(path: str) -> None:
@@ -143,7 +163,7 @@ def read_records(
     check_encoding(table_format.encoding)
 
     def require(present: Sequence[str], hint: Callable[[str], str] = lambda column: "") -> None:
-        _require([column for column in columns if column not in optional], present, file, advice or {}, hint)
+        check_columns([column for column in columns if column not in optional], present, file, advice or {}, hint)
 
     for file in files:
         kind = file_format(file)
@@ -201,19 +221,6 @@ def open_parquet(file: Path) -> Iterator[pq.ParquetFile]:
         raise UserError(f"{file}: is truncated or not Parquet ({reason}). Copy or write it again") from None
 
 
-def _require(
-    columns: Sequence[str], present: Sequence[str], file: Path, advice: Mapping[str, str], hint: Callable[[str], str]
-) -> None:
-    for column in columns:
-        if list(present).count(column) > 1:
-            raise UserError(f"{file}: has {list(present).count(column)} columns {column!r}. Rename all but one")
-        if column not in present:
-            names = ", ".join(repr(name) for name in present)
-            remedy = f"Name the right one: {advice[column]}" if column in advice else "Give a file that has it"
-            seen = hint(column)
-            raise UserError(f"{file}: has no column {column!r}. It has: {names}. {f'{seen}. ' if seen else ''}{remedy}")
-
-
 def _texts(column: pa.Array) -> list[str | None]:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
@@ -224,7 +231,7 @@ def _read_csv(
     file: Path, columns: Sequence[str], table_format: TableFormat, require: Require, notes: Notes | None
 ) -> Iterator[Batch]:
     with open_csv(file, table_format, notes) as table:
-        require(table.names, table.layout.hint)
+        require(table.names, table.hint)
         types = dict.fromkeys(columns, pa.string())
         for batch in table.batches(types, ["", *table_format.missing], strings_can_be_null=True):
             if table.layout.header and len(columns) > 1:

@@ -1,9 +1,13 @@
 """Keys that sections of several tasks have in common, and what to say of a column that is not there."""
 
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from unroll.errors import UserError
 from unroll.monitoring.tables.format import TableFormat
 from unroll.pipelines.training.config import Section
 
@@ -145,3 +149,57 @@ def column_advice(section: Section) -> dict[str, str]:
             if isinstance(name, str):
                 advice.setdefault(name, f"--set data.{key}=COLUMN{' (null: none)' if field.default is None else ''}")
     return advice
+
+
+def check_columns(
+    columns: Sequence[str], present: Sequence[str], file: Path, advice: Mapping[str, str], hint: Callable[[str], str]
+) -> None:
+    """Refuses a file that lacks columns.
+
+    Args:
+        columns: that are needed.
+        present: that the file has.
+        file: for the message.
+        advice: by column, how to name another one.
+        hint: says, of a column that is missing, what may be wrong; or nothing.
+
+    Raises:
+        UserError: a column is missing, or there are several of its name.
+    """
+    for column in columns:
+        if list(present).count(column) > 1:
+            raise UserError(f"{file}: has {list(present).count(column)} columns {column!r}. Rename all but one")
+    missing = [column for column in columns if column not in present]
+    if not missing:
+        return
+    named = f"column {missing[0]!r}" if len(missing) == 1 else f"columns {', '.join(map(repr, missing))}"
+    names = ", ".join(repr(name) for name in present)
+    seen = next((found for column in missing if (found := hint(column))), "")
+    remedy = "Give a file that has it"
+    if advised := [column for column in missing if column in advice]:
+        likely = _likely_names(advised, [name for name in present if name and name not in columns])
+        settings = (_setting(advice[column], likely.get(column)) for column in advised)
+        remedy = f"Name the right {'one' if len(advised) == 1 else 'ones'}: {' '.join(settings)}"
+    raise UserError(f"{file}: has no {named}. It has: {names}. {f'{seen}. ' if seen else ''}{remedy}")
+
+
+def _likely_names(missing: Sequence[str], others: Sequence[str]) -> dict[str, str]:
+    """Columns that differ from missing ones in capitals and signs only; or that are alone left for the only one."""
+    alike = {column: [name for name in others if _letters(name) == _letters(column)] for column in missing}
+    likely = {column: names[0] for column, names in alike.items() if len(names) == 1}
+    rest, left = set(missing) - likely.keys(), set(others) - set(likely.values())
+    if likely and len(rest) == len(left) == 1:
+        likely[rest.pop()] = left.pop()
+    return likely
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def _setting(advice: str, name: str | None) -> str:
+    """Advice with a column's name in it, as a shell takes it."""
+    option, _, setting = advice.partition(" ")
+    if name is None or not setting:
+        return advice
+    return f"{option} {shlex.quote(setting.partition('=')[0] + '=' + name)}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -58,6 +59,56 @@ def named_split(value: str | None) -> str:
     except KeyError:
         known = ", ".join(_SPELLINGS)
         raise UserError(f"data.split: the column may hold {known}, also followed by _. Received: {value!r}") from None
+
+
+class NamedSplits:
+    """The splits that a column names; cells that name none are counted, and refused when all have been seen.
+
+    Example:
+        >>> splits = NamedSplits("part")
+        >>> splits.of(["train", "Dev"])
+        ['train', 'validation']
+        >>> splits.check()
+    """
+
+    def __init__(self, column: str):
+        self._column = column
+        self._seen = 0
+        self._wrong: list[tuple[str | None, int]] = []  # the first cell of each kind, and its record
+        self._counts: Counter[str | None] = Counter()
+
+    def of(self, values: Iterable[str | None]) -> list[str]:
+        """The splits of further cells; train for one that names none."""
+        splits = []
+        for value in values:
+            self._seen += 1
+            try:
+                splits.append(named_split(value))
+            except UserError:
+                value = (value or "").strip() or None
+                if value not in self._counts:
+                    self._wrong.append((value, self._seen))
+                self._counts[value] += 1
+                splits.append("train")
+        return splits
+
+    def check(self) -> None:
+        """Refuses a column of which a cell named no split.
+
+        Raises:
+            UserError: gives the first such cell, and how many there are.
+        """
+        if not self._wrong:
+            return
+        value, record = self._wrong[0]
+        what = "an empty cell" if value is None else "that"
+        others = sum(self._counts.values()) - self._counts[value]
+        raise UserError(
+            f"data.split: the column may hold {', '.join(_SPELLINGS)}, also followed by _. Received: {value or ''!r} "
+            f"in record {record:,} of column {self._column!r}; {self._counts[value]:,} of {self._seen:,} records have "
+            f"{what}{f', {others:,} another unknown one' if others else ''}. Write one of these there, or have a hash "
+            "decide: --set data.split=null"
+        )
 
 
 class Conflicting(NamedTuple):

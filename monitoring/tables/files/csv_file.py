@@ -25,12 +25,13 @@ from unroll.monitoring.tables.files.quotes import QuoteCheck
 from unroll.monitoring.tables.files.repeated_header import RepeatedHeader
 from unroll.monitoring.tables.files.rewritten import change_of, rewritten
 from unroll.monitoring.tables.files.text_source import check_encoding, is_plain, open_bytes, undecodable, utf8_blocks
-from unroll.monitoring.tables.files.workbook import sheet_text
+from unroll.monitoring.tables.files.workbook import elsewhere, sheet_text
 from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.notes import Notes
 
-_BLOCK_BYTES = 2 << 20  # a record must fit in a block
+_BLOCK_BYTES = 2 << 20  # a record must fit in a block, else a larger one is tried
+_MAX_BLOCK_BYTES = 1 << 30
 _HEAD_BYTES = 1 << 17
 _FIRST = 512  # bytes that tell what a file is
 _even: set[tuple[object, ...]] = set()
@@ -56,11 +57,14 @@ class CsvTable:
         """Of the columns; empty where one has none."""
         return self.layout.names
 
+    def hint(self, column: str) -> str:
+        """What may be wrong where a column is missing; empty if nothing seems so."""
+        return self.layout.hint(column) or (elsewhere(self._file, column) if file_format(self._file) == "xlsx" else "")
+
     def kinds(self, null_values: Sequence[str]) -> list[pa.DataType]:
         """Types of the columns, found in the first block; all of its records are read for that."""
         options = pa.csv.ConvertOptions(null_values=null_values)
-        with self._stream.reader(options, checked=False) as reader:
-            return list(reader.schema.types) if reader else [pa.null()] * len(self.names)
+        return self._stream.kinds(options) or [pa.null()] * len(self.names)
 
     def batches(
         self, types: Mapping[str, pa.DataType], null_values: Sequence[str], *, strings_can_be_null: bool
@@ -82,9 +86,8 @@ class CsvTable:
             null_values=null_values,
             strings_can_be_null=strings_can_be_null,
         )
-        with self._stream.reader(options, checked=True) as reader:
-            for batch in reader or ():
-                yield pa.RecordBatch.from_arrays(batch.columns, names=list(places))
+        for batch in self._stream.batches(options):
+            yield pa.RecordBatch.from_arrays(batch.columns, names=list(places))
 
     def row(self, number: int) -> int:
         """The row of the file that pyarrow counts as this one, of the records alone."""
@@ -211,8 +214,36 @@ class _Records:
                 notes,
             )
 
+    def kinds(self, options: pa.csv.ConvertOptions) -> list[pa.DataType]:
+        """Types of the columns; empty where there are no records."""
+        text, size = self._text(checked=False), _BLOCK_BYTES
+        while True:
+            try:
+                with self._reader(text, options, size) as reader:
+                    return list(reader.schema.types) if reader else []
+            except pa.ArrowInvalid as error:
+                size = _larger(size, error)
+
+    def batches(self, options: pa.csv.ConvertOptions) -> Iterator[pa.RecordBatch]:
+        """The records; those of a block that a record does not fit in are read again, in a larger one."""
+        text, size, done = self._text(checked=True), _BLOCK_BYTES, 0
+        while True:
+            read = 0
+            try:
+                with self._reader(text, options, size) as reader:
+                    for batch in reader or ():
+                        read += batch.num_rows
+                        if read > done:
+                            yield batch.slice(max(0, batch.num_rows - (read - done)))
+                            done = read
+                return
+            except pa.ArrowInvalid as error:
+                size = _larger(size, error)
+
     @contextmanager
-    def reader(self, options: pa.csv.ConvertOptions, checked: bool) -> Iterator[pa.csv.CSVStreamingReader | None]:
+    def _reader(
+        self, text: pa.Buffer, options: pa.csv.ConvertOptions, size: int
+    ) -> Iterator[pa.csv.CSVStreamingReader | None]:
         """Streams the records; None where there are none. Their columns are called by their places, from 0."""
         parse = pa.csv.ParseOptions(
             delimiter=self._layout.delimiter,
@@ -221,8 +252,7 @@ class _Records:
             newlines_in_values=self._format.quote is not None,
         )
         names = [str(place) for place in range(len(self._layout.names))]
-        read = pa.csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False, column_names=names)
-        text = self._text(checked)
+        read = pa.csv.ReadOptions(block_size=size, use_threads=False, column_names=names)
         if not text.slice(0, min(text.size, _BLOCK_BYTES)).to_pybytes().strip(b"\r\n"):
             yield None
             return
@@ -281,6 +311,13 @@ class _Records:
             if old and not check.dropped:  # of which each reading tells
                 _even.add(as_it_is)
         yield held
+
+
+def _larger(size: int, error: pa.ArrowInvalid) -> int:
+    """The size of block to try next, if the error says that a record does not fit in one."""
+    if "straddling" not in str(error) or 8 * size > _MAX_BLOCK_BYTES:
+        raise error
+    return 8 * size
 
 
 def _mapped(file: Path) -> pa.Buffer:

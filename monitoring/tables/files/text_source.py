@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -9,6 +10,8 @@ from typing import BinaryIO
 from unroll.errors import UserError
 
 _BLOCK_BYTES = (2 << 20) - (1 << 16)
+_CONTROL = re.compile("[\x80-\x84\x86-\x9f]")  # 85 ends lines on mainframes
+_BYTE_A_LETTER = ("iso8859-1", "iso8859-15", "cp1252", "cp1250", "iso8859-2", "mac-roman")
 _ZEROS = bytes(4)
 _GUESSES = ("utf-8", "gb18030", "shift_jis", "euc_kr", "big5")
 
@@ -59,7 +62,12 @@ def utf8_blocks(file: Path, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
             raise undecodable(file, encoding, "utf-16")
         if decoder is not None:
             try:
-                block = decoder.decode(block, final=not block).encode()
+                text = decoder.decode(block, final=not block)
+                if first:
+                    _check_utf8(file, block, encoding)
+                if _CONTROL.search(text):
+                    raise _with_controls(file, encoding)
+                block = text.encode()
             except UnicodeError:
                 raise undecodable(file, encoding) from None
         elif not block:
@@ -76,6 +84,29 @@ def utf8_blocks(file: Path, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
             yield block
         elif decoder is not None:
             return
+
+
+def _check_utf8(file: Path, block: bytes, encoding: str) -> None:
+    """Refuses a file in UTF-8 that is read in an encoding of a byte a letter, which takes anything."""
+    if codecs.lookup(encoding).name not in _BYTE_A_LETTER or block.isascii():
+        return
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(block)
+    except UnicodeDecodeError:
+        return
+    raise UserError(
+        f"{file}: is utf-8 text, of which {encoding} makes two letters and more of one. Leave data.encoding out, or "
+        "name it: --set data.encoding=utf-8"
+    )
+
+
+def _with_controls(file: Path, encoding: str) -> UserError:
+    with open_bytes(file) as stream:
+        before = _CONTROL.split(stream.read().decode(encoding, "replace"), maxsplit=1)[0]
+    return UserError(
+        f"{file}, row {before.count(chr(10)) + 1}: holds control characters where it is read as {encoding}, as "
+        "quotation marks and dashes of Windows become. Name its encoding: --set data.encoding=cp1252"
+    )
 
 
 def undecodable(file: Path, encoding: str, guess: str | None = None) -> UserError:

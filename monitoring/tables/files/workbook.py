@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from zipfile import BadZipFile
 
 from unroll.errors import UserError
 from unroll.monitoring.tables.notes import Notes
+
+_HEAD_ROWS = 50  # in which a header is looked for
 
 
 def sheet_text(file: Path, sheet: str | None, notes: Notes) -> bytes:
@@ -43,6 +46,33 @@ def sheet_text(file: Path, sheet: str | None, notes: Notes) -> bytes:
     finally:
         book.close()
     raise UserError(f"{file}: every sheet is empty. It needs a header line and records")
+
+
+def elsewhere(file: Path, column: str) -> str:
+    """Which of several sheets has a column, or else which sheets there are; empty of a workbook of one."""
+    import openpyxl
+
+    book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+    try:
+        sheets = [sheet for sheet in book.worksheets if hasattr(sheet, "iter_rows")]
+        for sheet in sheets:
+            head = sheet.iter_rows(max_row=_HEAD_ROWS, values_only=True)
+            if any(str(cell).strip() == column for row in head for cell in row if cell is not None):
+                return f"Sheet {sheet.title!r} has it: --set {quoted('data.sheet', sheet.title)}"
+        names = ", ".join(repr(sheet.title) for sheet in sheets)
+        return f"That is one sheet of {names}; --set data.sheet=... names another" if len(sheets) > 1 else ""
+    finally:
+        book.close()
+
+
+def quoted(key: str, value: str) -> str:
+    """A setting as a shell takes it.
+
+    Example:
+        >>> quoted("data.sheet", "Reviews 2024")
+        "'data.sheet=Reviews 2024'"
+    """
+    return shlex.quote(f"{key}={value}")
 
 
 def _named(file: Path, names: Sequence[str], sheet: str) -> str:

@@ -177,7 +177,7 @@ def read_schema(section: SeriesSection, file: Path, needed: Sequence[str], notes
         kinds = table.kinds([*SPELLINGS, *section.missing])
         schema = Schema(table.names, kinds, table.layout.sample, table.layout.row)
         missing = next((name for name in needed if name not in table.names), None)
-        hint = table.layout.hint(missing) if missing else ""
+        hint = table.hint(missing) if missing else ""
         schema.check(needed, file, f"{hint}. " if hint else "")
         return schema
 

@@ -1,8 +1,6 @@
 """The distinct pictures of data files, each with all its captions, in one split of the data set."""
 
-import csv
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,18 +11,16 @@ import tensorflow as tf
 from unroll.errors import UserError
 from unroll.models.image_header import picture_problem
 from unroll.monitoring.tables.notes import Notes
-from unroll.pipelines.data.splits import SPLITS, digest_split, hash_split, named_split
+from unroll.pipelines.data.splits import SPLITS, NamedSplits, digest_split, hash_split
 from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.reading.files import caption_records
 from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord
+from unroll.pipelines.tasks.captioning.reading.skipped import MISSING, Skipped, why_missing
 from unroll.pipelines.tasks.captioning.vocabulary import normalise
 from unroll.pipelines.training.progress import Progress, Stage
 from unroll.serving.files.regular_files import leads_out, read
 
 _BATCH = 64
-_MAX_LISTED = 1000
-_MAX_NAMED = 3
-_MISSING = "does not exist"
 
 _problems = tf.function(picture_problem, reduce_retracing=True, autograph=False)
 
@@ -52,37 +48,6 @@ class Picture:
     source: str
     captions: list[str] = field(default_factory=list)
     splits: set[str] = field(default_factory=set)
-
-
-class Skipped:
-    """Pictures that are left out, and why.
-
-    Attributes:
-        counts: pictures by reason, without the particulars of each.
-        named: the sources of the first three by reason.
-        listed: (source, reason) of the first 1000.
-    """
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.named: dict[str, list[str]] = {}
-        self.listed: list[tuple[str, str]] = []
-
-    def add(self, source: str, reason: str) -> None:
-        kind = reason.partition(" (")[0]
-        self.counts[kind] += 1
-        if len(named := self.named.setdefault(kind, [])) < _MAX_NAMED:
-            named.append(source)
-        if len(self.listed) < _MAX_LISTED:
-            self.listed.append((source, reason))
-
-    def write(self, file: Path) -> None:
-        """The list, as CSV."""
-        with file.open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows([("source", "reason"), *self.listed])
-
-    def __str__(self) -> str:
-        return ", ".join(f"{count:,} {reason}" for reason, count in self.counts.most_common()) or "none"
 
 
 @dataclass
@@ -136,6 +101,7 @@ def collect(section: CaptionSection, data: str, file: Path, progress: Progress) 
         for records in _batches(caption_records(section, data, collector.found.notes)):
             collector.add(records)
             _say(collector.found, stage)
+    collector.named.check()
     found = collector.found
     if not found.records:
         raise UserError(f"--data {data}: holds no records. Add captioned pictures")
@@ -160,35 +126,20 @@ def check_readable(found: Collection, data: str) -> None:
         source, reason = found.skipped.listed[0]
         raise UserError(
             f"--data {data}: no picture can be read: {found.skipped}. The first, {source}, {reason}. "
-            f"{_folder_with(Path(source)) or _REMEDY}"
+            f"{found.skipped.remedy()}"
         )
 
 
-_REMEDY = (
-    "Name the column of bytes or paths with data.image, and the folder that paths start from with data.images; save "
-    "pictures of other kinds as JPEG or PNG"
-)
-
-
 def _check_missing(found: Collection, section: CaptionSection, data: str) -> None:
-    missing = found.skipped.counts[_MISSING]
+    missing = found.skipped.counts[MISSING]
     pictures = len(found.pictures) + sum(found.skipped.counts.values())
     if missing > section.max_missing * pictures:
-        named = found.skipped.named[_MISSING]
+        named = found.skipped.named[MISSING]
         raise UserError(
             f"--data {data}: {missing:,} of {pictures:,} pictures are missing, such as {', '.join(named)}. Put them "
             f"there, or name the folder that paths start from with data.images, or allow more with "
             f"data.max_missing (now {section.max_missing:g})"
         )
-
-
-def _folder_with(missing: Path) -> str:
-    """How to name a folder beside a missing picture that holds it."""
-    if missing.parent.is_dir():
-        for folder in sorted(missing.parent.iterdir()):
-            if (folder / missing.name).is_file():
-                return f"{folder} holds it: --set data.images={folder}"
-    return ""
 
 
 def drop_corrupt(found: Collection, pictures: list[Picture], good: Sequence[int], file: Path) -> list[Picture]:
@@ -217,7 +168,10 @@ class _Collector:
         self._stream = stream
         self._end = 0
         self._digests: dict[Path, bytes | None] = {}
-        self._pictures: dict[bytes, Picture | None] = {}  # by digest; None for one that is refused
+        self._pictures: dict[bytes, Picture] = {}  # by digest
+        self._problems: dict[bytes, str] = {}  # likewise
+        self.named = NamedSplits(section.split or "")
+        self._told: set[bytes | Path] = set()
 
     def add(self, records: Sequence[CaptionRecord]) -> None:
         usable = []
@@ -231,8 +185,13 @@ class _Collector:
         digests = [self._digest(record, fresh) for record, _ in usable]
         self._add_pictures(fresh)
         for (record, captions), digest in zip(usable, digests, strict=True):
-            if digest and (picture := self._pictures[digest]):
-                self._add_captions(picture, record, captions, digest)
+            if digest in self._pictures:
+                self._add_captions(self._pictures[digest], record, captions, digest)
+            elif digest in self._problems:  # files are counted, also those of the same bytes
+                which = record.image if isinstance(record.image, Path) else digest
+                if which not in self._told:
+                    self.found.skipped.add(record.source, self._problems[digest])
+                    self._told.add(which)
 
     def _digest(self, record: CaptionRecord, fresh: dict[bytes, tuple[CaptionRecord, bytes]]) -> bytes | None:
         image = record.image
@@ -247,13 +206,14 @@ class _Collector:
             encoded = read(image) if isinstance(image, Path) else image
         except (OSError, ValueError) as error:
             missing = isinstance(error, FileNotFoundError)
-            self.found.skipped.add(record.source, _MISSING if missing else f"cannot be read ({error})")
+            reason = why_missing(Path(str(image))) if missing else f"cannot be read ({error})"
+            self.found.skipped.add(record.source, reason)
         else:
             if encoded is None:
                 self.found.skipped.add(record.source, "holds no picture")
             else:
                 digest = hashlib.md5(encoded, usedforsecurity=False).digest()
-                if digest not in self._pictures:
+                if digest not in self._pictures and digest not in self._problems:
                     fresh.setdefault(digest, (record, encoded))
         if isinstance(image, Path):
             self._digests[image] = digest
@@ -267,10 +227,9 @@ class _Collector:
             return
         encoded = tf.constant([one for _, one in fresh.values()])
         problems = _problems(encoded, self._section.max_pixels).numpy()
-        for (digest, (record, one)), problem in zip(fresh.items(), problems, strict=True):
+        for (digest, (_, one)), problem in zip(fresh.items(), problems, strict=True):
             if problem:
-                self.found.skipped.add(record.source, problem.decode())
-                self._pictures[digest] = None
+                self._problems[digest] = problem.decode()
             else:
                 picture = Picture(self._end, self._stream.write(one), "", "", "", "")
                 self._end += len(one)
@@ -279,7 +238,7 @@ class _Collector:
 
     def _add_captions(self, picture: Picture, record: CaptionRecord, captions: list[str], digest: bytes) -> None:
         if record.split is not None:
-            split = named_split(record.split)
+            (split,) = self.named.of([record.split])
             self.found.split_by_data |= self._section.split is None
         else:
             split = hash_split(record.cluster) if record.cluster else digest_split(digest)

@@ -24,6 +24,7 @@ from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import MAX_PICTURES, CaptionScores, caption_baselines
 from unroll.pipelines.tasks.captioning.reading.files import caption_files, picture_files
 from unroll.pipelines.tasks.captioning.reading.record import read_picture
+from unroll.pipelines.tasks.captioning.reading.skipped import counted
 from unroll.pipelines.tasks.captioning.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_captioner, user_encoder
 from unroll.pipelines.training.progress import Progress
@@ -85,7 +86,7 @@ class Captioning(Task):
             f"{split} {count:,} ({info['captions'][split]:,} captions)" for split, count in info["images"].items()
         )
         skipped = ", ".join(
-            f"{count:,} {reason}{_named(info['skipped_named'].get(reason, []), count)}"
+            f"{counted(count, reason)}{_named(info['skipped_named'].get(reason, []), count)}"
             for reason, count in info["skipped"].items()
         )
         where = f" (listed in {self.directory / 'skipped.csv'})" if skipped else ""

@@ -29,7 +29,11 @@ class LabelledTextSection(TableSection):
     label_names: dict[str, str] = Field(
         {}, description='what clients are answered for a label of the data: {"0": negative, "1": positive}'
     )
-    merge_case: bool = Field(True, description="whether labels that differ in capitals only are one class")
+    merge_case: bool = Field(
+        True,
+        description="whether labels that differ in capitals only, as 1.0 from 1 or, beside true, as 1 from true are "
+        "one class",
+    )
     conflicts: Conflicts = Field(
         "majority",
         description="a text with different labels: kept with the one that most of its copies have, dropped if there is "

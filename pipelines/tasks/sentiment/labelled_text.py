@@ -14,9 +14,9 @@ from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
-from unroll.pipelines.data.labels import is_list, tidy_label, twins
+from unroll.pipelines.data.labels import class_names, is_list, joined_lists, tidy_label
 from unroll.pipelines.data.records import Batch, find_files, read_section
-from unroll.pipelines.data.splits import SPLITS, RecordIndex, hash_split, named_split
+from unroll.pipelines.data.splits import SPLITS, NamedSplits, RecordIndex, hash_split
 from unroll.pipelines.data.text_shards import ShardWriter
 from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table, write_vocabulary
 from unroll.pipelines.tasks.sentiment.config import LabelledTextSection
@@ -25,6 +25,7 @@ from unroll.pipelines.training.progress import Progress
 
 _MAX_CLASSES = 1000
 _MAX_SHOWN = 10
+_FEW = 10  # classes of which a small file may have a record each
 _MAX_WEIGHTS = 50_000_000
 
 
@@ -95,7 +96,7 @@ def prepare(
     with RecordIndex.create(directory / "index.sqlite") as index:
         with progress.stage("reading records") as stage:
             read, unusable = _index(section, data, index, notes)
-            conflicting = index.settle(section.conflicts, _classes(section, index.labels(), notes))
+            conflicting = index.settle(section.conflicts, _classes(section, data, index.labels(), notes))
             _fill_train(section, index, notes)
             counts = index.counts()
             _check(section, data, read, counts)
@@ -192,6 +193,7 @@ def kept_records(section: LabelledTextSection, data: str, index: RecordIndex) ->
 
 def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: Notes) -> tuple[int, int]:
     read = unusable = 0
+    named = NamedSplits(section.split or "")
     for batch in stream(section, data, notes):
         texts = batch[section.text]
         labels = [tidy_label(label or "") or None for label in batch[section.label]]
@@ -200,52 +202,54 @@ def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: N
                 f"--data {data}: column {section.label!r} holds lists of labels, such as {several}. A text has one "
                 "label: keep one of each list, or train a model for every label, on a column that says yes or no"
             )
-        if section.split:
-            splits = [named_split(value) for value in batch[section.split]]
-        else:
-            splits = [hash_split(text or "") for text in texts]
+        splits = named.of(batch[section.split]) if section.split else [hash_split(text or "") for text in texts]
         index.add(read, texts, labels, splits)
         read += len(texts)
         unusable += sum(
             not text or not text.strip() or label is None for text, label in zip(texts, labels, strict=True)
         )
+    named.check()
     return read, unusable
 
 
-def _classes(section: LabelledTextSection, counts: dict[str, int], notes: Notes) -> dict[str, str]:
+def _classes(section: LabelledTextSection, data: str, counts: dict[str, int], notes: Notes) -> dict[str, str]:
     """Classes of labels that are not called as their class."""
-    classes_of = {}
-    for first, *others in twins(counts):
-        listed = ", ".join(f"{label!r} ({counts[label]:,})" for label in [first, *others])
-        if section.merge_case:
-            classes_of.update(dict.fromkeys(others, first))
-            notes.add(
-                f"Labels {listed} differ in capitals only and are one class, {first!r}. "
-                "To keep them apart: --set data.merge_case=false"
-            )
-        else:
-            notes.add(
-                f"Warning: labels {listed} differ in capitals only and are classes of their own. "
-                "To make them one: --set data.merge_case=true"
-            )
-    return classes_of
+    pair, joined = joined_lists(counts)
+    if pair:
+        raise UserError(
+            f"--data {data}: labels {pair[0]!r} and {pair[1]!r} of column {section.label!r} are the same list in "
+            "another order. A text has one label: keep one of each list, or train a model for every label, on a column "
+            "that says yes or no. If the order counts, write the labels with another sign between, such as -"
+        )
+    if joined:
+        notes.add(
+            f"Warning: {joined[0]!r} is a class of its own beside those of its parts"
+            f"{f', and so are {len(joined) - 1:,} others' if len(joined) > 1 else ''}. If it is a list, a text has one "
+            "label: keep one of each list, or train a model for every label"
+        )
+    names, said = class_names(counts, section.merge_case)
+    for line in said:
+        notes.add(line)
+    return names
 
 
 def _fill_train(section: LabelledTextSection, index: RecordIndex, notes: Notes) -> None:
     """Has every class in the train split where a hash decides, and says which classes are not in every split."""
     counts = index.counts()
-    absent = [label for label, count in counts.items() if not count["train"]]
-    for split in SPLITS[1:]:  # labels that are not classes, such as names, would leave nothing to score on
-        moved = sum(counts[label][split] for label in absent)
-        if section.split or 2 * moved > sum(count[split] for count in counts.values()):
-            return
-    for label in absent:
+    if section.split or _are_names(counts):
+        return
+    for label in [label for label, count in counts.items() if not count["train"]]:
         index.move(label, "train")
     rare = [label for label, count in index.counts().items() if not all(count.values())]
     if rare:
         shown = ", ".join(f"{label!r} ({sum(counts[label].values()):,})" for label in rare[:_MAX_SHOWN])
         more = ", ..." * (len(rare) > _MAX_SHOWN)
         notes.add(f"Warning: too few records to be in every split, so that scores say little of them: {shown}{more}")
+
+
+def _are_names(counts: dict[str, dict[str, int]]) -> bool:
+    """Whether most labels occur once, as those of a column that numbers or names its records do."""
+    return len(counts) >= _FEW and 2 * len(counts) > sum(sum(count.values()) for count in counts.values())
 
 
 def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str, dict[str, int]]) -> None:
@@ -265,6 +269,12 @@ def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str,
         raise UserError(
             f"--data {data}: column {section.label!r} holds {len(counts)} different values, too many for "
             f"classes (at most {_MAX_CLASSES}). Name the label's column with --set data.label=..."
+        )
+    if not section.split and _are_names(counts):
+        raise UserError(
+            f"--data {data}: column {section.label!r} holds {len(counts):,} different values in {read:,} records, such "
+            f"as {next(iter(counts))!r}: it seems to name records, not classes. Name the label's column with "
+            "--set data.label=..., or add records of each class"
         )
     for split in SPLITS:
         if not any(count[split] for count in counts.values()):

@@ -93,8 +93,9 @@ class Sentiment(Task):
         splits = ", ".join(f"{split} {data.records(split):,}" for split in ("train", "validation", "test"))
         left_out = data.unusable + data.conflicting + data.duplicates
         settled = {"majority": "the label of most of its copies", "keep": "each of its labels"}
+        shown = ", ".join([*self._names[:10], *["..."] * (len(self._names) > 10)])
         lines = [
-            f"{data.read:,} records, {len(data.classes)} classes ({', '.join(self._names[:10])}): {splits}; "
+            f"{data.read:,} records, {len(data.classes)} classes ({shown}): {splits}; "
             f"left out {left_out:,} ({data.duplicates:,} duplicates, {data.conflicting:,} texts with "
             f"different labels, {data.unusable:,} without text or label)",
             *data.notes,

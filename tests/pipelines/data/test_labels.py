@@ -2,7 +2,7 @@
 
 import pytest
 
-from unroll.pipelines.data.labels import class_of, tidy_label, twins
+from unroll.pipelines.data.labels import class_names, class_of, joined_lists, tidy_label
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,47 @@ def test_what_is_not_drawn_is_not_part_of_a_label(label, tidy):
     assert tidy_label(label) == tidy
 
 
-def test_labels_that_differ_in_capitals_or_width_are_found_the_most_frequent_first():
-    counts = {"yes": 5, "Yes": 5, "YES": 9, "no": 3, "\uff11": 2, "1": 4, "Stra\u00dfe": 1, "STRASSE": 2}
-    assert twins(counts) == [["YES", "Yes", "yes"], ["1", "\uff11"], ["STRASSE", "Stra\u00dfe"]]
+@pytest.mark.parametrize(
+    ("counts", "names", "words"),
+    [
+        ({"yes": 5, "Yes": 5, "YES": 9, "no": 3}, {"yes": "YES", "Yes": "YES"}, "are one class, 'YES'"),
+        ({"1": 4, "\uff11": 2, "2": 3}, {"\uff11": "1"}, "are one class, '1'"),
+        ({"Stra\u00dfe": 1, "STRASSE": 2, "Weg": 1}, {"Stra\u00dfe": "STRASSE"}, "are one class, 'STRASSE'"),
+        ({"1": 2, "1.0": 9, "5.0": 8}, {"1.0": "1", "5.0": "5"}, "are the same number and are one class, '1'"),
+        ({"-1.": 2, "0.0": 9, "0.5": 8}, {"-1.": "-1", "0.0": "0"}, "whatever kind of file has them: '-1.' is '-1'"),
+        ({"1": 2, "1.0": 9, "none": 8}, {"1.0": "1"}, "are one class, '1'"),
+        ({"1.0": 9, "none": 8}, {}, ""),
+        ({"1.1": 9, "1.10": 8}, {}, ""),
+        ({"False": 9, "True": 8}, {"False": "false", "True": "true"}, "'False' is 'false', 'True' is 'true'"),
+        ({"TRUE": 9, "true": 9, "False": 8}, {"TRUE": "true", "False": "false"}, "capitals only and are one class"),
+        ({"true": 9, "1": 4, "0.0": 3}, {"1": "true", "0.0": "false"}, "are the same truth value and are one class"),
+        ({"True": 9, "False": 8, "Mixed": 4}, {}, ""),
+        ({"0": 9, "1": 8}, {}, ""),
+    ],
+)  # fmt: skip
+def test_labels_that_a_reader_takes_for_one_are_one_class_of_one_name(counts, names, words):
+    found, said = class_names(counts, merge=True)
+    assert found == names
+    assert words in " ".join(said)
+    assert bool(said) == bool(names)
+    apart, warned = class_names(counts, merge=False)
+    assert apart == {}
+    assert all(line.startswith("Warning: labels") for line in warned)
+
+
+def test_lists_in_one_cell_are_found_by_their_order_and_by_their_parts():
+    assert joined_lists(["a|b", "b|a", "c"]) == (["a|b", "b|a"], [])
+    assert joined_lists(["sad; bad", "bad ;sad", "bad"])[0] == ["bad ;sad", "sad; bad"]
+    assert joined_lists(["bug", "ui", "bug, ui"]) == ([], ["bug, ui"])
+    assert joined_lists(["1,5", "5,1", "1", "5", "n/a", "R&B", "A+", "a|a"]) == ([], [])
 
 
 def test_a_label_of_further_data_finds_its_class():
     assert class_of("Positive ", ["negative", "positive"]) == "positive"
     assert class_of("yes", ["Yes", "YES"]) == "yes", "it may be either"
+    assert class_of("1", ["0.0", "1.0"]) == "1.0", "as models of an earlier version name it"
+    assert class_of("1.0", ["0", "1"]) == "1"
+    assert class_of("TRUE", ["false", "true"]) == "true"
+    assert class_of("1", ["False", "True"]) == "True"
+    assert class_of("true", ["0", "1", "2"]) == "true", "stars are not truth values"
     assert class_of("neutral", ["negative", "positive"]) == "neutral"

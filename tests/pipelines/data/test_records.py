@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -108,7 +110,7 @@ def truncated(folder):
         (lambda d: _file(d, "a.csv", b""), "is empty. It needs a header line"),
         (
             lambda d: _file(d, "a.csv", b"review,stars\ngood,1\n"),
-            "has no column 'text'. It has: 'review', 'stars'",
+            "has no columns 'text', 'label'. It has: 'review', 'stars'",
         ),
         (lambda d: _file(d, "a.csv", b"text,label\n\xc4pfel,1\n"), "is not utf-8 text. Name its encoding"),
         (lambda d: _file(d, "a.csv", "text,label\nx,1\n".encode("utf-16")), "is not utf-8 text"),
@@ -143,3 +145,37 @@ def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, make, words):
 def _file(folder, name, content):
     (folder / name).write_bytes(content)
     return folder / name
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("id,Text,Sentiment", "has no columns 'text', 'label'"),
+        (",Text,Sentiment", "Name the right ones: --set data.text=Text --set data.label=Sentiment"),
+        ("TEXT,Label,id", "--set data.text=TEXT --set data.label=Label"),
+        ("_text_,label,id", "Name the right one: --set data.text=_text_"),
+        ("Text,TEXT,stars", "--set data.text=COLUMN --set data.label=COLUMN"),
+    ],
+)
+def test_columns_of_another_spelling_are_proposed(tmp_path, header, words):
+    (tmp_path / "a.csv").write_text(f"{header}\n1,b,c\n")
+    advice = {"text": "--set data.text=COLUMN", "label": "--set data.label=COLUMN"}
+    with pytest.raises(UserError) as caught:
+        list(read_records([tmp_path / "a.csv"], ["text", "label"], advice=advice))
+    assert words in str(caught.value)
+
+
+def test_a_folder_a_class_and_an_array_of_json_are_made_tables_by_the_remedy(tmp_path):
+    for label in ("bad", "good"):
+        (tmp_path / "films" / label).mkdir(parents=True)
+        (tmp_path / "films" / label / "1.txt").write_text(f"a {label} film, it was")
+    (tmp_path / "a.json").write_text(json.dumps([{"text": "f\u00fcr alle", "label": 1}]))
+    for data, made, rows in [
+        ("films", "films.csv", {"text": ["a bad film, it was", "a good film, it was"], "label": ["bad", "good"]}),
+        ("a.json", "a.jsonl", {"text": ["f\u00fcr alle"], "label": ["1"]}),
+    ]:
+        with pytest.raises(UserError) as caught:
+            find_files(str(tmp_path / data))
+        command = "python -c" + str(caught.value).partition("python -c")[2]
+        subprocess.run(command.replace("python", sys.executable, 1), shell=True, check=True)
+        assert read(tmp_path / made) == rows

@@ -326,7 +326,7 @@ def test_the_list_of_skipped_pictures_is_named(captioner):
     task = kind(kind.Config(), prepared)
     assert task.summary().endswith("skipped none")
     task._data.dataset_info["skipped"] = {"is empty": 2}
-    assert task.summary().endswith(f"skipped 2 is empty (listed in {prepared / 'skipped.csv'})")
+    assert task.summary().endswith(f"skipped 2 are empty (listed in {prepared / 'skipped.csv'})")
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_pictures_found_under_other_paths_and_missing_ones_are_told(tmp_path):
     config = CaptionConfig(data={"split": "part", "size": SIZE})
     first, moved = Captioning(config, tmp_path / "prepared").summary().splitlines()
     named = ", ".join(str(tmp_path / path) for path in paths[6:9])
-    assert f"skipped 5 does not exist: {named}, ... (listed in " in first
+    assert f"skipped 5 do not exist: {named}, ... (listed in " in first
     assert moved.startswith("6 pictures found under other paths")
     assert moved.endswith(f": {paths[0]} is {tmp_path / 'IMG/0.JPG'}.")
 
@@ -244,7 +244,7 @@ def test_more_missing_pictures_than_are_allowed_are_refused(tmp_path):
 def test_the_folder_of_pictures_that_was_not_named_is_guessed_in_the_refusal(tmp_path):
     with pytest.raises(UserError) as caught:
         listed(tmp_path, [f"{row}.JPG" for row in range(6)])
-    assert str(caught.value).endswith(f"{tmp_path / 'IMG'} holds it: --set data.images={tmp_path / 'IMG'}")
+    assert str(caught.value).endswith(f"{tmp_path / 'IMG'} holds them all: --set data.images={tmp_path / 'IMG'}")
 
 
 def test_other_pictures_in_files_of_the_same_names_are_other_data(tmp_path):
