@@ -52,6 +52,8 @@ class NumberEvidence:
 
     Args:
         table_format: what a person states.
+        commas: whether the table is written as people do who write decimal commas, such as with the day first in
+            dates with points. A table with semicolons is.
 
     Example:
         >>> evidence = NumberEvidence(TableFormat())
@@ -60,8 +62,9 @@ class NumberEvidence:
         ','
     """
 
-    def __init__(self, table_format: TableFormat):
+    def __init__(self, table_format: TableFormat, *, commas: bool = False):
         self._format = table_format
+        self._commas = commas or table_format.delimiter == ";"
         self._forms: dict[str, dict[str, int]] = defaultdict(dict)
         self._signs: set[str] = set()
         self._missing = {*SPELLINGS, *table_format.missing}
@@ -81,6 +84,11 @@ class NumberEvidence:
     def is_plain(self) -> bool:
         """Whether what is a number is written as programs write it."""
         return all(form in ("text", "small", "long", "decimal.") for form, cells in self._forms.items() if cells)
+
+    def has_fractions(self, decimal: str) -> bool:
+        """Whether some number has a part behind this decimal mark."""
+        forms = [form for form, cells in self._forms.items() if cells]
+        return any(form.startswith(("decimal", "both")) or form == f"grouped{decimal}" for form in forms)
 
     @property
     def decimal_marks(self) -> set[str]:
@@ -215,7 +223,7 @@ class NumberEvidence:
         whole = "small" in forms and "long" not in forms
         if whole and len(self._forms[f"grouped{mark}"]) >= _ENOUGH:
             return None, mark  # a fraction would now and then have one digit or two
-        if not whole and mark == ".":
+        if not whole and mark == "." and ("long" in forms or not self._commas):
             return mark, None
         name = "a thousands comma or a decimal comma" if mark == "," else "a thousands point or a decimal point"
         problem = f"holds numbers such as {self._shown(f'grouped{mark}')!r}, with {name}"

@@ -108,9 +108,9 @@ class NumberFormat:
             return first if first >= 0 else half + self.first_wrong(texts[half:], missing)
         return -1
 
-    def described(self) -> str:
-        """In words, such as `a decimal comma, points between thousands`."""
-        words = [f"a decimal {_WORDS[self.decimal]}"] if self.decimal != "." else []
+    def described(self, *, fractions: bool = True) -> str:
+        """In words, such as `a decimal comma, points between thousands`; of no `fractions` without the decimal mark."""
+        words = [f"a decimal {_WORDS[self.decimal]}"] if fractions and self.decimal != "." else []
         if self.thousands:
             words.append(f"{_WORDS[self.thousands]}s between thousands")
         if self.sign:

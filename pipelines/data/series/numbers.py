@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1 << 16
 _FRACTION = re.compile(r"\s*[-+]?(0\d*|\d*)\.(\d{1,2}|\d{4,})\s*|\s*[-+]?0*\.\d*\s*|.*[eE].*")
 """What is a number with a decimal point, and nothing else."""
+_DOTTED = re.compile(r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b")
 
 
 def number_formats(
@@ -62,7 +63,7 @@ def number_formats(
                 continue
         looked_at = _is_text(kind) or (schema.sample and not (pa.types.is_integer(kind) or pa.types.is_null(kind)))
         if looked_at or (stated and schema.sample and pa.types.is_integer(kind)):
-            suspects[name] = NumberEvidence(section.table_format)
+            suspects[name] = NumberEvidence(section.table_format, commas=_dotted_dates(section, schema))
     if not suspects:
         return {}, {}
     for first, batch in texts_of(section, file, list(suspects)):
@@ -95,7 +96,8 @@ def _decided(
             texts[name] = f"{name} (row {row}: {cell[:40]!r})"
         elif not found.plain:
             formats[name] = found
-            notes.add(f"Column {name!r}: numbers with {found.described()}.")
+            described = found.described(fractions=evidence.has_fractions(found.decimal))
+            notes.add(f"Column {name!r}: numbers with {described}.")
         elif file_format(file) != "parquet" and _is_text(schema.kind(name)):
             formats[name] = found  # which blanks, or numbers that only later rows hold, made a text
         elif file_format(file) == "parquet" and name not in named:
@@ -137,6 +139,12 @@ def texts_of(section: SeriesSection, file: Path, columns: Sequence[str]) -> Iter
         for batch in table.batches(dict.fromkeys(columns, pa.string()), [], strings_can_be_null=False):
             yield row, batch
             row += batch.num_rows
+
+
+def _dotted_dates(section: SeriesSection, schema: "Schema") -> bool:
+    """Whether the first rows have days first and points in their dates, as where people write decimal commas."""
+    places = [schema.names.index(name) for name in section.time_columns]
+    return any(_DOTTED.match(row[place]) for row in schema.sample for place in places if place < len(row))
 
 
 def _is_text(kind: pa.DataType) -> bool:

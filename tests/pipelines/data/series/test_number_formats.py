@@ -304,3 +304,41 @@ def test_two_values_in_a_cell_are_not_a_decimal_comma(tmp_path):
 def test_names_with_numbers_are_no_numbers(tmp_path, texts):
     table = table_of(csv(tmp_path, {"name": [texts[row % 3] for row in range(60)], "v": VALUES}))
     assert table.roles.targets == ["v"]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "days"),
+    [(";", "%d.%m.%Y"), (";", "%Y-%m-%d"), (",", "%d.%m.%Y")],
+)
+def test_points_before_three_digits_are_refused_where_commas_may_be_decimal(tmp_path, delimiter, days):
+    times = pd.date_range("2024-03-01", periods=60).strftime(days)
+    file = tmp_path / "data.csv"
+    values = [f"{52 + step % 7}.{100 + step}" for step in range(60)]
+    pd.DataFrame({"time": times, "v": values}).to_csv(file, index=False, sep=delimiter)
+    delimited = f"data.delimiter={delimiter}"
+    with pytest.raises(UserError, match=r"'52\.100'.*'data\.thousands=\.' or --set 'data\.decimal=\.'"):
+        table_of(file, delimited)
+    table = table_of(file, delimited, "data.decimal=.")
+    assert table.values[0][0] == pytest.approx(52.1)
+    table = table_of(file, delimited, "data.thousands=.")
+    assert table.values[0][0] == 52_100
+    told = " ".join(table.dataset_info["notes"])
+    assert "numbers with points between thousands" in told
+    assert "decimal comma" not in told
+
+
+def test_points_are_decimal_where_thousands_have_none(tmp_path):
+    file = csv(tmp_path, {"v": [f"{950 + step}.{100 + step}" for step in range(60)]}, ";")
+    assert table_of(file, "data.delimiter=;").values[0][0] == pytest.approx(950.1)
+
+
+@pytest.mark.parametrize("empty", ["", "NA"])
+def test_columns_without_a_value_are_left_out_unless_named(tmp_path, empty):
+    file = csv(tmp_path, {"v": VALUES, "comment": [empty] * 60, "w": VALUES})
+    table = table_of(file)
+    assert table.roles.targets == ["v", "w"]
+    assert table.values.shape == (60, 2)
+    assert "Columns without a value, left out: comment." in table.dataset_info["notes"]
+    section = load_config(ForecastConfig, None, ["data.targets=[v, comment]", "data.split_rows=[40, 10, 10]"]).data
+    with pytest.raises(UserError, match=r"'comment' has no value.*--set 'data\.targets=\[\"v\"\]'"):
+        prepare(section, str(file), tmp_path, Progress())
