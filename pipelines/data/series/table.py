@@ -1,7 +1,7 @@
 """Rows of series, held as numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,8 @@ def read_table(
     for line in parser.told if parser is not None else ():
         notes.add(line)
     joined = _joined(values)
+    if not section.targets and section.columns == "channels":
+        roles, joined = _without_empty(roles, joined, notes)
     for column, name in enumerate(roles.numbers):
         for sentinel in repeated_extremes(joined[:, column]):
             notes.add(sentinel.hint(name))
@@ -159,6 +161,16 @@ def read_table(
         tuple(sorted(parser.zones)) if parser is not None else (),
         counted.rate,
     )
+
+
+def _without_empty(roles: Roles, values: np.ndarray, notes: Notes) -> tuple[Roles, np.ndarray]:
+    """Leaves out targets that nobody named and that have no value, as columns of comments often are."""
+    empty = [name for column, name in enumerate(roles.targets) if np.isnan(values[:, column]).all()]
+    if not empty or len(empty) == len(roles.targets):
+        return roles, values
+    notes.add(f"Columns without a value, left out: {', '.join(empty)}.")
+    kept = [column for column, name in enumerate(roles.numbers) if name not in empty]
+    return replace(roles, targets=[name for name in roles.targets if name not in empty]), values[:, kept]
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
