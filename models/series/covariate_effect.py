@@ -32,7 +32,7 @@ def effect_terms(covariates: tf.Tensor, columns: CovariateColumns) -> list[tf.Te
     """The terms that an effect is a weighted sum of.
 
     A yes or no has an effect by time of day; a number one that bends at its knots, by day and by night, and one of its
-    mean over the last steps. Without its covariate, or the time where that is in it, a term is NaN.
+    mean over the last steps. Without its covariate a term is NaN.
 
     Args:
         covariates: float32 `[B, T, K]`, NaN where unknown.
@@ -45,9 +45,10 @@ def effect_terms(covariates: tf.Tensor, columns: CovariateColumns) -> list[tf.Te
     groups = []
     if waves:
         groups.append(_calendar(waves))
+    # without the time an effect is its mean over the day, of which a wave's is 0
+    day = [tf.where(tf.math.is_nan(wave), 0.0, wave) for wave in waves.get("day", [])]
     for column, knots in columns.knots.items():
         value = covariates[:, :, column : column + 1]
-        day = waves.get("day", [])
         if not len(knots):
             groups.append(_products(value, day[:_DAY_WAVES]))
             continue

@@ -41,14 +41,15 @@ UNTRAINED = {
 
 
 def sales() -> pd.DataFrame:
-    """Two shops; columns shop, time, sold, rain, price, holiday, kind, town."""
+    """Two shops that sell less at a higher price; columns shop, time, sold, rain, price, holiday, kind, town."""
     rng = np.random.default_rng(0)
     time = pd.date_range("2026-01-01", periods=300, freq="h")
     sold = 50 + 10 * np.sin(2 * np.pi * np.arange(300) / 24)
+    prices = {shop: rng.normal(size=300) for shop in ("north", "south")}
     parts = [
         pd.DataFrame({
-            "shop": shop, "time": time, "sold": sold + rng.normal(size=300), "rain": rng.normal(size=300),
-            "price": rng.normal(size=300), "holiday": rng.integers(0, 2, 300), "kind": kind, "town": "Köln",
+            "shop": shop, "time": time, "sold": sold - 5 * prices[shop] + rng.normal(size=300),
+            "rain": rng.normal(size=300), "price": prices[shop], "holiday": rng.integers(0, 2, 300), "kind": kind, "town": "Köln",
         })
         for shop, kind in (("north", "food"), ("south", "shoes"))
     ]  # fmt: skip

@@ -15,7 +15,7 @@ class RepeatedHeader:
     Example:
         >>> repeated = RepeatedHeader(b"day,load")
         >>> sum(map(repeated.feed, [b"1,7\\nday,", b"load\\n2,8\\n"]))
-        19
+        17
         >>> repeated.places
         [4]
     """

@@ -32,7 +32,7 @@ def gregorian(text: pa.Array) -> pa.Array | None:
     found = pc.extract_regex(text, pattern)
     if not pc.all(pc.equal(found.is_valid(), pc.not_equal(text, ""))).as_py():
         return None
-    years = sorted(int(year) for year in pc.unique(found.field("y").drop_null()).to_pylist())
+    years = sorted(int(year) for year in pc.unique(pc.struct_field(found, "y").drop_null()).to_pylist())
     months = numbers and all(year % 100 <= _MONTHS for year in years)
     if years[0] < _FIRST or years[-1] > _LAST or months:
         return None
