@@ -49,7 +49,8 @@ def sales() -> pd.DataFrame:
     parts = [
         pd.DataFrame({
             "shop": shop, "time": time, "sold": sold - 5 * prices[shop] + rng.normal(size=300),
-            "rain": rng.normal(size=300), "price": prices[shop], "holiday": rng.integers(0, 2, 300), "kind": kind, "town": "Köln",
+            "rain": rng.normal(size=300), "price": prices[shop], "holiday": rng.integers(0, 2, 300), "kind": kind,
+            "town": "Köln",
         })
         for shop, kind in (("north", "food"), ("south", "shoes"))
     ]  # fmt: skip
