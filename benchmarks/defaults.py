@@ -149,7 +149,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sets", help="names, with commas between; all unless given")
     methods = ", ".join(dict.fromkeys(system for systems in METHODS.values() for system in systems))
     parser.add_argument("--systems", nargs="+", help=f"some of: {methods}")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of training, and of a method, at most")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of training, and of ETS and AutoARIMA, at most")
     parser.add_argument("--set", action="append", default=[], help="of unroll train; then it is no default any more")
     parser.add_argument("--workspace", type=Path, default=Path("workspace") / "defaults")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where packages are installed")

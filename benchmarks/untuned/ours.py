@@ -110,7 +110,7 @@ def answers(task: str, name: str, table: Path, home: Path, version: int) -> dict
     asked = records[column][records.split == "test"].tolist()
     parts = [model.predict({column: asked[start : start + _ASKED]}) for start in range(0, len(asked), _ASKED)]
     if task == "captioning":
-        return {"captions": np.concatenate([part["caption"] for part in parts])}
+        return {"captions": np.concatenate([part["caption"] for part in parts]).astype(str)}
     classes = json.loads(model.predict({}, "describe")["json"].item())["labels"]
     return {"probabilities": np.concatenate([part["probabilities"] for part in parts]), "classes": np.array(classes)}
 

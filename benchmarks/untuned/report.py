@@ -38,7 +38,10 @@ def report(rows: Iterable[dict[str, Any]], console: Console) -> None:
 
 
 def lost(values: dict[tuple[str, str], dict[str, dict[str, float]]]) -> list[str]:
-    """A line for each set and metric on which the default is more than 2 % worse than the best simple method."""
+    """A line for each set and metric on which the default is more than 2 % worse than the best simple method.
+
+    "Said so" means that the run's summary named some baseline as better, not that it named this one, or this metric.
+    """
     lines = []
     for (task, name), systems in values.items():
         ours = systems.get(OURS, {})
@@ -70,7 +73,11 @@ def _table(title: str, metric: str, sets: dict[str, dict[str, dict[str, float]]]
 
 
 def _means(series: dict[str, dict[str, dict[str, float]]], console: Console) -> None:
-    """Of each system, over the sets that it, Unroll and the seasonal naive forecast have all answered."""
+    """Of each system beside Unroll and the seasonal naive forecast, on the sets that Unroll has answered.
+
+    A method that failed on one of them has fewer sets, and its mean is of these.
+    """
+    series = {name: known for name, known in series.items() if "mase" in known.get(OURS, {})} or series
     systems = list(dict.fromkeys(system for known in series.values() for system in known))
     table = Table("system", "sets", "MASE / seasonal naive's", "wql / seasonal naive's", "coverage 80", "from", "to")
     for system in sorted(systems, key=lambda one: one != OURS):

@@ -81,7 +81,10 @@ def _statistical(kind: str) -> Callable[[list[Series], SeriesSet], Forecasts]:
                 known = values[: each.cut][-_STEPS:]
                 season = one.season if len(known) > 2 * one.season else 1
                 inner = 1 if long else season
-                model = AutoARIMA(season_length=inner) if kind == "arima" else AutoETS(season_length=inner)
+                if kind == "arima":
+                    model = AutoARIMA(season_length=inner)
+                else:
+                    model = AutoETS(season_length=inner, model="ZZN" if long else "ZZZ")  # MSTL wants a trend alone
                 if long and season > 1:
                     model = MSTL(season_length=season, trend_forecaster=model)
                 model.fit(known)
