@@ -9,6 +9,7 @@ import tensorflow as tf
 from unroll.models.layers.instance_norm import window_statistics
 from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.covariate_effect import CovariateColumns, CovariateEffect, effect_terms
+from unroll.pipelines.tasks.forecasting.simple.moments import mean_squared_error
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _PENALTIES = 10.0 ** np.arange(-5, 1.5, 0.5)  # of the squared weights of standardised terms, a target
@@ -88,9 +89,9 @@ def fit_effect(feed: Feed, history_map: RidgeMap, season: int) -> EffectFit:
             changes, left = rows(*feed.pair(window))
             sizes = sizes or [one.shape[2] for one in changes]
             x, y = tf.concat(changes, axis=2).numpy(), left.numpy()
-            steps = feed.steps(window)
-            for block in np.unique(_numbers(feed, split, steps)):
-                chosen = _numbers(feed, split, steps) == block
+            numbers = _numbers(feed, split, feed.steps(window))
+            for block in np.unique(numbers):
+                chosen = numbers == block
                 one = sums.setdefault((split, int(block)), _Sums.none(x.shape[2], y.shape[2]))
                 one.add(x[chosen].reshape(-1, x.shape[2]), y[chosen].reshape(-1, y.shape[2]))
     whole = _total([one for (split, _), one in sums.items() if split == "train"])
@@ -135,6 +136,10 @@ class _Sums:
         self.square += float(np.vdot(y, y))
         self.count += len(x)
 
+    def __add__(self, other: "_Sums") -> "_Sums":
+        square, count = self.square + other.square, self.count + other.count
+        return _Sums(self.gram + other.gram, self.cross + other.cross, square, count)
+
     def solve(self, penalty: float, scale: np.ndarray) -> np.ndarray:
         """Weights `[M, C]`."""
         gram = self.gram / scale[:, None] / scale
@@ -143,18 +148,11 @@ class _Sums:
 
     def error(self, weights: np.ndarray) -> float:
         """Mean squared error."""
-        total = self.square - 2 * np.vdot(weights, self.cross) + np.vdot(weights, self.gram @ weights)
-        return float(total / max(self.count, 1) / self.cross.shape[1])
+        return mean_squared_error(self.gram, self.cross, self.square, self.count, weights)
 
 
 def _total(sums: list[_Sums]) -> _Sums:
-    total = _Sums.none(*sums[0].cross.shape)
-    for one in sums:
-        total.gram += one.gram
-        total.cross += one.cross
-        total.square += one.square
-        total.count += one.count
-    return total
+    return sum(sums, start=_Sums.none(*sums[0].cross.shape))
 
 
 def _numbers(feed: Feed, split: str, steps: np.ndarray) -> np.ndarray:

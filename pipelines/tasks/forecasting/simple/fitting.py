@@ -8,7 +8,7 @@ from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.effect_fit import fit_effect
 from unroll.pipelines.tasks.forecasting.simple.history_map import fit_history_map
 from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
-from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, ridge_of
+from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _BATCH = 256
@@ -55,5 +55,5 @@ def fit_simple(feed: Feed) -> SimpleFit:
     if fitted.effect is not None:
         said += f"; covariates and calendar take {100 * fitted.gain:.0f} % off its squared error"
     return SimpleFit(
-        RidgeMap(ridge_of(blocks.whole, held_out).kernel), SimplePath(history_map, fitted.effect), info, f"{said}."
+        RidgeMap(fit_ridge(blocks.whole, held_out).kernel), SimplePath(history_map, fitted.effect), info, f"{said}."
     )

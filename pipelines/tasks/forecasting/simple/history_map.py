@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
-from unroll.pipelines.tasks.forecasting.simple.ridge import PENALTIES
+from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments, mean_squared_error
+from unroll.pipelines.tasks.forecasting.simple.ridge import PENALTIES, RidgeSolver
 from unroll.pipelines.tasks.forecasting.simple.smoothing import smoothing_kernels
 
 _PRIORS = 2  # maps that ridge regression begins from, beside the last value and the mean
@@ -60,42 +60,24 @@ def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -
 
     def error(kernels: Sequence[np.ndarray]) -> float:
         """The mean over folds, each of which has a kernel."""
-        return float(np.mean([_error(judge, kernel) for judge, kernel in zip(judges, kernels, strict=True)]))
+        return float(
+            np.mean([mean_squared_error(*judge, kernel) for judge, kernel in zip(judges, kernels, strict=True)])
+        )
 
     kernels = smoothing_kernels(lookback, horizon, seasons)
     priors = [(name, kernel, error([kernel] * len(folds))) for name, kernel in kernels]
     best = min(priors, key=lambda prior: prior[2])
     choice = HistoryMap(best[1], best[0], float("inf"), best[2], len(folds))
     begun = [*priors[:2], *sorted(priors[2:], key=lambda prior: prior[2])[:_PRIORS]]
-    solvers = [_Ridge(fitted, weights) for fitted, _ in folds]
+    solvers, penalties = [RidgeSolver(fitted, weights) for fitted, _ in folds], PENALTIES[::2]
     for name, kernel, _ in begun:
-        for penalty in PENALTIES[::2]:
-            found = error([solver.solve(kernel, penalty) for solver in solvers])
+        paths = zip(*(solver.path(penalties, kernel) for solver in solvers), strict=True)
+        for penalty, solutions in zip(penalties, paths, strict=True):
+            found = error(solutions)
             if found < choice.error:
                 choice = HistoryMap(kernel, name, float(penalty), found, len(folds))
     if np.isinf(choice.penalty):
         return choice
-    solution = _Ridge(whole, weights).solve(choice.kernel, choice.penalty)
+    (solution,) = RidgeSolver(whole, weights).path([choice.penalty], choice.kernel)
     kernel = solution + np.outer(weights, 1 - solution.sum(axis=0))
     return HistoryMap(kernel, choice.begun, choice.penalty, choice.error, len(folds))
-
-
-class _Ridge:
-    """Solves for what is added to a map, for any penalty."""
-
-    def __init__(self, fitted: Moments, weights: np.ndarray):
-        self._gram, self._cross, _ = fitted.centred(weights)
-        self._values, self._vectors = np.linalg.eigh(self._gram)
-        self._weight = max(fitted.weight, 1)
-
-    def solve(self, begun: np.ndarray, penalty: float) -> np.ndarray:
-        """The map of the centred history, `[L, H]`."""
-        rotated = self._vectors.T @ (self._cross - self._gram @ begun)
-        damped = np.maximum(self._values, 0) + penalty * self._weight
-        return begun + self._vectors @ (rotated / damped[:, None])
-
-
-def _error(judge: tuple[np.ndarray, np.ndarray, float, float], kernel: np.ndarray) -> float:
-    gram, cross, square, weight = judge
-    total = square - 2 * np.vdot(kernel, cross) + np.vdot(kernel, gram @ kernel)
-    return float(total / max(weight, 1e-12) / kernel.shape[1])

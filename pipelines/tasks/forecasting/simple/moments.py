@@ -61,9 +61,7 @@ class Moments:
 
     def error(self, weights: np.ndarray, solution: np.ndarray) -> float:
         """Mean squared error of a map of the centred x."""
-        gram, cross, square = self.centred(weights)
-        total = square - 2 * np.vdot(solution, cross) + np.vdot(solution, gram @ solution)
-        return float(total / max(self.weight, 1e-12) / solution.shape[1])
+        return mean_squared_error(*self.centred(weights), self.weight, solution)
 
 
 class Blocks:
@@ -106,6 +104,22 @@ class Blocks:
         """Of all blocks but one, and nothing between blocks."""
         others = (part for other, part in enumerate(self.parts) if other != number)
         return sum(others, start=Moments.none(*self.between.cross.shape))
+
+
+def mean_squared_error(
+    gram: np.ndarray, cross: np.ndarray, square: float, weight: float, solution: np.ndarray
+) -> float:
+    """That of a linear map, from sums of products of what it reads x `[M]` and of what it should give y `[C]`.
+
+    Args:
+        gram: of x, x, float64 `[M, M]`.
+        cross: of x, y, `[M, C]`.
+        square: of y, y.
+        weight: of all instances.
+        solution: the map, `[M, C]`.
+    """
+    total = square - 2 * np.vdot(solution, cross) + np.vdot(solution, gram @ solution)
+    return float(total / max(weight, 1e-12) / solution.shape[1])
 
 
 def instances(batch: Mapping[str, Any], lookback: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,7 @@
-"""The ridge linear map from a window's history to its horizon, fitted in one pass over the windows."""
+"""The ridge linear map from a window's history to its horizon, fitted from sums over the windows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -32,43 +31,52 @@ class RidgeFit:
     validation_mse: float
 
 
-def fit_ridge(
-    train: Iterable[Mapping[str, Any]], validation: Iterable[Mapping[str, Any]], lookback: int, horizon: int
-) -> RidgeFit:
-    """The map with the least squared error on the training windows plus a penalty on its coefficients.
-
-    Each channel of a window is an instance, z-scored by its series. Penalty and centre are those with the
-    least squared error on the validation windows. A missing value of the history is interpolated as
-    `RidgeMap` does it, one of the target between its neighbours, and the instance weighs as much as the
-    share of its values that was observed.
+class RidgeSolver:
+    """Solves for a map of centred histories, for any penalty and whatever it shrinks to.
 
     Args:
-        train: batches of windows: `history` float `[batch, lookback, columns]` whose first columns are the
-            targets, `target` `[batch, horizon, channels]`, NaN where missing, `mean` and `std`
-            `[batch, channels]` of the series' train split. At most some `MAX_WINDOWS`.
-        validation: the same of the validation split.
-        lookback: timesteps of the history.
-        horizon: timesteps of the target.
+        fitted: sums over the windows to learn from.
+        weights: float `[L]`, of the history's steps in what is taken off a window.
+    """
+
+    def __init__(self, fitted: Moments, weights: np.ndarray):
+        self._gram, self._cross, _ = fitted.centred(weights)
+        self._values, self._vectors = np.linalg.eigh(self._gram)
+        self._weight = max(fitted.weight, 1)
+
+    def path(self, penalties: Sequence[float] | np.ndarray, begun: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """The map `[L, H]` for each penalty.
+
+        Args:
+            penalties: of the squared difference from `begun`, in units of the windows.
+            begun: the map that it shrinks to; None: nothing.
+        """
+        left = self._cross if begun is None else self._cross - self._gram @ begun
+        rotated = self._vectors.T @ left
+        for penalty in penalties:
+            damped = np.maximum(self._values, 0) + penalty * self._weight
+            added = self._vectors @ (rotated / damped[:, None])
+            yield added if begun is None else begun + added
+
+
+def fit_ridge(fitted: Moments, held_out: Moments) -> RidgeFit:
+    """The map with the least squared error on the training windows plus a penalty on its coefficients.
+
+    Penalty and centre are those with the least squared error on the validation windows.
+
+    Args:
+        fitted: sums over the training windows.
+        held_out: sums over the validation windows.
 
     Returns:
         The fit; its kernel is for `unroll.models.series.baselines.RidgeMap`.
     """
-    return ridge_of(*(Moments.of(windows, lookback, horizon) for windows in (train, validation)))
-
-
-def ridge_of(fitted: Moments, held_out: Moments) -> RidgeFit:
-    """The same from the moments of the training and of the validation windows."""
     lookback = len(fitted.gram)
     judge = held_out if held_out.weight else fitted
     candidates = []
     for centre in ("last", "mean"):
         weights = np.eye(lookback)[-1] if centre == "last" else np.full(lookback, 1 / lookback)
-        gram, cross, _ = fitted.centred(weights)
-        values, vectors = np.linalg.eigh(gram)
-        rotated = vectors.T @ cross
-        for penalty in PENALTIES:
-            damped = np.maximum(values, 0) + penalty * max(fitted.weight, 1)
-            solution = vectors @ (rotated / damped[:, None])  # [L, H]
+        for penalty, solution in zip(PENALTIES, RidgeSolver(fitted, weights).path(PENALTIES), strict=True):
             kernel = solution + np.outer(weights, 1 - solution.sum(axis=0))
             candidates.append(RidgeFit(kernel, centre, float(penalty), judge.error(weights, solution)))
     return min(candidates, key=lambda fit: fit.validation_mse)

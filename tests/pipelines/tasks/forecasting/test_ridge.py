@@ -6,7 +6,8 @@ import tensorflow as tf
 from sklearn.linear_model import Ridge
 
 from unroll.models.series.baselines import RidgeMap
-from unroll.pipelines.tasks.forecasting.simple.ridge import fit_ridge
+from unroll.pipelines.tasks.forecasting.simple.moments import Moments
+from unroll.pipelines.tasks.forecasting.simple.ridge import RidgeFit, fit_ridge
 
 LOOKBACK, HORIZON, CHANNELS = 24, 6, 2
 MEAN, STD = np.array([10.0, -3.0]), np.array([2.0, 0.5])
@@ -42,9 +43,13 @@ def instances(series, centre):
     return past - level, ahead - level
 
 
+def fitted(train, validation) -> RidgeFit:
+    return fit_ridge(*(Moments.of(batches(series), LOOKBACK, HORIZON) for series in (train, validation)))
+
+
 def test_the_fit_is_scikit_learns():
     train, validation = values(400), values(200, seed=1)
-    fit = fit_ridge(batches(train), batches(validation), LOOKBACK, HORIZON)
+    fit = fitted(train, validation)
     past, ahead = instances(train, fit.centre)
     reference = Ridge(alpha=fit.penalty * len(past), fit_intercept=False).fit(past, ahead)
     past, ahead = instances(validation, fit.centre)
@@ -56,7 +61,7 @@ def test_the_fit_is_scikit_learns():
 
 def test_no_penalty_of_the_grid_does_better_on_validation():
     train, validation = values(120), values(200, seed=1)
-    fit = fit_ridge(batches(train), batches(validation), LOOKBACK, HORIZON)
+    fit = fitted(train, validation)
     for centre in ("last", "mean"):
         past, ahead = instances(train, centre)
         held_out, expected = instances(validation, centre)
@@ -66,7 +71,7 @@ def test_no_penalty_of_the_grid_does_better_on_validation():
 
 
 def test_the_map_forecasts_in_raw_units():
-    fit = fit_ridge(batches(values(400)), batches(values(200, seed=1)), LOOKBACK, HORIZON)
+    fit = fitted(values(400), values(200, seed=1))
     ridge = RidgeMap(fit.kernel)
     errors = [
         (ridge(tf.constant(batch["history"][..., :CHANNELS])) - batch["target"]) / STD
@@ -79,8 +84,8 @@ def test_gaps_cost_little():
     whole = values(600)
     gappy = np.where(np.random.default_rng(2).random(whole.shape) < 0.1, np.nan, whole)
     validation = values(200, seed=1)
-    full = fit_ridge(batches(whole), batches(validation), LOOKBACK, HORIZON)
-    fit = fit_ridge(batches(gappy), batches(validation), LOOKBACK, HORIZON)
+    full = fitted(whole, validation)
+    fit = fitted(gappy, validation)
     assert np.isfinite(fit.kernel).all()
     assert fit.validation_mse < 1.25 * full.validation_mse
 
@@ -88,5 +93,5 @@ def test_gaps_cost_little():
 @pytest.mark.parametrize("constant", [True, False])
 def test_a_series_that_teaches_nothing_repeats_the_level(constant):
     series = np.full([100, CHANNELS], 5.0 if constant else np.nan)
-    fit = fit_ridge(batches(series), batches(series), LOOKBACK, HORIZON)
+    fit = fitted(series, series)
     np.testing.assert_allclose(RidgeMap(fit.kernel)(tf.fill([1, LOOKBACK, CHANNELS], 7.0)), 7.0, rtol=1e-6)
