@@ -14,7 +14,10 @@ from unroll.pipelines.terminal import print_metrics, print_tables, rounded
 from unroll.workspace import Workspace
 
 if TYPE_CHECKING:
+    from unroll.pipelines.training.config import TaskConfig
+    from unroll.pipelines.training.preflight import Checked
     from unroll.pipelines.training.promotion import Moved, Promotion
+    from unroll.pipelines.training.training import Trained
 
 app = typer.Typer()
 
@@ -22,6 +25,13 @@ Home = Annotated[Path, typer.Option("--home", envvar="UNROLL_HOME", help="Folder
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 VerifyPublicKey = Annotated[
     Path | None, typer.Option(help="PEM file of the keys that servers ask for: refuses what they would refuse.")
+]
+TaskName = Annotated[str, typer.Argument(help=f"Kind of problem: {', '.join(plugins.built_in())}, or one of your own.")]
+Data = Annotated[str | None, typer.Option(help="File, folder or glob. [default: sample data]")]
+Name = Annotated[str | None, typer.Option(help="Name of the model. [default: the task's]")]
+Promote = Annotated[
+    bool | None,
+    typer.Option("--promote/--no-promote", help="Serve it. [default: a first version that beats chance]"),
 ]
 Unsigned = Annotated[bool, typer.Option("--unsigned", help="Let an unsigned version replace a signed one.")]
 Import = Annotated[
@@ -35,17 +45,14 @@ HOME = Path("workspace")
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help=f"Kind of problem: {', '.join(plugins.built_in())}, or one of your own.")],
-    data: Annotated[str | None, typer.Option(help="File, folder or glob. [default: sample data]")] = None,
+    task: TaskName,
+    data: Data = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of configuration keys.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key.sub=value; repeatable.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model. [default: the task's]")] = None,
+    name: Name = None,
     import_: Import = None,
     register: Annotated[bool, typer.Option(help="Make it a version of the model.")] = True,
-    promote: Annotated[
-        bool | None,
-        typer.Option("--promote/--no-promote", help="Serve it. [default: a first version that beats chance]"),
-    ] = None,
+    promote: Promote = None,
     home: Home = HOME,
     as_json: Json = False,
 ) -> None:
@@ -55,21 +62,10 @@ def train(
     scores at chance; later ones when they are promoted.
     """
     plugins.name_modules(import_ or [])
-    from unroll.pipelines.configurations import config_schema
-    from unroll.pipelines.training.config import load_config
-    from unroll.pipelines.training.preflight import check_training
     from unroll.serving.engine.quiet import import_tensorflow
 
-    workspace, schema = Workspace(home), config_schema(task)
-    checked = check_training(
-        task,
-        lambda base: load_config(schema, config, set_ or [], base),
-        data,
-        name or task,
-        workspace,
-        register=register,
-        promote=promote,
-    )
+    workspace = Workspace(home)
+    checked = check(task, config, set_, data, name, workspace, register, promote)
     import_tensorflow()
     from unroll.pipelines.registry import task_named
     from unroll.pipelines.training.progress import Progress
@@ -83,10 +79,46 @@ def train(
     if as_json:
         print(json.dumps(trained.document()))
         return
+    print_trained(trained, home)
+
+
+def check(
+    task: str,
+    config: Path | None,
+    set_: list[str] | None,
+    data: str | None,
+    name: str | None,
+    workspace: Workspace,
+    register: bool,
+    promote: bool | None,
+) -> "Checked[TaskConfig]":
+    """Looks at the options of a training before TensorFlow is loaded.
+
+    Raises:
+        UserError: what is wrong with one.
+    """
+    from unroll.pipelines.configurations import config_schema
+    from unroll.pipelines.training.config import load_config
+    from unroll.pipelines.training.preflight import check_training
+
+    schema = config_schema(task)
+    return check_training(
+        task,
+        lambda base: load_config(schema, config, set_ or [], base),
+        data,
+        name or task,
+        workspace,
+        register=register,
+        promote=promote,
+    )
+
+
+def print_trained(trained: "Trained", home: Path, *lines: str) -> None:
+    """Prints a model's scores, further lines, and what may be done next."""
     console = Console()
     print_metrics(console, trained.title, trained.card.metrics)
     print_tables(console, trained.tables)
-    for line in (f"SavedModel: {trained.path}", *trained.advice(home)):
+    for line in (*lines, f"SavedModel: {trained.path}", *trained.advice(home)):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -20,15 +20,14 @@ class Outcome:
         trials: that are complete or were pruned.
         values: the best trial's, by key; none where the defaults are best.
         chosen: validation loss of the best trial and of the defaults, on the blocks that chose.
-        checked: mean loss of both on the blocks on which nothing was chosen; NaN where there are none.
-        gain: relative, on those blocks: mean, and the ends of its 95 % interval over blocks.
+        gain: relative, on the blocks on which nothing was chosen: mean, and the ends of its 95 % interval over blocks;
+            NaN where there are none.
         holds: whether that mean is a gain at all; else the defaults are trained.
     """
 
     trials: int
     values: Mapping[str, Any]
     chosen: tuple[float, float]
-    checked: tuple[float, float]
     gain: tuple[float, float, float]
 
     @property
@@ -91,13 +90,11 @@ def outcome(trials: Sequence[FrozenTrial]) -> Outcome:
             "--set train.minutes=2"
         )
     best = min(complete, key=lambda one: one[0])
-    pairs = list(zip(best[1].user_attrs[CHECKS], default[1].user_attrs[CHECKS], strict=False))
-    own, others = np.mean(pairs, axis=0) if pairs else (np.nan, np.nan)
+    pairs = zip(best[1].user_attrs[CHECKS], default[1].user_attrs[CHECKS], strict=False)
     return Outcome(
         trials=len(trials),
         values=best[1].params,
         chosen=(best[0], default[0]),
-        checked=(float(own), float(others)),
         gain=_gain([(1 - one / other) for one, other in pairs]),
     )
 

@@ -37,7 +37,17 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Integers:
+class _Range:
+    low: float
+    high: float
+    log: bool = False
+
+    def ends(self) -> tuple[Any, ...]:
+        """Values that must all be in range for the rest to be."""
+        return self.low, self.high
+
+
+class Integers(_Range):
     """A whole number.
 
     Args:
@@ -46,35 +56,12 @@ class Integers:
         log: whether magnitudes, not differences, are tried evenly.
     """
 
-    low: int
-    high: int
-    log: bool = False
-
-    def ends(self) -> tuple[Any, ...]:
-        """Values that must all be in range for the rest to be."""
-        return self.low, self.high
-
     def suggest(self, trial: "Trial", key: str) -> Any:
-        return trial.suggest_int(key, self.low, self.high, log=self.log)
+        return trial.suggest_int(key, int(self.low), int(self.high), log=self.log)
 
 
-@dataclass(frozen=True)
-class Floats:
-    """A number.
-
-    Args:
-        low: the least.
-        high: the greatest.
-        log: whether magnitudes, not differences, are tried evenly.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-
-    def ends(self) -> tuple[Any, ...]:
-        """Values that must all be in range for the rest to be."""
-        return self.low, self.high
+class Floats(_Range):
+    """A number; arguments as of `Integers`."""
 
     def suggest(self, trial: "Trial", key: str) -> Any:
         return trial.suggest_float(key, self.low, self.high, log=self.log)
@@ -119,12 +106,11 @@ def search_space(task: str, config: TaskConfig, named: Sequence[str]) -> SearchS
     return space
 
 
-def check_space(space: SearchSpace, schema: type[TaskConfig], config: TaskConfig) -> None:
+def check_space(space: SearchSpace, config: TaskConfig) -> None:
     """Refuses keys that there are not, and values out of their range.
 
     Args:
         space: to check.
-        schema: of the configuration.
         config: what is searched from.
 
     Raises:
@@ -134,7 +120,7 @@ def check_space(space: SearchSpace, schema: type[TaskConfig], config: TaskConfig
     for key, dimension in space.items():
         for value in dimension.ends():
             try:
-                load_config(schema, base=with_values(settings, {key: value}))
+                load_config(type(config), base=with_values(settings, {key: value}))
             except UserError as error:
                 raise UserError(f"--search {key}: {error}") from None
 

@@ -29,6 +29,7 @@ from unroll.pipelines.user_code.objects import user_objects
 from unroll.workspace import Workspace, write_atomically
 
 _POLL = 0.5  # seconds
+_NOTED = 10.0  # seconds between notes of how many were spent
 _SPENT = "seconds.json"
 
 
@@ -107,7 +108,7 @@ def tune(
             interrupted = f", and {revived} that {'was' if revived == 1 else 'were'} interrupted" if revived else ""
             progress.line(f"Going on with a search of {len(known)} trials{interrupted}.")
         tracking = Tracking(workspace, create=True)
-        with tracking.run(name, resume=_parent(study), name=f"{name} tuning") as run:
+        with tracking.run(name, resume=study.user_attrs.get("run_id"), name=f"{name} tuning") as run:
             study.set_user_attr("run_id", run.run_id)
             run.describe(settings, data, digest, {"task": task, "unroll.search": json.dumps(list(space))})
         jobs = jobs or max(1, (os.cpu_count() or 1) // 2)
@@ -140,15 +141,11 @@ def tune(
     return Tuned(found, file, trained)
 
 
-def _parent(study: optuna.Study) -> str | None:
-    return study.user_attrs.get("run_id")
-
-
 def _search(study: optuna.Study, directory: Path, seconds: float, jobs: int, progress: Progress) -> None:
     """Has processes run trials until the seconds are spent, those of a search that was killed among them."""
     spent_file = directory / _SPENT
     before = json.loads(spent_file.read_bytes()) if spent_file.exists() else 0.0
-    begin = time.time()
+    begin = noted = time.time()
     ends = begin + seconds - before
     workers = [Worker(directory, number, ends) for number in range(jobs)]
     told = {one.number for one in finished(study)}
@@ -158,7 +155,9 @@ def _search(study: optuna.Study, directory: Path, seconds: float, jobs: int, pro
             while any([worker.is_running() for worker in workers]):  # noqa: C419  # each is looked at
                 time.sleep(_POLL)
                 stage.advance(_POLL)
-                write_atomically(spent_file, json.dumps(before + time.time() - begin).encode())
+                if time.time() >= noted + _NOTED:
+                    noted = time.time()
+                    write_atomically(spent_file, json.dumps(before + noted - begin).encode())
                 _tell(study, told, stage, progress)
             _tell(study, told, stage, progress)
     finally:

@@ -16,7 +16,7 @@ def test_the_keys_of_every_task_exist_and_their_values_are_in_range(task: str) -
     schema = config_schema(task)
     space = search_space(task, schema(), [])
     assert len(space) > 4
-    check_space(space, schema, schema())
+    check_space(space, schema())
 
 
 def test_a_task_without_keys_of_its_own_has_those_of_training() -> None:
