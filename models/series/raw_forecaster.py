@@ -106,7 +106,7 @@ class RawForecaster(tf.Module):
         blend: of a trained model and simple forecasts.
         features: as in training.
         offsets: float `[C, Q]`, added to the quantiles in units of the window's scale; see
-            `unroll.pipelines.tasks.forecasting.calibration`.
+            `unroll.pipelines.tasks.forecasting.intervals.calibration`.
         categories: by name the values of each static category, numbered from 1; an empty one is 0, unknown.
         times: the first and the last timestamp that is believed, Unix seconds.
         minimums: what no forecast and no quantile of each target is less than; None where there is no such limit.

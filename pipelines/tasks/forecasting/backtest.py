@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from unroll.monitoring.times.frequency import Frequency
+from unroll.pipelines.tasks.forecasting.intervals.coverage import Coverage
 
 _SAMPLE = 64  # windows kept to choose the shown ones from
 _WORST = 6
@@ -85,6 +86,8 @@ class Backtest:
         self.frequency = frequency
         self.worst: list[WorstWindow] = []
         """Windows of the largest MASE, worst first, no two of which overlap in a series' channel."""
+        self.coverage = Coverage(channels)
+        """Of the 80 % interval; empty where the levels have none."""
         self._systems: list[str] = []
         self._sums: dict[str, np.ndarray] = {}  # [S, H]
         self._weights: dict[str, np.ndarray] = {}  # [H]
@@ -124,7 +127,7 @@ class Backtest:
         self._add_mean("mae_z", z, with_std)
         self._add_mean("mase", scaled, with_scale)
         self._add_mean("smape", 200 * np.divide(absolute, size, out=np.zeros_like(error), where=size != 0), usable)
-        self._add_quantiles(actual, points, quantiles, usable, _ROUNDING * std)
+        self._add_quantiles(actual, points, quantiles, usable, _ROUNDING * std, np.asarray(windows["series"]))
         self._counts["windows"] += len(actual)
         self._counts["targets"] += int(usable.sum())
         self._counts["missing"] += int((~observed).sum())
@@ -169,7 +172,13 @@ class Backtest:
         return [self._sample[index] for index in chosen.round().astype(int)]
 
     def _add_quantiles(
-        self, actual: np.ndarray, points: np.ndarray, quantiles: np.ndarray, usable: np.ndarray, rounding: np.ndarray
+        self,
+        actual: np.ndarray,
+        points: np.ndarray,
+        quantiles: np.ndarray,
+        usable: np.ndarray,
+        rounding: np.ndarray,
+        series: np.ndarray,
     ) -> None:
         predicted = np.broadcast_to(points[..., None], (*points.shape, len(self.levels))).copy()  # [S, B, H, C, Q]
         predicted[0] = quantiles
@@ -184,6 +193,7 @@ class Backtest:
             low, high = (quantiles[..., self.levels.index(level)] for level in (0.1, 0.9))
             inside = (low - rounding <= actual) & (actual <= high + rounding)
             self._add_mean("coverage_80", inside[None], usable)
+            self.coverage.add(inside, usable, series)
 
     def _ratio(self, metric: str, total: float, weight: float) -> float:
         if weight:

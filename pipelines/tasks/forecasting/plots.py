@@ -24,13 +24,15 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 
 def backtest_figures(backtest: Backtest) -> dict[str, Figure]:
-    """Fan charts, worst windows, error by step and calibration of a backtest, by file name."""
+    """Fan charts, worst windows, error and coverage by step and calibration of a backtest, by file name."""
     fans = backtest.windows(3 if len(backtest.channels) > 1 else 6)
     figures = {
         "fan_charts.png": fan_charts(fans, backtest.channels, backtest.levels, backtest.frequency),
         "error_by_step.png": error_by_step(backtest.by_step(), backtest.frequency),
         "quantile_calibration.png": quantile_calibration(backtest.levels, backtest.observed_levels()),
     }
+    if covered := backtest.coverage.by_step():
+        figures["coverage_by_step.png"] = coverage_by_step(covered, backtest.frequency)
     if backtest.worst:
         figures["worst_windows.png"] = worst_windows(backtest)
     return figures
@@ -89,6 +91,31 @@ def error_by_step(rows: Sequence[Mapping[str, Any]], frequency: Frequency) -> Fi
         steps, errors = [row["step"] for row in own], [row[metric] for row in own]
         axes.plot(steps, errors, label=system.replace("_", " "), **style)
     axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.25)
+    axes.legend()
+    return figure
+
+
+def coverage_by_step(rows: Sequence[Mapping[str, Any]], frequency: Frequency) -> Figure:
+    """Share of the actual values inside the 80 % interval by step of the horizon.
+
+    Args:
+        rows: of `Coverage.by_step`.
+        frequency: distance of two steps.
+    """
+    named = f"steps ahead (1 step = {frequency.name})"
+    figure, axes = new_axes(named, "share inside the 80 % interval", "Coverage by step of the horizon")
+    axes.axhline(0.8, color="grey", linestyle=":", label="calibrated")
+    marker = "o" if len(rows) == 1 else ""
+    axes.plot(
+        [row["step"] for row in rows],
+        [row["coverage_80"] for row in rows],
+        color=_FORECAST,
+        marker=marker,
+        label="model",
+    )
+    axes.set_ylim(0, 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     axes.legend()

@@ -34,8 +34,8 @@ from unroll.pipelines.scoring.chance import baseline_chance
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.actuals import reading
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
-from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
+from unroll.pipelines.tasks.forecasting.intervals.calibration import quantile_offsets
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plan import plan
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
@@ -224,7 +224,7 @@ class Forecasting(Task):
                 kept.add(batch, answer)
                 stage.advance()
             stage.say(f"{backtest.counts()['windows']:,} windows")
-        metrics = backtest.metrics()
+        metrics = backtest.metrics() | backtest.coverage.metrics()
         return Evaluation(
             metrics,
             kept.inputs,
@@ -343,4 +343,4 @@ def _steps(backtest: Backtest) -> dict[str, list[dict[str, Any]]]:
     for one in backtest.by_step():
         rows.setdefault(one["step"], {"step": one["step"]})
         rows[one["step"]][one["system"]] = one["mase"]
-    return {"MASE by step of the horizon": list(rows.values())}
+    return {"MASE by step of the horizon": list(rows.values()), **backtest.coverage.tables()}

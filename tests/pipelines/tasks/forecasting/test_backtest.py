@@ -208,7 +208,8 @@ def test_many_windows_are_sampled_evenly_in_constant_memory(forecasts):
 def test_figures_are_drawn(forecasts, tmp_path):
     backtest = backtest_of(forecasts, [WINDOWS])
     figures = backtest_figures(backtest)
-    assert set(figures) == {"fan_charts.png", "worst_windows.png", "error_by_step.png", "quantile_calibration.png"}
+    drawn = {"fan_charts", "worst_windows", "error_by_step", "coverage_by_step", "quantile_calibration"}
+    assert set(figures) == {f"{name}.png" for name in drawn}
     for name, figure in figures.items():
         figure.savefig(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5000
@@ -227,3 +228,34 @@ def test_a_forecast_without_actual_values_is_drawn(forecasts):
     times = lines["forecast"].get_xdata(orig=True).astype("datetime64[s]").astype(int)
     np.testing.assert_array_equal(times, window.time + HOUR * np.arange(1, HORIZON + 1))
     assert "actual" not in lines
+
+
+def test_coverage_by_step_and_by_series_is_that_of_every_target(forecasts):
+    windows, points, quantiles = forecasts
+    coverage = backtest_of(forecasts, [7, 53]).coverage
+    usable = np.isfinite(windows["target"]) & np.isfinite(points["last_value"])
+    inside = (quantiles[..., 0] <= windows["target"]) & (windows["target"] <= quantiles[..., 2])
+    by_step = [inside[:, step][usable[:, step]].mean() for step in range(HORIZON)]
+    assert [row["coverage_80"] for row in coverage.by_step()] == pytest.approx(by_step)
+    by_series = {}
+    for name in (b"a", b"b"):
+        own = windows["series"] == name
+        for channel, target in enumerate("xy"):
+            by_series[name.decode(), target] = inside[own, :, channel][usable[own, :, channel]].mean()
+    rows = coverage.by_series()
+    assert {(row["series"], row["target"]): row["coverage_80"] for row in rows} == pytest.approx(by_series)
+    apart = [abs(row["coverage_80"] - 0.8) for row in rows]
+    assert apart == sorted(apart, reverse=True)
+    metrics = coverage.metrics()
+    assert metrics["coverage_80_first_step"] == pytest.approx(by_step[0])
+    assert metrics["coverage_80_last_step"] == pytest.approx(by_step[-1])
+    assert metrics["coverage_80_lowest"] == pytest.approx(min(by_series.values()))
+    assert [len(rows) for rows in coverage.tables().values()] == [HORIZON, 4]
+
+
+def test_of_levels_without_the_interval_there_is_no_coverage(forecasts):
+    windows, points, quantiles = forecasts
+    backtest = Backtest([0.25, 0.5, 0.75], ["x", "y"], Frequency.parse("1h"))
+    backtest.add(windows, points, quantiles)
+    assert backtest.coverage.metrics() == {} == backtest.coverage.tables()
+    assert "coverage_by_step.png" not in backtest_figures(backtest)

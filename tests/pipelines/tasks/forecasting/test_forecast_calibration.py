@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unroll.pipelines.tasks.forecasting.calibration import quantile_offsets
+from unroll.pipelines.tasks.forecasting.intervals.calibration import quantile_offsets
 
 LEVELS = [0.1, 0.5, 0.9]
 

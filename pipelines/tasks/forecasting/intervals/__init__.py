@@ -1,0 +1,1 @@
+"""The intervals of a forecast: their calibration, and how often they held."""
