@@ -4,8 +4,10 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "Baselines": "scoring.comparison",
     "Category": "data.columns",
     "Label": "data.targets",
+    "Losses": "scoring.comparison",
     "Number": "data.columns",
     "RecordSection": "data.sections",
     "RecordTask": "record_task",
@@ -20,8 +22,10 @@ _HOMES = {
     "train": "training.training",
 }
 __all__ = [
+    "Baselines",
     "Category",
     "Label",
+    "Losses",
     "Number",
     "RecordSection",
     "RecordTask",

@@ -31,7 +31,7 @@ Data = Annotated[str | None, typer.Option(help="File, folder or glob. [default: 
 Name = Annotated[str | None, typer.Option(help="Name of the model. [default: the task's]")]
 Promote = Annotated[
     bool | None,
-    typer.Option("--promote/--no-promote", help="Serve it. [default: a first version that beats chance]"),
+    typer.Option("--promote/--no-promote", help="Serve it. [default: a first version that no baseline beats]"),
 ]
 Unsigned = Annotated[bool, typer.Option("--unsigned", help="Let an unsigned version replace a signed one.")]
 Import = Annotated[
@@ -59,7 +59,7 @@ def train(
     """Train a model on raw records, track, evaluate, export and register it.
 
     The same command goes on where a killed one stopped. The first version of a model is served at once, unless it
-    scores at chance; later ones when they are promoted.
+    scores at chance or below a baseline; later ones when they are promoted.
     """
     plugins.name_modules(import_ or [])
     from unroll.serving.engine.quiet import import_tensorflow

@@ -22,6 +22,7 @@ from unroll.pipelines.data.sections import RecordSection
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.data.targets import Target
 from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
+from unroll.pipelines.scoring.comparison import Baselines
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.scoring.metrics import by_group
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
@@ -189,17 +190,21 @@ class RecordTask(Task):
             figures=target.figures(learnt, actual, answered),
             tables=target.tables(learnt, actual, answered),
             chance=target.chance(learnt, actual, answered),
-            records=len(groups),
+            losses=target.losses(learnt, actual, answered),
         )
 
-    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
         key, target = self.target()
-        train = self._splits["train"][key]
-        return {
+        learnt, train, test = self._learnt[key], self._splits["train"][key], self._splits["test"][key]
+        metrics = {
             f"{split}/{metric}": value
             for split in scored
-            for metric, value in target.baselines(self._learnt[key], train, self._splits[split][key]).items()
+            for metric, value in target.baselines(learnt, train, self._splits[split][key]).items()
         }
+        found = {
+            name: target.losses(learnt, test, one) for name, one in target.guesses(learnt, train, len(test)).items()
+        }
+        return Baselines(metrics, {name: losses.model for name, losses in found.items() if losses})
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features = [feature for key, column in self.columns().items() for feature in column.features(key)]

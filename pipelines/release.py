@@ -13,7 +13,7 @@ import keras
 
 from unroll import serving
 from unroll.pipelines.scoring import plots
-from unroll.pipelines.scoring.chance import beside_baseline
+from unroll.pipelines.scoring.comparison import compare
 from unroll.pipelines.task import Evaluation, Task
 from unroll.pipelines.training.card import BASELINE, Card
 from unroll.pipelines.training.exported import Exported
@@ -112,27 +112,21 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
         scored[split] = problem.evaluate(dataset_info, problem.held_out(data, split), predict, progress.named(split))
     metrics = {f"{split}/{key}": value for split, one in scored.items() for key, value in one.metrics.items()}
     with progress.stage("fitting baselines"):
-        baselines = dict(problem.baselines(scored, progress))
+        baselines = problem.baselines(scored, progress)
+    losses = scored["test"].losses
+    compared = compare(losses.beside(baselines.losses)) if losses else None
     card = dataclasses.replace(
         card,
         dataset_info=dataset_info,  # with what was decided on the validation split
-        metrics=metrics | {f"{BASELINE}{key}": value for key, value in baselines.items()},
+        metrics=metrics | {f"{BASELINE}{key}": value for key, value in baselines.metrics.items()},
         chance=scored["validation"].chance,
-        beside_baseline=_beside(problem, scored["test"], baselines),
+        comparison=compared.document() if compared else {},
     )
     for line in card.warnings():
-        progress.line(line, "bold red")
+        progress.line(line, "bold red" if card.held_back else "yellow")
     with progress.stage("summarising the reference data"):
         exported.add(card.files() | problem.profile(card.name, scored["validation"]).files())
     return Scored(exported, card, scored["test"])
-
-
-def _beside(problem: Task, test: Evaluation, baselines: Mapping[str, float]) -> str:
-    metric, baseline = problem.compared or ("", "")
-    key = f"{metric}/{baseline}"
-    if f"test/{key}" not in baselines:
-        return ""
-    return beside_baseline({**test.metrics, key: baselines[f"test/{key}"]}, metric, baseline, test.records)
 
 
 def record(
@@ -171,7 +165,7 @@ def release(
         scored: the model; its directory is of no further use after this.
         progress: where to tell what else a promotion did.
         register: whether it becomes a version; else it is moved to the workspace's exports.
-        promote: whether the version is served; None: if its model has none that is, and it beats chance.
+        promote: whether the version is served; None: if its model has none that is, and nothing holds it back.
     """
     card, directory = scored.card, scored.exported.directory
     curves = card.epochs[0] if card.epochs else ()
@@ -190,7 +184,7 @@ def release(
     moved = None
     if promote:
         moved = promotion.promote(card.name, version)
-    elif promote is None and not card.chance:
+    elif promote is None and not card.held_back:
         moved = promotion.promote_first(registered)
     for remark in moved.remarks() if moved else ():
         progress.line(remark)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from unroll.pipelines.data.records import find_files
+from unroll.pipelines.scoring.comparison import Baselines, Losses
 from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 
@@ -65,7 +66,7 @@ class Evaluation:
             reference profile. Empty where the task knows of none.
         chance: why these scores are no better than those of guessing, as a clause after "on the validation split";
             empty if they are better, or where the task cannot tell.
-        records: that were scored; 0 where the task does not say.
+        losses: what the model lost on each record, and baselines that were scored with it; None: it is not compared.
     """
 
     metrics: dict[str, float]
@@ -75,7 +76,7 @@ class Evaluation:
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     clusters: Sequence[str] = ()
     chance: str = ""
-    records: int = 0
+    losses: Losses | None = None
 
 
 class Task(abc.ABC):
@@ -90,8 +91,6 @@ class Task(abc.ABC):
     Config: ClassVar[type[TaskConfig]]
     monitor: ClassVar[str] = "loss"
     """Metric of the validation split that decides which epoch is best; smaller is better."""
-    compared: ClassVar[tuple[str, str] | None] = None
-    """A metric that is a share of the records, and the baseline beside which it is judged in words."""
 
     sequential: ClassVar[bool] = False
     """Whether validation batches follow one another in time, so that neighbours are alike."""
@@ -228,17 +227,17 @@ class Task(abc.ABC):
         ]
         return monitoring.ReferenceProfile.build(features, validation.inputs, validation.outputs, model=name)
 
-    def baselines(self, scored: "Mapping[str, Evaluation]", progress: "Progress") -> Mapping[str, float]:
-        """Scores of honest baselines, fitted on the train split, on the records of the held-out splits.
+    def baselines(self, scored: "Mapping[str, Evaluation]", progress: "Progress") -> Baselines:
+        """What simple methods score on the held-out splits, fitted on the train split; none unless overridden.
+
+        A model that one of them beats on the test split, by their losses and beyond what the records can tell, is not
+        served by itself.
 
         Args:
             scored: what the exported model scored on each split.
             progress: where to show it.
-
-        Returns:
-            `{"test/accuracy/majority": ...}`: `split/metric/baseline`; none unless overridden.
         """
-        return {}
+        return Baselines()
 
     def figures(self, model: "keras.Model") -> "dict[str, Figure]":
         """Plots of the trained model itself, by file name."""

@@ -40,7 +40,7 @@ def train(
         name: of the model; None: the task's.
         config: keys, dotted (`{"model.cell": "gru"}`) or nested, or a YAML file of them.
         register: whether the model becomes a version in the registry.
-        promote: whether that version is served; None: as the command does, a first version that beats chance.
+        promote: whether that version is served; None: as the command does, a first version that no baseline beats.
         home: the workspace; None: `$UNROLL_HOME`, else `./workspace`.
 
     Raises:

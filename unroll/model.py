@@ -49,6 +49,7 @@ class Model:
         metrics: `{"test/accuracy": 0.93, ...}`, measured through the exported graph.
         best_epoch: the epoch that was kept, from 1.
         chance: why it is no better than guessing; empty if it is better.
+        comparison: with its baselines on the test split: `baseline`, `below` and so on; empty if there is none.
 
     Example:
         >>> model = unroll.load("reviews")  # doctest: +SKIP
@@ -70,6 +71,7 @@ class Model:
         self.metrics = dict(self._card.metrics)
         self.best_epoch = self._numbers()[self._card.best_epoch] if self._card.epochs else 1
         self.chance = self._card.chance
+        self.comparison = dict(self._card.comparison)
 
     def __repr__(self) -> str:
         version = f", version {self.version}" if self.version else ", not registered"
@@ -89,6 +91,11 @@ class Model:
     def card(self) -> str:
         """The model card, Markdown: data, metrics, limits, code, configuration."""
         return self._card.markdown()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What must be known before the model is used, a sentence each."""
+        return self._card.warnings()
 
     @property
     def history(self) -> "pd.DataFrame":
@@ -235,7 +242,7 @@ class Model:
 
         Args:
             name: of the model; None: its own.
-            promote: whether the version is served; None: as `unroll train` does, a first version that beats chance.
+            promote: whether the version is served; None: as `unroll train` does, a first one that no baseline beats.
 
         Returns:
             The new version.

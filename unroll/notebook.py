@@ -33,10 +33,10 @@ def as_html(model: "Model") -> str:
         + "</tr>"
         for metric, scores in splits.items()
     )
-    chance = f"<p>At chance: on the validation split {html.escape(model.chance)}.</p>" if model.chance else ""
+    warnings = "".join(f"<p>{html.escape(line)}</p>" for line in model.warnings)
     return (
         f"<div><h3>{html.escape(model.title)}</h3><p>{html.escape(model.task)}, <code>{html.escape(str(model.path))}"
-        f"</code></p>{chance}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{_curve(model)}"
+        f"</code></p>{warnings}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{_curve(model)}"
         f"<details><summary>Model card</summary><pre>{html.escape(model.card)}</pre></details></div>"
     )
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from unroll.models.text.tokenizer import Tokenizer
     from unroll.monitoring.features import Feature
+    from unroll.pipelines.scoring.comparison import Losses
     from unroll.pipelines.task import Row
 
 MAX_CLASSES = 1000
+_NEGLIGIBLE = 0.01  # standard deviations: an error of a number that is none worth speaking of
 Tensors = Mapping[str, Any]
 
 
@@ -61,9 +63,21 @@ class Target(Column):
         """Why these answers are no better than guessing; empty if they are, or where it cannot be told."""
         return ""
 
-    def baselines(self, info: ColumnInfo, train: np.ndarray, true: np.ndarray) -> dict[str, float]:
-        """`metric/baseline`: scores, for records of these cells, of guesses that the train split's cells allow."""
+    def losses(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "Losses | None":
+        """What each of these answers lost; None where answers are not compared with those of baselines."""
+        return None
+
+    def guesses(self, info: ColumnInfo, train: np.ndarray, count: int) -> dict[str, dict[str, np.ndarray]]:
+        """By name of a baseline, the answers to so many records that the train split's cells allow."""
         return {}
+
+    def baselines(self, info: ColumnInfo, train: np.ndarray, true: np.ndarray) -> dict[str, float]:
+        """`metric/baseline`: scores, for records of these cells, of `guesses`."""
+        return {
+            f"{metric}/{name}": value
+            for name, answers in self.guesses(info, train, len(true)).items()
+            for metric, value in self.scores(info, true, answers).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -145,13 +159,14 @@ class LabelColumn(CategoryColumn, Target):
 
         return probability_chance(self._numbers(info, true), answers["probabilities"], info["names"])
 
-    def baselines(self, info: ColumnInfo, train: np.ndarray, true: np.ndarray) -> dict[str, float]:
-        from unroll.pipelines.scoring.metrics import classification_metrics
+    def losses(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "Losses":
+        from unroll.pipelines.scoring.metrics import accuracy_losses
 
+        return accuracy_losses(self._numbers(info, true), answers["probabilities"])
+
+    def guesses(self, info: ColumnInfo, train: np.ndarray, count: int) -> dict[str, dict[str, np.ndarray]]:
         shares = np.bincount(self._numbers(info, train), minlength=len(info["names"])) / len(train)
-        guesses = np.tile(shares, (len(true), 1))
-        metrics = classification_metrics(self._numbers(info, true), guesses)
-        return {f"{metric}/majority": value for metric, value in metrics.items()}
+        return {"majority": {"probabilities": np.tile(shares, (count, 1))}}
 
     def _numbers(self, info: ColumnInfo, true: np.ndarray) -> np.ndarray:
         number = {name.encode(): i for i, name in enumerate(info["names"])}
@@ -198,15 +213,15 @@ class ValueColumn(NumberColumn, Target):
 
         return error_chance(true, answers["value"], info["mean"])
 
-    def baselines(self, info: ColumnInfo, train: np.ndarray, true: np.ndarray) -> dict[str, float]:
-        from unroll.pipelines.scoring.metrics import regression_metrics
+    def losses(self, info: ColumnInfo, true: np.ndarray, answers: Mapping[str, np.ndarray]) -> "Losses":
+        from unroll.pipelines.scoring.comparison import Losses
 
-        guesses = {"mean": info["mean"], "median": float(np.median(train.astype(np.float64)))}
-        return {
-            f"{metric}/{name}": value
-            for name, guess in guesses.items()
-            for metric, value in regression_metrics(true, np.full(len(true), guess)).items()
-        }
+        squares = (answers["value"].astype(np.float64) - true) ** 2
+        return Losses("rmse", squares, figure="root", negligible=(_NEGLIGIBLE * info["std"]) ** 2)
+
+    def guesses(self, info: ColumnInfo, train: np.ndarray, count: int) -> dict[str, dict[str, np.ndarray]]:
+        values = {"mean": info["mean"], "median": float(np.median(train.astype(np.float64)))}
+        return {name: {"value": np.full(count, value)} for name, value in values.items()}
 
 
 Label = Annotated[str, LabelColumn()]

@@ -122,33 +122,6 @@ def error_chance(actual: np.ndarray, predicted: np.ndarray, mean: float) -> str:
     )
 
 
-def beside_baseline(metrics: Mapping[str, float], metric: str, baseline: str, records: int) -> str:
-    """Whether a classifier's accuracy is level with a baseline's or below it.
-
-    Args:
-        metrics: `metric` is the model's, `metric/baseline` the baseline's.
-        metric: a share of the records, such as accuracy; more is better.
-        baseline: its name.
-        records: that both were scored on.
-
-    Returns:
-        A sentence, or nothing where the model is better by more than one standard error.
-
-    Example:
-        >>> scores = {"accuracy": 0.704, "accuracy/tfidf": 0.716}
-        >>> beside_baseline(scores, "accuracy", "tfidf", 200)
-        'its accuracy of 0.704 is level with the 0.716 of the baseline tfidf (standard error 0.032)'
-    """
-    model, other = metrics[metric], metrics[f"{metric}/{baseline}"]
-    error = float(np.sqrt(max(other * (1 - other), 1e-12) / max(records, 1)))
-    if model - other > error:
-        return ""
-    word = "below" if other - model > error else "level with"
-    return (
-        f"its {metric} of {model:.3f} is {word} the {other:.3f} of the baseline {baseline} (standard error {error:.3f})"
-    )
-
-
 def baseline_chance(metrics: Mapping[str, float], metric: str, baselines: Sequence[str], slack: float = 0.0) -> str:
     """Compares an error of a model with those of baselines.
 

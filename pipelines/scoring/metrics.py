@@ -7,6 +7,7 @@ import numpy as np
 from sklearn import metrics
 
 from unroll.pipelines.scoring.calibration import expected_calibration_error
+from unroll.pipelines.scoring.comparison import Losses
 
 _MAX_GROUPS = 20
 
@@ -41,6 +42,21 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
         evidence = probabilities[:, 1] if len(classes) == 2 else probabilities
         scores["roc_auc"] = float(metrics.roc_auc_score(labels, evidence, multi_class="ovr"))
     return scores
+
+
+def wrong_answers(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """1 for each record whose most probable class is not its own, else 0: what `accuracy` is 1 minus the mean of.
+
+    Example:
+        >>> wrong_answers(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))
+        array([0., 1.])
+    """
+    return (probabilities.argmax(axis=1) != labels).astype(np.float64)
+
+
+def accuracy_losses(labels: np.ndarray, probabilities: np.ndarray) -> Losses:
+    """What a classifier lost on each record: `wrong_answers`."""
+    return Losses("accuracy", wrong_answers(labels, probabilities), figure="complement")
 
 
 def by_group(

@@ -5,7 +5,8 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from unroll.pipelines.data.term_counts import Batches, TermCounts
-from unroll.pipelines.scoring.metrics import classification_metrics
+from unroll.pipelines.scoring.comparison import Baselines
+from unroll.pipelines.scoring.metrics import classification_metrics, wrong_answers
 
 TFIDF, MAJORITY = "tfidf", "majority"
 MAX_TEXTS = 20_000
@@ -18,7 +19,7 @@ _ITERATIONS = 200
 
 def text_baselines(
     train: Batches, held_out: dict[str, Batches], vocabulary: int, classes: int, texts: int
-) -> dict[str, float]:
+) -> Baselines:
     """Scores of the baselines on the held-out splits, of the same tokens that the model is given.
 
     The regression is of tokens and neighbouring pairs that two texts hold, weighed by TF-IDF with sublinear counts
@@ -32,7 +33,8 @@ def text_baselines(
         texts: in the train split; of more than `MAX_TEXTS` an even choice of batches is fitted.
 
     Returns:
-        `{"test/accuracy/tfidf": ..., "test/accuracy/majority": ...}` with the metrics of `classification_metrics`.
+        `{"test/accuracy/tfidf": ..., "test/accuracy/majority": ...}` with the metrics of `classification_metrics`, and
+        which texts of the test split are answered wrongly, in its order.
     """
     fitted = TermCounts.of(train, vocabulary, _BUCKETS, share=min(1.0, MAX_TEXTS / texts))
     splits = {split: TermCounts.of(batches, vocabulary, _BUCKETS) for split, batches in held_out.items()}
@@ -45,7 +47,8 @@ def text_baselines(
         for name in sorted(by_baseline, reverse=True):
             metrics = classification_metrics(splits[split].labels, by_baseline[name])
             scores |= {f"{split}/{metric}/{name}": value for metric, value in metrics.items()}
-    return scores
+    test = answers.get("test", {})
+    return Baselines(scores, {name: wrong_answers(splits["test"].labels, one) for name, one in test.items()})
 
 
 def _regression(fitted: TermCounts, splits: dict[str, TermCounts], classes: int) -> dict[str, np.ndarray]:

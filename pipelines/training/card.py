@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unroll.errors import UserError
+from unroll.pipelines.scoring.comparison import Comparison
 from unroll.pipelines.training.revision import git_revision
 
 BASELINE = "baseline/"
@@ -36,7 +37,7 @@ class Card:
         best_epoch: index of the one that was kept.
         length: of the training: epochs, their seconds, and why it ended; empty of older models.
         chance: why the model is no better than guessing; empty if it is.
-        beside_baseline: how its test score is level with a baseline's, or below it; empty if it is above.
+        comparison: with its baselines on the test split, as `Comparison.document` has it; empty if there is none.
     """
 
     name: str
@@ -52,13 +53,18 @@ class Card:
     best_epoch: int = 0
     length: Mapping[str, Any] = field(default_factory=dict)
     chance: str = ""
-    beside_baseline: str = ""
+    comparison: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it is served only on demand: it is at chance, or a baseline is better."""
+        return bool(self.chance or self.comparison.get("below"))
 
     def warnings(self) -> list[str]:
         """What must be known before the model is used, a sentence each."""
-        chance = f"At chance: on the validation split {self.chance}."
-        baseline = f"Not above its baseline: on the test split {self.beside_baseline}."
-        return [chance] * bool(self.chance) + [baseline] * bool(self.beside_baseline)
+        chance = f"At chance: on the validation split {self.chance}." if self.chance else ""
+        compared = Comparison.from_document(self.comparison).sentence() if self.comparison else ""
+        return [line for line in (chance, compared) if line]
 
     @property
     def length_in_words(self) -> str:

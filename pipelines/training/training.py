@@ -67,7 +67,9 @@ class Trained:
             yield "Not registered, so it is not served."
         else:
             command = f"unroll promote {self.card.name} {self.registered.version} --home {home}"
-            yield f"Not served yet. To serve it{' all the same' * bool(self.card.chance)}: {command}"
+            all_the_same = " all the same" * self.card.held_back
+            at_once = " (`unroll train --promote` does so at once)" * self.card.held_back
+            yield f"Not served yet. To serve it{all_the_same}: {command}{at_once}"
 
     def document(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -81,7 +83,7 @@ class Trained:
             "training": dict(self.card.length),
             "promoted": self.promoted,
             "chance": self.card.chance,
-            "beside_baseline": self.card.beside_baseline,
+            "comparison": dict(self.card.comparison),
         }
 
 
@@ -109,7 +111,7 @@ def train(
         workspace: where everything is written.
         progress: where to show it.
         register: whether it becomes a version of the model; else it is only kept with its run.
-        promote: whether the version is served; None: if the model has none that is, and it beats chance.
+        promote: whether the version is served; None: if the model has none that is, and nothing holds it back.
 
     Returns:
         What was made.

@@ -32,8 +32,11 @@ RENTS = {
         """The rent of a flat."""
 
         import keras
+        import numpy as np
 
-        from unroll.pipelines import Category, Number, RecordSection, RecordTask, TaskConfig, Value, Words, register
+        from unroll.pipelines import (
+            Baselines, Category, Number, RecordSection, RecordTask, TaskConfig, Value, Words, register,
+        )
 
 
         class RentData(RecordSection):
@@ -63,6 +66,15 @@ RENTS = {
                 where = keras.layers.Embedding(self.size("town"), 4)(town)
                 all_ = keras.layers.Concatenate()([read, where, keras.layers.Reshape([1])(rooms)])
                 return keras.Model({"advert": advert, "rooms": rooms, "town": town}, keras.layers.Dense(1)(all_))
+
+            def baselines(self, scored, progress):
+                """Beside mean and median, somebody who is better by half the mean loss, in every flat."""
+                found, own = super().baselines(scored, progress), scored["test"].losses.model
+                lost = own - own.mean() / 2
+                return Baselines(
+                    {**found.metrics, "test/rmse/landlord": float(np.sqrt(lost.mean()))},
+                    {**found.losses, "landlord": lost},
+                )
     ''',
     "sample.py": '''
         """Invented flats."""
@@ -128,6 +140,7 @@ def trained(folder: Path) -> dict:
     done = unroll("train", "rents", "--import", "my_toys.rents", "--home", "home", "--name", "flats", "--json", *given)
     assert "training on the sample data, invented flats" in done.stderr
     assert "left out 1" in done.stderr, "the flat without a rent"
+    assert "Below its baseline: on the test split landlord has rmse" in done.stderr
     return json.loads(done.stdout)
 
 
@@ -139,7 +152,14 @@ def test_a_task_in_a_folder_of_its_own_is_trained_evaluated_served_asked_and_wat
     assert trained["metrics"]["test/r2"] > 0.8
     assert trained["metrics"]["test/mae"] < trained["metrics"]["baseline/test/mae/mean"]
     assert trained["chance"] == ""
+    assert not trained["promoted"], "a baseline of its own is better"
+    assert (trained["comparison"]["baseline"], trained["comparison"]["others"]) == ("landlord", [])
+    assert 0 < trained["comparison"]["low"] <= trained["comparison"]["high"]
+    assert trained["comparison"]["baseline_score"] == pytest.approx(trained["metrics"]["baseline/test/rmse/landlord"])
+    assert trained["comparison"]["model_score"] == pytest.approx(trained["metrics"]["test/rmse"])
+    assert "Below its baseline: on the test split landlord has rmse" in Card.load(Path(trained["path"])).markdown()
     assert Card.load(Path(trained["path"])).module == "my_toys.rents.task"
+    unroll("promote", "flats", 1, "--home", "home")
     done = unroll(
         "evaluate", "flats", "--data", "home/cache/samples/flats.csv", "--import", "my_toys.rents", "--home", "home",
         "--json",

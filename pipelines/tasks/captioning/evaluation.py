@@ -1,5 +1,6 @@
 """What an exported captioner scores, and what it looks like."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from unroll.errors import UserError
 from unroll.pipelines.scoring.chance import pairing_chance
+from unroll.pipelines.scoring.comparison import Baselines, Losses
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.scoring.lookalikes import averages, nearest
 from unroll.pipelines.scoring.metrics import by_group
@@ -80,6 +82,7 @@ class CaptionScores:
             tables={"words": words} if words else {},
             clusters=_take(self._clusters, self._kept.rows),
             chance=self._chance(),
+            losses=self._losses(),
         )
 
     def _scores(self, rows: np.ndarray) -> dict[str, float]:
@@ -93,6 +96,14 @@ class CaptionScores:
         others = [rouge_l(generated, references[shift:] + references[:shift]) for shift in shifts]
         own = rouge_l(generated, references)
         return pairing_chance(own, np.mean(others, axis=0) if others else own, "captions")
+
+    def _losses(self) -> Losses:
+        """ROUGE-L, which a single caption has; near duplicates are not independent of each other."""
+        alone = itertools.count()
+        numbers: dict[str | int, int] = {}
+        groups = [numbers.setdefault(name or next(alone), len(numbers)) for name in self._clusters]
+        lost = 1 - rouge_l(self._generated, self._references)
+        return Losses("rouge_l", lost, figure="complement", groups=np.array(groups))
 
     def _contact_sheet(self) -> Figure:
         numbers = self._kept.rows
@@ -113,7 +124,7 @@ class CaptionScores:
         return {"attention.png": attention_sheet(list(shown))}
 
 
-def caption_baselines(data: CaptionData, splits: Sequence[str], lowercase: bool) -> dict[str, float]:
+def caption_baselines(data: CaptionData, splits: Sequence[str], lowercase: bool) -> Baselines:
     """Scores of what a captioner has to beat: the caption of the training picture that looks most alike, and always the
     most common one.
 
@@ -123,7 +134,8 @@ def caption_baselines(data: CaptionData, splits: Sequence[str], lowercase: bool)
         lowercase: whether captions are compared in lower case.
 
     Returns:
-        `{"test/bleu4/nearest": ..., "test/bleu4/most_common": ...}` with the metrics of `caption_metrics`.
+        `{"test/bleu4/nearest": ..., "test/bleu4/most_common": ...}` with the metrics of `caption_metrics`, and 1 minus
+        ROUGE-L of each picture of the test split.
     """
 
     def known(split: str) -> tuple[list[list[str]], np.ndarray, np.ndarray]:
@@ -135,6 +147,7 @@ def caption_baselines(data: CaptionData, splits: Sequence[str], lowercase: bool)
     captions, rows, looks = known("train")
     common = Counter(caption for several in captions for caption in several).most_common(1)[0][0]
     scores: dict[str, float] = {}
+    losses: dict[str, np.ndarray] = {}
     for split in splits:
         references, scored, seen = known(split)
         alike = nearest(seen, looks)
@@ -142,7 +155,10 @@ def caption_baselines(data: CaptionData, splits: Sequence[str], lowercase: bool)
         for name, generated in answers.items():
             metrics = caption_metrics(generated, _take(references, scored))
             scores |= {f"{split}/{metric}/{name}": value for metric, value in metrics.items()}
-    return scores
+            if split == "test":
+                losses[name] = np.full(data.images(split), np.nan)
+                losses[name][scored] = 1 - rouge_l(generated, _take(references, scored))
+    return Baselines(scores, losses)
 
 
 def _take(values: Sequence[Any], rows: Iterable[int]) -> list[Any]:

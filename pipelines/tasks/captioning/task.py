@@ -17,6 +17,7 @@ from unroll.models.principal import PrincipalComponents
 from unroll.models.tokens import RESERVED
 from unroll.monitoring.features import Feature
 from unroll.pipelines.registry import register
+from unroll.pipelines.scoring.comparison import Baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.captioning import data as caption_data
 from unroll.pipelines.tasks.captioning.config import CaptionConfig
@@ -228,7 +229,7 @@ class Captioning(Task):
             stage.say(f"{scores.count:,} pictures")
         return scores.evaluation(predict if dataset_info["attention"] else None)
 
-    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
         for split in ("train", *scored):
             if (pictures := self._data.images(split)) > MAX_PICTURES:
                 progress.line(f"Baselines look at about {MAX_PICTURES:,} of {pictures:,} {split} pictures.")

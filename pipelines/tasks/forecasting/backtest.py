@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from unroll.monitoring.times.frequency import Frequency
+from unroll.pipelines.scoring.block_losses import BlockLosses
+from unroll.pipelines.scoring.comparison import Losses
 from unroll.pipelines.tasks.forecasting.intervals.coverage import Coverage
 
 _SAMPLE = 64  # windows kept to choose the shown ones from
 _WORST = 6
+_NEGLIGIBLE = 0.01  # standard deviations: a mean error that is none worth speaking of
 _ROUNDING = 1e-5  # standard deviations, as `unroll.models.layers.instance_norm` has it of a window's scale
 
 
@@ -97,6 +100,7 @@ class Backtest:
         )
         self._sample: list[ForecastWindow] = []
         self._stride = 1
+        self._losses: BlockLosses | None = None
 
     def add(self, windows: Mapping[str, Any], forecasts: Mapping[str, Any], quantiles: Any) -> None:
         """Scores a batch.
@@ -135,6 +139,26 @@ class Backtest:
         self._counts["without_std"] += int((usable & ~with_std).sum())
         self._counts["without_scale"] += int((usable & ~with_scale).sum())
         self._keep(windows, points[0], quantiles, actual, scaled[0], with_scale)
+        self._losses = self._losses or BlockLosses(self._systems)
+        series, horizon = np.asarray(windows["series"]), actual.shape[1]
+        blocks = self.frequency.ordinal(np.asarray(windows["timestamp"])) // horizon
+        slack = np.broadcast_to(_NEGLIGIBLE * std, actual.shape)
+        for metric, losses, floor, counted in (
+            ("mase", scaled, np.divide(slack, scale, out=np.zeros_like(actual), where=with_scale), with_scale),
+            ("mae", absolute, slack, usable),
+        ):
+            self._losses.add(
+                metric,
+                series,
+                blocks,
+                np.where(counted, losses, 0).sum(axis=(2, 3)),
+                weights=counted.sum(axis=(1, 2)),
+                negligible=np.where(counted, floor, 0).sum(axis=(1, 2)),
+            )
+
+    def losses(self) -> Losses | None:
+        """MASE of the model and of each baseline by series and block of a horizon; MAE where no target has a scale."""
+        return self._losses.losses(("mase", "mae")) if self._losses else None
 
     def metrics(self) -> dict[str, float]:
         """The model's scores by metric and each baseline's as `metric/baseline`."""

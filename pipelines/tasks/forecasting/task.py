@@ -31,6 +31,7 @@ from unroll.pipelines.data.series.windows import windows
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.chance import baseline_chance
+from unroll.pipelines.scoring.comparison import Baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.actuals import reading
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
@@ -232,16 +233,19 @@ class Forecasting(Task):
             backtest_figures(backtest),
             _steps(backtest),
             chance=baseline_chance(metrics, "mae_z", ("last_value", "seasonal_naive"), _SLACK),
+            losses=backtest.losses(),
         )
 
-    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
         """Those that the export carries, which the backtest has scored beside the model."""
-        return {
-            f"{split}/{metric}": value
-            for split, one in scored.items()
-            for metric, value in one.metrics.items()
-            if metric.partition("/")[0] in _COMPARED and "/" in metric
-        }
+        return Baselines(
+            {
+                f"{split}/{metric}": value
+                for split, one in scored.items()
+                for metric, value in one.metrics.items()
+                if metric.partition("/")[0] in _COMPARED and "/" in metric
+            }
+        )
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         section, frequency = self.config.model, self._data.frequency
@@ -312,15 +316,8 @@ class Forecasting(Task):
         dataset_info = self.dataset_info()
         keys = ["targets", "past_covariates", "future_covariates", "categories", "frequency", "timezone", "season"]
         keys += ["lookback", "horizon", "quantiles", "minimum", "time_form", "formats"]
-        return {
-            "task": self.name,
-            "input": "series",
-            "data": self.config.data.model_dump(mode="json"),
-            **{
-                key: dataset_info[key]
-                for key in (*keys, "lookback", "horizon", "quantiles", "minimum", "time_form", "formats")
-            },
-        }
+        section = self.config.data.model_dump(mode="json")
+        return {"task": self.name, "input": "series", "data": section, **{key: dataset_info[key] for key in keys}}
 
 
 def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:

@@ -21,17 +21,18 @@ from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
 from unroll.pipelines.data.labels import class_of, tidy_label
-from unroll.pipelines.data.splits import SPLITS, RecordIndex
-from unroll.pipelines.data.text_shards import batch_count, class_weights, read_shards
+from unroll.pipelines.data.splits import RecordIndex
+from unroll.pipelines.data.text_shards import batch_count, class_weights, read_in_order, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
 from unroll.pipelines.data.word_vectors import read_vectors
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.chance import probability_chance
 from unroll.pipelines.scoring.classes import class_tables
+from unroll.pipelines.scoring.comparison import Baselines
 from unroll.pipelines.scoring.even_sample import EvenSample
-from unroll.pipelines.scoring.metrics import by_group, classification_metrics
-from unroll.pipelines.scoring.text_baseline import MAX_TEXTS, TFIDF, text_baselines
+from unroll.pipelines.scoring.metrics import accuracy_losses, by_group, classification_metrics
+from unroll.pipelines.scoring.text_baseline import MAX_TEXTS, text_baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
 from unroll.pipelines.tasks.sentiment.answer import BATCH, Answer, fit_answer
@@ -55,7 +56,6 @@ class Sentiment(Task):
     name = "sentiment"
     Config = SentimentConfig
     monitor = "log_loss"
-    compared = ("accuracy", TFIDF)
     config: SentimentConfig
 
     @classmethod
@@ -247,16 +247,16 @@ class Sentiment(Task):
             },
             tables=class_tables(true, probabilities.argmax(axis=1), dataset_info["labels"]),
             chance=probability_chance(true, probabilities, dataset_info["labels"]),
-            records=len(true),
+            losses=accuracy_losses(true, probabilities),
         )
 
-    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> dict[str, float]:
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
         texts = self._data.records("train")
         if texts > MAX_TEXTS:
             progress.line(f"The baseline is fitted on {MAX_TEXTS:,} of {texts:,} training texts.")
-        train, *held_out = (read_shards(self.directory, split, batch_size=BATCH, shuffle_seed=None) for split in SPLITS)
-        vocabulary = len(self._vocabulary) + RESERVED
-        return text_baselines(train, dict(zip(SPLITS[1:], held_out, strict=True)), vocabulary, len(self._names), texts)
+        train = read_shards(self.directory, "train", batch_size=BATCH)
+        held_out = {split: read_in_order(self.directory, split, batch_size=BATCH) for split in scored}
+        return text_baselines(train, held_out, len(self._vocabulary) + RESERVED, len(self._names), texts)
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features: list[Feature] = [

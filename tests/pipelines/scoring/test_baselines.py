@@ -30,7 +30,10 @@ def texts(count: int, seed: int, telling: float = 0.4, classes: int = 2) -> list
 def test_the_baselines_of_texts_learn_what_words_tell(classes: int) -> None:
     vocabulary = RESERVED + classes * 5 + 20
     held_out = {"validation": texts(200, 1, classes=classes), "test": texts(300, 2, classes=classes)}
-    scores = text_baselines(texts(600, 0, classes=classes), held_out, vocabulary, classes, 600)
+    found = text_baselines(texts(600, 0, classes=classes), held_out, vocabulary, classes, 600)
+    scores = found.metrics
+    for name in ("tfidf", "majority"):
+        assert np.mean(found.losses[name]) == pytest.approx(1 - scores[f"test/accuracy/{name}"])
     for split in held_out:
         assert scores[f"{split}/accuracy/tfidf"] > 0.85
         assert scores[f"{split}/log_loss/tfidf"] < scores[f"{split}/log_loss/majority"]
@@ -41,11 +44,11 @@ def test_the_baselines_of_texts_learn_what_words_tell(classes: int) -> None:
 def test_a_class_that_the_fitted_texts_lack_and_words_that_never_come_again() -> None:
     ids = tf.reshape(tf.range(RESERVED, RESERVED + 40), [10, 4])
     train = [(ids, tf.constant([0, 1] * 5))]
-    scores = text_baselines(train, {"test": [(ids, tf.constant([0, 1, 2, 2, 2] * 2))]}, RESERVED + 40, 3, 10)
+    scores = text_baselines(train, {"test": [(ids, tf.constant([0, 1, 2, 2, 2] * 2))]}, RESERVED + 40, 3, 10).metrics
     assert "test/accuracy/tfidf" not in scores, "no word occurs twice"
     assert scores["test/accuracy/majority"] == 0.2
     train = [(tf.concat([ids, ids], axis=0), tf.constant([0, 1] * 10))]
-    scores = text_baselines(train, {"test": [(ids, tf.constant([0, 1, 2, 2, 2] * 2))]}, RESERVED + 40, 3, 20)
+    scores = text_baselines(train, {"test": [(ids, tf.constant([0, 1, 2, 2, 2] * 2))]}, RESERVED + 40, 3, 20).metrics
     assert np.isfinite(scores["test/log_loss/tfidf"])
 
 
@@ -58,7 +61,7 @@ def test_more_texts_than_are_fitted_are_thinned(monkeypatch) -> None:
             seen.append(len(batch[1]))
             yield batch
 
-    scores = text_baselines(train(), {"test": texts(200, 1)}, RESERVED + 30, 2, 400)
+    scores = text_baselines(train(), {"test": texts(200, 1)}, RESERVED + 30, 2, 400).metrics
     assert sum(seen) == 400
     assert scores["test/accuracy/tfidf"] > 0.7, "fitted on a quarter, from all parts of the data"
 

@@ -5,7 +5,6 @@ import pytest
 
 from unroll.pipelines.scoring.chance import (
     baseline_chance,
-    beside_baseline,
     classifier_chance,
     error_chance,
     pairing_chance,
@@ -75,9 +74,3 @@ def test_a_number_must_be_nearer_than_the_mean() -> None:
     assert "of always answering the mean" in error_chance(actual, rng.permutation(actual), 100.0)
     assert error_chance(actual, np.full(200, 100.0), 100.0), "the mean itself"
     assert error_chance(np.ones(20), np.ones(20), 3.0) == "", "all right"
-
-
-@pytest.mark.parametrize(("accuracy", "word"), [(0.6, "below"), (0.7, "level with"), (0.72, "level with"), (0.8, "")])
-def test_a_model_is_set_beside_its_baseline(accuracy: float, word: str) -> None:
-    said = beside_baseline({"accuracy": accuracy, "accuracy/tfidf": 0.71}, "accuracy", "tfidf", 400)
-    assert (f"is {word} the 0.710 of the baseline tfidf" in said) if word else said == ""
