@@ -18,7 +18,8 @@ from unroll.pipelines.data.series.clock.local_times import settle
 from unroll.pipelines.data.series.columns import Roles
 from unroll.pipelines.data.series.few_steps import settings_that_fit
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
-from unroll.pipelines.data.series.scales import Scales, choose_season, series_scales, standardise
+from unroll.pipelines.data.series.scales import Scales, series_scales, standardise
+from unroll.pipelines.data.series.season import SeasonChoice, choose_season
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.table import read_table
 from unroll.pipelines.data.splits import SPLITS
@@ -255,12 +256,14 @@ def _split(section: SeriesSection, grid: SeriesGrid) -> SeriesData:
     bounds = {split: (int(cuts[i]), int(cuts[i + 1])) for i, split in enumerate(SPLITS)}
     train = _steps(grid, bounds["train"])
     _check_columns(grid, *train)
-    season = section.season or choose_season(grid, *train)
+    known = _steps(grid, bounds["validation"])[1]
+    choice = SeasonChoice(section.season) if section.season else choose_season(grid, train[0], known)
+    season = choice.season
     scales = series_scales(grid, *train, season)
     categories = {name: names for name, (names, _) in grid.statics.items()}
     static, _ = _static(grid, categories)
     dataset_info = {**_dataset_info(grid, season, bounds), "categories": categories, "scaling": scales.info}
-    dataset_info["covariates"] = standardise(grid, *train)
+    dataset_info |= {"covariates": standardise(grid, *train), "season_chosen": choice.said}
     tested, tested_end = _steps(grid, bounds["test"])
     dataset_info["seasonless_series"] = int(((tested < tested_end) & (tested - grid.offsets[:-1] < season)).sum())
     dataset_info["series"] = {}

@@ -2,8 +2,13 @@
 
 from collections.abc import Callable
 
+from unroll.monitoring.times.civil import DAY
+from unroll.monitoring.times.frequency import Frequency
+
 LEAST = 4
 """Steps that three splits with windows take."""
+
+_YEARS = {1: (12, "a year"), 3: (4, "a year"), 6: (4, "two years"), 12: (6, "six years")}
 
 Fits = Callable[[int, list[int] | None], bool]
 """Whether every split has a window of this horizon, with these rows in the splits; None: with those that it has."""
@@ -37,3 +42,25 @@ def settings_that_fit(steps: int, horizon: int, fits: Fits | None = None) -> str
                 return f"--set model.horizon={shorter} --set model.lookback={lookback}{split}"
         shorter -= max(1, shorter // 50)
     return ""
+
+
+def usual_horizon(frequency: Frequency) -> tuple[int, str]:
+    """Steps that people ask for, and what they are.
+
+    Example:
+        >>> usual_horizon(Frequency.parse("30min")), usual_horizon(Frequency.parse("1M"))
+        ((48, 'a day'), (12, 'a year'))
+    """
+    if frequency.rate is not None:
+        return 24, "24"
+    if frequency.weekdays:
+        return 2 * len(frequency.weekdays), "two weeks"
+    if frequency.months:
+        return _YEARS.get(frequency.months, (6, "6"))
+    if frequency.seconds >= 7 * DAY:
+        return 8, "eight weeks" if frequency.seconds == 7 * DAY else "8"
+    if frequency.seconds >= DAY:
+        return max(1, 14 * DAY // frequency.seconds), "two weeks"
+    if frequency.seconds >= 600:
+        return DAY // frequency.seconds, "a day"
+    return 60, "60"

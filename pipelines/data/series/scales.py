@@ -1,4 +1,4 @@
-"""Level, spread and season of series, from their training split."""
+"""Level and spread of series, from their training split."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,6 @@ import numpy as np
 from unroll.pipelines.data.series.grid import SeriesGrid
 
 _SMALLEST = 1e-6  # of the level: a spread below is float32's rounding
-_WORTHWHILE = 0.05  # of the error: a longer season that is better by less is only a multiple of a shorter
 _LISTED = 10
 
 
@@ -59,42 +58,6 @@ def series_scales(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray, season: 
             scale[unscaled[:, column], column] = np.median(others) if len(others) else 0.0
     info = {"constant": _named(grid, constant), "without_training_values": _named(grid, unscaled)}
     return Scales(mean.astype(np.float32), std.astype(np.float32), naive.astype(np.float32), info)
-
-
-def choose_season(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> int:
-    """The frequency's season with the lowest seasonal naive error in units of the series' spreads.
-
-    Of seasons whose errors hardly differ it is the shorter.
-
-    Args:
-        grid: the series.
-        begin: of each series' training rows in `grid.values`.
-        end: of the same.
-
-    Returns:
-        Steps; 1 where no series has two seasons of training rows.
-    """
-    width = len(grid.roles.targets)
-    best, lowest = 1, np.inf
-    longest = int((end - begin).max())
-    for season in grid.frequency.seasons:
-        if longest < 2 * season:
-            continue
-        total = count = 0.0
-        for one, other in zip(begin, end, strict=True):
-            if other - one < 2 * season:
-                continue
-            values = grid.values[one:other, :width].astype(np.float64)
-            ahead = np.abs(values[season:] - values[:-season])
-            seen = ~np.isnan(ahead)
-            middle = np.nansum(values, axis=0) / np.maximum((~np.isnan(values)).sum(axis=0), 1)
-            spread = np.nansum(np.abs(values - middle), axis=0) / np.maximum((~np.isnan(values)).sum(axis=0), 1)
-            varies = spread > _SMALLEST * np.abs(middle)
-            total += float((np.nansum(ahead, axis=0) / np.where(varies, spread, 1.0))[varies].sum())
-            count += float(seen.sum(axis=0)[varies].sum())
-        if count and total / count < lowest * (1 - _WORTHWHILE) - _SMALLEST:
-            best, lowest = season, total / count
-    return best
 
 
 def standardise(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> dict[str, dict[str, float]]:

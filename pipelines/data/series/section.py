@@ -59,7 +59,7 @@ class SeriesSection(TableSection):
         None,
         ge=1,
         description="steps of a season, for the seasonal naive forecast and MASE; "
-        "null: of those that go with the frequency, the one that fits the train split best",
+        "null: of those that go with the frequency or show in the data, the one that forecasts held-out blocks best",
     )
     split_rows: list[float] = Field(
         [0.7, 0.1, 0.2],

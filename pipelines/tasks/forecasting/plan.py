@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unroll.monitoring.times.civil import DAY
-from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.series.data import SeriesData
+from unroll.pipelines.data.series.few_steps import usual_horizon
 
 _LOOKBACK = 336  # steps that are read: two weeks of hours, a week of half hours
 _LONGEST = 672  # of a season that the lookback is to hold, such as a week of quarter hours
 _SHORT_SEASON = 12  # steps: of shorter ones more are read
-_MONTHS = {1: 12, 3: 4}
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def plan(data: SeriesData, lookback: int | None, horizon: int | None) -> Plan:
         lookback: `model.lookback`.
         horizon: `model.horizon`.
     """
-    said = []
+    said = [one] if (one := data.dataset_info.get("season_chosen")) else []
     lengths = {split: int(np.diff(data.steps(split), axis=0).max()) for split in ("train", "validation", "test")}
     if horizon is None:
         wanted, words = usual_horizon(data.frequency)
@@ -66,7 +64,7 @@ def usual_lookback(seasons: Sequence[int], horizon: int) -> int:
     """Steps that hold what there is to know: a few of the longest season that is not too long for it.
 
     Example:
-        >>> [usual_lookback(Frequency.parse(name).seasons, 12) for name in ("1h", "30min", "1D", "1W", "1M")]
+        >>> [usual_lookback(seasons, 12) for seasons in ([24, 168], [48, 336], [7, 365], [52], [12])]
         [336, 336, 56, 156, 36]
     """
     fitting = [season for season in seasons if season <= _LONGEST]
@@ -75,26 +73,3 @@ def usual_lookback(seasons: Sequence[int], horizon: int) -> int:
     season = max(one for one in fitting if one <= _LOOKBACK) if min(fitting) > _SHORT_SEASON else min(fitting)
     times = 8 if season < _SHORT_SEASON else 3
     return season * max(1, min(times, _LOOKBACK // season))
-
-
-def usual_horizon(frequency: Frequency) -> tuple[int, str]:
-    """Steps that people ask for, and what they are.
-
-    Example:
-        >>> usual_horizon(Frequency.parse("30min")), usual_horizon(Frequency.parse("1M"))
-        ((48, 'a day'), (12, 'a year'))
-    """
-    if frequency.rate is not None:
-        return 24, "24"
-    if frequency.weekdays:
-        return 2 * len(frequency.weekdays), "two weeks"
-    if frequency.months:
-        steps = _MONTHS.get(frequency.months, max(1, 12 // frequency.months))
-        return steps, "a year"
-    if frequency.seconds >= 7 * DAY:
-        return 8, "eight weeks" if frequency.seconds == 7 * DAY else "8"
-    if frequency.seconds >= DAY:
-        return max(1, 14 * DAY // frequency.seconds), "two weeks"
-    if frequency.seconds >= 600:
-        return DAY // frequency.seconds, "a day"
-    return 60, "60"
