@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 
 from unroll.errors import UserError
+from unroll.pipelines.data.labels import find_categories, spellings, tidy_label
 from unroll.pipelines.training.config import Section
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from unroll.models.text.tokenizer import Tokenizer
     from unroll.monitoring.features import Feature
+    from unroll.monitoring.tables.notes import Notes
 
 MAX_CATEGORIES = 1000
 ColumnInfo = Mapping[str, Any]
@@ -32,6 +34,8 @@ class Column:
     kind: ClassVar[str]
     needed: ClassVar[bool] = True
     """Whether a record without it is left out."""
+    named: ClassVar[bool] = False
+    """Whether its cells are names, of which several may be one."""
 
     def parse(self, key: str, values: Sequence[str | None]) -> np.ndarray:
         """Cells to what a client would send, bytes `[n]`; a missing cell is empty.
@@ -40,6 +44,20 @@ class Column:
             UserError: a cell that is not of this kind.
         """
         return np.array([(value or "").encode() for value in values], object)
+
+    def names(self, column: str, counts: Mapping[str, int], merge: bool, notes: "Notes") -> dict[str, str]:
+        """Names of cells that are not called as they are written, of all records.
+
+        Args:
+            column: its name.
+            counts: records by parsed cell.
+            merge: whether names that differ in capitals only are one.
+            notes: where to say which are one.
+
+        Raises:
+            UserError: names that cannot be told apart.
+        """
+        return {}
 
     def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
         """What must be known of the train split, as JSON has it, from its parsed cells."""
@@ -89,13 +107,20 @@ class CategoryColumn(Column):
 
     kind: ClassVar[str] = "category"
     needed: ClassVar[bool] = False
+    named: ClassVar[bool] = True
+
+    def parse(self, key: str, values: Sequence[str | None]) -> np.ndarray:
+        return super().parse(key, [tidy_label(value) if value else "" for value in values])
+
+    def names(self, column: str, counts: Mapping[str, int], merge: bool, notes: "Notes") -> dict[str, str]:
+        return find_categories(counts, column, merge=merge, notes=notes)
 
     def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
         counts = Counter(name.decode() for batch in batches for name in batch if name)
         return {"names": [name for name, _ in sorted(counts.most_common(MAX_CATEGORIES))]}
 
     def encoder(self, info: ColumnInfo, tokenizer: "Tokenizer | None") -> "Callable[[tf.Tensor], tf.Tensor]":
-        return numbering(info["names"], first=1)
+        return numbering(info["names"], first=1, others=_others(info))
 
     def size(self, info: ColumnInfo) -> int:
         return len(info["names"]) + 1
@@ -175,18 +200,37 @@ def columns_of(section: type[Section]) -> dict[str, Column]:
     }
 
 
-def numbering(names: Sequence[str], first: int) -> "Callable[[tf.Tensor], tf.Tensor]":
-    """From names to int32, in the graph: the first of them is `first`, any other text `first - 1`."""
+def numbering(
+    names: Sequence[str], first: int, others: Mapping[str, str] | None = None
+) -> "Callable[[tf.Tensor], tf.Tensor]":
+    """From names to int32, in the graph: the first of them is `first`, any other text `first - 1`; blanks around a name
+    and several inside do not count.
+
+    Args:
+        names: in order.
+        first: number of the first.
+        others: further texts for them.
+    """
     import tensorflow as tf
+
+    numbers = {name: number for number, name in enumerate(names, first)}
+    numbers |= {other: numbers[name] for other, name in (others or {}).items() if other not in numbers}
 
     class Numbering(tf.Module):
         def __init__(self) -> None:
             super().__init__()
-            numbers = tf.range(first, first + len(names), dtype=tf.int64)
-            initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(names, tf.string), numbers)
+            values = tf.constant(list(numbers.values()), tf.int64)
+            initializer = tf.lookup.KeyValueTensorInitializer(tf.constant(list(numbers), tf.string), values)
             self.table = tf.lookup.StaticHashTable(initializer, default_value=first - 1)
 
         def __call__(self, raw: tf.Tensor) -> tf.Tensor:
-            return tf.cast(self.table.lookup(raw), tf.int32)
+            single = tf.strings.strip(tf.strings.regex_replace(raw, r"[\s\p{Zs}]+", " "))
+            return tf.cast(self.table.lookup(single), tf.int32)
 
     return Numbering()
+
+
+def _others(info: ColumnInfo) -> dict[str, str]:
+    """What else the names of a category are written as: in the data, and by clients."""
+    others = {other: name for name in info["names"] for other in spellings(name)}
+    return others | {other: name for other, name in info.get("renamed", {}).items() if name in info["names"]}

@@ -6,8 +6,10 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from unroll.errors import UserError
 from unroll.models.text.alike import IGNORED
 from unroll.monitoring.features.normal_form import normal_form
+from unroll.monitoring.tables.notes import Notes
 
 _FORM = {"fold": [[f"[{IGNORED}]", ""]], "form": "NFC"}
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")  # 1.0, as pandas writes the whole numbers of a column with a blank
@@ -16,6 +18,11 @@ _TRUTH = {"0": "false", "1": "true", "false": "false", "true": "true"}
 _DIGITS = re.compile(r"[\d.,/+-]+")  # 1,5 and 3/4 are numbers
 _BETWEEN = re.compile(r"\s*[|;,/&+]\s*")
 _MAX_SHOWN = 3
+_LABELS = "Labels", "class", "classes"
+_CATEGORIES = "Categories", "category", "categories"
+_FEW = 10  # classes of which a small file may have a record each
+_ONE_LABEL = "A record has one label: keep one of each list, or train a model for every label"
+_YES_NO = "on a column that says yes or no"
 
 
 def tidy_label(label: str) -> str:
@@ -43,7 +50,97 @@ def _without_point(label: str) -> str:
     return found[1] if (found := _WHOLE.fullmatch(label)) else label
 
 
-def class_names(counts: Mapping[str, int], merge: bool) -> tuple[dict[str, str], list[str]]:
+def tidy_labels(cells: Iterable[str | None], where: str) -> list[str]:
+    """The labels of a column's cells, empty where there is none.
+
+    Args:
+        cells: as the file has them.
+        where: the column, for the message.
+
+    Raises:
+        UserError: a cell is a list of labels.
+    """
+    labels = [tidy_label(cell) if cell else "" for cell in cells]
+    if several := next((label for label in labels if label and is_list(label)), None):
+        raise UserError(
+            f"{where} holds lists of labels, such as {several}. {_ONE_LABEL}, on a column that says yes or no"
+        )
+    return labels
+
+
+def find_classes(counts: Mapping[str, int], where: str, *, merge: bool, notes: Notes) -> dict[str, str]:
+    """The classes of labels that are not called as their class.
+
+    Args:
+        counts: records by tidy label.
+        where: the column, for the message.
+        merge: False: each label is a class of its own.
+        notes: where to say which labels are one class, or look like it.
+
+    Raises:
+        UserError: labels that are the same list in another order.
+    """
+    pair, joined = joined_lists(counts)
+    if pair:
+        raise UserError(
+            f"{where}: labels {pair[0]!r} and {pair[1]!r} are the same list in another order. {_ONE_LABEL}, {_YES_NO}. "
+            "If the order counts, write the labels with another sign between, such as -"
+        )
+    if joined:
+        notes.add(
+            f"Warning: {joined[0]!r} is a class of its own beside those of its parts"
+            f"{f', and so are {len(joined) - 1:,} others' if len(joined) > 1 else ''}. If it is a list, "
+            f"{_ONE_LABEL[0].lower()}{_ONE_LABEL[1:]}"
+        )
+    names, said = class_names(counts, merge)
+    for line in said:
+        notes.add(line)
+    return names
+
+
+def are_record_names(counts: Mapping[str, int]) -> bool:
+    """Whether most labels occur once, as those of a column that numbers or names its records do.
+
+    Example:
+        >>> are_record_names({f"review {number}": 1 for number in range(20)}), are_record_names({"pos": 1, "neg": 1})
+        (True, False)
+    """
+    return len(counts) >= _FEW and 2 * len(counts) > sum(counts.values())
+
+
+def find_categories(counts: Mapping[str, int], column: str, *, merge: bool, notes: Notes) -> dict[str, str]:
+    """The same of categories, which go into a model: one line says what becomes of them.
+
+    Args:
+        counts: records by tidy category.
+        column: of the categories.
+        merge: False: each is a category of its own.
+        notes: where to say which are one.
+    """
+    names, said = class_names(counts, merge, _CATEGORIES)
+    for line in said[:_MAX_SHOWN]:
+        notes.add(f"Column {column!r}: {line[0].lower()}{line[1:]}")
+    if len(said) > _MAX_SHOWN:
+        notes.add(f"Column {column!r}: {len(said) - _MAX_SHOWN:,} more categories that differ so.")
+    return names
+
+
+def spellings(name: str) -> set[str]:
+    """What clients may send for a category, beside its name: another Unicode form, 1.0 for 1, True for true.
+
+    Example:
+        >>> sorted(spellings("1")), sorted(spellings("true"))
+        (['1', '1.0'], ['TRUE', 'True', 'true'])
+    """
+    alike = {name, unicodedata.normalize("NFD", name)}
+    if re.fullmatch(r"[+-]?\d+", name):
+        alike.add(f"{name}.0")
+    return alike | ({name.capitalize(), name.upper()} if name in ("true", "false") else set())
+
+
+def class_names(
+    counts: Mapping[str, int], merge: bool, words: tuple[str, str, str] = _LABELS
+) -> tuple[dict[str, str], list[str]]:
     """Which labels are one class, and what it is called: one name, whatever kind of file the labels come from.
 
     In a column of numbers 1.0 is 1, in one of truth values `True` is `true`, and so is 1 beside them; of labels that
@@ -52,6 +149,7 @@ def class_names(counts: Mapping[str, int], merge: bool) -> tuple[dict[str, str],
     Args:
         counts: records by label.
         merge: False: each label is a class of its own.
+        words: for labels, a class and classes.
 
     Returns:
         The classes of labels that are not called as their class, and what to say of it, a line each.
@@ -60,6 +158,7 @@ def class_names(counts: Mapping[str, int], merge: bool) -> tuple[dict[str, str],
         >>> class_names({"1": 3, "1.0": 9, "2.0": 8}, merge=True)[0]
         {'1.0': '1', '2.0': '2'}
     """
+    labels, one, several = words
     truth = _are_truth_values(counts)
     numbers = all(_NUMBER.fullmatch(label) for label in counts)
     groups: dict[str, list[str]] = {}
@@ -69,22 +168,22 @@ def class_names(counts: Mapping[str, int], merge: bool) -> tuple[dict[str, str],
     names: dict[str, str] = {}
     said, renamed = [], []
     for key, group in groups.items():
-        differ = f"Labels {', '.join(f'{label!r} ({counts[label]:,})' for label in group)} {_difference(group)}"
+        differ = f"{labels} {', '.join(f'{label!r} ({counts[label]:,})' for label in group)} {_difference(group)}"
         if not merge:
             if len(group) > 1:
-                differ = differ.replace("Labels", "Warning: labels", 1)
-                said.append(f"{differ} and are classes of their own. To make them one: --set data.merge_case=true")
+                differ = f"Warning: {differ[0].lower()}{differ[1:]}"
+                said.append(f"{differ} and are {several} of their own. To make them one: --set data.merge_case=true")
             continue
         name = key if truth else next((label for label in group if _NUMBER.fullmatch(label)), group[0])
         name = _without_point(name) if numbers or len(group) > 1 else name
         names.update({label: name for label in group if label != name})
         if len(group) > 1:
-            said.append(f"{differ} and are one class, {name!r}. To keep them apart: --set data.merge_case=false")
+            said.append(f"{differ} and are one {one}, {name!r}. To keep them apart: --set data.merge_case=false")
         elif name != group[0]:
             renamed.append(f"{group[0]!r} is {name!r}")
     if renamed:
         listed = ", ".join(sorted(renamed)[:_MAX_SHOWN]) + ", ..." * (len(renamed) > _MAX_SHOWN)
-        said.append(f"Labels are named alike whatever kind of file has them: {listed}.")
+        said.append(f"{labels} are named alike whatever kind of file has them: {listed}.")
     return names, said
 
 

@@ -3,6 +3,7 @@
 The files are read in bounded memory; `read_split` then holds one split's cells at once.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import tensorflow as tf
 
@@ -20,6 +22,7 @@ from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.monitoring.tables.sentinels import masked, repeated_extremes
 from unroll.pipelines.data.columns import Column, NumberColumn, WordsColumn
 from unroll.pipelines.data.dataset_info import write_info
+from unroll.pipelines.data.labels import are_record_names
 from unroll.pipelines.data.record_numbers import Formats, as_plain, find_formats
 from unroll.pipelines.data.records import Batch, find_files, read_section
 from unroll.pipelines.data.sections import RecordSection
@@ -31,6 +34,7 @@ from unroll.pipelines.training.progress import Progress
 GROUP = "group"
 """Column of a split's groups, beside those of the keys; empty where none is named."""
 _BATCH = 1024
+_MAX_SHOWN = 10
 Table = dict[str, np.ndarray]
 Columns = Mapping[str, Column]
 
@@ -72,6 +76,9 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
         named.check()
         stage.say(f"{read:,} records")
     _check(section, columns, data, read, counts)
+    renamed = _settle_names(section, columns, data, directory, notes)
+    counts = {split: pq.read_metadata(_file(directory, split)).num_rows for split in SPLITS}
+    _check(section, columns, data, read, counts)
     dataset_info: dict[str, Any] = {"read": read, "counts": counts, "columns": {}}
     dataset_info["formats"] = {key: written.info() for key, written in formats.items()}
     with progress.stage("learning the columns"):
@@ -80,6 +87,8 @@ def prepare(section: RecordSection, columns: Columns, data: str, directory: Path
             dataset_info["columns"][key] = column.learn(key, _cells(directory, "train", key))
             if isinstance(column, WordsColumn):
                 dataset_info["columns"][key] = {"vocabulary": vocabulary}
+            if renamed.get(key):
+                dataset_info["columns"][key]["renamed"] = renamed[key]
             if isinstance(column, Target):
                 for split in SPLITS[1:]:
                     for cells in _cells(directory, split, key):
@@ -103,6 +112,9 @@ def further(section: RecordSection, columns: Columns, dataset_info: Mapping[str,
     formats = {key: NumberFormat(**written) for key, written in dataset_info.get("formats", {}).items()}
     for batch in _stream(section.model_copy(update={"split": None}), columns, data, Notes()):
         table, rows = _parsed(section, columns, batch, formats)
+        for key, column in columns.items():
+            if isinstance(column, Target):
+                table[key] = column.of_further(dataset_info["columns"][key], table[key])
         if len(rows):
             yield table
 
@@ -163,6 +175,63 @@ def _check(section: RecordSection, columns: Columns, data: str, read: int, count
         if not count:
             how = f"column {section.split!r} names none" if section.split else f"{read} records are too few"
             raise UserError(f"--data {data}: no record is in the {split} split: {how}. Add some")
+
+
+def _settle_names(
+    section: RecordSection, columns: Columns, data: str, directory: Path, notes: Notes
+) -> dict[str, dict[str, str]]:
+    """Calls names that are one the same, and has every class in the train split where a hash decides.
+
+    Returns:
+        By key, what cells are called that were written otherwise.
+    """
+    renamed: dict[str, dict[str, str]] = {}
+    moved: dict[str, list[bytes]] = {}
+    for key in (key for key, column in columns.items() if column.named):
+        counts = {split: Counter(name for part in _cells(directory, split, key) for name in part) for split in SPLITS}
+        whole = {name.decode(): count for name, count in sum(counts.values(), Counter()).items() if name}
+        names = columns[key].names(getattr(section, key), whole, section.merge_case, notes)
+        renamed[key] = names
+        if isinstance(columns[key], Target) and not section.split:
+            if are_record_names(whole):
+                raise UserError(
+                    f"--data {data}: column {getattr(section, key)!r} holds {len(whole):,} different values in "
+                    f"{sum(whole.values()):,} records, such as {next(iter(whole))!r}: it seems to name records, not "
+                    f"classes. Name the label's column with --set data.{key}=COLUMN, or add records of each class"
+                )
+            called = {split: {_name(names, label) for label in counts[split]} for split in SPLITS}
+            moved[key] = sorted((called["validation"] | called["test"]) - called["train"])
+            if moved[key]:
+                shown = ", ".join(repr(label.decode()) for label in moved[key][:_MAX_SHOWN])
+                notes.add(
+                    f"Warning: too few records to be in every split, so that scores say little of them: {shown}"
+                    f"{', ...' * (len(moved[key]) > _MAX_SHOWN)}. They are in the train split"
+                )
+    if any([*renamed.values(), *moved.values()]):
+        _rewrite(directory, renamed, moved)
+    return renamed
+
+
+def _rewrite(directory: Path, renamed: Mapping[str, Mapping[str, str]], moved: Mapping[str, list[bytes]]) -> None:
+    """The splits with cells renamed, and with records of some cells moved to the train split."""
+    tables = {split: pq.read_table(_file(directory, split)) for split in SPLITS}
+    for split, table in tables.items():
+        for key, names in renamed.items():
+            cells = [_name(names, cell) for cell in _as_numpy(table.column(key))]
+            table = table.set_column(table.column_names.index(key), key, pa.array(cells, pa.binary()))
+        tables[split] = table
+    for key, cells in moved.items():
+        for split in SPLITS[1:]:
+            chosen = pc.is_in(tables[split].column(key), pa.array(cells, pa.binary()))
+            tables["train"] = pa.concat_tables([tables["train"], tables[split].filter(chosen)])
+            tables[split] = tables[split].filter(pc.invert(chosen))
+    for split, table in tables.items():
+        pq.write_table(table, _file(directory, split))
+
+
+def _name(names: Mapping[str, str], cell: bytes) -> bytes:
+    name = cell.decode()
+    return names.get(name, name).encode()
 
 
 def _vocabulary(section: RecordSection, columns: Columns, directory: Path) -> int:

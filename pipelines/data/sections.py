@@ -64,6 +64,13 @@ GroupColumn = Annotated[
     BeforeValidator(_text),
     Field(description="column by which metrics are also given, such as a source; null: none"),
 ]
+MergeCase = Annotated[
+    bool,
+    Field(
+        description="whether labels that differ in capitals only, as 1.0 from 1 or, beside true, as 1 from true are "
+        "one class"
+    ),
+]
 _Character = Annotated[str, BeforeValidator(_character), Field(min_length=1, max_length=1)]
 
 
@@ -128,6 +135,7 @@ class RecordSection(TableSection):
 
     split: SplitColumn = None
     group: GroupColumn = None
+    merge_case: MergeCase = True
     max_tokens: int = Field(256, ge=1, le=100_000, description="tokens kept of a text")
     vocabulary_size: int = Field(20_000, ge=1, le=2_000_000, description="words that are known at most")
     min_count: int = Field(1, ge=1, description="occurrences of a word in the train split to be known")

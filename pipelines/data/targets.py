@@ -9,6 +9,7 @@ import numpy as np
 
 from unroll.errors import UserError
 from unroll.pipelines.data.columns import CategoryColumn, Column, ColumnInfo, NumberColumn, numbering
+from unroll.pipelines.data.labels import class_of, find_classes, tidy_labels
 
 if TYPE_CHECKING:
     import keras
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from unroll.models.text.tokenizer import Tokenizer
     from unroll.monitoring.features import Feature
+    from unroll.monitoring.tables.notes import Notes
     from unroll.pipelines.scoring.comparison import Losses
     from unroll.pipelines.task import Row
 
@@ -27,6 +29,10 @@ Tensors = Mapping[str, Any]
 
 class Target(Column):
     """A column that the model's answer is compared with."""
+
+    def of_further(self, info: ColumnInfo, cells: np.ndarray) -> np.ndarray:
+        """Parsed cells of further data, named as in training."""
+        return cells
 
     def loss(self) -> "keras.losses.Loss":
         """Of encoded targets and what the model gives."""
@@ -89,6 +95,15 @@ class LabelColumn(CategoryColumn, Target):
 
     kind: ClassVar[str] = "label"
     needed: ClassVar[bool] = True
+
+    def parse(self, key: str, values: Sequence[str | None]) -> np.ndarray:
+        return super().parse(key, tidy_labels(values, f"data.{key}: the column"))
+
+    def names(self, column: str, counts: Mapping[str, int], merge: bool, notes: "Notes") -> dict[str, str]:
+        return find_classes(counts, f"column {column!r}", merge=merge, notes=notes)
+
+    def of_further(self, info: ColumnInfo, cells: np.ndarray) -> np.ndarray:
+        return np.array([class_of(cell.decode(), info["names"]).encode() for cell in cells], object)
 
     def learn(self, key: str, batches: Iterable[np.ndarray]) -> dict[str, Any]:
         counts = Counter(name.decode() for batch in batches for name in batch)

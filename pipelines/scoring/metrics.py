@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from sklearn import metrics
 
+from unroll.pipelines.data.labels import tidy_label
 from unroll.pipelines.scoring.calibration import expected_calibration_error
 from unroll.pipelines.scoring.comparison import Losses
 
@@ -72,7 +73,8 @@ def by_group(
         >>> by_group(["a", "b", "b"], lambda rows: {"count": len(rows)})
         {'count': 3, 'count/b': 2, 'count/a': 1}
     """
-    groups = np.asarray(groups)
+    tidy = {group: tidy_label(group) for group in set(groups)}
+    groups = np.array([tidy[group] for group in groups], str)
     scores = dict(score(np.arange(len(groups))))
     names, counts = np.unique(groups, return_counts=True)
     if len(names) > 1:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unroll.pipelines.data.sections import GroupColumn, Name, SplitColumn, TableSection
+from unroll.pipelines.data.sections import GroupColumn, MergeCase, Name, SplitColumn, TableSection
 from unroll.pipelines.data.splits import Conflicts
 from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
 from unroll.pipelines.training.keys import (
@@ -29,11 +29,7 @@ class LabelledTextSection(TableSection):
     label_names: dict[str, str] = Field(
         {}, description='what clients are answered for a label of the data: {"0": negative, "1": positive}'
     )
-    merge_case: bool = Field(
-        True,
-        description="whether labels that differ in capitals only, as 1.0 from 1 or, beside true, as 1 from true are "
-        "one class",
-    )
+    merge_case: MergeCase = True
     conflicts: Conflicts = Field(
         "majority",
         description="a text with different labels: kept with the one that most of its copies have, dropped if there is "

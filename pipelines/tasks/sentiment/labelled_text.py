@@ -14,7 +14,7 @@ from unroll.models.text.ngrams import log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
-from unroll.pipelines.data.labels import class_names, is_list, joined_lists, tidy_label
+from unroll.pipelines.data.labels import are_record_names, find_classes, tidy_labels
 from unroll.pipelines.data.records import Batch, find_files, read_section
 from unroll.pipelines.data.splits import SPLITS, NamedSplits, RecordIndex, hash_split
 from unroll.pipelines.data.text_shards import ShardWriter
@@ -25,7 +25,6 @@ from unroll.pipelines.training.progress import Progress
 
 _MAX_CLASSES = 1000
 _MAX_SHOWN = 10
-_FEW = 10  # classes of which a small file may have a record each
 _MAX_WEIGHTS = 50_000_000
 
 
@@ -96,7 +95,8 @@ def prepare(
     with RecordIndex.create(directory / "index.sqlite") as index:
         with progress.stage("reading records") as stage:
             read, unusable = _index(section, data, index, notes)
-            conflicting = index.settle(section.conflicts, _classes(section, data, index.labels(), notes))
+            names = find_classes(index.labels(), _labels_of(section, data), merge=section.merge_case, notes=notes)
+            conflicting = index.settle(section.conflicts, names)
             _fill_train(section, index, notes)
             counts = index.counts()
             _check(section, data, read, counts)
@@ -193,15 +193,11 @@ def kept_records(section: LabelledTextSection, data: str, index: RecordIndex) ->
 
 def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: Notes) -> tuple[int, int]:
     read = unusable = 0
+    where = _labels_of(section, data)
     named = NamedSplits(section.split or "")
     for batch in stream(section, data, notes):
         texts = batch[section.text]
-        labels = [tidy_label(label or "") or None for label in batch[section.label]]
-        if several := next((label for label in labels if label and is_list(label)), None):
-            raise UserError(
-                f"--data {data}: column {section.label!r} holds lists of labels, such as {several}. A text has one "
-                "label: keep one of each list, or train a model for every label, on a column that says yes or no"
-            )
+        labels = [label or None for label in tidy_labels(batch[section.label], where)]
         splits = named.of(batch[section.split]) if section.split else [hash_split(text or "") for text in texts]
         index.add(read, texts, labels, splits)
         read += len(texts)
@@ -212,31 +208,14 @@ def _index(section: LabelledTextSection, data: str, index: RecordIndex, notes: N
     return read, unusable
 
 
-def _classes(section: LabelledTextSection, data: str, counts: dict[str, int], notes: Notes) -> dict[str, str]:
-    """Classes of labels that are not called as their class."""
-    pair, joined = joined_lists(counts)
-    if pair:
-        raise UserError(
-            f"--data {data}: labels {pair[0]!r} and {pair[1]!r} of column {section.label!r} are the same list in "
-            "another order. A text has one label: keep one of each list, or train a model for every label, on a column "
-            "that says yes or no. If the order counts, write the labels with another sign between, such as -"
-        )
-    if joined:
-        notes.add(
-            f"Warning: {joined[0]!r} is a class of its own beside those of its parts"
-            f"{f', and so are {len(joined) - 1:,} others' if len(joined) > 1 else ''}. If it is a list, a text has one "
-            "label: keep one of each list, or train a model for every label"
-        )
-    names, said = class_names(counts, section.merge_case)
-    for line in said:
-        notes.add(line)
-    return names
+def _labels_of(section: LabelledTextSection, data: str) -> str:
+    return f"--data {data}: column {section.label!r}"
 
 
 def _fill_train(section: LabelledTextSection, index: RecordIndex, notes: Notes) -> None:
     """Has every class in the train split where a hash decides, and says which classes are not in every split."""
     counts = index.counts()
-    if section.split or _are_names(counts):
+    if section.split or are_record_names(_whole(counts)):
         return
     for label in [label for label, count in counts.items() if not count["train"]]:
         index.move(label, "train")
@@ -247,9 +226,9 @@ def _fill_train(section: LabelledTextSection, index: RecordIndex, notes: Notes) 
         notes.add(f"Warning: too few records to be in every split, so that scores say little of them: {shown}{more}")
 
 
-def _are_names(counts: dict[str, dict[str, int]]) -> bool:
-    """Whether most labels occur once, as those of a column that numbers or names its records do."""
-    return len(counts) >= _FEW and 2 * len(counts) > sum(sum(count.values()) for count in counts.values())
+def _whole(counts: dict[str, dict[str, int]]) -> dict[str, int]:
+    """Records of all splits, by label."""
+    return {label: sum(count.values()) for label, count in counts.items()}
 
 
 def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str, dict[str, int]]) -> None:
@@ -270,7 +249,7 @@ def _check(section: LabelledTextSection, data: str, read: int, counts: dict[str,
             f"--data {data}: column {section.label!r} holds {len(counts)} different values, too many for "
             f"classes (at most {_MAX_CLASSES}). Name the label's column with --set data.label=..."
         )
-    if not section.split and _are_names(counts):
+    if not section.split and are_record_names(_whole(counts)):
         raise UserError(
             f"--data {data}: column {section.label!r} holds {len(counts):,} different values in {read:,} records, such "
             f"as {next(iter(counts))!r}: it seems to name records, not classes. Name the label's column with "
