@@ -159,7 +159,7 @@ class RecordTask(Task):
     def records(
         cls, config: TaskConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
     ) -> Iterator[Arrays]:
-        return record_tables.further(_section(config), cls.columns(), dataset_info, data)
+        return record_tables.further(_section(config), cls.columns(), dataset_info, data, progress)
 
     @classmethod
     def evaluate(

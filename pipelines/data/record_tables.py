@@ -4,7 +4,7 @@ The files are read in bounded memory; `read_split` then holds one split's cells 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from unroll.pipelines.data.dataset_info import write_info
 from unroll.pipelines.data.labels import are_record_names
 from unroll.pipelines.data.record_numbers import Formats, as_plain, find_formats
 from unroll.pipelines.data.records import Batch, find_files, read_section
-from unroll.pipelines.data.sections import RecordSection
+from unroll.pipelines.data.sections import RecordSection, no_groups
 from unroll.pipelines.data.splits import SPLITS, NamedSplits, hash_split
 from unroll.pipelines.data.targets import Target
 from unroll.pipelines.data.vocabulary import count_vocabulary, write_vocabulary
@@ -107,16 +107,23 @@ def read_split(directory: Path, split: str) -> Table:
     return {name: _as_numpy(table.column(name)) for name in table.column_names}
 
 
-def further(section: RecordSection, columns: Columns, dataset_info: Mapping[str, Any], data: str) -> Iterator[Table]:
-    """Records of other data, as `read_split` has them, in batches; their numbers are written as the train split's."""
+def further(
+    section: RecordSection, columns: Columns, dataset_info: Mapping[str, Any], data: str, progress: Progress
+) -> Iterator[Table]:
+    """Records of other data, as `read_split` has them, in batches; their numbers are written as the train split's, and
+    they need no column of groups."""
     formats = {key: NumberFormat(**written) for key, written in dataset_info.get("formats", {}).items()}
-    for batch in _stream(section.model_copy(update={"split": None}), columns, data, Notes()):
+    section, notes, grouped = section.model_copy(update={"split": None}), Notes(), False
+    for batch in _stream(section, columns, data, notes, optional=[section.group]):
         table, rows = _parsed(section, columns, batch, formats)
+        grouped |= any(table[GROUP])
         for key, column in columns.items():
             if isinstance(column, Target):
                 table[key] = column.of_further(dataset_info["columns"][key], table[key])
         if len(rows):
             yield table
+    for line in [*notes, *([no_groups(section.group)] if section.group and not grouped else [])]:
+        progress.line(line)
 
 
 def batches(table: Table, size: int) -> Iterator[Table]:
@@ -125,9 +132,12 @@ def batches(table: Table, size: int) -> Iterator[Table]:
         yield {key: cells[start : start + size] for key, cells in table.items()}
 
 
-def _stream(section: RecordSection, columns: Columns, data: str, notes: Notes) -> Iterator[Batch]:
+def _stream(
+    section: RecordSection, columns: Columns, data: str, notes: Notes, optional: Sequence[str | None] = ()
+) -> Iterator[Batch]:
     named = [getattr(section, key) for key in columns]
-    return read_section(section, find_files(data), [*named, section.split, section.group], notes=notes)
+    read = [*named, section.split, section.group]
+    return read_section(section, find_files(data), read, optional=optional, notes=notes)
 
 
 def _parsed(section: RecordSection, columns: Columns, batch: Batch, formats: Formats) -> tuple[Table, np.ndarray]:

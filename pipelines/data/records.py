@@ -144,7 +144,7 @@ def read_records(
         columns: their names, in the header, the JSON objects or the Parquet schema.
         table_format: how CSV and JSONL files are written.
         as_stored: columns whose cells are handed on as JSONL or Parquet has them: bytes, lists, dictionaries.
-        optional: columns that some JSON objects may lack.
+        optional: columns that a file, or some JSON objects of it, may lack: all cells are missing then.
         advice: by column, how to name another one; for the error.
         notes: where to say what was found out by looking at a file.
 
@@ -184,6 +184,7 @@ def read_section(
     columns: Iterable[str | None],
     *,
     as_stored: Collection[str] = (),
+    optional: Collection[str | None] = (),
     notes: Notes | None = None,
 ) -> Iterator[Batch]:
     """Streams columns that a section names, as it says that tables are written.
@@ -192,15 +193,22 @@ def read_section(
         section: says also how another column is named; for the error.
         files: see `read_records`.
         columns: None among them is one that is not named; one that is named twice is read once.
-        as_stored: see `read_records`.
-        notes: see `read_records`.
+        as_stored, optional, notes: see `read_records`.
 
     Yields:
         See `read_records`, which tells what it raises, too.
     """
     names = list(dict.fromkeys(name for name in columns if name))
     table_format, advice = section.table_format, column_advice(section)
-    return read_records(files, names, table_format=table_format, as_stored=as_stored, advice=advice, notes=notes)
+    return read_records(
+        files,
+        names,
+        table_format=table_format,
+        as_stored=as_stored,
+        optional=[name for name in optional if name],
+        advice=advice,
+        notes=notes,
+    )
 
 
 @contextmanager
@@ -232,13 +240,15 @@ def _read_csv(
 ) -> Iterator[Batch]:
     with open_csv(file, table_format, notes) as table:
         require(table.names, table.hint)
-        types = dict.fromkeys(columns, pa.string())
+        types = dict.fromkeys((name for name in columns if name in table.names), pa.string())
         for batch in table.batches(types, ["", *table_format.missing], strings_can_be_null=True):
-            if table.layout.header and len(columns) > 1:
+            if table.layout.header and len(types) > 1:
                 batch = _without_headers(batch, notes)
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 part = batch.slice(start, _BATCH_ROWS)
-                yield {name: part.column(name).to_pylist() for name in columns}
+                yield {
+                    name: part.column(name).to_pylist() if name in types else [None] * part.num_rows for name in columns
+                }
 
 
 def _without_headers(batch: pa.RecordBatch, notes: Notes | None) -> pa.RecordBatch:
@@ -320,9 +330,15 @@ def _read_parquet(file: Path, columns: Sequence[str], as_stored: Collection[str]
     try:
         with open_parquet(file) as parquet:
             require(parquet.schema_arrow.names)
-            for batch in parquet.iter_batches(_LARGE_ROWS if as_stored else _BATCH_ROWS, columns=list(columns)):
+            found = [name for name in columns if name in parquet.schema_arrow.names]
+            for batch in parquet.iter_batches(_LARGE_ROWS if as_stored else _BATCH_ROWS, columns=found):
+                cells = {name: batch.column(name) for name in found}
                 yield {
-                    name: batch.column(name).to_pylist() if name in as_stored else _texts(batch.column(name))
+                    name: [None] * batch.num_rows
+                    if name not in cells
+                    else cells[name].to_pylist()
+                    if name in as_stored
+                    else _texts(cells[name])
                     for name in columns
                 }
     except pa.ArrowNotImplementedError as error:

@@ -141,6 +141,11 @@ class RecordSection(TableSection):
     min_count: int = Field(1, ge=1, description="occurrences of a word in the train split to be known")
 
 
+def no_groups(column: str) -> str:
+    """What is said where further data has no groups."""
+    return f"No record has a group in column {column!r} (data.group): metrics are of all records only."
+
+
 def column_advice(section: Section) -> dict[str, str]:
     """By column, how to name another one.
 

@@ -80,7 +80,9 @@ def spans(pictures: Sequence[Picture]) -> np.ndarray:
     return np.array([(one.start, one.length) for one in pictures], np.int64).reshape(-1, 2)
 
 
-def collect(section: CaptionSection, data: str, file: Path, progress: Progress) -> Collection:
+def collect(
+    section: CaptionSection, data: str, file: Path, progress: Progress, optional: Sequence[str | None] = ()
+) -> Collection:
     """Gathers pictures, and appends the bytes of each to a file.
 
     A picture is its bytes: records that repeat them add captions to it. Only the headers are looked at; what is
@@ -92,13 +94,14 @@ def collect(section: CaptionSection, data: str, file: Path, progress: Progress) 
         data: file, folder or glob.
         file: where to write the encoded pictures.
         progress: where to show it.
+        optional: columns that the data may lack.
 
     Raises:
         UserError: files that cannot be read, or none of whose records is a readable picture with a caption.
     """
     with progress.stage("reading pictures") as stage, file.open("wb") as stream:
         collector = _Collector(section, stream)
-        for records in _batches(caption_records(section, data, collector.found.notes)):
+        for records in _batches(caption_records(section, data, collector.found.notes, optional)):
             collector.add(records)
             _say(collector.found, stage)
     collector.named.check()

@@ -15,6 +15,7 @@ from unroll.models.image_header import picture_orientation
 from unroll.models.tokens import PADDING
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.pictures import EncodedPictures
+from unroll.pipelines.data.sections import no_groups
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.task import Arrays
 from unroll.pipelines.tasks.captioning.collection import (
@@ -219,7 +220,7 @@ def read_further(section: CaptionSection, data: str, progress: Progress) -> Iter
     """Further data in batches, as `CaptionData.encoded` has them; pictures that cannot be read are skipped and counted.
 
     Args:
-        section: names the columns; `split` is not looked at.
+        section: names the columns; `split` is not looked at, and the data may lack `group` and `cluster`.
         data: file, folder or glob.
         progress: where to show it.
 
@@ -228,7 +229,10 @@ def read_further(section: CaptionSection, data: str, progress: Progress) -> Iter
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / _PICTURES
-        found = collect(section.model_copy(update={"split": None}), data, file, progress)
+        optional = [section.group, section.cluster]
+        found = collect(section.model_copy(update={"split": None}), data, file, progress, optional)
+        if section.group and not any(picture.group for picture in found.pictures):
+            progress.line(no_groups(section.group))
         encoded = EncodedPictures(file, spans(found.pictures))
         with progress.stage("checking pictures", total=len(encoded)) as stage:
             good = decode(encoded, section.size, stage)

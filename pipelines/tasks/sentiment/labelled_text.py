@@ -151,10 +151,12 @@ def prepare(
     write_info(directory, asdict(dataset_info))
 
 
-def stream(section: LabelledTextSection, data: str, notes: Notes | None = None) -> Iterator[Batch]:
-    """Batches of the named columns; what is found out about the files is noted."""
+def stream(
+    section: LabelledTextSection, data: str, notes: Notes | None = None, optional: Sequence[str | None] = ()
+) -> Iterator[Batch]:
+    """Batches of the named columns, of which files may lack some; what is found out about the files is noted."""
     columns = [section.text, section.label, section.split, section.group]
-    return read_section(section, find_files(data), columns, notes=notes)
+    return read_section(section, find_files(data), columns, optional=optional, notes=notes)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from unroll.models.text.classifier import (
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
 from unroll.monitoring.features import Feature
 from unroll.monitoring.profile import MAX_RECORDS
+from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.labels import class_of, tidy_label
+from unroll.pipelines.data.sections import no_groups
 from unroll.pipelines.data.splits import RecordIndex
 from unroll.pipelines.data.text_shards import batch_count, class_weights, read_in_order, read_shards
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
@@ -194,9 +196,10 @@ class Sentiment(Task):
     def records(
         cls, config: SentimentConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
     ) -> Iterator[Arrays]:
-        section = config.data
-        for batch in labelled_text.stream(section.model_copy(update={"split": None}), data):
+        section, notes, grouped = config.data.model_copy(update={"split": None}), Notes(), False
+        for batch in labelled_text.stream(section, data, notes, optional=[section.group]):
             groups = batch[section.group] if section.group else [None] * len(batch[section.text])
+            grouped |= any(groups)
             usable = [
                 (one, class_of(label, dataset_info["classes"]), group or "")
                 for one, label, group in zip(batch[section.text], batch[section.label], groups, strict=True)
@@ -204,6 +207,8 @@ class Sentiment(Task):
             ]
             if usable:
                 yield _arrays(*map(list, zip(*usable, strict=True)))
+        for line in [*notes, *([no_groups(section.group)] if section.group and not grouped else [])]:
+            progress.line(line)
 
     @classmethod
     def evaluate(

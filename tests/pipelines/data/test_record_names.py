@@ -56,7 +56,7 @@ def test_labels_of_records_that_read_alike_are_one_class(prepared, tmp_path, lab
     assert words in "\n".join(info["notes"])
     for split in ("train", "validation", "test"):
         assert {name.decode() for name in record_tables.read_split(tmp_path / "prepared", split)["label"]} <= set(names)
-    (further,) = record_tables.further(section, COLUMNS, info, str(tmp_path / "tickets.csv"))
+    (further,) = record_tables.further(section, COLUMNS, info, str(tmp_path / "tickets.csv"), Progress())
     assert {name.decode() for name in further["label"]} == set(names), "evaluation reads alike"
 
 

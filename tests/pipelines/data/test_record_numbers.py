@@ -48,7 +48,7 @@ def test_formats_are_found_said_and_kept_for_further_records(prepared, tmp_path)
     assert len(info["notes"]) == 3
     assert 1100 < info["columns"]["rent"]["mean"] < 1200
     (tmp_path / "one.csv").write_text(f"{HEADER}\na flat;2;ja;1.234\n")  # which alone would be a decimal point
-    (table,) = record_tables.further(section, COLUMNS, info, str(tmp_path / "one.csv"))
+    (table,) = record_tables.further(section, COLUMNS, info, str(tmp_path / "one.csv"), Progress())
     assert (table["rent"][0], table["lift"][0], table["rooms"][0]) == (1234, 1, 2)
     description = {
         "columns": {"rooms": "number", "lift": "number"},
@@ -64,7 +64,7 @@ def test_a_sentinel_is_hinted_at_and_can_be_named(prepared, tmp_path):
     section, info = prepared(rows)
     assert "'rooms' holds -999" in info["notes"][-1]
     section = section.model_copy(update={"missing": ["-999"]})
-    (table,) = record_tables.further(section, COLUMNS, info, str(tmp_path / "flats.csv"))
+    (table,) = record_tables.further(section, COLUMNS, info, str(tmp_path / "flats.csv"), Progress())
     assert np.isnan(table["rooms"]).sum() == 25
 
 

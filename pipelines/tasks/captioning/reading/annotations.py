@@ -10,7 +10,7 @@
 import gzip
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,16 @@ from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord, capt
 _SPLITS = {"restval": "train"}
 
 
-def annotated_pictures(section: CaptionSection, file: Path, paths: PicturePaths) -> Iterator[CaptionRecord]:
+def annotated_pictures(
+    section: CaptionSection, file: Path, paths: PicturePaths, optional: Sequence[str | None] = ()
+) -> Iterator[CaptionRecord]:
     """The records of a JSON file.
 
     Args:
         section: names keys of the pictures; those of image and captions count in lists of records only.
         file: JSON; a name ending in `.gz` is unpacked on the way.
         paths: finds the pictures' files.
+        optional: keys that pictures may lack.
 
     Raises:
         UserError: a file that cannot be read, of another form, or without a key that is named.
@@ -62,8 +65,8 @@ def annotated_pictures(section: CaptionSection, file: Path, paths: PicturePaths)
             image,
             captions,
             split if section.split is None else _key(keys, section.split, file) or "",
-            _key(keys, section.group, file) or "",
-            _key(keys, section.cluster, file) or "",
+            _key(keys, section.group, file, optional) or "",
+            _key(keys, section.cluster, file, optional) or "",
             str(image) if isinstance(image, Path) else f"{file.name}, record {number}",
             paths.folder,
             cell if renamed else "",
@@ -113,8 +116,8 @@ def _listed(section: CaptionSection, file: Path, records: list[dict[str, Any]]) 
     return found
 
 
-def _key(keys: Mapping[str, Any], name: str | None, file: Path) -> str | None:
-    if name is None:
+def _key(keys: Mapping[str, Any], name: str | None, file: Path, optional: Sequence[str | None] = ()) -> str | None:
+    if name is None or (name in optional and name not in keys):
         return None
     if name not in keys:
         which = f"image {keys['id']}" if "id" in keys else "a picture"

@@ -8,7 +8,7 @@ image_name| comment_number| comment                     results.csv
 
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -62,7 +62,9 @@ def line_form(file: Path, encoding: str) -> LineForm | None:
     return _TOKENS if _TOKENS.line.fullmatch(first) else None
 
 
-def line_records(section: CaptionSection, file: Path, form: LineForm, paths: PicturePaths) -> Iterator[CaptionRecord]:
+def line_records(
+    section: CaptionSection, file: Path, form: LineForm, paths: PicturePaths, optional: Sequence[str | None] = ()
+) -> Iterator[CaptionRecord]:
     """Streams the records of a list of captions.
 
     Args:
@@ -70,12 +72,13 @@ def line_records(section: CaptionSection, file: Path, form: LineForm, paths: Pic
         file: the list.
         form: of its lines.
         paths: finds the pictures' files.
+        optional: columns of tables that it may lack.
 
     Raises:
         UserError: a line of another form, or a file that cannot be read.
     """
     for key in ("split", "group", "cluster"):
-        if named := getattr(section, key):
+        if (named := getattr(section, key)) and named not in optional:
             raise UserError(
                 f"configuration key data.{key}: {file} is a list of captions ({form.words}) without other columns. "
                 f"Received: {named!r}. Leave it out, or write the data as a table"

@@ -1,7 +1,7 @@
 """Which files hold captioned pictures, and in which form each of them has these."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from unroll.monitoring.tables.kinds import SUFFIXES, file_format, suffix
@@ -46,7 +46,9 @@ def picture_files(section: CaptionSection, data: str) -> list[Path]:
     ]
 
 
-def caption_records(section: CaptionSection, data: str, notes: Notes | None = None) -> Iterator[CaptionRecord]:
+def caption_records(
+    section: CaptionSection, data: str, notes: Notes | None = None, optional: Sequence[str | None] = ()
+) -> Iterator[CaptionRecord]:
     """Streams the records of all data files.
 
     Args:
@@ -54,6 +56,7 @@ def caption_records(section: CaptionSection, data: str, notes: Notes | None = No
             for the forms that need none.
         data: file, folder or glob.
         notes: where to say what was found out by looking at a file.
+        optional: columns, or keys of the pictures, that a file may lack.
 
     Raises:
         UserError: no such file or column, or a file that cannot be read.
@@ -61,8 +64,8 @@ def caption_records(section: CaptionSection, data: str, notes: Notes | None = No
     for file in caption_files(data):
         paths = PicturePaths(Path(section.images) if section.images else file.parent)
         if suffix(file) == _ANNOTATIONS:
-            yield from annotated_pictures(section, file, paths)
+            yield from annotated_pictures(section, file, paths, optional)
         elif file_format(file) in (None, "csv", "tsv") and (form := line_form(file, section.encoding)):
-            yield from line_records(section, file, form, paths)
+            yield from line_records(section, file, form, paths, optional)
         else:
-            yield from table_records(section, file, paths, notes)
+            yield from table_records(section, file, paths, notes, optional)

@@ -1,6 +1,6 @@
 """Captioned pictures of tables: CSV, TSV, JSONL and Parquet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from unroll.monitoring.tables.notes import Notes
@@ -11,7 +11,7 @@ from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord, capt
 
 
 def table_records(
-    section: CaptionSection, file: Path, paths: PicturePaths, notes: Notes | None
+    section: CaptionSection, file: Path, paths: PicturePaths, notes: Notes | None, optional: Sequence[str | None] = ()
 ) -> Iterator[CaptionRecord]:
     """Streams a table's records.
 
@@ -20,6 +20,7 @@ def table_records(
         file: the table.
         paths: finds the pictures' files.
         notes: where to say what was found out by looking at the file.
+        optional: columns that it may lack.
 
     Raises:
         UserError: no such column, or a file that cannot be read.
@@ -27,7 +28,7 @@ def table_records(
     stored = [section.image, *section.caption]
     columns = [*stored, section.split, section.group, section.cluster]
     row = 0
-    for batch in read_section(section, [file], columns, as_stored=stored, notes=notes):
+    for batch in read_section(section, [file], columns, as_stored=stored, optional=optional, notes=notes):
         for index, cell in enumerate(batch[section.image]):
             row += 1
             image = picture_of(cell, paths)
