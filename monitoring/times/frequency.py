@@ -104,6 +104,16 @@ class Frequency:
         before, after = "B" if self.business else "", "E" if self.month_end else "S" if self.business else ""
         return f"{self.months // _CALENDAR[unit]}{before}{unit}{after}"
 
+    def counted(self, count: int) -> str:
+        """So many steps, in words.
+
+        Example:
+            >>> Frequency(seconds=3600).counted(3000), Frequency(seconds=1, rate=0.0).counted(1)
+            ('3,000 steps of 1h', '1 step')
+        """
+        steps = f"{count:,} step{'s' * (count != 1)}"
+        return steps if self.rate == 0 else f"{steps} of {self.name}"
+
     @property
     def seasons(self) -> list[int]:
         """Steps of the seasons that such a series may have, shortest first: an hour, a day, a week, a year."""

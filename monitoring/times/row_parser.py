@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from unroll.errors import UserError
 from unroll.monitoring.times.cells.buddhist_era import AHEAD
 from unroll.monitoring.times.cells.cells import Cells
-from unroll.monitoring.times.columns import CALLED, parts_of, read_clocks
+from unroll.monitoring.times.clock import Clock
+from unroll.monitoring.times.columns import CALLED, bare_numbers, parts_of, read_clocks, width_named
 from unroll.monitoring.times.forms.fields import DAY, from_fields, whole_year
 from unroll.monitoring.times.forms.formats import named
 from unroll.monitoring.times.forms.month_names import month_number
@@ -19,6 +20,7 @@ from unroll.monitoring.times.forms.reading import NO_OFFSET, Reading
 from unroll.monitoring.times.forms.strptime import is_divided
 from unroll.monitoring.times.instants import MISSING_TIME, Times
 from unroll.monitoring.times.parser import TimeParser, distinct
+from unroll.monitoring.times.periods import find_periods, written
 
 
 class RowParser:
@@ -29,6 +31,8 @@ class RowParser:
         format: as `TimeParser` takes it, of the one column, or of the day's; one of `strptime` of all their cells,
             with blanks between.
         ahead: the columns from their start, batch by batch.
+        clock: that is named, by which days begin; it tells the hours of days on which clocks change.
+        prefer: the form of the training data, see `form`.
         options: of `TimeParser`.
 
     Example:
@@ -43,6 +47,8 @@ class RowParser:
         format: str | None = None,
         *,
         ahead: Callable[[], Iterable[Sequence[pa.Array]]] | None = None,
+        clock: Clock | None = None,
+        prefer: str | None = None,
         **options: Any,
     ):
         self._columns = list(columns)
@@ -50,14 +56,20 @@ class RowParser:
         self._width = 0
         self._joined = len(self._columns) > 1 and format is not None and "%" in format and not is_divided(format)
         self._ahead = ahead
+        self._clock_named = clock
+        days, self._periods = written(prefer)
         self._parser = TimeParser(
-            " ".join(columns) if self._joined else self._columns[0], format, ahead=ahead and self._of_days, **options
+            " ".join(columns) if self._joined else self._columns[0],
+            format,
+            days,
+            ahead=ahead and self._of_days,
+            **options,
         )
 
     @property
     def form(self) -> str | None:
-        """How the times, or the days, are written; None where that need not be found."""
-        return self._parser.form
+        """How the times, or the days, are written; None where that need not be found. With periods, if they count."""
+        return self._periods.beside(self._parser.form) if self._periods else self._parser.form
 
     @property
     def offsets(self) -> set[str]:
@@ -76,9 +88,13 @@ class RowParser:
         if self._parts:
             named_parts = (f"{name} ({CALLED[part]})" for name, part in zip(self._columns, self._parts, strict=True))
             lines.append(f"Times are put together from {', '.join(named_parts)}.")
-        if self.form and self.form != "iso":
+            if self._periods:
+                column = self._columns[self._parts.index("period")]
+                lines.append(f"{column} counts {self._periods.told(self._clock_named)}.")
+        form = self._parser.form
+        if form and form != "iso":
             whose = f"Days in {self._parser.column}" if "date" in self._parts else "Times"
-            lines.append(f"{whose} are read in {named(self.form)}: --set data.time_format={self.form} states it.")
+            lines.append(f"{whose} are read in {named(form)}: --set data.time_format={form} states it.")
         if self._parser.example:
             lines.append(f"Times are close to ISO 8601: {self._parser.example}.")
         if self._parser.short_years:
@@ -107,10 +123,31 @@ class RowParser:
         if self._joined:
             texts = [_plain(column).cast(pa.string()) for column in columns]
             return self._parser.parse(pc.binary_join_element_wise(*texts, " ").dictionary_encode(), file, first_row)
+        columns = [bare_numbers(column) for column in columns]
         where = f"{file}, columns {', '.join(repr(name) for name in self._columns)}"
         if not self._parts:
-            self._parts = parts_of(self._columns, [distinct(column)[1] for column in columns], where)
+            values = [distinct(column)[1] for column in columns]
+            self._parts = parts_of(self._columns, values, where, counted=self._periods is not None)
             self._parser.column = self._columns[self._parts.index("date")] if "date" in self._parts else ""
+            self._width = max(map(width_named, self._columns))
+            if "period" in self._parts and self._periods is None:
+                self._find_periods(columns, file, first_row, where)
+        micros, offsets, missing, wrong, fields = self._days(columns, file, first_row, where)
+        clock = fields.pop("clock", 0)
+        if self._periods and "period" in fields:
+            numbers = fields.pop("period")
+            micros, offsets, impossible = self._periods.read(micros, numbers, self._clock_named)
+            wrong |= ~missing & impossible
+        if wrong.any():
+            row = int(wrong.argmax())
+            cells = ", ".join(str(column[row].as_py()) for column in columns)
+            raise UserError(f"{where}, row {first_row + row}: do not make a time. Received: {cells}. Fix the row")
+        return Times(np.where(missing, MISSING_TIME, micros + clock), offsets)
+
+    def _days(
+        self, columns: Sequence[pa.Array], file: Path, first_row: int, where: str
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Microseconds without times of day and periods, offsets, which are missing, which wrong, and these parts."""
         days, offsets = np.zeros(len(columns[0]), np.int64), None
         missing = np.zeros(len(days), bool)
         fields: dict[str, np.ndarray] = {}
@@ -132,17 +169,19 @@ class RowParser:
             if read.offsets is not None and (read.offsets != NO_OFFSET).any():
                 self._parser.offsets |= read.written
                 offsets = np.append(read.offsets, np.int32(0))[codes]
-        clock = fields.pop("clock", 0)
+        later: dict[str, np.ndarray] = {part: fields.pop(part) for part in ("clock", "period") if part in fields}
         micros, impossible = from_fields(fields, len(days))
-        wrong |= impossible & ~missing
-        if wrong.any():
-            row = int(wrong.argmax())
-            cells = ", ".join(str(column[row].as_py()) for column in columns)
-            raise UserError(
-                f"{where}, row {first_row + row}: do not make a time. Received: {cells}. Fix the row; where a column "
-                "counts half hours or quarters of an hour, write the times of day instead"
-            )
-        return Times(np.where(missing, MISSING_TIME, days + micros + clock), offsets)
+        return np.where(missing, 0, days) + micros, offsets, missing, wrong | (impossible & ~missing), later
+
+    def _find_periods(self, columns: Sequence[pa.Array], file: Path, first_row: int, where: str) -> None:
+        def rows() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for batch in self._ahead() if self._ahead else [columns]:
+                bare = [bare_numbers(column) for column in batch]
+                micros, _, missing, wrong, fields = self._days(bare, file, first_row, where)
+                there = ~(missing | wrong)
+                yield micros[there], fields["period"][there]
+
+        self._periods = find_periods(rows(), self._clock_named, where)
 
     def _of_days(self) -> Iterator[pa.Array]:
         assert self._ahead is not None

@@ -18,6 +18,7 @@ from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
 
 _DELIMITERS = (";", "\t", "|", ",", "~", "^", "\x01", "\x1f")
+_LOGGERS = ("TOA5", "TOACI1")  # what the line above the header begins with in files of Campbell's loggers
 _SAMPLED = 200
 _PREAMBLE = 60  # lines at most
 _FEWEST = 3  # lines by which columns can be told
@@ -57,10 +58,11 @@ class Layout:
             outside = not self.header_row <= number < self.row
             if column in [cell.strip() for cell in cells] and outside:
                 return f"Row {number} names it. If that is the header: --set data.skip_rows={number - 1}"
-        if looks_like_record(header, self.sample):
+        if self.header and looks_like_record(header, self.sample):
+            more = " and so on" if len(self.names) > 3 else ""
             return (
-                "The first row looks like a record. If the file has no header: --set data.header=false, by which the "
-                f"columns are named 1 to {len(self.names)}"
+                "The first row looks like a record. If the file has no header: --set data.header=false, by which its "
+                f"columns are named {', '.join(map(str, range(1, min(len(self.names), 3) + 1)))}{more}"
             )
         return ""
 
@@ -168,6 +170,9 @@ def _rows(lines: Sequence[str], skipped: int, delimiter: str, table_format: Tabl
 def _preamble(file: Path, rows: Sequence[tuple[int, list[str]]], notes: list[str]) -> int:
     """How many rows stand above the header."""
     widths = [len(cells) for _, cells in rows]
+    if rows[0][1][0].strip() in _LOGGERS and len(rows) > 1:
+        _say_preamble(rows[:1], notes)
+        return 1
     common = Counter(widths[len(widths) // 3 :]).most_common(1)[0][0]
     if common == 1 or len(rows) < 3 or _has_row_names(rows[0][1], rows[1:]):
         return 0
@@ -235,21 +240,31 @@ def _padded(header: list[str], records: Sequence[tuple[int, list[str]]]) -> list
 
 
 def _check_other_delimiter(file: Path, delimiter: str, lines: Sequence[str], first: int) -> None:
-    """Refuses lines that another delimiter divides, the first as all others, and this one does not."""
-    shown = [line.rstrip("\r") for line in lines[first - 1 : -1] or lines if line.strip()][:_SAMPLED]
-    if delimiter in shown[0] and not shown[0].startswith('"'):
-        return
-    if len(shown) > 1 and all(len(line) > 1 and _whole(line, delimiter) for line in shown):
+    """Refuses lines that another delimiter divides, the header as all others, and this one does not."""
+    shown = [(number, line.rstrip("\r")) for number, line in enumerate(lines, 1) if number >= first and line.strip()]
+    shown = [*shown[:-1], *(shown[-1:] if lines[-1] == "" or len(shown) < 2 else [])][:_SAMPLED]
+    texts = [line for _, line in shown]
+    if len(texts) > 1 and all(len(line) > 1 and _whole(line, delimiter) for line in texts):
         raise UserError(
             f"{file}: every line stands in quotation marks as a whole, so that it is one cell. Remove those at the "
-            f"beginnings and ends of lines. Received: {shown[0][:60]!r}"
+            f"beginnings and ends of lines. Received: {texts[0][:60]!r}"
         )
+    aligned = delimiter not in texts[0] and _aligned([line.split() for line in texts])
     for other in _DELIMITERS:
-        count = shown[0].count(other)
-        if count and delimiter not in shown[0] and all(line.count(other) == count for line in shown):
-            raise _other_delimiter(file, delimiter, other)
-    if delimiter not in shown[0] and _aligned([line.split() for line in shown]):
+        header = _begun(texts, other) if other != delimiter else None
+        if header is not None and delimiter not in texts[header] and not (header and aligned and other == "\t"):
+            raise _other_delimiter(file, delimiter, other, shown[header][0] if header else 0)
+    if aligned:
         raise _other_delimiter(file, delimiter, " ")
+
+
+def _begun(lines: Sequence[str], delimiter: str) -> int | None:
+    """The line from which on all have as many of a delimiter, below titles at most; None: there is none."""
+    counts = [line.count(delimiter) for line in lines]
+    common = Counter(counts[len(counts) // 3 :]).most_common(1)[0][0]
+    begun = counts.index(common)
+    above = begun and (begun > _PREAMBLE or len(lines) - begun < _FEWEST or max(counts[:begun]) > common)
+    return None if not common or above or any(count != common for count in counts[begun:]) else begun
 
 
 def _whole(line: str, delimiter: str) -> bool:
@@ -266,13 +281,14 @@ def _aligned(rows: Sequence[Sequence[str]]) -> bool:
     return without <= min(_FEWEST, (len(rows) - 1) // 2)
 
 
-def _other_delimiter(file: Path, delimiter: str, other: str) -> UserError:
+def _other_delimiter(file: Path, delimiter: str, other: str, row: int = 0) -> UserError:
     remedy, what = f"data.delimiter='{other}'", repr(other)
     if other == " ":
         remedy, what = """'data.delimiter=" "'""", "blanks"
     elif other not in ";|,":
         remedy = f"""'data.delimiter="{json.dumps(other)[1:-1]}"'"""
-    return UserError(f"{file}: the header has no {delimiter!r} but {what}. Name it: --set {remedy}")
+    where = f", row {row}" if row else ""
+    return UserError(f"{file}{where}: the header has no {delimiter!r} but {what}. Name it: --set {remedy}")
 
 
 def _check_delimiter(file: Path, delimiter: str, rows: Sequence[tuple[int, list[str]]], lines: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.pipelines.data.records import open_parquet
+from unroll.pipelines.data.series.likely_times import likely_times
 from unroll.pipelines.data.series.numbers import number_formats
 from unroll.pipelines.data.series.section import SeriesSection
 
@@ -24,7 +26,10 @@ REMEDY = (
 )
 _LISTED = 20
 _TIME = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?|(1[89]|20)\d\d([ -]?[QM]\d{1,2})?")
-_INDEX = {"index", "idx", "level_0", "id", "row", "rowid", "row_id", "row_number", "nr", "no", "no.", "#", "_id"}
+_INDEX = {
+    "index", "idx", "level_0", "id", "row", "rowid", "row_id", "row_number", "nr", "no", "no.", "#", "_id", "record",
+    "recnbr", "recno", "record_number", "recordnumber",
+}  # fmt: skip
 """Names of columns that programs write, in small letters."""
 
 
@@ -178,6 +183,9 @@ def read_schema(section: SeriesSection, file: Path, needed: Sequence[str], notes
         schema = Schema(table.names, kinds, table.layout.sample, table.layout.row)
         missing = next((name for name in needed if name not in table.names), None)
         hint = table.hint(missing) if missing else ""
+        if missing in section.time_columns and not hint:
+            setting = likely_times(schema.names, schema.sample)
+            hint = f"Times are in it: --set {setting}" if setting else "If it holds no times: --set data.time=null"
         schema.check(needed, file, f"{hint}. " if hint else "")
         return schema
 
@@ -195,7 +203,12 @@ def _counts_rows(schema: Schema, name: str) -> bool:
         return False
     place = schema.names.index(name)
     cells = [row[place].strip() for row in schema.sample if place < len(row)]
-    return any(cells == [str(number) for number in range(first, first + len(cells))] for first in (0, 1))
+    if not all(cell.isdigit() for cell in cells):
+        return False
+    steps = [int(after) - int(before) for before, after in pairwise(cells)]
+    records = name.lower().startswith("rec")  # loggers count on where they lost some, and do not begin at 0
+    begun = records or cells[:1] in (["0"], ["1"])
+    return begun and min(steps, default=1) >= 1 and (records or max(steps, default=1) == 1)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -122,9 +122,10 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
         UserError: data that cannot be trained on.
     """
     with progress.stage("reading rows") as stage:
-        table = read_table(section, data, stage)
+        clock = Clock.of(section.timezone) if section.timezone else None
+        table = read_table(section, data, stage, clock=clock)
     with progress.stage("placing them on a grid") as stage:
-        settled = settle(table, Clock.of(section.timezone) if section.timezone else None)
+        settled = settle(table, clock)
         table.dataset_info["clock_told"] = settled.told
         if table.rate is None:
             check_calendar(table.times, table.codes, settled.clock)
@@ -133,7 +134,7 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
         grid = to_grid(table, frequency, settled.clock, wide=wide, holidays=section.holidays)
         if table.rate is None:
             check_apart(table.times)
-        stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {grid.frequency.name}")
+        stage.say(f"{len(grid.ids):,} series, {grid.frequency.counted(len(grid.values))}")
     with progress.stage("scaling") as stage:
         prepared = _split(section, grid)
         stage.say(f"season {prepared.season}")
@@ -164,10 +165,10 @@ def read_further(
     section = section.model_copy(update=columns)
     frequency = frequency_of(dataset_info)
     with progress.stage("reading rows") as stage:
-        table = read_table(section, data, stage, dataset_info)
+        table = read_table(section, data, stage, dataset_info, frequency.clock)
         table.dataset_info["clock_told"] = settle(table, frequency.clock).told
         grid = to_grid(table, frequency, frequency.clock, wide=section.columns == "series", keep_empty=keep_empty)
-        stage.say(f"{len(grid.ids):,} series, {len(grid.values):,} steps of {frequency.name}")
+        stage.say(f"{len(grid.ids):,} series, {frequency.counted(len(grid.values))}")
     bounds = {"all": _span(grid)}
     known: Mapping[str, Any] = dataset_info["series"]
     own = series_scales(grid, *_steps(grid, bounds["all"]), dataset_info["season"])

@@ -157,7 +157,7 @@ def _check_size(rows: _SortedRows, lengths: list[int], frequency: Frequency, ids
         raise UserError(
             f"{_called(ids[longest])}{len(times)} rows from {frequency.readable(times[0])} to "
             f"{frequency.readable(times[-1])} lie on "
-            f"{lengths[longest]:,} steps of {frequency.name}. Fix a time that is far off, or name a longer step with "
+            f"{frequency.counted(lengths[longest])}. Fix a time that is far off, or name a longer step with "
             "--set data.frequency=..."
         )
 

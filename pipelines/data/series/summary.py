@@ -57,8 +57,10 @@ def _size(info: Mapping[str, Any]) -> str:
     targets = info["targets"]
     named = f" ({', '.join(targets)})" if len(targets) <= 10 else ""
     rows, series = _counted(info["rows"], "row{s}"), f"{info['series_count']:,} series"
-    target, season = _counted(len(targets), "target{s}"), _counted(info["season"], "step{s}")
-    return f"{rows}: {series}, {target}{named}, every {info['frequency']}, season {season}."
+    target = _counted(len(targets), "target{s}")
+    every = "numbered" if info["frequency"] == "step" else f"every {info['frequency']}"
+    season = f", season {info['season']:,} steps" if info["season"] > 1 else ""
+    return f"{rows}: {series}, {target}{named}, {every}{season}."
 
 
 def _mended(info: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from unroll.monitoring.tables.files.text_source import check_encoding
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.monitoring.tables.sentinels import masked, repeated_extremes
+from unroll.monitoring.times.clock import Clock
 from unroll.monitoring.times.row_parser import RowParser
 from unroll.pipelines.data.records import find_files
 from unroll.pipelines.data.series.clock.fractions import numbered, whole_seconds
@@ -57,7 +58,11 @@ class SeriesTable:
 
 
 def read_table(
-    section: SeriesSection, data: str, stage: Stage, training: Mapping[str, Any] | None = None
+    section: SeriesSection,
+    data: str,
+    stage: Stage,
+    training: Mapping[str, Any] | None = None,
+    clock: Clock | None = None,
 ) -> SeriesTable:
     """Reads the named columns of all files, in a few bytes a number.
 
@@ -66,6 +71,7 @@ def read_table(
         data: file, folder or glob.
         stage: shows the rows read.
         training: `dataset_info` of a model's training data, whose forms of times and numbers count where several fit.
+        clock: that is named, or of these.
 
     Raises:
         UserError: files, columns, times or numbers that cannot be read.
@@ -83,6 +89,7 @@ def read_table(
             section.time_format,
             prefer=training.get("time_form"),
             ahead=lambda: read_times(section, files),
+            clock=clock,
         )
     ids = _Coder()
     categories = {name: _Categories() for name in section.static_categories}

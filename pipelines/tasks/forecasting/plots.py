@@ -150,7 +150,7 @@ def _fan(axes: Axes, window: ForecastWindow, channel: int, levels: Sequence[floa
     steps = np.arange(1 - past, horizon + 1)  # 0 is the newest observed step
     if window.time is None or frequency.rate is not None:
         times = steps
-        axes.set_xlabel(f"steps of {frequency.name} from the newest")
+        axes.set_xlabel(f"steps{f' of {frequency.name}' if frequency.rate else ''} from the newest")
     else:
         times = frequency.clock.local(frequency.advance(window.time, steps)).astype("datetime64[s]")
         locator = AutoDateLocator(minticks=3, maxticks=6)

@@ -11,7 +11,8 @@ from unroll.monitoring.times.inference import typical_step
 from unroll.monitoring.times.zones import KNOWN, fitting_zones, learn_clock
 from unroll.pipelines.data.series.table import SeriesTable
 
-_WITHIN_A_DAY = 20 * 3600
+_HOUR = 3600
+_WITHIN_A_DAY = 20 * _HOUR
 _EXPLAINED = 0.9  # of the times that come twice, that a change of clocks must explain
 _SAMPLE = 5000  # instants from which a zone is guessed
 
@@ -48,7 +49,7 @@ def settle(table: SeriesTable, clock: Clock | None) -> Settled:
         return Settled(learnt.clock, [learnt.told] if learnt.told else [])
     if clock is None:
         _check_repeated(table)
-        return Settled(Clock())
+        return Settled(Clock(), _skipped_hour(table))
     if not clock.name or clock.name == "UTC":
         return Settled(clock)
     return Settled(clock, _localise(table, clock))
@@ -84,6 +85,13 @@ def _localise(table: SeriesTable, clock: Clock) -> list[str]:
         if twice.any():
             count = int(second.sum())
             told.append(f"{count} local time{'s' * (count > 1)} that came twice as clocks were set back, told apart.")
+        if not twice.all() and _within_a_day(table):
+            once = rows[~twice]
+            example = str(np.datetime64(int(shown[once].max()), "s").astype("datetime64[m]")).replace("T", " ")
+            told.append(
+                f"{len(once)} row{'s' * (len(once) > 1)} in an hour that comes twice as clocks are set back, such as "
+                f"{example}, taken for the first of both. Where it is the second, write the UTC offset."
+            )
     skipped = clock.skipped(shown)
     if skipped.any() and _within_a_day(table):
         first = str(np.datetime64(int(shown[skipped][0]), "s")).replace("T", " ")
@@ -120,6 +128,32 @@ def _check_repeated(table: SeriesTable) -> None:
                 f"their zone, as in --set data.timezone={name}; where rows are repeated for another reason, --set "
                 "data.timezone=UTC takes the last of each"
             )
+
+
+def _skipped_hour(table: SeriesTable) -> list[str]:
+    """A hint at the zone of clocks that were set forward where the rows leave out an hour, and nowhere else did so."""
+    if not _within_a_day(table):
+        return []
+    times = np.unique(table.times[table.codes == table.codes[0]])
+    steps = np.diff(times)
+    step = typical_step(steps)
+    if step > _HOUR:
+        return []
+    before = times[:-1][steps == step + _HOUR]
+    if not len(before):
+        return []
+    for name in KNOWN:
+        clock = known_between(name, int(times[0]), int(times[-1]))
+        changes = clock.transitions[np.diff(clock.offsets) == _HOUR]
+        begun = changes + clock.offset(changes - 1)  # the times that are skipped
+        begun = begun[(begun > times[0]) & (begun < times[-1])]
+        if len(begun) and np.isin(begun, before + step).all():
+            shown = str(np.datetime64(int(begun[0]), "s").astype("datetime64[m]")).replace("T", " ")
+            return [
+                f"No rows from {shown} on for an hour, which clocks skipped in {name}: if the times are read off such "
+                f"a clock, name its zone: --set data.timezone={name}"
+            ]
+    return []
 
 
 def _repeated(table: SeriesTable) -> np.ndarray:
