@@ -20,7 +20,7 @@ WEEK = (0, 1, 2, 3, 4)
 def trading(start, end, *calendars):
     """Days from Monday to Friday that are holidays of none of these."""
     days = pd.bdate_range(start, end)
-    off = np.concatenate([holiday_days(name) for name in calendars])
+    off = np.concatenate([[], *(holiday_days(name) for name in calendars)])
     return days[~np.isin(days.to_numpy().astype("datetime64[D]").astype(np.int64), off)]
 
 
@@ -113,3 +113,27 @@ def test_graphs_step_as_grids_do(name):
 def test_a_calendar_that_is_not_there_is_refused():
     with pytest.raises(UserError, match=r"data\.holidays.*Received: 'MOON'"):
         Frequency.parse("1B:MOON")
+
+
+@pytest.mark.parametrize(
+    ("off", "keys", "words"),
+    [
+        (
+            [],
+            {"holidays": "DE"},
+            "known for the horizon, too: 9 of 261 days of the data, the first 2025-01-01",
+        ),
+        (["NYSE"], {"holidays": "NYSE", "frequency": "1B:NYSE"}, "No step of 1B:NYSE falls on a holiday of NYSE"),
+        (["XWAR"], {"holidays": "XWAR"}, "they are no covariate"),
+        ([], {}, ""),
+    ],
+)
+def test_the_run_says_what_a_calendar_of_holidays_is_good_for(tmp_path, off, keys, words):
+    info = prepared(tmp_path, trading("2025-01-01", "2025-12-31", *off), **keys).dataset_info
+    assert words in "\n".join(info["steps_told"])
+    assert bool(words) == ("oliday" in "\n".join(info["steps_told"]))
+
+
+def test_a_calendar_without_a_day_in_the_data_is_warned_of(tmp_path):
+    info = prepared(tmp_path, pd.date_range("2025-06-23", "2025-09-30"), holidays="DE").dataset_info
+    assert "Warning: no step of the data falls on a holiday of DE" in "\n".join(info["steps_told"])
