@@ -65,10 +65,14 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[Reco
             value, where = cells[key], f"column {key!r}"
             if kind == "number" and isinstance(value, str):  # written as in training
                 value = _number(value, formats.get(key, PLAIN_NUMBERS), missing, where)
+            elif value in missing:
+                value = None
             record[key] = _cell(value, kind, where, UnusableRowError)
-        if empty := [key for key, kind in kinds.items() if kind == "text" and not str(record[key]).strip()]:
-            raise UnusableRowError(f"its {empty[0]} is empty")
         return record
+
+    def empty(record: Record) -> str:
+        texts = (key for key, kind in kinds.items() if kind == "text")
+        return next((key for key in texts if not str(record[key]).strip()), "")
 
     return RowQuestion(
         {key: section.get(key, key) for key in kinds},
@@ -76,6 +80,7 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[Reco
         lambda records, version: _answers(client, kinds, records, version),
         shown=lambda record: {key: record[key] for key in numbers},
         numbers=numbers,
+        empty=empty,
     )
 
 

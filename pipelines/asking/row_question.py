@@ -40,6 +40,7 @@ class RowQuestion(Generic[T]):
         shown: of what is asked, by input, values that stand for the row's cells, such as numbers for text.
         numbers: inputs of which these are numbers.
         stored: inputs whose cells are read as the file has them.
+        empty: of what is asked, the input whose text is empty, or nothing; it is asked all the same, and said.
     """
 
     columns: Mapping[str, str]
@@ -48,6 +49,7 @@ class RowQuestion(Generic[T]):
     shown: "Callable[[T], Mapping[str, Any]]" = lambda asked: {}
     numbers: Collection[str] = ()
     stored: Collection[str] = ()
+    empty: "Callable[[T], str]" = lambda asked: ""
 
 
 @dataclass
@@ -59,6 +61,8 @@ class Tally:
         rows: all of them.
         unanswered: those without an answer.
         first: where the first of these is, and what is wrong with it.
+        empty: those with an empty text, which are answered.
+        first_empty: the input of the first of these, and its row.
         renamed: by output, the name of its column, where the table has one of the output's own name.
     """
 
@@ -66,11 +70,13 @@ class Tally:
     rows: int = 0
     unanswered: int = 0
     first: str = ""
+    empty: int = 0
+    first_empty: tuple[str, int] = ("", 0)
     renamed: dict[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, int]:
         """What `--json` prints of it."""
-        return {"rows": self.rows, "unanswered": self.unanswered}
+        return {"rows": self.rows, "unanswered": self.unanswered, "empty": self.empty}
 
     def remarks(self) -> Iterator[str]:
         """What must be said of the rows, a line each."""
@@ -78,6 +84,11 @@ class Tally:
             yield f"The table has a column {output!r} of its own: the model's {output} is in {name!r}."
         if self.unanswered:
             yield f"{self.unanswered:,} of {self.rows:,} rows have no answer, the first {self.first}."
+        if self.empty:
+            yield (
+                f"{self.empty:,} of {self.rows:,} rows {'has' if self.empty == 1 else 'have'} an empty text, the first "
+                f"row {self.first_empty[1]}: the model answers as to a text without a word."
+            )
 
 
 def table_rows(
@@ -178,6 +189,12 @@ def answered(
         raise UserError(
             f"--input {table.file}: none of {tally.rows:,} rows can be asked about, the first {tally.first}"
         )
+    if tally.empty == tally.rows:
+        key = tally.first_empty[0]
+        raise UserError(
+            f"--input {table.file}: none of {tally.rows:,} rows has a text in column {table.columns[key]!r}. Name the "
+            f"right one: --set data.{key}=COLUMN"
+        )
 
 
 def _ask(
@@ -194,6 +211,10 @@ def _ask(
             answers.append(reason)
         else:
             answers.append({})
+            if empty := question.empty(asked[number]):
+                if not tally.empty:
+                    tally.first_empty = empty, table.first + tally.rows + number
+                tally.empty += 1
     if asked:
         tally.version, found = question.ask(list(asked.values()), tally.version or None)
         for number, one, answer in zip(asked, asked.values(), found, strict=True):

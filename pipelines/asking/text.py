@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from unroll.errors import UserError
 from unroll.monitoring.tables.kinds import SUFFIXES
 from unroll.pipelines.asking import Answer
-from unroll.pipelines.asking.row_question import RowQuestion, UnusableRowError, table_rows
+from unroll.pipelines.asking.row_question import RowQuestion, table_rows
 from unroll.pipelines.asking.row_tables import is_table
 from unroll.pipelines.asking.rows import ask_in_requests, column_of, requests, table
+from unroll.pipelines.training.progress import Progress
 from unroll.serving.client.client import Client, TensorInfo
 
 if TYPE_CHECKING:
@@ -59,6 +60,12 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
             version, found = table_rows(asked, given, description.get("data", {}), version)
         else:
             version, answers = _answers(client, key, given, version or None)
+            if empty := sum(not text.strip() for text in given):
+                with Progress() as progress:
+                    progress.line(
+                        f"{empty:,} of {len(given):,} texts {'is' if empty == 1 else 'are'} empty: the model answers "
+                        "as to a text without a word."
+                    )
             found = [{key: text, **answer} for text, answer in zip(given, answers, strict=True)]
         rows += found
     return Answer(version, rows, table(f"{client.model}, version {version}", rows))
@@ -92,13 +99,15 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[str]
     key, missing = _text_input(client), description.get("data", {}).get("missing", [])
 
     def read(cells: Mapping[str, Any], folder: Path) -> str:
-        text = cells[key]
-        if text is None or not text.strip() or text.strip() in missing:
-            raise UnusableRowError("its text is empty")
-        return text
+        text = cells[key] or ""
+        return "" if text.strip() in missing else text
 
-    column = description.get("data", {}).get(key, key)
-    return RowQuestion({key: column}, read, lambda texts, version: _answers(client, key, texts, version))
+    return RowQuestion(
+        {key: description.get("data", {}).get(key, key)},
+        read,
+        lambda texts, version: _answers(client, key, texts, version),
+        empty=lambda text: "" if text.strip() else key,
+    )
 
 
 def _answers(client: Client, key: str, texts: Sequence[str], version: int | None) -> tuple[int, list[dict[str, Any]]]:

@@ -180,12 +180,13 @@ def test_a_task_in_a_folder_of_its_own_is_trained_evaluated_served_asked_and_wat
         scored = unroll(
             "predict", "flats", "--input", "more.csv", "--output", "out.csv", "--server", server.address, "--json"
         )
-        assert json.loads(scored.stdout)["unanswered"] == 2
-        assert "2 of 4 rows have no answer, the first row 3: its advert is empty" in scored.stderr
+        assert json.loads(scored.stdout)["unanswered"] == 1
+        assert "1 of 4 rows have no answer, the first row 4: column 'rooms'" in scored.stderr
+        assert "1 of 4 rows has an empty text, the first row 3" in scored.stderr
         lines = [line.split(",") for line in Path("out.csv").read_text().splitlines()]
         assert lines[0] == ["nr", "text", "rooms", "town", "value"], "as the training data names them"
         assert [line[:4] for line in lines[3:]] == [["3", "flat", "many", "Ulm"], ["4", "flat", "", ""]]
-        assert [bool(line[4]) for line in lines[1:]] == [True, False, False, True]
+        assert [bool(line[4]) for line in lines[1:]] == [True, True, False, True]
         wrong = unroll("predict", "flats", "--input", '{"rooms": "two"}', "--server", server.address, check=2)
         assert "has no 'advert'. The model takes advert, rooms, town" in wrong.stderr
         with Client(server.address, model="flats") as client:

@@ -45,10 +45,13 @@ def test_a_table_is_answered_beside_its_own_columns(server: Server, tmp_path: Pa
     assert [row["id"] for row in found] == ["007", "NA", "0x1", "1e5", "9"], "as they were written"
     assert [row["text"] for row in found] == texts
     assert [row["label"] for row in found] == list("abcde")
-    assert [row["predicted_label"] for row in found] == ["positive", "unknown", "", "negative", ""]
-    assert [row["score"] for row in found] == ["4.0", str(float(len(texts[1]))), "", "3.0", ""]
-    assert (done["rows"], done["unanswered"], done["output"]) == (5, 2, str(tmp_path / "out.csv"))
-    assert "2 of 5 rows have no answer, the first row 4: its text is empty." in done["said"]
+    assert [row["predicted_label"] for row in found] == ["positive", "unknown", "unknown", "negative", "unknown"]
+    assert [row["score"] for row in found] == ["4.0", str(float(len(texts[1]))), "0.0", "3.0", "3.0"]
+    assert (done["rows"], done["unanswered"], done["empty"], done["output"]) == (5, 0, 2, str(tmp_path / "out.csv"))
+    assert (
+        "2 of 5 rows have an empty text, the first row 4: the model answers as to a text without a word."
+        in (done["said"])
+    )
     assert "a column 'label' of its own: the model's label is in 'predicted_label'" in done["said"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.csv", "table.csv"], "nothing else is left"
 
@@ -82,7 +85,7 @@ def test_types_of_a_parquet_table_stay(server: Server, tmp_path: Path) -> None:
     found = pq.read_table(tmp_path / "out.parquet")
     assert found.schema.field("at").type == pa.timestamp("ms")
     assert found["at"].to_pylist() == table["at"].to_pylist()
-    assert found["label"].to_pylist() == [None, "negative", "positive"]
+    assert found["label"].to_pylist() == ["unknown", "negative", "positive"]
 
 
 def test_json_objects_of_different_keys_make_one_table(server: Server, tmp_path: Path) -> None:
@@ -118,7 +121,11 @@ def test_what_is_unlike_the_training_data_is_named(server: Server, tmp_path: Pat
     ("content", "output", "said"),
     [
         ("text\n", "out.csv", "holds no rows"),
-        ("text,id\n,1\n ,2\n", "out.csv", "none of 2 rows can be asked about, the first row 2: its text is empty"),
+        (
+            "text,id\n,1\n ,2\n",
+            "out.csv",
+            "none of 2 rows has a text in column 'text'. Name the right one: --set",
+        ),
         ("text\ngood\n", "out.xml", "must end in .csv, .tsv, .jsonl, .parquet"),
         ("text\ngood\n", "none/out.csv", "there is no folder"),
         (None, "out.csv", "no such file"),
@@ -273,6 +280,6 @@ def test_what_stands_for_a_missing_value_stays_as_it_is_written(server: Server, 
     done = score(server, tmp_path / "table.csv", tmp_path / "out.csv", "--set", "data.missing=[-999]")
     found = rows(tmp_path / "out.csv")
     assert [(row["id"], row["text"], row["score"]) for row in found] == [
-        ("-999", "good", "4.0"), ("8", "-999", ""), ("9", "n/a", "3.0"),
+        ("-999", "good", "4.0"), ("8", "-999", "0.0"), ("9", "n/a", "3.0"),
     ]  # fmt: skip
-    assert done["unanswered"] == 1
+    assert done["empty"] == 1, "it is asked about as no text"

@@ -301,7 +301,8 @@ def test_a_table_of_series_is_scored_into_a_file_of_its_columns(tmp_path, server
             server.address, "--json",
         )  # fmt: skip
         assert json.loads(done.stdout) == {
-            "model": "loads", "version": 1, "output": str(tmp_path / output), "rows": 4 * H, "unanswered": H,
+            "model": "loads", "version": 1, "output": str(tmp_path / output),
+            "rows": 4 * H, "unanswered": H, "empty": 0,
         }  # fmt: skip
         assert "1 series without a value to forecast from: cold. Their forecasts are empty." in done.stderr
         assert "1 series with a category that the model does not know." in done.stderr
