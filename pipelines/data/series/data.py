@@ -18,7 +18,6 @@ from unroll.pipelines.data.series.clock.local_times import settle
 from unroll.pipelines.data.series.columns import Roles
 from unroll.pipelines.data.series.few_steps import settings_that_fit
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
-from unroll.pipelines.data.series.holiday_note import holidays_told
 from unroll.pipelines.data.series.scales import Scales, series_scales, standardise
 from unroll.pipelines.data.series.season import SeasonChoice, choose_season
 from unroll.pipelines.data.series.section import SeriesSection
@@ -135,7 +134,6 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
         grid = to_grid(table, frequency, settled.clock, wide=wide, holidays=section.holidays)
         if table.rate is None:
             check_apart(table.times)
-        grid.dataset_info["steps_told"] += holidays_told(section.holidays, grid.frequency, grid.start, grid.offsets)
         stage.say(f"{len(grid.ids):,} series, {grid.frequency.counted(len(grid.values))}")
     with progress.stage("scaling") as stage:
         prepared = _split(section, grid)

@@ -12,6 +12,7 @@ from unroll.monitoring.times.holidays import calendar_of, days_off
 from unroll.monitoring.times.inference import advisable, infer, on_clock, working_days
 from unroll.monitoring.times.placement import Placement
 from unroll.pipelines.data.series.columns import Roles
+from unroll.pipelines.data.series.holiday_note import holidays_told
 from unroll.pipelines.data.series.table import SeriesTable
 
 _NAMED = 10  # series that a message or a list of what was found names at most
@@ -64,7 +65,7 @@ def to_grid(
         clock: of the table.
         wide: the table's targets are series of their own, with its covariates in common.
         keep_empty: keeps series without a value of any target.
-        holidays: calendar that working days may leave out; None: as the rows tell.
+        holidays: calendar that is a covariate, and that working days may leave out; None: as the rows tell.
 
     Raises:
         UserError: no common frequency, times beside the grid, or no series with a value.
@@ -111,7 +112,7 @@ def to_grid(
     table.values = np.empty((0, 0), np.float32)
     start = np.array([one.start for one in placed], np.int64)
     dataset_info = {**table.dataset_info, **counts, "conflicting_example": example}
-    dataset_info["steps_told"] = [note for note in notes if note]
+    dataset_info["steps_told"] = [note for note in (*notes, *holidays_told(holidays, found, start, offsets)) if note]
     grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, dataset_info)
     return _without_empty(_unstacked(grid) if wide else grid, keep_empty)
 
