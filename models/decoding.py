@@ -193,6 +193,32 @@ def beam_search(
     return Decoded(tf.gather(written, order, batch_dims=1)[..., :t], tf.gather(total, order, batch_dims=1))
 
 
+def score_sequences(
+    step: Step, state: Any, memory: Any, prompt: tf.Tensor, ids: tf.Tensor, special: SpecialIds
+) -> tf.Tensor:
+    """How likely given sequences are.
+
+    Args:
+        step, state, memory, prompt, special: as of `greedy`.
+        ids: int32 `[rows, count, time]`, that continue each prompt: up to the end, then padding.
+
+    Returns:
+        float32 `[rows, count]`, natural logarithm of the probability of all ids up to the end.
+
+    Example:
+        >>> def count(ids, state, memory):
+        ...     return tf.one_hot(ids + 1, 9, on_value=9.0), state
+        >>> several = tf.constant([[[5, 6, 7, 8], [5, 7, 8, 0]]])
+        >>> score_sequences(count, (), (), tf.constant([[4]]), several, SpecialIds(end=8)).numpy().round()
+        array([[-0., -9.]], dtype=float32)
+    """
+    count, time = tf.shape(ids)[1], ids.shape[2]
+    flat = tf.reshape(ids, [-1, time])
+    state, memory, prompt = _spread((state, memory, prompt), count)
+    found = _roll(step, state, memory, prompt, time, special, lambda _, t: flat[:, t])
+    return tf.reshape(found.log_probability, [-1, count])
+
+
 def _roll(
     step: Step,
     state: Any,

@@ -38,7 +38,7 @@ class ResidualCNN(keras.layers.Layer):
         self.size = size
         self.filters = filters
         self.blocks = blocks
-        stages = max(1, round(np.log2(size / 8)))
+        stages = _stages(size)
         self.stem = [keras.layers.Conv2D(filters, 3, 2, "same", use_bias=False, name="stem"), _norm("stem_norm")]
         self.stages = [
             ResidualBlock(
@@ -185,6 +185,29 @@ def image_encoder(
     if backbone is None:
         return ResidualCNN(size, filters, blocks, name="encoder")
     return Backbone(backbone, size, weights, name="encoder")
+
+
+def multiply_adds(size: int, filters: int, blocks: int) -> int:
+    """Multiplications of a `ResidualCNN`'s convolutions for one picture.
+
+    Example:
+        >>> multiply_adds(64, 32, 1)
+        49119232
+    """
+    side, features = -(-size // 2), filters
+    total = side**2 * 27 * filters
+    for stage in range(_stages(size)):
+        wider = min(filters * 2**stage, MAX_FILTERS)
+        if stage:
+            side = -(-side // 2)
+            total += side**2 * features * wider  # the path around
+        total += side**2 * 9 * wider * (features + (2 * blocks - 1) * wider)
+        features = wider
+    return total
+
+
+def _stages(size: int) -> int:
+    return max(1, round(np.log2(size / 8)))
 
 
 def _norm(name: str) -> keras.layers.BatchNormalization:

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-SIDE = 8
+from unroll.models.caption_memory import field_averages
+
+SIDE = 16
 """Fields along a side."""
 _ROWS = 64  # compared at once
 
@@ -23,9 +25,8 @@ def averages(batches: Iterable[tf.Tensor], stride: int = 1) -> tuple[np.ndarray,
     rows, looks, seen = [], [], 0
     for pixels in batches:
         chosen = np.arange(-seen % stride, len(pixels), stride)
-        small = tf.image.resize(tf.cast(tf.gather(pixels, chosen), tf.float32), [SIDE, SIDE], "area").numpy()
         rows.append(seen + chosen)
-        looks.append(small.reshape(len(chosen), SIDE * SIDE * 3))
+        looks.append(field_averages(tf.gather(pixels, chosen), SIDE).numpy())
         seen += len(pixels)
     return np.concatenate(rows), np.concatenate(looks)
 

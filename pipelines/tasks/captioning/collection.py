@@ -11,6 +11,7 @@ import tensorflow as tf
 from unroll.errors import UserError
 from unroll.models.image_header import picture_problem
 from unroll.monitoring.tables.notes import Notes
+from unroll.picture_header import image_size
 from unroll.pipelines.data.splits import SPLITS, NamedSplits, digest_split, hash_split
 from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.reading.files import caption_records
@@ -32,6 +33,7 @@ class Picture:
     Args:
         start: of its bytes, in the file of all encoded pictures.
         length: bytes.
+        side: pixels of the longer side.
         split: the last of train, validation and test that any of its records is in.
         group: of the first record of that split.
         cluster: of the same record.
@@ -42,6 +44,7 @@ class Picture:
 
     start: int
     length: int
+    side: int
     split: str
     group: str
     cluster: str
@@ -234,7 +237,8 @@ class _Collector:
             if problem:
                 self._problems[digest] = problem.decode()
             else:
-                picture = Picture(self._end, self._stream.write(one), "", "", "", "")
+                side = max(image_size(one) or (1,))
+                picture = Picture(self._end, self._stream.write(one), side, "", "", "", "")
                 self._end += len(one)
                 self._pictures[digest] = picture
                 self.found.pictures.append(picture)

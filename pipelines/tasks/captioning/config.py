@@ -39,8 +39,12 @@ class CaptionSection(TableSection):
     max_tokens: int | None = Field(
         None, ge=1, le=4096, description="tokens kept of a caption; null: 40 words, 60 subwords or 200 characters"
     )
-    size: int = Field(
-        128, ge=16, le=1024, description="pixels of the square's side that pictures are scaled to fit into, on white"
+    size: int | None = Field(
+        None,
+        ge=16,
+        le=1024,
+        description="pixels of the square's side that pictures are scaled to fit into, on white; null: as they come, "
+        "128 at most, and no more than train.minutes allows",
     )
     max_pixels: int = Field(
         50_000_000,
@@ -77,8 +81,15 @@ class CaptionModelSection(ModelSection):
         None, description="network of keras.applications that reads pictures; null: a residual network from scratch"
     )
     weights: str | None = Field(None, description="weights of the backbone: imagenet, a file; null: a random start")
-    filters: int = Field(32, ge=1, le=1024, description="filters of the residual network's first stage")
-    blocks: int = Field(2, ge=1, le=16, description="blocks of each stage of the residual network")
+    filters: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="filters of the residual network's first stage; null: 32, or 64 for tiny pictures",
+    )
+    blocks: int | None = Field(
+        None, ge=1, le=16, description="blocks of each stage of the residual network; null: 1, or 2 for small pictures"
+    )
     conditioning: Literal["attention", "show_and_tell", "karpathy"] = Field(
         "attention",
         description="how the picture comes in: attention over its grid at every token, read once before the first "
@@ -144,8 +155,12 @@ class CaptionTrainSection(TrainSection):
     )
     shift: float = Field(0.06, ge=0, le=1, description="share of a side that training pictures are moved by at most")
     zoom: float = Field(0.1, ge=0, le=1, description="training pictures are scaled by 1 + this at most, or its inverse")
-    colour: float = Field(
-        0.05, ge=0, le=1, description="share of the range that brightness, contrast and each channel change by at most"
+    colour: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of the range that brightness, contrast and each channel change by at most; null: 0.05, or 0 "
+        "for pictures with areas of one colour",
     )
     flip: Literal["none", "horizontal", "all"] = Field(
         "none",

@@ -26,13 +26,16 @@ from unroll.pipelines.tasks.captioning.collection import (
     drop_corrupt,
     spans,
 )
-from unroll.pipelines.tasks.captioning.config import CaptionSection
+from unroll.pipelines.tasks.captioning.config import CaptionConfig, CaptionSection
+from unroll.pipelines.tasks.captioning.plan import flatness, size_for
 from unroll.pipelines.tasks.captioning.split_files import KEYS, decode, keep_encoded, write_captions
 from unroll.pipelines.tasks.captioning.vocabulary import Vocabulary
 from unroll.pipelines.training.progress import Progress
 
 _BATCH = 64
 _EXAMPLES = 5
+_LOOKED_AT = 256  # training pictures, to tell drawings from photographs, about
+_CHECKED = 32  # pixels of a side of pictures that are decoded to find corrupt ones
 _PICTURES = "pictures.bin"
 
 
@@ -41,7 +44,7 @@ def _decoded(encoded: tf.Tensor, size: int) -> tf.Tensor:
     return decode_pictures(encoded, size, picture_orientation(encoded))
 
 
-def prepare(section: CaptionSection, data: str, directory: Path, progress: Progress) -> None:
+def prepare(config: CaptionConfig, data: str, directory: Path, progress: Progress) -> None:
     """Writes the prepared data set.
 
     Files: `dataset_info.json`; `vocabulary.txt`, a token a line; `skipped.csv`, the first 1000 pictures that were left
@@ -55,7 +58,7 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
     - `<split>.jsonl`: captions, group, cluster and source of each image.
 
     Args:
-        section: names the columns.
+        config: its section `data` names the columns; where it leaves the size open, the others decide it, too.
         data: file, folder or glob.
         directory: an empty folder.
         progress: where to show it.
@@ -63,15 +66,20 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
     Raises:
         UserError: data that cannot be trained on.
     """
-    file = directory / _PICTURES
+    section, file = config.data, directory / _PICTURES
     found = collect(section, data, file, progress)
-    cached = len(found.pictures) * section.size**2 * 3 <= section.cache_gigabytes * 1e9
+    size, chosen = section.size or 0, []
+    if section.size is None:
+        training = sum(picture.split == "train" for picture in found.pictures)
+        size, said = size_for([picture.side for picture in found.pictures], training, config)
+        chosen.append(said)
+    cached = len(found.pictures) * size**2 * 3 <= section.cache_gigabytes * 1e9
     with progress.stage("decoding pictures", total=len(found.pictures)) as stage:
         splits: dict[str, list[Picture]] = {}
         for split in SPLITS:
             pictures = [picture for picture in found.pictures if picture.split == split]
             pixels = directory / f"{split}-pixels.npy" if cached else None
-            good = decode(EncodedPictures(file, spans(pictures)), section.size, stage, pixels)
+            good = decode(EncodedPictures(file, spans(pictures)), size, stage, pixels)
             splits[split] = drop_corrupt(found, pictures, good, file)
         found.pictures = [picture for pictures in splits.values() for picture in pictures]
         stage.say(f"{len(found.pictures):,} pictures, skipped {found.skipped}")
@@ -79,6 +87,8 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         found.skipped.write(directory / "skipped.csv")
     check_readable(found, data)
     _check_splits(section, data, splits, found.split_by_data)
+    looked_at = spans(splits["train"])[:: -(-len(splits["train"]) // _LOOKED_AT)]
+    flat = flatness(pixels for _, pixels in EncodedPictures(file, looked_at).decode(size))
     vocabulary = _vocabulary(section, data, splits["train"], progress)
     (directory / "vocabulary.txt").write_text("".join(f"{token}\n" for token in vocabulary.tokens), encoding="utf-8")
     with progress.stage("cutting captions"):
@@ -97,7 +107,9 @@ def prepare(section: CaptionSection, data: str, directory: Path, progress: Progr
         "vocabulary": len(vocabulary.tokens),
         "longest_caption": max(lengths),
         "truncated_captions": sum(length > section.kept_tokens for length in lengths),
-        "size": section.size,
+        "size": size,
+        "chosen": chosen,
+        "flat": round(flat, 3),
         "cached": cached,
     }
     write_info(directory, dataset_info)
@@ -184,6 +196,11 @@ class CaptionData:
         with (self._directory / f"{split}.jsonl").open(encoding="utf-8") as lines:
             return [json.loads(line)["captions"] for line in lines]
 
+    def tokens(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of all captions of a split, from start to end, int32 `[captions, T]`, and the first caption of each
+        picture, int64 `[pictures + 1]`."""
+        return self._array(split, "tokens"), self._array(split, "firsts")
+
     def encoded(self, split: str) -> Iterator[Arrays]:
         """Raw records of the validation or test split in batches, in the order on disk.
 
@@ -235,7 +252,7 @@ def read_further(section: CaptionSection, data: str, progress: Progress) -> Iter
             progress.line(no_groups(section.group))
         encoded = EncodedPictures(file, spans(found.pictures))
         with progress.stage("checking pictures", total=len(encoded)) as stage:
-            good = decode(encoded, section.size, stage)
+            good = decode(encoded, _CHECKED, stage)
             pictures = drop_corrupt(found, found.pictures, good, file)
             stage.say(f"{len(pictures):,} pictures, skipped {found.skipped}")
         found.pictures = pictures

@@ -20,20 +20,22 @@ from unroll.pipelines.registry import register
 from unroll.pipelines.scoring.comparison import Baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.captioning import data as caption_data
+from unroll.pipelines.tasks.captioning.answering.answer import Search
+from unroll.pipelines.tasks.captioning.answering.retrieval import choose
+from unroll.pipelines.tasks.captioning.answering.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.config import CaptionConfig
 from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.evaluation import MAX_PICTURES, CaptionScores, caption_baselines
+from unroll.pipelines.tasks.captioning.plan import default_epochs, planned
 from unroll.pipelines.tasks.captioning.reading.files import caption_files, picture_files
 from unroll.pipelines.tasks.captioning.reading.record import read_picture
 from unroll.pipelines.tasks.captioning.reading.skipped import counted
-from unroll.pipelines.tasks.captioning.signatures import caption_signatures
 from unroll.pipelines.tasks.captioning.user_model import PictureInfo, user_captioner, user_encoder
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.user_code.training import user_loss
 
 _BATCH = 32  # pictures of a prediction
-_EPOCHS = 30
 _MAX_SUMMARISED = 2000  # training pictures whose features are summarised
 _WARMUP = 2
 _CONTEXTS = {"attention": "attention", "show_and_tell": "initial", "karpathy": "every_step"}  # of the decoder
@@ -63,20 +65,28 @@ class Captioning(Task):
 
     @classmethod
     def preparation(cls, config: CaptionConfig) -> dict[str, Any]:
-        return config.data.model_dump(mode="json")
+        section = config.data.model_dump(mode="json")
+        if config.data.size is not None:
+            return section
+        model = config.model.model_dump(mode="json", include={"build", "encoder", "backbone", "filters", "blocks"})
+        return {**section, "chosen_by": {**model, "minutes": config.train.minutes}}
 
     @classmethod
     def prepare(cls, config: CaptionConfig, data: str, directory: Path, progress: Progress) -> None:
-        caption_data.prepare(config.data, data, directory, progress)
+        caption_data.prepare(config, data, directory, progress)
 
     def __init__(self, config: CaptionConfig, directory: Path):
-        super().__init__(config, directory)
         self._data = CaptionData.load(directory)
+        config, self._chosen = planned(config, self._data.dataset_info)
+        self._answered = ""  # how captions are, once it has been chosen
+        super().__init__(config, directory)
 
     def dataset_info(self) -> dict[str, Any]:
         config = self.config
         return {
             **self._data.dataset_info,
+            "chosen": self._chosen,
+            "answer": self._answered,
             "lowercase": config.data.lowercase,
             "attention": config.model.attention,
         }
@@ -105,7 +115,7 @@ class Captioning(Task):
             lines.append(
                 f"{info['renamed']:,} pictures found under other paths than the data has: {written} is {file}."
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._chosen])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         config = self.config.train
@@ -118,7 +128,7 @@ class Captioning(Task):
             pictures, ids, rows = batch
             seed = tf.stack([seeds[0], number])
             changed = augment(
-                pictures, seed, shift=config.shift, zoom=config.zoom, colour=config.colour, flip=config.flip
+                pictures, seed, shift=config.shift, zoom=config.zoom, colour=config.colour or 0.0, flip=config.flip
             )
             return {"pictures": changed, "ids": ids, "rows": rows}, ids
 
@@ -163,7 +173,7 @@ class Captioning(Task):
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
     def default_epochs(self) -> DefaultEpochs:
-        return DefaultEpochs(_EPOCHS)
+        return default_epochs(self._data.images("train"))
 
     def begin_epoch(self, model: keras.Model, epoch: int, done: float = 0.0) -> None:
         train = self.config.train
@@ -185,14 +195,14 @@ class Captioning(Task):
             "attention": section.attention,
             "data": self.config.data.model_dump(mode="json"),
         }
+        longest = min(self._data.dataset_info["longest_caption"], self.config.data.kept_tokens) + 1
+        chosen = choose(self._data, Search(model, longest, section.beams, section.length_penalty))
+        self._answered = chosen.said
         return caption_signatures(
-            model,
+            chosen,
             self._data.vocabulary,
             self._components(model),
             max_pixels=self.config.data.max_pixels,
-            max_length=min(self._data.dataset_info["longest_caption"], self.config.data.kept_tokens) + 1,
-            beams=section.beams,
-            length_penalty=section.length_penalty,
             description=description,
             warmup=next(iter(self._data.encoded("validation")))["image"][:_WARMUP],
         )

@@ -32,7 +32,7 @@ def prepared(folder, rows, **section) -> CaptionData:
     directory.mkdir()
     keys = {"split": "split", "group": "source", "size": SIZE, **section}
     with Progress() as progress:
-        prepare(CaptionSection(**keys), str(file), directory, progress)
+        prepare(CaptionConfig(data=keys), str(file), directory, progress)
     return CaptionData.load(directory)
 
 
@@ -192,7 +192,7 @@ def test_paths_are_read_and_missing_ones_skipped(tmp_path):
     directory = tmp_path / "prepared"
     directory.mkdir()
     with Progress() as progress:
-        prepare(CaptionSection(split="part", size=SIZE), str(tmp_path / "data.jsonl"), directory, progress)
+        prepare(CaptionConfig(data={"split": "part", "size": SIZE}), str(tmp_path / "data.jsonl"), directory, progress)
     data = CaptionData.load(directory)
     assert data.dataset_info["skipped"] == {"does not exist": 1}
     assert data.dataset_info["skipped_examples"] == [[str(tmp_path / "none.png"), "does not exist"]]
@@ -214,7 +214,12 @@ def listed(folder, paths, **section) -> CaptionData:
     directory = folder / "prepared"
     directory.mkdir()
     with Progress() as progress:
-        prepare(CaptionSection(split="part", size=SIZE, **section), str(folder / "data.jsonl"), directory, progress)
+        prepare(
+            CaptionConfig(data={"split": "part", "size": SIZE, **section}),
+            str(folder / "data.jsonl"),
+            directory,
+            progress,
+        )
     return CaptionData.load(directory)
 
 

@@ -7,35 +7,31 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from unroll.models.captioner import Captioner
 from unroll.models.checks import checked
-from unroll.models.decoding import beam_search, sample
+from unroll.models.decoding import sample
 from unroll.models.image import read_pictures
-from unroll.models.own_captioner import OwnCaptioner
 from unroll.models.principal import PrincipalComponents
 from unroll.models.tokens import END, PADDING, SPECIAL_IDS, START, Detokenizer
 from unroll.pipelines.task import Servable
+from unroll.pipelines.tasks.captioning.answering.retrieval import Chosen
 from unroll.pipelines.training.signature import signature
 
 Tensors = dict[str, tf.Tensor]
 
 
 def caption_signatures(
-    model: Captioner | OwnCaptioner,
+    chosen: Chosen,
     vocabulary: Sequence[str],
     components: PrincipalComponents,
     *,
     max_pixels: int,
-    max_length: int,
-    beams: int,
-    length_penalty: float,
     description: Mapping[str, Any],
     warmup: np.ndarray,
 ) -> Servable:
     """What a captioner is served by.
 
     - `serving_default`: `image` string `[B]`, encoded JPEG or PNG, to `caption` string `[B]`, `log_probability` float32
-      `[B]`, the beam's other hypotheses as `alternatives` string `[B, K]` and `alternative_log_probabilities` `[B, K]`,
+      `[B]`, the other candidates as `alternatives` string `[B, K]` and `alternative_log_probabilities` `[B, K]`,
       and `embedding` float32 `[B, 8]`, where the picture lies among those of the training (see `PrincipalComponents`).
     - `attention`, for a model that has it: `image` to `caption`, its `tokens` string `[B, T]`, empty after the end, and
       `maps` float32 `[B, T, g, g]`, what was looked at for each.
@@ -44,40 +40,22 @@ def caption_signatures(
     - `describe`: a `json` string that says what the model takes.
 
     Args:
-        model: trained.
+        chosen: how captions are answered.
         vocabulary: its tokens.
         components: of the training pictures.
         max_pixels: of a picture; larger ones are refused before they are decoded.
-        max_length: tokens of a caption, the end included.
-        beams: hypotheses of the search.
-        length_penalty: of the search.
         description: what `describe` says.
         warmup: encoded pictures.
     """
-    text = Detokenizer(vocabulary)
+    text, answer, model = Detokenizer(vocabulary), chosen.answer, chosen.answer.search.model
 
-    def encode(image: tf.Tensor) -> tf.Tensor:
-        return model.encode(tf.cast(read_pictures(image, model.size, max_pixels), tf.float32))  # [B, G, F] of ours
-
-    def start(rows: tf.Tensor) -> tf.Tensor:
-        return tf.fill([tf.shape(rows)[0], 1], START)
-
-    def search(grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        memory, state = model.start(grid)
-        return beam_search(
-            model.step,
-            state,
-            memory,
-            start(grid),
-            max_length,
-            SPECIAL_IDS,
-            beams=beams,
-            length_penalty=length_penalty,
-        )
+    def read(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = read_pictures(image, model.size, max_pixels)
+        return pixels, model.encode(tf.cast(pixels, tf.float32))  # [B, G, F] of ours
 
     def serving_default(image: tf.Tensor) -> Tensors:
-        grid = encode(image)
-        ids, log_probability = search(grid)
+        pixels, grid = read(image)
+        ids, log_probability = answer(pixels, grid)
         captions = text(ids)  # [B, beams]
         return {
             "caption": captions[:, 0],
@@ -88,9 +66,9 @@ def caption_signatures(
         }
 
     def attention(image: tf.Tensor) -> Tensors:
-        grid = encode(image)
-        ids = search(grid)[0][:, 0]  # [B, T]
-        _, weights = model.decoder(grid, tf.concat([start(grid), ids[:, :-1]], axis=1))  # [B, T, G]
+        pixels, grid = read(image)
+        ids = answer(pixels, grid).ids[:, 0]  # [B, T]
+        _, weights = model.decoder(grid, tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=START))  # [B, T, G]
         side = round(np.sqrt(grid.shape[1]))
         maps = tf.reshape(weights, [tf.shape(ids)[0], -1, side, side])
         said = (ids != END) & (ids != PADDING)
@@ -103,13 +81,13 @@ def caption_signatures(
         wrong = tf.math.is_nan(temperature) | tf.math.is_nan(top_p)
         said = "Inputs 'temperature' and 'top_p': expected numbers, received NaN."
         image = checked(image, ~tf.reduce_any(wrong), lambda: tf.constant(said))
-        memory, state = model.start(encode(image))
+        memory, state = model.start(read(image)[1])
         ids, log_probability = sample(
             model.step,
             state,
             memory,
-            start(image),
-            max_length,
+            tf.fill([tf.shape(image)[0], 1], START),
+            answer.search.max_length,
             SPECIAL_IDS,
             seed=seed,
             temperature=temperature,
@@ -118,6 +96,7 @@ def caption_signatures(
         )
         return {"caption": text(ids), "log_probability": log_probability}
 
+    described = {**description, "retrieval": chosen.described}
     image = tf.TensorSpec([None], tf.string, name="image")
     settings = {
         "temperature": tf.constant([1.0]),
@@ -128,11 +107,12 @@ def caption_signatures(
     signatures = {
         "serving_default": signature(serving_default, [image]),
         "sample": signature(lambda image, **given: draw(image, **{**settings, **given}), [image], settings),
-        "describe": signature(lambda: {"json": tf.constant(json.dumps(description))}),
+        "describe": signature(lambda: {"json": tf.constant(json.dumps(described))}),
     }
     if description["attention"]:
         signatures["attention"] = signature(attention, [image])
     module = tf.Module(name="captioning")
     module.weights = [weight.value for weight in model.weights]
     module.text, module.components = text, components
-    return Servable(module, signatures, [("serving_default", {"image": warmup})])
+    module.recall = answer.recall
+    return Servable(module, signatures, [("serving_default", {"image": warmup})], [chosen.said])
