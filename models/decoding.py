@@ -200,10 +200,10 @@ def score_sequences(
 
     Args:
         step, state, memory, prompt, special: as of `greedy`.
-        ids: int32 `[rows, count, time]`, that continue each prompt: up to the end, then padding.
+        ids: int32 `[rows, count, time]`, that continue each prompt, then padding.
 
     Returns:
-        float32 `[rows, count]`, natural logarithm of the probability of all ids up to the end.
+        float32 `[rows, count]`, natural logarithm of the probability of all ids before the padding.
 
     Example:
         >>> def count(ids, state, memory):
@@ -235,7 +235,7 @@ def _roll(
         log_probabilities = _log_softmax(logits, special)
         over = _over(ids, special)
         ids = tf.where(over, special.padding, choose(log_probabilities, t))
-        total += tf.where(over, 0.0, tf.gather(log_probabilities, ids, batch_dims=1))
+        total += tf.where(ids == special.padding, 0.0, tf.gather(log_probabilities, ids, batch_dims=1))
         written = tf.where(tf.range(max_length) == t, ids[:, None], written)
         return t + 1, ids, total, written, state
 

@@ -18,7 +18,7 @@ _MAX_KNOWN = 20_000  # training pictures whose captions are kept
 _MAX_ENCODED = 5_000  # up to which they are found by the network's features, too: it takes long to encode more
 _MAX_VALIDATION = 1_000  # pictures that decide
 _BATCH = 32
-_KINDS = ((LOOKS,), (FEATURES,), (LOOKS, FEATURES))
+_KINDS: tuple[tuple[str, ...], ...] = ((LOOKS,), (FEATURES,), (LOOKS, FEATURES))
 _NETWORK = Blend(1.0, 0.0, 1.0)
 _WEIGHTS = ((1.0, 0.25), (1.0, 0.5), (1.0, 1.0), (1.0, 2.0), (0.5, 2.0), (0.0, 1.0))
 _WIDTHS = (0.01, 0.3, 1.0)
@@ -54,7 +54,7 @@ class _Tried:
     """
 
     recall: Recall
-    kinds: Sequence[str]
+    kinds: tuple[str, ...]
     found: Decoded
     distances: tf.Tensor
     scores: np.ndarray
@@ -150,7 +150,7 @@ def _recall(parts: Mapping[str, np.ndarray], ids: np.ndarray) -> Recall:
     return Recall(keys, CaptionMemory(keys(parts).numpy(), ids))
 
 
-def _tried(data: CaptionData, search: Search, recalls: Mapping[Sequence[str], Recall]) -> list[_Tried]:
+def _tried(data: CaptionData, search: Search, recalls: Mapping[tuple[str, ...], Recall]) -> list[_Tried]:
     """Each way to find neighbours on the validation split."""
     model, count = search.model, data.images("validation")
     wanted = np.zeros(count, bool)

@@ -228,7 +228,7 @@ def test_pictures_found_under_other_paths_and_missing_ones_are_told(tmp_path):
     data = listed(tmp_path, paths)
     assert data.dataset_info["images"] == {"train": 2, "validation": 2, "test": 2}
     config = CaptionConfig(data={"split": "part", "size": SIZE})
-    first, moved = Captioning(config, tmp_path / "prepared").summary().splitlines()
+    first, moved, *_ = Captioning(config, tmp_path / "prepared").summary().splitlines()
     named = ", ".join(str(tmp_path / path) for path in paths[6:9])
     assert f"skipped 5 do not exist: {named}, ... (listed in " in first
     assert moved.startswith("6 pictures found under other paths")
