@@ -70,11 +70,10 @@ class Search:
             length_penalty=self.length_penalty,
         )
 
-    def with_neighbours(self, grid: tf.Tensor, written: Decoded, neighbours: Neighbours) -> Decoded:
-        """Also the neighbours' captions, and how likely the network finds them."""
+    def likely(self, grid: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        """Log-probabilities of given captions, int32 `[B, count, T]`: float32 `[B, count]`."""
         memory, state = self.model.start(grid)
-        likely = score_sequences(self.model.step, state, memory, _starts(grid), neighbours.ids, SPECIAL_IDS)
-        return candidates(written, neighbours, likely)
+        return score_sequences(self.model.step, state, memory, _starts(grid), ids, SPECIAL_IDS)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ class Answer:
         if self.recall is None or self.blend is None:
             return written
         neighbours = self.recall(picture_parts(self.search.model, pixels, grid))
-        found = self.search.with_neighbours(grid, written, neighbours)
+        found = candidates(written, neighbours, self.search.likely(grid, neighbours.ids))
         order = ranked(found, neighbours.distances, self.blend, self.search.length_penalty)[:, : self.search.beams]
         return Decoded(*(tf.gather(one, order, batch_dims=1) for one in found))
 

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import tensorflow as tf
 
-from unroll.models.caption_memory import Blend, CaptionMemory, PictureKeys, ranked
+from unroll.models.caption_memory import Blend, CaptionMemory, PictureKeys, candidates, ranked
 from unroll.models.decoding import Decoded
 from unroll.models.tokens import UNKNOWN, Detokenizer
 from unroll.pipelines.tasks.captioning.answering.answer import FEATURES, LOOKS, Answer, Recall, Search, picture_parts
@@ -161,7 +161,9 @@ def _tried(data: CaptionData, search: Search, recalls: Mapping[tuple[str, ...], 
         grid = model.encode(tf.cast(pixels, tf.float32))
         written, parts = search(grid), picture_parts(model, pixels, grid)
         nearest = [recall(parts) for recall in recalls.values()]
-        return [(search.with_neighbours(grid, written, one), one.distances) for one in nearest]
+        likely = search.likely(grid, tf.concat([one.ids for one in nearest], axis=1))  # one loop to trace
+        each = tf.split(likely, [one.ids.shape[1] for one in nearest], axis=1)
+        return [(candidates(written, one, own), one.distances) for one, own in zip(nearest, each, strict=True)]
 
     batches = [answers(pixels) for pixels in _wanted(data, "validation", wanted)]
     text, references = Detokenizer(data.vocabulary), data.captions("validation")
