@@ -91,7 +91,7 @@ def forecast_signatures(
         inputs = missing | given
         named = {"last_value": last_value(targets, features.horizon), **seasonal}
         if simple.effect is None and features.changes is None:
-            return {**named, "simple": simple.history_map(targets)}
+            return {**named, "simple": simple({"history": targets})}
         return {**named, "simple": forecaster.expert(simple, history, inputs["timestamp"], inputs["future"])}
 
     named = {"history": _names(description, "targets", "past_covariates", "future_covariates")}

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from unroll.models.layers.instance_norm import window_statistics
-from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.covariate_effect import CovariateColumns, CovariateEffect, effect_terms
+from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.moments import mean_squared_error
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
@@ -58,18 +58,18 @@ def covariate_columns(feed: Feed, season: int) -> CovariateColumns:
     return CovariateColumns(knots, cycles, season if features.future else 1)
 
 
-def fit_effect(feed: Feed, history_map: RidgeMap, season: int) -> EffectFit:
+def fit_effect(feed: Feed, path: SimplePath, season: int) -> EffectFit:
     """The effects with the least error on held-out blocks, among those of several penalties and none.
 
     Args:
         feed: of the windows.
-        history_map: fitted.
+        path: the simple forecast without an effect.
         season: the shortest of the series.
     """
     columns = covariate_columns(feed, season)
     if not columns.knots and not columns.cycles:
         return EffectFit(None, 0.0, 0)
-    horizon = feed.features.horizon
+    horizon, history_map = feed.features.horizon, path.history_map
     sums: dict[tuple[str, int], _Sums] = {}
     sizes: list[int] = []
 
@@ -79,8 +79,7 @@ def fit_effect(feed: Feed, history_map: RidgeMap, season: int) -> EffectFit:
         terms = effect_terms(inputs["covariates"], columns)
         lookback = history_map.kernel.shape[0]
         changes = [one[:, lookback:] - history_map(one[:, :lookback]) for one in terms]
-        history = inputs["history"]
-        left = (target - history_map(history)) / window_statistics(history)[1]
+        left = (target - path(inputs)) / window_statistics(inputs["history"])[1]
         return [tf.where(tf.math.is_finite(one), one, 0.0) for one in changes], left
 
     for split, share in (("train", 1.0), ("validation", 0.3)):

@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from unroll.models.series.baselines import RidgeMap
+from unroll.models.series.log_map import LogMap
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.effect_fit import fit_effect
-from unroll.pipelines.tasks.forecasting.simple.history_map import fit_history_map
-from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
+from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
+from unroll.pipelines.tasks.forecasting.simple.logarithms import LogSample, logarithms
+from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments, instances
 from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _BATCH = 256
 _BLOCKS = 4  # of the training split
+_COMPARED = 60_000  # targets that forecasts of logarithms are judged by
 
 
 @dataclass(frozen=True)
@@ -38,22 +43,65 @@ def fit_simple(feed: Feed) -> SimpleFit:
     Args:
         feed: of the windows.
     """
-    lookback, horizon = feed.features.lookback, feed.features.horizon
-    begin, end = feed.data.bounds["train"]
-    blocks = Blocks(begin, end, _BLOCKS, lookback, horizon)
-    for window in feed.aligned("train", _BATCH, stride=feed.stride("train", MAX_WINDOWS)):
-        blocks.add(feed.steps(window), {name: tensor.numpy() for name, tensor in window.items()})
-    validation = feed.aligned("validation", _BATCH, stride=feed.stride("validation", MAX_WINDOWS))
-    held_out = Moments.of(validation.as_numpy_iterator(), lookback, horizon)
+    sums = _Sums(feed)
     seasons = sorted({*feed.data.frequency.seasons, feed.data.season})
-    found = fit_history_map(blocks, held_out, seasons)
-    history_map = RidgeMap(found.kernel)
-    late = next((season for season in seasons if 1 < season <= lookback), 1)
-    fitted = fit_effect(feed, history_map, late)
-    info = {"begun": found.begun, "penalty": found.penalty, "blocks": found.blocks, "covariates_gain": fitted.gain}
-    said = f"The simple forecast is {found.said}, by {found.blocks} held-out blocks"
+    found = fit_history_map(sums.blocks, sums.held_out, seasons)
+    share, logarithmic = sums.log_share(found, seasons)
+    path = SimplePath(RidgeMap(found.kernel), None, LogMap(logarithmic.kernel) if logarithmic else None, share)
+    late = next((season for season in seasons if 1 < season <= feed.features.lookback), 1)
+    fitted = fit_effect(feed, path, late)
+    path.effect = fitted.effect
+    info = {"begun": found.begun, "penalty": found.penalty, "maps": found.maps, "blocks": found.blocks}
+    info |= {"logarithms": share, "covariates_gain": fitted.gain}
+    said = f"The simple forecast is {logarithmic.said if logarithmic and share == 1 else found.said}"
+    said += {0.0: "", 1.0: ", of logarithms"}.get(share, f", and {share:.0%} of it of logarithms".replace("%", " %"))
+    said += f", by {found.blocks} held-out blocks"
     if fitted.effect is not None:
         said += f"; covariates and calendar take {100 * fitted.gain:.0f} % off its squared error"
-    return SimpleFit(
-        RidgeMap(fit_ridge(blocks.whole, held_out).kernel), SimplePath(history_map, fitted.effect), info, f"{said}."
-    )
+    return SimpleFit(RidgeMap(fit_ridge(sums.blocks.whole, sums.held_out).kernel), path, info, f"{said}.")
+
+
+class _Sums:
+    """Sums over the windows of train and validation split, and over their logarithms as long as all have some."""
+
+    def __init__(self, feed: Feed):
+        lookback, horizon = feed.features.lookback, feed.features.horizon
+        self.blocks, self._log_blocks = (
+            Blocks(*feed.data.bounds["train"], _BLOCKS, lookback, horizon) for _ in range(2)
+        )
+        self.held_out, self._log_held_out = (Moments.none(lookback, horizon) for _ in range(2))
+        self._positive = True
+        strides = {split: feed.stride(split, MAX_WINDOWS) for split in ("train", "validation")}
+        windows = sum(feed.count(split, stride) for split, stride in strides.items())
+        wanted = max(256, _COMPARED // (horizon * feed.features.targets))
+        self._sample = LogSample(lookback, every=max(1, windows // wanted))
+        for split, stride in strides.items():
+            for window in feed.aligned(split, _BATCH, stride=stride):
+                batch = {name: tensor.numpy() for name, tensor in window.items()}
+                self._add(split, feed.steps(window), batch)
+
+    def _add(self, split: str, steps: np.ndarray, batch: dict[str, np.ndarray]) -> None:
+        logs = logarithms(batch) if self._positive else None
+        self._positive = logs is not None
+        lookback = len(self.held_out.gram)
+        if split == "train":
+            self.blocks.add(steps, batch)
+            fold = self.blocks.numbers(steps)
+        else:
+            self.held_out.add(*instances(batch, lookback))
+            fold = np.full(len(steps), len(self.blocks.parts))
+        if logs is None:
+            return
+        if split == "train":
+            self._log_blocks.add(steps, logs)
+        else:
+            self._log_held_out.add(*instances(logs, lookback))
+        self._sample.add(batch, logs, fold)
+
+    def log_share(self, plain: HistoryMap, seasons: list[int]) -> tuple[float, HistoryMap | None]:
+        """The share of a forecast of logarithms beside the plain one, and its map."""
+        if not self._positive:
+            return 0.0, None
+        logarithmic = fit_history_map(self._log_blocks, self._log_held_out, seasons)
+        share = self._sample.share(plain, logarithmic)
+        return share, logarithmic if share else None

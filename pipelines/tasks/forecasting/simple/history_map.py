@@ -1,15 +1,22 @@
-"""The linear map that a simple forecast begins with: exponential smoothing, and what ridge regression adds to it."""
+"""The linear map that a simple forecast begins with: the mean of the best plain maps and ridge regressions."""
 
+import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments, mean_squared_error
+from unroll.pipelines.tasks.forecasting.simple.plain_maps import plain_maps
 from unroll.pipelines.tasks.forecasting.simple.ridge import PENALTIES, RidgeSolver
-from unroll.pipelines.tasks.forecasting.simple.smoothing import smoothing_kernels
 
 _PRIORS = 2  # maps that ridge regression begins from, beside the last value and the mean
+_BEST, _WITHIN = 20, 0.1
+"""Maps whose mean is taken, and how much worse than the best one each may be, as a share. Of 22 small sets, with a fifth
+of their training rows as a test: the best one alone .803 of seasonal naive's MASE; 5 maps .798, 10 .792, 20 .788, 40
+.788; of 20, those within 2 % .797, 5 % .792, 10 % .787."""
+_PRIOR_HORIZONS = 2
+"""Horizons of training rows that speak for the best naive map alone: 0 gave .787 there, 1 and 2 .782, 4 .785, 8 .794."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +25,13 @@ class HistoryMap:
 
     Args:
         kernel: float64 `[lookback, horizon]`, columns summing to one.
-        begun: the map that ridge regression began from.
-        penalty: of the squared difference from it, in units of training windows; infinite where nothing is added.
+        begun: the best of the maps that it is the mean of.
+        penalty: of that one's squared difference from what ridge regression shrank it to, in units of training
+            windows; infinite where it is a plain map.
         error: mean squared error on held-out blocks, z-scored.
         blocks: that were held out.
+        maps: that it is the mean of.
+        folds: the same without a block each, in their order, and without validation; None where nothing is held out.
     """
 
     kernel: np.ndarray
@@ -29,18 +39,40 @@ class HistoryMap:
     penalty: float
     error: float
     blocks: int
+    maps: int = 1
+    folds: Sequence[np.ndarray | None] = ()
 
     @property
     def said(self) -> str:
         """What it is, in words."""
-        return self.begun if np.isinf(self.penalty) else f"{self.begun} with ridge regression"
+        best = self.begun if np.isinf(self.penalty) else f"{self.begun} with ridge regression"
+        return best if self.maps == 1 else f"the mean of {self.maps} linear maps, the best {best}"
+
+
+@dataclass(frozen=True, order=True)
+class _Candidate:
+    """A map, or a ridge regression that shrinks to it."""
+
+    merit: float  # its negative error
+    number: int  # the plainest first
+    name: str = field(compare=False)
+    kernel: np.ndarray = field(compare=False)
+    penalty: float = field(compare=False)
+
+    def solved(self, solver: RidgeSolver, weights: np.ndarray) -> np.ndarray:
+        if np.isinf(self.penalty):
+            return self.kernel
+        (solution,) = solver.path([self.penalty], self.kernel)
+        return solution + np.outer(weights, 1 - solution.sum(axis=0))
 
 
 def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -> HistoryMap:
-    """The map with the least error on held-out blocks of the training and on the validation windows.
+    """The mean of the maps with the least error on held-out blocks of the training and on the validation windows.
 
-    A map of exponential smoothing has few ways to be wrong, which short data need; ridge regression may learn what it
-    cannot tell, and shrinks to it, not to nothing.
+    A plain map has few ways to be wrong, which short data need; ridge regression may learn what it cannot tell, and
+    shrinks to it, not to nothing. The mean of many that do about as well hardly ever does worse than the one that
+    seemed to be best. The best of last value, mean and seasonal naive forecast takes part in it with a share of
+    2 / (2 + n), where n horizons fit into the training rows: with few of them something always seems to do better.
 
     Args:
         blocks: of the training windows.
@@ -51,33 +83,54 @@ def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -
         The map, fitted on all training windows.
     """
     whole, (lookback, horizon) = blocks.whole, blocks.between.cross.shape
-    folds = [(blocks.without(number), block) for number, block in enumerate(blocks.parts)]
-    folds = [(fitted, block) for fitted, block in folds if block.weight and fitted.weight]
-    folds += [(whole, held_out)] if held_out.weight else []
-    folds = folds or [(whole, whole)]
+    parts: list[tuple[Moments, Moments]] = [(blocks.without(number), part) for number, part in enumerate(blocks.parts)]
+    parts.append((whole, held_out))
+    usable = [bool(fitted.weight and judge.weight) for fitted, judge in parts]
+    if not any(usable):
+        parts[-1], usable[-1] = (whole, whole), True
     weights = np.eye(lookback)[-1]
-    judges = [(*block.centred(weights), block.weight) for _, block in folds]
+    judges = [(*judge.centred(weights), judge.weight) for (_, judge), use in zip(parts, usable, strict=True) if use]
+    solvers = [RidgeSolver(fitted, weights) for (fitted, _), use in zip(parts, usable, strict=True) if use]
+    # the mean over the blocks of a map that is the same for all
+    gram, cross, square = (
+        sum(judge[place] / max(judge[3], 1e-12) for judge in judges) / len(judges) for place in range(3)
+    )
 
-    def error(kernels: Sequence[np.ndarray]) -> float:
-        """The mean over folds, each of which has a kernel."""
-        return float(
-            np.mean([mean_squared_error(*judge, kernel) for judge, kernel in zip(judges, kernels, strict=True)])
-        )
+    best: list[_Candidate] = []  # a heap, the worst first
 
-    kernels = smoothing_kernels(lookback, horizon, seasons)
-    priors = [(name, kernel, error([kernel] * len(folds))) for name, kernel in kernels]
-    best = min(priors, key=lambda prior: prior[2])
-    choice = HistoryMap(best[1], best[0], float("inf"), best[2], len(folds))
-    begun = [*priors[:2], *sorted(priors[2:], key=lambda prior: prior[2])[:_PRIORS]]
-    solvers, penalties = [RidgeSolver(fitted, weights) for fitted, _ in folds], PENALTIES[::2]
-    for name, kernel, _ in begun:
-        paths = zip(*(solver.path(penalties, kernel) for solver in solvers), strict=True)
+    def offer(error: float, number: int, name: str, kernel: np.ndarray, penalty: float) -> None:
+        candidate = _Candidate(-error, -number, name, kernel, penalty)
+        (heapq.heappush if len(best) < _BEST else heapq.heappushpop)(best, candidate)
+
+    priors: list[_Candidate] = []
+    number = 0
+    naive = 2 + sum(1 < season <= lookback for season in seasons)  # the first maps
+    for number, (name, kernel) in enumerate(plain_maps(lookback, horizon, seasons)):
+        found = mean_squared_error(gram, cross, square, 1.0, kernel)
+        offer(found, number, name, kernel, np.inf)
+        if number < naive:
+            priors.append(_Candidate(-found, -number, name, kernel, np.inf))
+    begun = [*priors[:2], *sorted(best, reverse=True)[:_PRIORS]]
+    penalties = PENALTIES[::2]
+    for prior in begun:
+        paths = zip(*(solver.path(penalties, prior.kernel) for solver in solvers), strict=True)
         for penalty, solutions in zip(penalties, paths, strict=True):
-            found = error(solutions)
-            if found < choice.error:
-                choice = HistoryMap(kernel, name, float(penalty), found, len(folds))
-    if np.isinf(choice.penalty):
-        return choice
-    (solution,) = RidgeSolver(whole, weights).path([choice.penalty], choice.kernel)
-    kernel = solution + np.outer(weights, 1 - solution.sum(axis=0))
-    return HistoryMap(kernel, choice.begun, choice.penalty, choice.error, len(folds))
+            errors = [
+                mean_squared_error(*judge, solution) for judge, solution in zip(judges, solutions, strict=True)
+            ]
+            number += 1
+            offer(float(np.mean(errors)), number, prior.name, prior.kernel, float(penalty))
+
+    best.sort(reverse=True)
+    chosen = [one for one in best if -one.merit <= -(1 + _WITHIN) * best[0].merit]
+    plainest, prior = max(priors).kernel, _PRIOR_HORIZONS / (_PRIOR_HORIZONS + blocks.steps / horizon)
+
+    def mean(solver: RidgeSolver) -> np.ndarray:
+        return prior * plainest + (1 - prior) * np.mean([one.solved(solver, weights) for one in chosen], axis=0)
+
+    folded = iter([mean(solver) for solver in solvers])
+    folds = [next(folded) if use else None for use in usable]
+    kept = [fold for fold in folds if fold is not None]
+    error = float(np.mean([mean_squared_error(*judge, fold) for judge, fold in zip(judges, kept, strict=True)]))
+    kernel = mean(RidgeSolver(whole, weights))
+    return HistoryMap(kernel, best[0].name, best[0].penalty, error, len(kept), len(chosen), folds)

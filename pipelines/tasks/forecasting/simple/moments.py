@@ -85,15 +85,23 @@ class Blocks:
 
     def add(self, steps: np.ndarray, batch: Mapping[str, Any]) -> None:
         """Adds a batch of windows, whose newest steps of history lie at `steps`, int `[B]`."""
-        lookback, horizon = self.between.cross.shape
-        window, weight = instances(batch, lookback)
-        steps = np.repeat(steps, len(window) // len(steps))
+        window, weight = instances(batch, len(self.between.gram))
+        number = np.repeat(self.numbers(steps), len(window) // len(steps))
+        for block in np.unique(number):
+            chosen = number == block
+            (self.between if block < 0 else self.parts[block]).add(window[chosen], weight[chosen])
+
+    def numbers(self, steps: np.ndarray) -> np.ndarray:
+        """Of windows whose newest steps of history lie at `steps` the number of the block, -1 for none: int `[B]`."""
+        horizon = self.between.cross.shape[1]
         number = np.clip(np.searchsorted(self._edges, steps, side="right") - 1, 0, len(self.parts) - 1)
-        between = (number + 1 < len(self.parts)) & (steps + horizon >= self._edges[number + 1])
-        self.between.add(window[between], weight[between])
-        for block in np.unique(number[~between]):
-            chosen = ~between & (number == block)
-            self.parts[block].add(window[chosen], weight[chosen])
+        last = number + 1 == len(self.parts)
+        return np.where(last | (steps + horizon < self._edges[number + 1]), number, -1)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the split."""
+        return int(self._edges[-1] - self._edges[0])
 
     @property
     def whole(self) -> Moments:

@@ -1,12 +1,16 @@
 """Exponential smoothing as linear maps from history to horizon (Holt 1957, Winters 1960, Gardner & McKenzie 1985)."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
-_LEVELS = (0.02, 0.1, 0.3, 0.6, 0.9)
-_SEASONALS = (0.05, 0.2, 0.5)
-_TRENDS = ((0.0, 0.0), (0.1, 0.9))  # of its smoothing and of its damping
+_LEVELS = (0.02, 0.1, 0.3, 0.6, 1.0)
+_BETWEEN = (0.05, 0.2, 0.45, 0.8)  # further ones without a season
+_SEASONALS = (0.02, 0.05, 0.2, 0.4, 0.7)
+_TRENDS = ((0.0, 0.0), (0.05, 0.9), (0.3, 0.9), (0.1, 0.95), (0.1, 0.98), (0.05, 1.0), (0.2, 1.0))
+"""Of the trend's smoothing and of its damping."""
+_LONG_SEASON = 24  # steps: of longer ones fewer maps are made, which are large
 
 
 def smoothing_kernel(
@@ -21,7 +25,7 @@ def smoothing_kernel(
 ) -> np.ndarray:
     """Additive Holt-Winters smoothing with a damped trend, as the linear map that it is.
 
-    Level and season begin as those of the first season in the history.
+    Level and season begin as those of the first season in the history, a trend as the change to the second one.
 
     Args:
         lookback: L, steps of history; at least a season.
@@ -29,7 +33,7 @@ def smoothing_kernel(
         level: share of an error by which the level follows it, 0 to 1.
         seasonal: the same of the season.
         trend: the same of the trend.
-        damping: share of the trend that is left after a step.
+        damping: share of the trend that is left after a step; 0: there is none.
         season: steps; 1 for none.
 
     Returns:
@@ -47,8 +51,13 @@ def smoothing_kernel(
                [0., 1., 0.]])
     """
     steps = np.eye(lookback)  # what each step of the history adds to the state
-    now, slope = steps[:season].mean(axis=0), np.zeros(lookback)
-    seasons = list(steps[:season] - now) if season > 1 else [np.zeros(lookback)]
+    slope = _first_slope(steps, season) if damping else np.zeros(lookback)
+    middle = (season - 1) / 2
+    now = steps[:season].mean(axis=0)
+    seasons = [steps[place] - now - slope * (place - middle) for place in range(season)]
+    if season == 1:
+        seasons = [np.zeros(lookback)]
+    now = now + slope * middle
     for step in range(season, lookback):
         expected = now + damping * slope
         error = steps[step] - expected - seasons[step % season]
@@ -63,25 +72,27 @@ def smoothing_kernel(
     return np.stack(columns, axis=1)
 
 
-def smoothing_kernels(lookback: int, horizon: int, seasons: Sequence[int]) -> Iterator[tuple[str, np.ndarray]]:
-    """Maps to choose from, the plainest first, each with its name.
+def smoothing_kernels(lookback: int, horizon: int, season: int) -> Iterator[np.ndarray]:
+    """Maps to choose from.
 
     Args:
-        lookback: L, steps.
+        lookback: L, steps, at least a season.
         horizon: H, steps.
-        seasons: those that a series may have; such as do not fit into the lookback twice are left out.
+        season: steps; 1 for none.
     """
-    yield "last value", smoothing_kernel(lookback, horizon, level=1.0)
-    yield "mean", np.full([lookback, horizon], 1 / lookback)
-    fitting = [season for season in seasons if 1 < season <= lookback]
-    for season in fitting:
-        kernel = smoothing_kernel(lookback, horizon, level=0.0, seasonal=1.0, season=season)
-        yield f"seasonal naive of {season} steps", kernel
-    for season in [1, *fitting]:
-        for level in _LEVELS:
-            for trend, damping in _TRENDS:
-                for seasonal in _SEASONALS if season > 1 else (0.0,):
-                    kernel = smoothing_kernel(
-                        lookback, horizon, level=level, seasonal=seasonal, trend=trend, damping=damping, season=season
-                    )
-                    yield "exponential smoothing" + (f", season {season}" if season > 1 else ""), kernel
+    if season == 1:
+        levels, seasonals = sorted(_LEVELS + _BETWEEN), (0.0,)
+    else:
+        levels, seasonals = _LEVELS, _SEASONALS[1:4] if season > _LONG_SEASON else _SEASONALS
+    for level, seasonal, (trend, damping) in itertools.product(levels, seasonals, _TRENDS):
+        yield smoothing_kernel(
+            lookback, horizon, level=level, seasonal=seasonal, trend=trend, damping=damping, season=season
+        )
+
+
+def _first_slope(steps: np.ndarray, season: int) -> np.ndarray:
+    """The change a step from the first season to the second; without seasons, between the first few steps."""
+    span = season if season > 1 else min(4, len(steps) // 2)
+    if not span or len(steps) < 2 * span:
+        return np.zeros(len(steps))
+    return (steps[span : 2 * span].mean(axis=0) - steps[:span].mean(axis=0)) / span

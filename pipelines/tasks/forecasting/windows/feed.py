@@ -62,6 +62,7 @@ class Feed:
         history, targets = window["history"], self.features.targets
         scaled = tf.concat([(history[:, :, :targets] - mean) / std, history[:, :, targets:]], axis=2)  # [B, L, D]
         inputs = self.features(scaled, window["timestamp"], window["future"], window["static"])
+        inputs |= {"origin": mean, "unit": std}  # for logarithms of what was in raw units
         if self.base is not None:
             inputs["base"] = self.base(inputs)
         return inputs, (window["target"] - mean) / std
