@@ -34,9 +34,7 @@ class LogMap(tf.Module):
         super().__init__(name="log_map")
         self.map = RidgeMap(kernel)
 
-    def __call__(
-        self, history: tf.Tensor, origin: tf.Tensor | float = 0.0, unit: tf.Tensor | float = 1.0
-    ) -> tf.Tensor:
+    def __call__(self, history: tf.Tensor, origin: tf.Tensor | float = 0.0, unit: tf.Tensor | float = 1.0) -> tf.Tensor:
         values = origin + unit * history[:, -self.map.kernel.shape[0] :]
         positive = tf.reduce_all(tf.math.is_nan(values) | (values > 0), axis=1, keepdims=True)
         logs = tf.math.log(tf.where(values > 0, values, math.nan))

@@ -17,6 +17,7 @@ _QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _VALUES = 100_000  # steps of a covariate that its knots are looked for in
 _TARGETS = 200_000
 _BLOCKS = 6
+_LEAST = 0.01  # of a gain
 _BATCH = 32
 
 
@@ -106,7 +107,7 @@ def fit_effect(feed: Feed, path: SimplePath, season: int) -> EffectFit:
     for penalty in _PENALTIES:
         after = np.array([held_out.error(fitted.solve(penalty, scale)) for fitted, held_out in folds])
         gains = (before - after) / max(before.mean(), 1e-12)
-        if gains.mean() > max(gain, gains.std() / np.sqrt(len(gains)) / 2):
+        if gains.mean() > max(gain, _LEAST, gains.std() / np.sqrt(len(gains)) / 2):
             best, gain = float(penalty), float(gains.mean())
     if best is None:
         return EffectFit(None, 0.0, len(folds))

@@ -66,9 +66,9 @@ class _Sums:
 
     def __init__(self, feed: Feed):
         lookback, horizon = feed.features.lookback, feed.features.horizon
-        self.blocks, self._log_blocks = (
-            Blocks(*feed.data.bounds["train"], _BLOCKS, lookback, horizon) for _ in range(2)
-        )
+        begin, end = feed.data.bounds["train"]
+        begin = min(begin + lookback, end - 1)  # where windows begin; those of short series lie before
+        self.blocks, self._log_blocks = (Blocks(begin, end, _BLOCKS, lookback, horizon) for _ in range(2))
         self.held_out, self._log_held_out = (Moments.none(lookback, horizon) for _ in range(2))
         self._positive = True
         strides = {split: feed.stride(split, MAX_WINDOWS) for split in ("train", "validation")}

@@ -12,11 +12,11 @@ from unroll.pipelines.tasks.forecasting.simple.ridge import PENALTIES, RidgeSolv
 
 _PRIORS = 2  # maps that ridge regression begins from, beside the last value and the mean
 _BEST, _WITHIN = 20, 0.1
-"""Maps whose mean is taken, and how much worse than the best one each may be, as a share. Of 22 small sets, with a fifth
-of their training rows as a test: the best one alone .803 of seasonal naive's MASE; 5 maps .798, 10 .792, 20 .788, 40
-.788; of 20, those within 2 % .797, 5 % .792, 10 % .787."""
+"""Maps whose mean is taken, and how much worse than the best one each may be, as a share. Of 22 small sets, with a
+fifth of their training rows as a test: the best one alone .803 of seasonal naive's MASE; 5 maps .798, 10 .792, 20
+.788, 40 .788; of 20, those within 2 % .797, 5 % .792, 10 % .787."""
 _PRIOR_HORIZONS = 2
-"""Horizons of training rows that speak for the best naive map alone: 0 gave .787 there, 1 and 2 .782, 4 .785, 8 .794."""
+"""Horizons of training rows that speak for the best naive map alone: there 0 gave .787, 1 and 2 .782, 4 .785, 8 .794."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class _Candidate:
 
 
 def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -> HistoryMap:
-    """The mean of the maps with the least error on held-out blocks of the training and on the validation windows.
+    """The mean of the maps with the least error on training and validation windows that they were not fitted on.
 
     A plain map has few ways to be wrong, which short data need; ridge regression may learn what it cannot tell, and
     shrinks to it, not to nothing. The mean of many that do about as well hardly ever does worse than the one that
@@ -91,10 +91,8 @@ def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -
     weights = np.eye(lookback)[-1]
     judges = [(*judge.centred(weights), judge.weight) for (_, judge), use in zip(parts, usable, strict=True) if use]
     solvers = [RidgeSolver(fitted, weights) for (fitted, _), use in zip(parts, usable, strict=True) if use]
-    # the mean over the blocks of a map that is the same for all
-    gram, cross, square = (
-        sum(judge[place] / max(judge[3], 1e-12) for judge in judges) / len(judges) for place in range(3)
-    )
+    every = whole + held_out
+    all_windows = (*every.centred(weights), every.weight)  # a plain map has seen none of them
 
     best: list[_Candidate] = []  # a heap, the worst first
 
@@ -106,24 +104,25 @@ def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -
     number = 0
     naive = 2 + sum(1 < season <= lookback for season in seasons)  # the first maps
     for number, (name, kernel) in enumerate(plain_maps(lookback, horizon, seasons)):
-        found = mean_squared_error(gram, cross, square, 1.0, kernel)
+        found = mean_squared_error(*all_windows, kernel)
         offer(found, number, name, kernel, np.inf)
         if number < naive:
             priors.append(_Candidate(-found, -number, name, kernel, np.inf))
+    first = max(best)
+    # what a ridge regression would have on all windows, by how it does beside the best plain map on the blocks
+    ratio = -first.merit / max(float(np.mean([mean_squared_error(*judge, first.kernel) for judge in judges])), 1e-12)
     begun = [*priors[:2], *sorted(best, reverse=True)[:_PRIORS]]
     penalties = PENALTIES[::2]
     for prior in begun:
         paths = zip(*(solver.path(penalties, prior.kernel) for solver in solvers), strict=True)
         for penalty, solutions in zip(penalties, paths, strict=True):
-            errors = [
-                mean_squared_error(*judge, solution) for judge, solution in zip(judges, solutions, strict=True)
-            ]
+            errors = [mean_squared_error(*judge, solution) for judge, solution in zip(judges, solutions, strict=True)]
             number += 1
-            offer(float(np.mean(errors)), number, prior.name, prior.kernel, float(penalty))
+            offer(ratio * float(np.mean(errors)), number, prior.name, prior.kernel, float(penalty))
 
     best.sort(reverse=True)
     chosen = [one for one in best if -one.merit <= -(1 + _WITHIN) * best[0].merit]
-    plainest, prior = max(priors).kernel, _PRIOR_HORIZONS / (_PRIOR_HORIZONS + blocks.steps / horizon)
+    plainest, prior = max(priors).kernel, _PRIOR_HORIZONS / (_PRIOR_HORIZONS + (blocks.steps + lookback) / horizon)
 
     def mean(solver: RidgeSolver) -> np.ndarray:
         return prior * plainest + (1 - prior) * np.mean([one.solved(solver, weights) for one in chosen], axis=0)

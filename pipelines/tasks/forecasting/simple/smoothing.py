@@ -80,10 +80,8 @@ def smoothing_kernels(lookback: int, horizon: int, season: int) -> Iterator[np.n
         horizon: H, steps.
         season: steps; 1 for none.
     """
-    if season == 1:
-        levels, seasonals = sorted(_LEVELS + _BETWEEN), (0.0,)
-    else:
-        levels, seasonals = _LEVELS, _SEASONALS[1:4] if season > _LONG_SEASON else _SEASONALS
+    levels = sorted(_LEVELS + _BETWEEN) if season == 1 else list(_LEVELS)
+    seasonals = [0.0] if season == 1 else list(_SEASONALS if season <= _LONG_SEASON else _SEASONALS[1:4])
     for level, seasonal, (trend, damping) in itertools.product(levels, seasonals, _TRENDS):
         yield smoothing_kernel(
             lookback, horizon, level=level, seasonal=seasonal, trend=trend, damping=damping, season=season
