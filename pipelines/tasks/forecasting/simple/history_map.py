@@ -16,7 +16,7 @@ _BEST, _WITHIN = 20, 0.1
 fifth of their training rows as a test: the best one alone .803 of seasonal naive's MASE; 5 maps .798, 10 .792, 20
 .788, 40 .788; of 20, those within 2 % .797, 5 % .792, 10 % .787."""
 _PRIOR_HORIZONS = 2
-"""Horizons of training rows that speak for the best naive map alone: there 0 gave .787, 1 and 2 .782, 4 .785, 8 .794."""
+"""Horizons of training rows that speak for the best naive map alone: 0 gave .787, 1 and 2 .782, 4 .785, 8 .794."""
 
 
 @dataclass(frozen=True)
