@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.tasks.forecasting.minimum import Minimum
 from unroll.pipelines.training.config import ModelSection, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Members, Share, Units
+from unroll.pipelines.training.keys import Cell, Epochs, KernelSize, Layers, Share
 
 
 class ForecastModelSection(ModelSection):
@@ -24,10 +24,21 @@ class ForecastModelSection(ModelSection):
         "4 quarters",
     )
     cell: Cell = "gru"
-    units: Units = 32
+    units: int | None = Field(
+        None, ge=1, le=4096, description="features of every layer, per direction; null: 32, of few data 8"
+    )
     layers: Layers = 1
-    members: Members = 3
-    segment: int = Field(48, ge=1, description="timesteps that one step of encoder and decoder covers")
+    members: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="models, alike but for their initial weights, whose answers are averaged; null: 3, of few data 2",
+    )
+    segment: int | None = Field(
+        None,
+        ge=1,
+        description="timesteps that one step of encoder and decoder covers; null: 48, of few data at most the horizon",
+    )
     linear: bool = Field(True, description="adds a simple forecast from history and covariates, fitted in closed form")
     dropout: Share = Field(
         0.3, description="share dropped, in training, of every layer's inputs and of the decoder's output"

@@ -1,15 +1,20 @@
-"""How far a forecaster looks back and ahead, where the configuration leaves that to the data."""
+"""How far a forecaster looks, and how large its network is, where the configuration leaves that to the data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.few_steps import usual_horizon
+from unroll.pipelines.tasks.forecasting.config import ForecastModelSection
+from unroll.pipelines.tasks.forecasting.simple.lookback import best_lookback
+from unroll.pipelines.tasks.forecasting.sizes import independent_windows, network_sizes
 
 _LOOKBACK = 336  # steps that are read: two weeks of hours, a week of half hours
-_LONGEST = 672  # of a season that the lookback is to hold, such as a week of quarter hours
+_LONGEST = 672  # that is tried, such as a week of quarter hours
+_SHORT = 112  # steps: of a lookback twice as long is tried; of a longer one half of it, which costs less
 _SHORT_SEASON = 12  # steps: of shorter ones more are read
 
 
@@ -18,58 +23,97 @@ class Plan:
     """Sizes of a forecaster.
 
     Args:
-        lookback: timesteps that are read.
-        horizon: timesteps that are forecast.
+        section: in which none is left open.
         said: what was chosen and why, a line each.
     """
 
-    lookback: int
-    horizon: int
+    section: ForecastModelSection
     said: list[str]
 
+    @property
+    def lookback(self) -> int:
+        """Timesteps that are read."""
+        assert self.section.lookback is not None
+        return self.section.lookback
 
-def plan(data: SeriesData, lookback: int | None, horizon: int | None) -> Plan:
-    """Chooses what is None.
+    @property
+    def horizon(self) -> int:
+        """Timesteps that are forecast."""
+        assert self.section.horizon is not None
+        return self.section.horizon
+
+
+def plan(data: SeriesData, section: ForecastModelSection) -> Plan:
+    """Chooses what a section leaves open.
 
     Ahead it looks a day by hours or less, two weeks by days, eight weeks, twelve months, four quarters, as far as the
     held-out splits reach. Back it looks two weeks of hours, a week of half hours, eight weeks of days, three years of
-    weeks or months, and at least a season, as far as the training split is twice as long.
+    weeks or months, as far as the training split is twice as long; or as far as one other lookback, where a linear map
+    has clearly less error on held-out blocks by that.
 
     Args:
         data: the series.
-        lookback: `model.lookback`.
-        horizon: `model.horizon`.
+        section: of the model.
     """
     said = [one] if (one := data.dataset_info.get("season_chosen")) else []
     lengths = {split: int(np.diff(data.steps(split), axis=0).max()) for split in ("train", "validation", "test")}
+    horizon, lookback = section.horizon, section.lookback
     if horizon is None:
         wanted, words = usual_horizon(data.frequency)
-        horizon = max(1, min(wanted, lengths["validation"], lengths["test"]))
-        cut = (
-            f", cut to the {min(lengths['validation'], lengths['test'])} of a held-out split"
-            if horizon < wanted
-            else ""
-        )
+        held_out = min(lengths["validation"], lengths["test"])
+        horizon = max(1, min(wanted, held_out))
+        cut = f", cut to the {held_out} of a held-out split" if horizon < wanted else ""
         said.append(f"Horizon {horizon} steps: {words}{cut} (model.horizon).")
     if lookback is None:
-        season, room = data.season, lengths["train"]
-        wanted = max(season, usual_lookback(data.frequency.seasons, horizon))
-        lookback = max(1, min(wanted, max(room // 2 - horizon, min(season, room - horizon - 1))))
-        cut = f", cut to the {room} training steps" if lookback < wanted else ""
-        said.append(f"Lookback {lookback} steps, the season being {season}{cut} (model.lookback).")
-    return Plan(lookback, horizon, said)
+        lookback, words = _lookback(data, lengths["train"], horizon)
+        said.append(f"Lookback {lookback} steps{words} (model.lookback).")
+    section, words = network_sizes(section, independent_windows(data, horizon), horizon)
+    said += [words] if words else []
+    return Plan(section.model_copy(update={"lookback": lookback, "horizon": horizon}), said)
+
+
+def _lookback(data: SeriesData, room: int, horizon: int) -> tuple[int, str]:
+    """Steps, and why so many."""
+    season = data.season
+    wanted = usual_lookback(sorted({*data.frequency.seasons, season} - {1}), horizon)
+    most = max(1, room // 2 - horizon, min(season, room - horizon - 1))
+    usual = min(wanted, most)
+    other = min(_other_lookback(usual, season), most)
+    tried = sorted({usual, other})
+    with threadpool_limits(1, "blas"):  # whose threads wait for each other on a busy machine
+        lookback, gain = best_lookback(data, tried, usual, horizon)
+    words = f", of season {season}" if season > 1 else ""
+    if usual < wanted:
+        words += f", cut to the {room} training steps" if lookback == usual else ""
+    if lookback != usual:
+        return lookback, f"{words}: {100 * gain:.0f} % less error than {usual} on held-out blocks"
+    return lookback, f"{words}: no worse than {other} on held-out blocks" if other != usual else words
+
+
+def _other_lookback(usual: int, season: int) -> int:
+    """The one that is tried beside the usual one: a season that it does not hold, or half or twice of it.
+
+    Example:
+        >>> [_other_lookback(*one) for one in ((56, 365), (36, 12), (336, 24), (336, 336), (400, 400))]
+        [365, 72, 168, 672, 672]
+    """
+    if usual < season <= _LONGEST:
+        return season
+    return usual // 2 if usual > _SHORT and usual // 2 >= season else max(usual, min(2 * usual, _LONGEST))
 
 
 def usual_lookback(seasons: Sequence[int], horizon: int) -> int:
     """Steps that hold what there is to know: a few of the longest season that is not too long for it.
 
     Example:
-        >>> [usual_lookback(seasons, 12) for seasons in ([24, 168], [48, 336], [7, 365], [52], [12])]
-        [336, 336, 56, 156, 36]
+        >>> [usual_lookback(seasons, 12) for seasons in ([24, 168], [48, 336], [7, 365], [52], [12], [400])]
+        [336, 336, 56, 156, 36, 400]
     """
     fitting = [season for season in seasons if season <= _LONGEST]
     if not fitting:
         return min(_LOOKBACK, 8 * horizon)
-    season = max(one for one in fitting if one <= _LOOKBACK) if min(fitting) > _SHORT_SEASON else min(fitting)
+    season = min(fitting)
+    if season > _SHORT_SEASON:
+        season = max((one for one in fitting if one <= _LOOKBACK), default=season)
     times = 8 if season < _SHORT_SEASON else 3
     return season * max(1, min(times, _LOOKBACK // season))

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from threadpoolctl import threadpool_limits
 
 from unroll import monitoring
 from unroll.errors import UserError
@@ -44,6 +45,7 @@ from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
 from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, shares_said, simple_experts
 from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.shares import Shares
+from unroll.pipelines.tasks.forecasting.sizes import default_epochs, independent_windows
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 from unroll.pipelines.tasks.forecasting.windows.hiding import hide
@@ -59,7 +61,6 @@ _MAX_VALIDATED = 50_000  # windows, after every epoch
 _MAX_CALIBRATED = 20_000
 _GRADIENT_BATCHES = 2
 _MIN_STEPS = 128  # of an epoch
-_EPOCHS = 3
 
 
 @register
@@ -83,9 +84,8 @@ class Forecasting(Task):
     def __init__(self, config: ForecastConfig, directory: Path):
         super().__init__(config, directory)
         self._data = SeriesData.load(directory)
-        self._plan = plan(self._data, config.model.lookback, config.model.horizon)
-        lookback, horizon = self._plan.lookback, self._plan.horizon
-        section = config.model.model_copy(update={"lookback": lookback, "horizon": horizon})
+        self._plan = plan(self._data, config.model)
+        section, lookback, horizon = self._plan.section, self._plan.lookback, self._plan.horizon
         self.config = config.model_copy(update={"model": section})
         self._windows = check_windows(self._data, lookback=lookback, horizon=horizon)
         dataset_info, frequency = self._data.dataset_info, self._data.frequency
@@ -116,7 +116,8 @@ class Forecasting(Task):
 
     def dataset_info(self) -> dict[str, Any]:
         section = self.config.model
-        model: dict[str, Any] = {"lookback": self._plan.lookback, "horizon": self._plan.horizon}
+        sizes = {"lookback", "horizon", "units", "layers", "members", "segment"}
+        model: dict[str, Any] = section.model_dump(include=sizes)
         model |= {"quantiles": section.quantiles, "minimum": self._minimums, "chosen": self._plan.said}
         if self._shares:
             model |= {"blend": asdict(self._shares), "simple": self._simple.info}
@@ -143,7 +144,7 @@ class Forecasting(Task):
         )
 
     def default_epochs(self) -> DefaultEpochs:
-        return DefaultEpochs(_EPOCHS, f"each of {self._passes} passes" if self._passes > 1 else "")
+        return default_epochs(independent_windows(self._data, self._plan.horizon), self._passes)
 
     def steps_per_epoch(self) -> int:
         return self._passes * self._batches
@@ -304,7 +305,10 @@ class Forecasting(Task):
     @cached_property
     def _simple(self) -> SimpleFit:
         """The forecasts in closed form: baselines, and what the network adds to."""
-        return fit_simple(self._feed)
+        with threadpool_limits(
+            1, "blas"
+        ):  # whose threads wait for each other where others are at work, ten times as long
+            return fit_simple(self._feed)
 
     @cached_property
     def _read(self) -> Feed:

@@ -10,10 +10,13 @@ class DefaultEpochs:
     Args:
         count: passes over the train split at most.
         reason: ends the sentence that says the number; empty where it is the same for any data.
+        patience: with a budget, epochs without a better validation score after which there will be none; None: as many
+            as take a third of it, which is long where an epoch takes a second.
     """
 
     count: int
     reason: str = ""
+    patience: int | None = None
 
     def __str__(self) -> str:
         return f"train.epochs={self.count}{f', {self.reason}' * bool(self.reason)}"

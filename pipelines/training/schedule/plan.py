@@ -68,7 +68,10 @@ class Plan:
             epochs: since the best one.
             share: of the plan, since then.
         """
-        return epochs >= self.patience if self.patience is not None else share > _TURN + 1e-9
+        if self.patience is not None:
+            return epochs >= self.patience
+        patience = self.default.patience if self.minutes is not None else None
+        return share > _TURN + 1e-9 or (patience is not None and epochs >= patience)
 
     def patience_in_words(self) -> str:
         return f"{self.patience} epochs" if self.patience is not None else "a third of the plan"

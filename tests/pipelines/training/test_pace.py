@@ -1,10 +1,13 @@
 """The share of a training that is done, by a clock that the test moves."""
 
+import dataclasses
 import itertools
 
 import pytest
 
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.training.schedule.pace import Pace, Pacer
+from unroll.pipelines.training.schedule.plan import Plan
 
 
 class Clock:
@@ -100,3 +103,14 @@ def test_without_a_budget_steps_alone_count():
     machine.pace.budget = None
     machine.run(lambda number: number % 7, steps=40)
     assert machine.shares == pytest.approx([number / 40 for number in range(1, 41)])
+
+
+def test_a_small_set_waits_for_fewer_epochs_than_a_third_of_its_budget() -> None:
+    plan = Plan(None, DefaultEpochs(3, patience=20), chosen=False, minutes=3, patience=None, steps_per_epoch=128)
+    assert not plan.turned(19, 0.1)
+    assert plan.turned(20, 0.1)
+    assert dataclasses.replace(plan, default=DefaultEpochs(3)).turned(20, 0.1) is False
+    assert dataclasses.replace(plan, minutes=None, epochs=100).turned(25, 0.25) is False, (
+        "epochs are what was asked for"
+    )
+    assert dataclasses.replace(plan, patience=50).turned(25, 0.5) is False

@@ -1,6 +1,7 @@
 """Sums of products over windows: all that a linear map from history to horizon is fitted by."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,10 @@ class Moments:
     def __add__(self, other: "Moments") -> "Moments":
         square, weight = self.square + other.square, self.weight + other.weight
         return Moments(self.gram + other.gram, self.cross + other.cross, square, weight)
+
+    def newest(self, lookback: int) -> "Moments":
+        """The sums for the newest steps of the histories alone."""
+        return Moments(self.gram[-lookback:, -lookback:], self.cross[-lookback:], self.square, self.weight)
 
     def centred(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """The sums `(gram, cross, square)` of x - (weights . x) and y - (weights . x)."""
@@ -102,6 +107,13 @@ class Blocks:
     def steps(self) -> int:
         """Steps of the split."""
         return int(self._edges[-1] - self._edges[0])
+
+    def newest(self, lookback: int) -> "Blocks":
+        """The same blocks for the newest steps of the histories alone."""
+        shorter = copy(self)
+        shorter.parts = [part.newest(lookback) for part in self.parts]
+        shorter.between = self.between.newest(lookback)
+        return shorter
 
     @property
     def whole(self) -> Moments:

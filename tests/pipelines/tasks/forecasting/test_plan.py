@@ -40,3 +40,50 @@ def test_what_is_set_is_kept(tmp_path) -> None:
     info = task.dataset_info()
     assert (info["lookback"], info["horizon"]) == (20, 5)
     assert not any("Lookback" in said or "Horizon" in said for said in info["chosen"])
+
+
+def test_a_longer_lookback_is_taken_where_it_saves_error(tmp_path) -> None:
+    steps, rng = np.arange(400), np.random.default_rng(0)
+    values = 50 + 10 * np.sin(2 * np.pi * steps / 12) + 10 * np.sin(2 * np.pi * steps / 65) + rng.normal(size=400)
+    monthly = pd.DataFrame({"time": pd.date_range("1980-01-01", periods=400, freq="MS"), "x": values})
+    task = prepared("forecasting", monthly, {}, tmp_path)
+    assert task.dataset_info()["lookback"] == 72
+    assert "less error than 36 on held-out blocks (model.lookback)" in task.summary()
+
+
+@pytest.mark.parametrize("name", ["years", "quarters", "shops", "new", "rows"])
+def test_what_can_be_forecast_is_not_refused(tmp_path, name) -> None:
+    rng = np.random.default_rng(0)
+    section: dict[str, object] = {}
+    if name in ("years", "quarters"):
+        rows, frequency = (30, "YS") if name == "years" else (40, "QS")
+        times = pd.date_range("1981-01-01", periods=rows, freq=frequency)
+        frame = pd.DataFrame({"time": times, "x": rng.normal(size=rows).cumsum()})
+    elif name == "rows":
+        frame, section = pd.DataFrame({"x": rng.normal(size=12)}), {"time": None}
+    else:  # shops of sixty days; in one file some of which are new, or have a single day
+        lengths = [60] * 20 if name == "shops" else [60] * 5 + [20, 9, 3, 1, 1]
+        days = pd.date_range("2024-01-01", periods=60, freq="D")
+        frame = pd.concat(
+            pd.DataFrame({"time": days[60 - length :], "shop": f"s{number}", "x": rng.poisson(5, length)})
+            for number, length in enumerate(lengths)
+        )
+        section = {"series": "shop"}
+    task = prepared("forecasting", frame, {"data": section}, tmp_path)
+    assert all(task.dataset_info()["windows"][split]["windows"] > 0 for split in ("train", "validation", "test"))
+    assert task.dataset_info()["horizon"] > 1 or name == "rows"
+
+
+def test_few_data_make_a_small_network_and_what_is_set_stays(tmp_path) -> None:
+    task = prepared("forecasting", table("MS", 144, 12), {"model": {"members": 1}}, tmp_path)
+    info = task.dataset_info()
+    assert (info["units"], info["members"], info["segment"], info["horizon"]) == (8, 1, 12, 12)
+    assert info["chosen"][-1] == "For about 8 independent windows: model.units=8, model.segment=12."
+    assert info["chosen"][-1] in task.summary()
+    assert (task.config.model.units, task.config.model.members) == (8, 1)
+
+
+def test_many_data_keep_the_usual_network(tmp_path) -> None:
+    task = prepared("forecasting", table("h", 4000, 24), {"model": {"lookback": 48}}, tmp_path)
+    info = task.dataset_info()
+    assert (info["units"], info["members"], info["segment"]) == (32, 3, 48)
