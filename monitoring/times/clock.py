@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo, available_timezones
 import numpy as np
 
 from unroll.errors import UserError
+from unroll.monitoring.times.cells.zone_names import meant_by, zone_called
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 """Transitions of zones are known from the first year on, and to the beginning of the last."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROBE = 7 * 86_400  # no zone has changed its clock and changed it back in less
-_FIXED = re.compile(r"UTC([+-])(\d\d):(\d\d)")
+_FIXED = re.compile(r"(?:UTC|GMT)? ?([+-])(\d\d?)(?::?(\d\d))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,22 +41,24 @@ class Clock:
 
     @classmethod
     def of(cls, name: str) -> "Clock":
-        """The clock of a name as `Clock.name` has them.
+        """The clock of a name as `Clock.name` has them, in any case, or of Windows' name for a zone.
 
         Raises:
             UserError: there is no such zone.
         """
         fixed = _FIXED.fullmatch(name)
         if fixed:
-            return cls.fixed(int(fixed[1] + "1") * (int(fixed[2]) * 3600 + int(fixed[3]) * 60))
+            return cls.fixed(int(fixed[1] + "1") * (int(fixed[2]) * 3600 + int(fixed[3] or 0) * 60))
         if name in ("", "UTC"):
             return cls(name)
+        name = name if name in available_timezones() else zone_called(name) or name
         if name not in available_timezones():
             near = [zone for zone in sorted(available_timezones()) if name.lower().replace(" ", "_") in zone.lower()]
-            meant = f" Did you mean {near[0]}?" if near else ""
+            meant = [*meant_by(name), *near][:3]
+            said = f" Did you mean {' or '.join(meant)}?" if meant else ""
             raise UserError(
                 "configuration key data.timezone: takes a zone of the IANA database, such as Europe/Berlin, "
-                f"America/New_York or UTC. Received: {name!r}.{meant}"
+                f"America/New_York or UTC.{said} Received: {name!r}."
             )
         transitions, offsets = _table(name)
         return cls(name, transitions, offsets)

@@ -46,7 +46,8 @@ CALLED = {
 _WHOLE = (("y", "m", "d"), ("y", "m"), ("y", "q"), ("y", "w"), ("y", "j"), ("y",), ("date",))
 _YEARS = (1000, 2200)
 _HOURS = 25
-_NUMBERED = r"^(?:he|hr|hour|h|sp|tp|p|pte|period|stunde|std|hora|heure|ora)[ ._-]?(\d{1,3})$"
+_NUMBERED = r"^(?:he|hr|hour|h|sp|tp|p|pte|period|interval|q|qtr|quarter|stunde|std|hora|heure|ora)[ ._-]?(\d{1,3})$"
+_BETWEEN = r"^(?P<first>\d\d?) ?(?:h|uhr)? ?[-\x{2013}] ?(?P<last>\d\d?) ?(?:h|uhr)?$"
 _TWICE = r"^(?:he|hr|hour|h)?[ ._-]?(\d{1,2}) ?[abx*]$"
 _PERIODS = ((46, 50), (92, 100), (138, 150), (276, 300))
 """Of days of 23 to 25 hours: half hours, quarters, tens and fives of minutes."""
@@ -149,7 +150,7 @@ def width_named(name: str) -> int:
 
 
 def bare_numbers(column: pa.Array) -> pa.Array:
-    """Numbers of hours and periods without the letters around them: HE01 is 1, and 2A, 2B, 2* and 2X are 2.
+    """Numbers of hours and periods without what is around them: HE01 is 1, 0-1 is 0, and 2A, 2B, 2* and 2X are 2.
 
     The second of two that have one number is known by its place behind the first, as in times that come twice.
 
@@ -161,6 +162,11 @@ def bare_numbers(column: pa.Array) -> pa.Array:
         return column
     text = pc.utf8_lower(pc.utf8_trim_whitespace(coded.dictionary))
     there = text.filter(pc.not_equal(text, ""))
+    if len(there) and pc.all(pc.match_substring_regex(there, _BETWEEN)).as_py():
+        parts = pc.extract_regex(there, _BETWEEN)
+        first, last = (pc.cast(parts.field(name), pa.int64()).to_numpy() for name in ("first", "last"))
+        if ((last - first) % 24 == 1).all():  # else they may be UTC offsets, or days and months
+            return pa.DictionaryArray.from_arrays(coded.indices, pc.replace_substring_regex(text, _BETWEEN, r"\1"))
     for pattern, enough in ((_NUMBERED, len(there)), (_TWICE, 1)):
         found = pc.sum(pc.match_substring_regex(there, pattern)).as_py() or 0
         if enough <= found <= max(enough, _MOST_TWICE):

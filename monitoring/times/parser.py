@@ -1,7 +1,5 @@
 """Times as files write them, to numbers."""
 
-import json
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,14 +16,10 @@ from unroll.monitoring.times.forms.native import misfit, read_native
 from unroll.monitoring.times.forms.reading import NO_OFFSET, Reading
 from unroll.monitoring.times.forms.text_choice import are_seasons
 from unroll.monitoring.times.instants import MISSING_TIME, Times
+from unroll.monitoring.times.remedies import remedy_of, zone_remedy
 
 _NEVER = tuple(int(np.datetime64(day, "us").astype(np.int64)) for day in ("0002-01-01", "9999-12-31"))
 """First and last days that programs keep where they have none are before and behind these."""
-_CLOCK = re.compile(r"\d{1,2}[:h]\d\d(:\d\d)?([.,]\d+)?( ?[AaPp]\.?[Mm]\.?)?")
-_TOTAL = re.compile(
-    r"(grand |sub-?)?(totale?s?|sum|summe|gesamt|insgesamt|somme|suma|soma|итого|合计)\b", re.IGNORECASE
-)
-_ZONE_NAME = re.compile(r"\d ?\(?([A-Za-z]{2,5})\)?$")
 
 
 @dataclass
@@ -38,13 +32,14 @@ class TimeParser:
         prefer: the form to take where several fit, such as that of the training data.
         ahead: the column from its start, batch by batch, for where the first batch does not tell its form.
         remedy: what to do about a time that does not parse.
+        zone: that is known, for abbreviations of several.
 
     Attributes:
         form: how the times are written; None before the first, and of timestamps.
         offsets: UTC offsets met, as they are written.
-        zones: time zones of timestamps, as Parquet names them.
+        zones: time zones of timestamps, as Parquet names them, or as cells do.
         short_years: years are written with two digits.
-        buddhist: years are of the Buddhist era, and read as those of the common calendar.
+        era: what was done to years that are counted from elsewhere, in words.
         example: a cell that is only close to its form, and how it is read, in words; empty without one.
 
     Example:
@@ -63,13 +58,19 @@ class TimeParser:
         "Name the column of times with --set data.time=..., or how they are written, as in --set "
         "'data.time_format=%d/%m/%Y %H:%M'"
     )
+    zone: str = ""
     form: str | None = field(default=None, init=False)
     offsets: set[str] = field(default_factory=set, init=False)
     zones: set[str] = field(default_factory=set, init=False)
     short_years: bool = field(default=False, init=False)
-    buddhist: bool = field(default=False, init=False)
+    era: str = field(default="", init=False)
     example: str = field(default="", init=False)
     _naive: str | None = field(default=None, init=False)
+
+    @property
+    def buddhist(self) -> bool:
+        """Whether years are of the Buddhist era, and read as those of the common calendar."""
+        return "Buddhist" in self.era
 
     def parse(self, values: pa.Array, file: Path, first_row: int) -> Times:
         """Converts a batch.
@@ -89,7 +90,7 @@ class TimeParser:
         found = self._read(cells, file)
         if found.wrong.any():
             row = int(np.isin(codes, np.flatnonzero(found.wrong)).argmax())
-            raise self._error(file, first_row + row, cells[int(codes[row])].as_py())
+            raise self._error(file, first_row + row, cells[int(codes[row])].as_py(), cells, found.wrong)
         # code -1 is the one appended
         offsets = None if found.offsets is None else np.append(found.offsets, np.int32(0))[codes]
         return Times(np.append(found.micros, MISSING_TIME)[codes], offsets)
@@ -100,8 +101,9 @@ class TimeParser:
         if found is None:
             if reason := misfit(values):
                 raise UserError(f"{file}: column {self.column!r} {reason}")
-            cells = Cells.of(values)
-            self.buddhist |= cells.buddhist
+            cells = Cells.of(values, self.zone)
+            self.era = self.era or cells.era
+            self.zones |= {cells.zone} - {""}
             found = self._written(cells, file)
             if found.wrong.any():
                 found = replace(found, wrong=found.wrong & ~cells.missing)
@@ -132,7 +134,7 @@ class TimeParser:
         choice.narrow(cells)
         if self.ahead and choice.open:
             for values in self.ahead():
-                choice.narrow(Cells.of(distinct(values)[1]))
+                choice.narrow(Cells.of(distinct(values)[1], self.zone))
                 if not choice.open:
                     break
         try:
@@ -157,21 +159,15 @@ class TimeParser:
         seconds = np.where(told, offsets, 0).astype(np.int32) if told.any() else None
         return Reading(found.micros, found.wrong, seconds)
 
-    def _error(self, file: Path, row: int, value: object) -> UserError:
+    def _error(self, file: Path, row: int, value: object, values: pa.Array, wrong: np.ndarray) -> UserError:
         form = named(self.form) if self.form and self.form != "iso" else "ISO 8601 (2026-01-31 13:00)"
         form += "" if self.form else " or any form that is known"
-        remedy, text = self.remedy, str(value).strip()
-        if _CLOCK.fullmatch(text):
-            remedy = f"It is a time of day; name the column of its day, too: --set 'data.time=[DAY, {self.column}]'"
-        elif _TOTAL.match(text):
-            word = json.dumps(text, ensure_ascii=False)
-            remedy = f"Rows of sums are left out where their cells are named as missing: --set 'data.missing=[{word}]'"
-        elif self.form and (others := _other_forms(text)):
-            remedy = f"It is one in the form {others[0]}, so that the column mixes forms: write all times alike"
-        elif zone := _ZONE_NAME.search(str(value)):
-            remedy = f"If {zone[1]!r} is a zone, write the offset, as in +01:00, or leave it out. {remedy}"
+        told = remedy_of(str(value), self.column, values.filter(pa.array(wrong)))
+        if not told and self.form and (others := _other_forms(str(value).strip())):
+            told = f"It is one in the form {others[0]}, so that the column mixes forms: write all times alike"
         return UserError(
-            f"{file}, row {row}, column {self.column!r}: is not a time in {form}. Received: {str(value)!r}. {remedy}"
+            f"{file}, row {row}, column {self.column!r}: is not a time in {form}. Received: {str(value)!r}. "
+            f"{told or zone_remedy(str(value)) + self.remedy}"
         )
 
 

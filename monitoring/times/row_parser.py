@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unroll.errors import UserError
-from unroll.monitoring.times.cells.buddhist_era import AHEAD
 from unroll.monitoring.times.cells.cells import Cells
 from unroll.monitoring.times.clock import Clock
 from unroll.monitoring.times.columns import CALLED, bare_numbers, parts_of, read_clocks, width_named
@@ -63,6 +62,7 @@ class RowParser:
             format,
             days,
             ahead=ahead and self._of_days,
+            zone=clock.name if clock else "",
             **options,
         )
 
@@ -99,8 +99,8 @@ class RowParser:
             lines.append(f"Times are close to ISO 8601: {self._parser.example}.")
         if self._parser.short_years:
             lines.append("Years of two digits are 1941 to 2040.")
-        if self._parser.buddhist:
-            lines.append(f"Years are of the Buddhist era: {AHEAD} are taken off.")
+        if self._parser.era:
+            lines.append(self._parser.era)
         return lines
 
     def parse(self, columns: Sequence[pa.Array], file: Path, first_row: int) -> Times:
@@ -160,7 +160,8 @@ class RowParser:
                 continue
             codes, values = distinct(column)
             read = self._clock(values) if part == "clock" else _field(values, part)
-            self._parser.buddhist |= part == "y" and Cells.of(values).buddhist
+            if part == "y":
+                self._parser.era = self._parser.era or Cells.of(values).era
             fields[part] = np.append(read.micros, MISSING_TIME)[codes]
             gone = fields[part] == MISSING_TIME
             wrong |= np.append(read.wrong, False)[codes]

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unroll.monitoring.missing import MISSING
-from unroll.monitoring.times.cells.buddhist_era import gregorian
+from unroll.monitoring.times.cells.eras import common_years
 from unroll.monitoring.times.cells.intervals import without_ends
 from unroll.monitoring.times.cells.tidying import INVISIBLE, tidied
+from unroll.monitoring.times.cells.zone_names import without_zones
 from unroll.monitoring.times.forms.numbers import NUMBER, Numbers
 
 _NO_TIME = ("nat", "infinity", "-infinity", "0000-00-00", "0000-00-00 00:00:00", "00.00.0000", "00/00/0000")
@@ -27,28 +28,33 @@ class Cells:
         text: trimmed; "" where there is none.
         empty: bool [N]; where there is none.
         exact: they are numbers in the file, too.
-        buddhist: their years are of the Buddhist era in the file.
+        era: what was done to years that the file counts from elsewhere, in words; empty: nothing.
+        zone: whose name stands behind all of them in the file; empty without one.
     """
 
     text: pa.Array
     empty: np.ndarray
     exact: bool = False
-    buddhist: bool = False
+    era: str = ""
+    zone: str = ""
 
     @classmethod
-    def of(cls, values: pa.Array) -> "Cells":
-        """Cells of text or numbers, neither by dictionary nor nested."""
+    def of(cls, values: pa.Array, zone: str = "") -> "Cells":
+        """Cells of text or numbers, neither by dictionary nor nested; `zone` is known, for abbreviations."""
         text = values.cast(pa.string())
         if not pa.types.is_integer(values.type):
             text = pc.utf8_trim_whitespace(text)
             if not _all(pc.fill_null(pc.string_is_ascii(text), True)):
                 text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, INVISIBLE, ""))
-        text = without_ends(text.fill_null(""))
+        text, zone = without_zones(without_ends(text.fill_null("")), zone)
         exact = pa.types.is_floating(values.type)
-        earlier = gregorian(text)
-        buddhist = earlier is not None
-        text = text if earlier is None else earlier
-        return cls(text, pc.equal(text, "").to_numpy(zero_copy_only=False), exact, buddhist)
+        text, era = common_years(text)
+        return cls(text, pc.equal(text, "").to_numpy(zero_copy_only=False), exact, era, zone)
+
+    @property
+    def buddhist(self) -> bool:
+        """Whether their years are of the Buddhist era in the file."""
+        return "Buddhist" in self.era
 
     @cached_property
     def missing(self) -> np.ndarray:

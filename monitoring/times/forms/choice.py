@@ -80,6 +80,7 @@ class Choice:
             words, setting = likely(self._seen.numbers)
             shown = self._seen.numbers.present
             state = f": --set {setting}" if setting else ""
+            state += "; else number the rows: --set data.time=null" if "time_format" in setting else ""
             raise UndecidedError(f"holds numbers from {shown[0]:.15g} to {shown[-1]:.15g}, not times. {words}{state}")
         return self._left[0] if self._left else None
 

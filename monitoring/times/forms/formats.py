@@ -21,7 +21,11 @@ FORMS = {
     "unix_ns": "nanoseconds since 1970 in UTC",
     "unix_days": "days since 1970",
     "ticks": "ticks of .NET, ten million a second since the year 1",
+    "filetime": "ticks of Windows' file times, ten million a second since 1601",
     "excel": "Excel's day numbers, as in 46053.5",
+    "julian": "Julian dates, as in 2461071.5",
+    "modified_julian": "modified Julian dates, as in 61071.5",
+    "matlab": "MATLAB's day numbers, as in 740013.5",
     "decimal_year": "years with a fraction, as in 2026.083",
     "seconds": "seconds from a start that is not told",
 }

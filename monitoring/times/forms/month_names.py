@@ -23,6 +23,24 @@ _LANGUAGES = (
     "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
     "มกราคม กุมภาพันธ์ มีนาคม เมษายน พฤษภาคม มิถุนายน กรกฎาคม สิงหาคม กันยายน ตุลาคม พฤศจิกายน ธันวาคม",
 )
+_IN_FULL = (
+    "januar februar marcius aprilis majus junius julius augusztus szeptember oktober november december",
+    "tammikuu helmikuu maaliskuu huhtikuu toukokuu kesakuu heinakuu elokuu syyskuu lokakuu marraskuu joulukuu",
+    "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesakuuta heinakuuta elokuuta syyskuuta lokakuuta "
+    "marraskuuta joulukuuta",
+    "gener febrer marc abril maig juny juliol agost setembre octubre novembre desembre",
+    "januari februari maret april mei juni juli agustus september oktober november desember",
+    "januar februar marec april maj jun jul august september oktober november december",
+    "ιανουαριος φεβρουαριος μαρτιος απριλιος μαιος ιουνιος ιουλιος αυγουστος σεπτεμβριος οκτωβριος νοεμβριος "
+    "δεκεμβριος",
+    "ιανουαριου φεβρουαριου μαρτιου απριλιου μαιου ιουνιου ιουλιου αυγουστου σεπτεμβριου οκτωβριου νοεμβριου "
+    "δεκεμβριου",
+    "січень лютий березень квітень травень червень липень серпень вересень жовтень листопад грудень",
+    "січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня",
+    "януари февруари март април май юни юли август септември октомври ноември декември",
+    "يناير فبراير مارس ابريل مايو يونيو يوليو اغسطس سبتمبر اكتوبر نوفمبر ديسمبر",
+)
+"""Of languages whose short names are other months' elsewhere, or are not written."""
 _INITIALS = "ม.ค ก.พ มี.ค เม.ย พ.ค มิ.ย ก.ค ส.ค ก.ย ต.ค พ.ย ธ.ค"  # of Thai months
 _SHORTEST = 3
 _SHORT = {"mrt": 3, "mrz": 3, "fvr": 2, "jly": 7}
@@ -54,7 +72,7 @@ def _prefixes() -> dict[str, int]:
             for length in range(_SHORTEST, len(name) + 1):
                 found.setdefault(name[:length], set()).add(number)
     initials = {_plain(name): number for number, name in enumerate(_INITIALS.split(), 1)}
-    whole = {_plain(name): number for one in _LANGUAGES for number, name in enumerate(one.split(), 1)}
+    whole = {_plain(name): number for one in (*_IN_FULL, *_LANGUAGES) for number, name in enumerate(one.split(), 1)}
     return whole | _SHORT | initials | {start: min(numbers) for start, numbers in found.items() if len(numbers) == 1}
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from unroll.monitoring.times.forms.fields import MICROS
 from unroll.monitoring.times.forms.formats import FORMS
 from unroll.monitoring.times.forms.numbers import SCALES, Numbers, read_numbers
+from unroll.monitoring.times.forms.reading import readable
 
 _DIVIDED = {
     5: ("quarter", "%y%j"),
@@ -22,7 +23,12 @@ _PLAIN_YEARS = (1000, 2200)
 _UNIX = (315_532_800, 4_102_444_800)  # 1980 to 2100, in seconds
 _EXCEL = (21_916, 54_789)  # 1960 to 2050
 _TICKS = (624_511_296_000_000_000, 662_380_416_000_000_000)  # 1980 to 2100
+_FILETIME = (119_600_064_000_000_000, 157_468_992_000_000_000)  # 1980 to 2100
+_JULIAN = (2_415_020, 2_488_070)  # 1900 to 2100
+_MATLAB = (693_962, 767_011)  # the same
+_MODIFIED = (54_789, 69_807)  # 2008, from where on Excel's numbers are those of 2050, to 2050
 _UNIX_DAYS = (10_957, 25_567)  # 2000 to 2040
+_DAYS = (("excel", _EXCEL), ("unix_days", _UNIX_DAYS), ("julian", _JULIAN), ("matlab", _MATLAB))
 _TWO_DIGIT_YEARS = (31, 60)  # of which none is likely
 _DAY_STEPS = (1, 7, 14, 28, 29, 30, 31, 90, 91, 92, 181, 182, 183, 184, 365, 366)
 _PARTS_OF_A_DAY = (24, 48, 96, 144, 288, 1440, 12, 60)
@@ -46,9 +52,9 @@ def number_candidates(numbers: Numbers) -> list[str]:
         return []
     fits = _divided(numbers) if numbers.whole is not None else _with_fraction(numbers)
     fits += [form for form, (low, high) in _ranges().items() if _inside(numbers, low, high)]
-    fits += ["ticks"] if _inside(numbers, *_TICKS) else []
+    fits += [form for form, span in (("ticks", _TICKS), ("filetime", _FILETIME)) if _inside(numbers, *span)]
     if _even_days(numbers):
-        fits += [form for form, span in (("excel", _EXCEL), ("unix_days", _UNIX_DAYS)) if _inside(numbers, *span)]
+        fits += [form for form, span in _DAYS if _inside(numbers, *span)]
     return _weighed(numbers, fits)
 
 
@@ -77,8 +83,15 @@ def likely(numbers: Numbers) -> tuple[str, str]:
         if len(steps) and _part_of_a_day(float(np.median(steps))):
             return "They seem to count days or hours from some start. Number the rows instead", "data.time=null"
         return "If they are seconds from a start that is not told", "data.time_format=seconds"
+    if _even_days(numbers) and _inside(numbers, *_MODIFIED):
+        return (
+            "If they are modified Julian dates, or else Excel's day numbers (excel)",
+            "data.time_format=modified_julian",
+        )
     if _inside(numbers, 1, 2 * _EXCEL[1]):
         return "If they are Excel's day numbers", "data.time_format=excel"
+    if high < _UNIX[0]:
+        return f"If they are {FORMS['unix']}, the first of them {readable(int(low * MICROS))}", "data.time_format=unix"
     for form in ("unix", "unix_ms", "unix_us", "unix_ns"):
         if high < _UNIX[1] * float(MICROS / SCALES[form][0]):
             return f"If they are {FORMS[form]}", f"data.time_format={form}"

@@ -13,6 +13,10 @@ from unroll.monitoring.times.forms.reading import Reading
 
 _EXCEL_EPOCH = -25_569 * DAY  # 1899-12-30, so that its numbers are right from March 1900 on
 _TICKS_EPOCH = -719_162 * DAY  # the first of January of the year 1
+_FILETIME_EPOCH = -134_774 * DAY  # 1601
+_JULIAN_EPOCH = -(2_440_587 * DAY + DAY // 2)  # noon of a day 4713 years before the common calendar's first
+_MODIFIED_EPOCH = -40_587 * DAY  # 1858-11-17
+_MATLAB_EPOCH = -719_529 * DAY  # of a year 0
 SCALES = {
     "unix": (Fraction(MICROS), 0),
     "unix_ms": (Fraction(1000), 0),
@@ -21,7 +25,11 @@ SCALES = {
     "unix_days": (Fraction(DAY), 0),
     "seconds": (Fraction(MICROS), 0),
     "ticks": (Fraction(1, 10), _TICKS_EPOCH),
+    "filetime": (Fraction(1, 10), _FILETIME_EPOCH),
     "excel": (Fraction(DAY), _EXCEL_EPOCH),
+    "julian": (Fraction(DAY), _JULIAN_EPOCH),
+    "modified_julian": (Fraction(DAY), _MODIFIED_EPOCH),
+    "matlab": (Fraction(DAY), _MATLAB_EPOCH),
 }
 """Microseconds of one, and the time of nought."""
 _ABSOLUTE = ("unix", "unix_ms", "unix_us", "unix_ns")  # which count in UTC, wherever a clock stood
@@ -141,7 +149,7 @@ def _scaled(numbers: Numbers, form: str) -> tuple[np.ndarray, np.ndarray]:
         return whole * one.numerator // one.denominator + nought, wrong
     exact = np.where(wrong, 0, numbers.values)
     micros = np.round(exact * float(one)).astype(np.int64)
-    if form == "excel":
+    if one == DAY:
         micros = _rounded(micros, 0.5 * 10.0**-numbers.decimals * DAY)
     return micros + nought, wrong
 

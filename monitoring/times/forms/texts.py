@@ -14,7 +14,7 @@ from unroll.monitoring.times.instants import MISSING_TIME
 
 _WEEKDAY = r"(?:\p{L}{2,10}\.?,? +)?"
 _NAME = r"(?P<n>[\p{L}\p{M}]{3,}\.?|[\p{Thai}.]{4,7})"
-_HALF = r"(?: ?(?P<half>[ap])\.? ?m\.?)?"
+_HALF = r"(?: ?(?P<half>[ap])\.? ?(?:m\.?)?)?"
 _CLOCK = rf"(?P<H>\d{{1,2}})(?:[:.h]?(?P<M>\d\d)(?:[:.]?(?P<S>\d\d)(?:[.,:](?P<f>\d{{1,9}}))?)?)? ?(?:h|uhr)?{_HALF}"
 _ZONE = r"(?: ?(?P<zone>(?:z|utc|gmt)(?:[+-]\d{1,2}(?::?\d\d)?)?|[+-]\d\d(?::?\d\d)?(?: (?:utc|gmt))?|[a-z]{3,4}))?"
 _TIME = rf"(?:(?:t|,? +|, *|[-_:]){_CLOCK}{_ZONE})?"
@@ -50,7 +50,7 @@ PATTERNS = {
         rf"{_WEEKDAY}{_DAY}[-/. ]*(?:de |of )?{_NAME}[-/., ]*(?:de )?{_ANY_YEAR}{_TIME}",
         rf"{_WEEKDAY}{_NAME}[- ](?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,? +|-){_YEAR}{_TIME}",
         rf"{_WEEKDAY}{_NAME} +(?P<d>\d{{1,2}}) {_CLOCK}{_ZONE} {_YEAR}",
-        rf"{_YEAR}[-/. ]*{_NAME}[-/. ]*(?P<d>\d{{1,2}}){_TIME}",
+        rf"{_YEAR}[-/. ]*{_NAME}[-/. ]*(?P<d>\d{{1,2}})\.?{_TIME}",
         rf"{_NAME}[-/_., ]*(?:de )?{_ANY_YEAR}",
         rf"{_YEAR}[-/_:., ]*{_NAME}",
     ),

@@ -26,6 +26,27 @@ _ZONES = {
     "aedt": 11,
     "nzst": 12,
     "nzdt": 13,
+    "sast": 2,
+    "cat": 2,
+    "eat": 3,
+    "wat": 1,
+    "trt": 3,
+    "idt": 3,
+    "pkt": 5,
+    "wib": 7,
+    "hkt": 8,
+    "sgt": 8,
+    "awst": 8,
+    "acst": 9.5,
+    "acdt": 10.5,
+    "brt": -3,
+    "art": -3,
+    "clst": -3,
+    "clt": -4,
+    "adt": -3,
+    "akst": -9,
+    "akdt": -8,
+    "hst": -10,
     "utc": 0,
     "gmt": 0,
 }
@@ -42,7 +63,7 @@ def zone_offset(text: str) -> int:
     if not text:
         return NO_OFFSET
     if text in _ZONES:
-        return _ZONES[text] * 3600
+        return int(_ZONES[text] * 3600)
     text = text.removesuffix(" utc").removesuffix(" gmt").removeprefix("utc").removeprefix("gmt").removeprefix("z")
     if text[:1] not in ("", "+", "-"):
         return NO_OFFSET

@@ -1,7 +1,6 @@
 """Columns of series in tables: which are there, and what they are for."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,13 +18,13 @@ from unroll.pipelines.data.records import open_parquet
 from unroll.pipelines.data.series.likely_times import likely_times
 from unroll.pipelines.data.series.numbers import number_formats
 from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.data.series.sideways import check_upright, check_whole_times
 
 REMEDY = (
     "Name the right one, as in --set data.time=COLUMN (null: there is none); data.series, data.targets, "
     "data.past_covariates, data.future_covariates and data.static_categories likewise"
 )
 _LISTED = 20
-_TIME = re.compile(r"\d{1,4}[-/.]\d{1,2}([-/.]\d{1,4})?([T ].*)?|(1[89]|20)\d\d([ -]?[QM]\d{1,2})?")
 _INDEX = {
     "index", "idx", "level_0", "id", "row", "rowid", "row_id", "row_number", "nr", "no", "no.", "#", "_id", "record",
     "recnbr", "recno", "record_number", "recordnumber",
@@ -67,12 +66,14 @@ class Schema:
         kinds: their types, found in the first rows of a file of text.
         sample: the first rows of a file of text.
         row: number of its first row.
+        above: lines above its header.
     """
 
     names: list[str]
     kinds: list[pa.DataType]
     sample: list[list[str]]
     row: int
+    above: int = 0
 
     def kind(self, name: str) -> pa.DataType:
         return self.kinds[self.names.index(name)]
@@ -122,7 +123,8 @@ def find_roles(
     covariates = section.past_covariates + section.future_covariates
     schema = read_schema(section, file, other + (section.targets or []) + covariates, notes)
     if not section.targets and section.columns == "channels":
-        _check_upright(schema, file)
+        check_upright(schema.names, section, file, schema.above)
+        check_whole_times(schema.names, section, file, schema.above)
     for name in other:
         if pa.types.is_nested(schema.kind(name)):
             raise UserError(f"{file}: column {name!r} holds no single values but {schema.kind(name)}. {REMEDY}")
@@ -150,16 +152,6 @@ def find_roles(
     return Roles(targets, section.past_covariates, section.future_covariates, ignored, formats, schema)
 
 
-def _check_upright(schema: Schema, file: Path) -> None:
-    """Refuses a table whose columns are times: one that lies on its side."""
-    times = [name for name in schema.names if _TIME.fullmatch(name)]
-    if len(times) >= _LISTED and 2 * len(times) > len(schema.names):
-        raise UserError(
-            f"{file}: the header holds {len(times)} times, such as {times[0]!r}: the table lies on its side. Write a "
-            "row a time, as pandas' DataFrame.melt does, with the column of names as data.series"
-        )
-
-
 def text_columns(section: SeriesSection) -> list[str]:
     """The columns that are not numbers: the time, the series' ids, categories."""
     return [*section.time_columns, *([section.series] if section.series else []), *section.static_categories]
@@ -180,9 +172,11 @@ def read_schema(section: SeriesSection, file: Path, needed: Sequence[str], notes
             return schema
     with open_csv(file, section.table_format, notes) as table:
         kinds = table.kinds([*SPELLINGS, *section.missing])
-        schema = Schema(table.names, kinds, table.layout.sample, table.layout.row)
+        schema = Schema(table.names, kinds, table.layout.sample, table.layout.row, table.layout.header_row - 1)
         missing = next((name for name in needed if name not in table.names), None)
         hint = table.hint(missing) if missing else ""
+        if missing in section.time_columns and not section.targets:
+            check_upright(schema.names, section, file, schema.above)
         if missing in section.time_columns and not hint:
             setting = likely_times(schema.names, schema.sample)
             hint = f"Times are in it: --set {setting}" if setting else "If it holds no times: --set data.time=null"

@@ -35,7 +35,7 @@ def settle(table: SeriesTable, clock: Clock | None) -> Settled:
 
     Args:
         table: its `times` become Unix seconds; rows at times that the clock never shows are left out.
-        clock: that is given; None learns it from UTC offsets.
+        clock: that is given; None learns it from UTC offsets, or takes the zone that the cells name.
 
     Raises:
         UserError: no clock fits, or the times look as if they were written by one that is not named.
@@ -47,6 +47,8 @@ def settle(table: SeriesTable, clock: Clock | None) -> Settled:
         if not learnt.clock.changes:
             _check_midnights(table, learnt.clock)
         return Settled(learnt.clock, [learnt.told] if learnt.told else [])
+    if clock is None and len(table.zones) == 1:
+        clock = Clock.of(table.zones[0])
     if clock is None:
         _check_repeated(table)
         return Settled(Clock(), _skipped_hour(table))

@@ -3,6 +3,7 @@
 import re
 import shlex
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -144,3 +145,67 @@ def test_a_last_row_within_the_hour_that_comes_twice_is_told(tmp_path):
     _, said = read(tmp_path, text.rpartition("2025-10-26 02:00")[0], timezone="Europe/Berlin")
     assert "1 row in an hour that comes twice as clocks are set back, such as 2025-10-26 02:00" in said
     assert "in an hour" not in read(tmp_path, text, timezone="Europe/Berlin")[1]
+
+
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # noqa: SIM905
+MOIS = "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.".split()  # noqa: SIM905
+PARTS = {
+    "months": ("Year", range(1990, 2020), MONTHS, ["Year", "month"], "1M"),
+    "months of France": ("Année", range(1990, 2020), MOIS, ["Année", "month"], "1M"),
+    "numbers of months": ("year", range(1990, 2020), list(map(str, range(1, 13))), ["year", "month"], "1M"),
+    "quarters": ("Year", range(1950, 2020), ["Q1", "Q2", "Q3", "Q4"], ["Year", "quarter"], "1Q"),
+    "hours": ("Date", HOURS[::24].date, [f"H{hour}" for hour in range(1, 25)], ["Date", "hour"], "1h"),
+    "times of day": ("Date", HOURS[::24].date, [f"{hour:02}:00" for hour in range(24)], ["Date", "hour"], "1h"),
+    "half hours": ("Date", HOURS[::24].date, [f"P{half}" for half in range(1, 49)], ["Date", "period"], "30min"),
+}  # fmt: skip
+
+
+def command_run(refusal):
+    """What a refusal says to run, run as a shell would."""
+    code = re.search(r'python -c "((?:[^"\\]|\\.)*)"', str(refusal))[1]
+    code = re.sub(r'\\([$`"\\])', r"\1", code)
+    exec(code, {})
+    return Path(re.search(r"to_csv\('(.*?)'", code)[1])
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_months_and_hours_as_columns_are_refused_with_a_command_that_makes_rows_of_them(tmp_path, kind):
+    time, rows, parts, together, frequency = PARTS[kind]
+    numbers = iter(range(10_000))
+    lines = [";".join([str(row), *(f"{next(numbers)},5" for _ in parts)]) for row in rows]
+    text = "\n".join(["A title", ";".join([time, *parts]), *lines, ""])
+    stated = {"time": time, "delimiter": ";", "targets": None}
+    with pytest.raises(UserError, match="are one column of numbers, one for each") as refusal:
+        read(tmp_path, text, **stated)
+    long = command_run(refusal.value).read_text()
+    data, _ = read(tmp_path, long, time=together)
+    assert f"--set 'data.time=[{', '.join(together)}]'" in str(refusal.value)
+    assert data.frequency.name == frequency
+    np.testing.assert_allclose(data.values[:, 0], np.arange(len(lines) * len(parts)) + 0.5)
+    data, _ = read(tmp_path, text, **{**stated, "targets": parts})  # as they are
+    assert data.values.shape == (len(rows), len(parts))
+
+
+@pytest.mark.parametrize("times", [
+    [str(year) for year in range(1990, 2020)],
+    [f"{year} [YR{year}]" for year in range(1990, 2020)],
+    [f"{month:%b %Y}" for month in pd.date_range("2015-01-01", periods=36, freq="MS")],
+])  # fmt: skip
+def test_a_table_on_its_side_is_refused_with_a_command_that_turns_it(tmp_path, times):
+    rows = [",".join([f"C{row}", "x$", *(str(row + place) for place in range(len(times)))]) for row in range(4)]
+    text = "\n".join([",".join(["Country", "$Unit", *times]), *rows, ""])
+    turned = r"lies on its side.*--set data\.time=time --set data\.series=Country"
+    with pytest.raises(UserError, match=turned) as refusal:
+        read(tmp_path, text)
+    data, _ = read(tmp_path, command_run(refusal.value).read_text(), series="Country")
+    assert data.ids == ["C0", "C1", "C2", "C3"]
+    assert data.values.shape == (4 * len(times), 1)
+
+
+def test_the_zone_behind_local_times_is_the_clock_of_the_grid(tmp_path):
+    times = pd.date_range("2025-03-20", "2025-04-10", freq="h", tz="Europe/Berlin")
+    text = "time,x\n" + "".join(f"{time:%Y-%m-%d %H:%M} Europe/Berlin,{time.hour}\n" for time in times)
+    data, said = read(tmp_path, text)
+    assert (data.frequency.clock.name, data.dataset_info["gaps"]) == ("Europe/Berlin", 0)
+    assert data.start[0] == times[0].timestamp()
+    assert "read by the clock of Europe/Berlin" in said
