@@ -15,10 +15,10 @@ from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.notes import Notes
 from unroll.monitoring.tables.number_format import NumberFormat
 from unroll.pipelines.data.records import open_parquet
-from unroll.pipelines.data.series.likely_times import likely_times
 from unroll.pipelines.data.series.numbers import number_formats
 from unroll.pipelines.data.series.section import SeriesSection
-from unroll.pipelines.data.series.sideways import check_upright, check_whole_times
+from unroll.pipelines.data.series.shape.likely_times import likely_times
+from unroll.pipelines.data.series.shape.sideways import check_upright, check_whole_times
 
 REMEDY = (
     "Name the right one, as in --set data.time=COLUMN (null: there is none); data.series, data.targets, "
