@@ -144,6 +144,7 @@ class CaptionModelSection(ModelSection):
 class CaptionTrainSection(TrainSection):
     """How the captioner is trained."""
 
+    batch_size: int = Field(16, ge=1, le=65536, description="pictures of a training step")
     captions: int = Field(5, ge=1, le=100, description="captions of a picture that an epoch takes at most")
     label_smoothing: Share = Field(0.1, description="share of the target spread evenly over all tokens")
     coverage: float = Field(0.1, ge=0, description="weight of the loss for positions that attention leaves out")

@@ -24,7 +24,7 @@ def config(minutes: float | None = None, **model) -> CaptionConfig:
         (18, 2100, 3, 24),
         (28, 2100, 3, 32),
         (64, 4780, 30, 64),
-        (64, 4780, 3, 32),  # short: smaller than they come
+        (64, 4780, 12, 32),  # short: smaller than they come
         (64, 4780, 0.1, 32),  # and no smaller than that
         (4000, 500, None, 128),
         (4000, 50_000, None, 32),  # an hour, where no budget is set
