@@ -13,6 +13,7 @@ from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
 from unroll.pipelines.tasks.forecasting.simple.ridge import PENALTIES, RidgeSolver
 
 _WORTHWHILE = 0.03  # of the error: what another lookback must save to be taken for the usual one
+_EXACT = 1e-6  # variances: nothing is left to be saved
 _INSTANCES = 20_000  # windows of a target of each split: more would not change the choice
 _SHORT = 224  # steps: beyond, plain maps are too many to try, and ridge regression has enough to learn from
 _BATCH = 256
@@ -50,7 +51,7 @@ def best_lookback(data: SeriesData, tried: Sequence[int], usual: int, horizon: i
         for lookback in tried
     }
     best = min(tried, key=lambda lookback: errors[lookback])
-    gain = 1 - errors[best] / errors[usual] if errors[usual] > 0 else 0.0
+    gain = 1 - errors[best] / errors[usual] if errors[usual] > _EXACT else 0.0
     return (best, gain) if gain > _WORTHWHILE else (usual, 0.0)
 
 

@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from tests.untrained_models import prepared
+from unroll.pipelines.tasks.forecasting.simple.history_map import fit_history_map
+from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
 
 
 def table(frequency: str, rows: int, season: int) -> pd.DataFrame:
@@ -87,3 +89,15 @@ def test_many_data_keep_the_usual_network(tmp_path) -> None:
     task = prepared("forecasting", table("h", 4000, 24), {"model": {"lookback": 48}}, tmp_path)
     info = task.dataset_info()
     assert (info["units"], info["members"], info["segment"]) == (32, 3, 48)
+
+
+@pytest.mark.parametrize("values", [np.sin(2 * np.pi * np.arange(300) / 12), np.tile([3.0, 9.0, 4.0, 4.0], 75)])
+def test_a_series_without_noise_has_a_map(values) -> None:
+    lookback, horizon = 24, 6
+    windows = np.lib.stride_tricks.sliding_window_view(values, lookback + horizon)[..., None]
+    batch = {"history": windows[:, :lookback], "target": windows[:, lookback:]}
+    batch |= {"mean": np.zeros([len(windows), 1]), "std": np.ones([len(windows), 1])}
+    blocks = Blocks(0, 300, 4, lookback, horizon)
+    blocks.add(np.arange(len(windows)), batch)
+    fitted = fit_history_map(blocks, Moments.of([batch], lookback, horizon), [4, 12])
+    np.testing.assert_allclose(windows[:, :lookback, 0] @ fitted.kernel, windows[:, lookback:, 0], atol=0.05)
