@@ -10,6 +10,7 @@ from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap
 from unroll.pipelines.tasks.forecasting.simple.moments import instances
 
 _SHARES = (0.0, 0.5, 1.0)
+_LEAST = 0.01  # of the error, by which logarithms have to be better
 
 
 def logarithms(batch: Mapping[str, Any]) -> dict[str, np.ndarray] | None:
@@ -70,7 +71,9 @@ class LogSample:
             error = apart + share * grown
             losses.append((np.abs(error).mean(), np.square(error).mean()))
         relative = np.array(losses) / np.maximum(losses[0], 1e-12)
-        return _SHARES[int(relative.sum(axis=1).argmin())]
+        means = relative.mean(axis=1)
+        best = int(means.argmin())
+        return _SHARES[best] if means[best] < 1 - _LEAST else 0.0
 
     def _errors(self, plain: HistoryMap, logarithmic: HistoryMap) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for window, logged, weight, origin, fold in self._parts:

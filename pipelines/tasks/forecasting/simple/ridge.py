@@ -30,6 +30,12 @@ class RidgeFit:
     penalty: float
     validation_mse: float
 
+    def again(self, fitted: Moments) -> np.ndarray:
+        """The kernel `[L, H]` with the same centre and penalty, of other training windows."""
+        weights = _centre(self.centre, len(fitted.gram))
+        (solution,) = RidgeSolver(fitted, weights).path([self.penalty])
+        return solution + np.outer(weights, 1 - solution.sum(axis=0))
+
 
 class RidgeSolver:
     """Solves for a map of centred histories, for any penalty and whatever it shrinks to.
@@ -75,8 +81,12 @@ def fit_ridge(fitted: Moments, held_out: Moments) -> RidgeFit:
     judge = held_out if held_out.weight else fitted
     candidates = []
     for centre in ("last", "mean"):
-        weights = np.eye(lookback)[-1] if centre == "last" else np.full(lookback, 1 / lookback)
+        weights = _centre(centre, lookback)
         for penalty, solution in zip(PENALTIES, RidgeSolver(fitted, weights).path(PENALTIES), strict=True):
             kernel = solution + np.outer(weights, 1 - solution.sum(axis=0))
             candidates.append(RidgeFit(kernel, centre, float(penalty), judge.error(weights, solution)))
     return min(candidates, key=lambda fit: fit.validation_mse)
+
+
+def _centre(name: str, lookback: int) -> np.ndarray:
+    return np.eye(lookback)[-1] if name == "last" else np.full(lookback, 1 / lookback)

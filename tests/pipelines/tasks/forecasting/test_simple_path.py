@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.untrained_models import prepared
 from unroll.models.series.baselines import RidgeMap
+from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
 from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
@@ -59,7 +60,8 @@ def test_without_its_covariates_it_goes_on_as_the_history_has_it(fitted: tuple[F
     feed, fit = fitted
     inputs, _ = feed.pair(next(iter(feed.aligned("test", 8))))
     unknown = {**inputs, "covariates": tf.fill(inputs["covariates"].shape, float("nan"))}
-    np.testing.assert_allclose(fit.path(unknown), fit.path.history_map(inputs["history"]), atol=1e-5)
+    alone = SimplePath(fit.path.history_map, None, fit.path.log_map, fit.path.log_share)
+    np.testing.assert_allclose(fit.path(unknown), alone(inputs), atol=1e-5)
     gap = inputs["covariates"].numpy()
     gap[:, 10:14, 0] = np.nan  # a few hours of the past are filled in
     assert np.abs(fit.path({**inputs, "covariates": tf.constant(gap)}) - fit.path(inputs)).max() < 0.5
@@ -68,8 +70,9 @@ def test_without_its_covariates_it_goes_on_as_the_history_has_it(fitted: tuple[F
 def test_level_and_scale_do_not_matter(fitted: tuple[Feed, SimpleFit]) -> None:
     feed, fit = fitted
     inputs, _ = feed.pair(next(iter(feed.aligned("test", 8))))
+    path = SimplePath(fit.path.history_map, fit.path.effect)  # of logarithms the level matters
     moved = {**inputs, "history": 50 * inputs["history"] + 1000}
-    np.testing.assert_allclose(fit.path(moved), 50 * fit.path(inputs) + 1000, rtol=1e-4)
+    np.testing.assert_allclose(path(moved), 50 * path(inputs) + 1000, rtol=1e-4)
 
 
 def test_covariates_of_noise_are_left_out(tmp_path) -> None:
