@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from unroll.errors import UserError
 from unroll.monitoring.tables.files.csv_file import open_csv
+from unroll.monitoring.tables.files.json_lines import json_objects
 from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.records import (
     Batch,
     find_files,
-    json_objects,
     open_parquet,
     read_records,
 )

@@ -2,7 +2,6 @@
 
 import codecs
 import glob
-import gzip
 import hashlib
 import itertools
 import json
@@ -18,8 +17,11 @@ import pyarrow.parquet as pq
 
 from unroll.errors import UserError
 from unroll.monitoring.tables.files.csv_file import open_csv
+from unroll.monitoring.tables.files.json_lines import hint_of, json_objects
 from unroll.monitoring.tables.files.repeated_header import REPEATED
-from unroll.monitoring.tables.files.text_source import check_encoding, undecodable
+from unroll.monitoring.tables.files.text_source import (
+    check_encoding,
+)
 from unroll.monitoring.tables.format import PLAIN, TableFormat
 from unroll.monitoring.tables.kinds import SUFFIXES, file_format, suffix
 from unroll.monitoring.tables.notes import Notes
@@ -171,6 +173,8 @@ def read_records(
             batches = _read_parquet(file, columns, as_stored, require)
         elif kind == "jsonl":
             batches = _read_jsonl(file, columns, table_format.encoding, as_stored, require)
+            if notes is not None and (hint := hint_of(file, table_format.encoding)):
+                notes.add(hint)
         else:
             yield from _read_csv(file, columns, table_format, require, notes)
             continue
@@ -280,35 +284,6 @@ def _read_jsonl(
             batch = {name: [] for name in columns}
     if batch[columns[0]]:
         yield batch
-
-
-def json_objects(file: Path, encoding: str) -> Iterator[dict[str, Any]]:
-    """The objects of a JSONL file, a line each.
-
-    Args:
-        file: a name ending in `.gz` is unpacked on the way.
-        encoding: of the file.
-
-    Raises:
-        UserError: a line that is something else, or an encoding error; with the file's name.
-    """
-    number = 0
-    marked = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding  # may begin with a byte order mark
-    try:
-        with gzip.open(file, "rt", encoding=marked) if file.suffix == ".gz" else file.open(encoding=marked) as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                record = json.loads(line)
-                if not isinstance(record, dict):
-                    raise UserError(f"{file}, line {number}: must be a JSON object. Received: {line[:60]!r}")
-                yield record
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file}, line {number}: is not JSON ({error.msg}). Fix or remove the line") from None
-    except UnicodeError:
-        raise undecodable(file, encoding) from None
-    except (OSError, EOFError) as error:
-        raise UserError(f"{file}: cannot be read ({error})") from None
 
 
 def _without_missing(batch: Batch, missing: Sequence[str]) -> Batch:

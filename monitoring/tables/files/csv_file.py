@@ -24,7 +24,14 @@ from unroll.monitoring.tables.files.layout import Layout, default_delimiter, fin
 from unroll.monitoring.tables.files.quotes import QuoteCheck
 from unroll.monitoring.tables.files.repeated_header import RepeatedHeader
 from unroll.monitoring.tables.files.rewritten import change_of, rewritten
-from unroll.monitoring.tables.files.text_source import check_encoding, is_plain, open_bytes, undecodable, utf8_blocks
+from unroll.monitoring.tables.files.text_source import (
+    check_encoding,
+    is_plain,
+    open_bytes,
+    twice_encoded,
+    undecodable,
+    utf8_blocks,
+)
 from unroll.monitoring.tables.files.workbook import elsewhere, sheet_text
 from unroll.monitoring.tables.format import TableFormat
 from unroll.monitoring.tables.kinds import file_format
@@ -122,7 +129,7 @@ def open_csv(file: Path, table_format: TableFormat, notes: Notes | None = None) 
                 head, whole = _head(blocks)
             first = head if len(head) <= _HEAD_BYTES else head[: head.rfind(b"\n", 0, _HEAD_BYTES) + 1] or head
             layout = find_layout(file, first, as_text)
-            for line in layout.notes:
+            for line in (*layout.notes, *filter(None, [twice_encoded(first)])):
                 notes.add(line)
             own = file_format(file) != "xlsx" and change is None and is_plain(file, as_text.encoding)
             records = _Records(file, as_text, layout, head, blocks, whole, notes, own)

@@ -11,6 +11,10 @@ from unroll.errors import UserError
 
 _BLOCK_BYTES = (2 << 20) - (1 << 16)
 _CONTROL = re.compile("[\x80-\x84\x86-\x9f]")  # 85 ends lines on mainframes
+_TWICE = re.compile(
+    rb"\xc3[\x82\x83\x84\x85]\xc2[\xa0-\xbf]|\xc3\xa2\xe2\x82\xac(?:\xe2\x84\xa2|\xc5\x93|\xc2[\xa0-\xbf]|\xcb\x9c)"
+)
+"""Such as Ã© and â€™."""
 _BYTE_A_LETTER = ("iso8859-1", "iso8859-15", "cp1252", "cp1250", "iso8859-2", "mac-roman")
 _ZEROS = bytes(4)
 _GUESSES = ("utf-8", "gb18030", "shift_jis", "euc_kr", "big5")
@@ -84,6 +88,52 @@ def utf8_blocks(file: Path, stream: BinaryIO, encoding: str) -> Iterator[bytes]:
             yield block
         elif decoder is not None:
             return
+
+
+def check_letters(file: Path, encoding: str) -> None:
+    """Refuses a file whose first block shows that it has another encoding than it is read in, though that takes it.
+
+    Args:
+        file: a name ending in `.gz` is unpacked on the way.
+        encoding: of the file.
+
+    Raises:
+        UserError: as `utf8_blocks`.
+    """
+    if codecs.lookup(encoding).name in ("utf-8", "ascii"):
+        return
+    with open_bytes(file) as stream:
+        block = stream.read(_BLOCK_BYTES)
+    _check_utf8(file, block, encoding)
+    if _CONTROL.search(codecs.getincrementaldecoder(encoding)("ignore").decode(block)):
+        raise _with_controls(file, encoding)
+
+
+def twice_encoded(text: bytes) -> str:
+    """A hint at letters such as Ã© for é, which UTF-8 becomes that is read in another encoding and written again.
+
+    Args:
+        text: UTF-8, as the first lines of a file.
+
+    Returns:
+        A sentence with an example; empty where nothing looks like that.
+
+    Example:
+        >>> twice_encoded("cafÃ©".encode())[:45]
+        "Text holds letters such as 'Ã©' where 'é' was"
+    """
+    found = _TWICE.search(text)
+    if found is None:
+        return ""
+    shown = found[0].decode("utf-8", "ignore")
+    try:
+        meant = shown.encode("cp1252").decode()
+    except UnicodeError:
+        return ""
+    return (
+        f"Text holds letters such as {shown!r} where {meant!r} was meant, as UTF-8 becomes that is read as cp1252. "
+        "Write the file anew from its source to have them right."
+    )
 
 
 def _check_utf8(file: Path, block: bytes, encoding: str) -> None:

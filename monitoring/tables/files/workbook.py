@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import itertools
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,9 +37,9 @@ def sheet_text(file: Path, sheet: str | None, notes: Notes) -> bytes:
     try:
         names = book.sheetnames
         if sheet is not None:
-            return _text(book[_named(file, names, sheet)])
+            return _text(file, book[_named(file, names, sheet)])
         for name in names:
-            text = _text(book[name]) if hasattr(book[name], "iter_rows") else b""
+            text = _text(file, book[name]) if hasattr(book[name], "iter_rows") else b""
             if text:
                 if len(names) > 1:
                     notes.add(f"Of {len(names)} sheets {name!r} is read; --set data.sheet=... names another.")
@@ -84,9 +85,10 @@ def _named(file: Path, names: Sequence[str], sheet: str) -> str:
     raise UserError(f"{file}: has no sheet {sheet!r}. It has: {known}. Name the right one: --set data.sheet=...")
 
 
-def _text(sheet: Any) -> bytes:
+def _text(file: Path, sheet: Any) -> bytes:
     """Rows to the last and columns to the last that are filled: formats reach farther than values."""
     rows = [list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)]
+    _check_formulas(file, sheet.title, rows)
     while rows and not any(rows[-1]):
         rows.pop()
     width = max((number for row in rows for number, cell in enumerate(row, 1) if cell), default=0)
@@ -95,6 +97,37 @@ def _text(sheet: Any) -> bytes:
     for row in rows:
         writer.writerow(row[:width] + [""] * (width - len(row)))
     return written.getvalue().encode("utf-8", "replace")
+
+
+def _check_formulas(file: Path, sheet: str, rows: Sequence[Sequence[str]]) -> None:
+    """Refuses columns of formulas whose values no program has worked out yet, which look empty."""
+    names: dict[int, str] = {}
+    filled: dict[int, int] = {}
+    for row in rows:
+        for place, cell in enumerate(row):
+            if cell:
+                names[place] = names.get(place) or cell
+                filled[place] = filled.get(place, 0) + 1
+    most = max(filled.values(), default=0)
+    suspect = [place for place, count in filled.items() if count == 1 and most > 2]
+    if not suspect and most:
+        return
+    import openpyxl
+
+    book = openpyxl.load_workbook(file, read_only=True)
+    try:
+        for row in itertools.islice(book[sheet].iter_rows(values_only=True), _HEAD_ROWS):
+            for place, cell in enumerate(row):
+                formula = isinstance(cell, str) and cell.startswith("=") and (place in suspect or not most)
+                if formula or type(cell).__name__.endswith("Formula"):
+                    named = names.get(place, f"number {place + 1}")
+                    raise UserError(
+                        f"{file}, sheet {sheet!r}, column {named!r}: holds formulas without their values, such as "
+                        f"{str(cell)[:40]!r}, as programs write them. Open the workbook in Excel or LibreOffice and "
+                        "save it once, which keeps the values beside them"
+                    )
+    finally:
+        book.close()
 
 
 def _cell(value: Any) -> str:

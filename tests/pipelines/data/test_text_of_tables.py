@@ -9,6 +9,7 @@ from openpyxl import Workbook
 
 from unroll.errors import UserError
 from unroll.monitoring.tables.files import csv_file, footer, text_source
+from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.records import read_records
 from unroll.pipelines.data.series.table import read_table
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
@@ -188,3 +189,48 @@ def test_a_table_on_its_side_is_refused(tmp_path, times):
     file = written(tmp_path, [f"page,{','.join(times)}", *(f"p{row}{',7' * len(times)}" for row in range(5))])
     with pytest.raises(UserError, match=r"lies on its side.*DataFrame\.melt"):
         series(file, "data.time=page")
+
+
+def test_formulas_without_values_are_refused_by_their_column(tmp_path):
+    book = Workbook()
+    book.active.append(["time", "load", "double"])
+    for number, row in enumerate(ROWS, 2):
+        time, load, _ = row.split(",")
+        book.active.append([time, float(load), f"=B{number}*2"])
+    book.save(tmp_path / "book.xlsx")
+    with pytest.raises(
+        UserError, match=r"column 'double': holds formulas without their values, such as '=B2\*2'.*save it"
+    ):
+        series(tmp_path / "book.xlsx")
+    for row in book.active.iter_rows(min_row=2, min_col=3):
+        row[0].value = 1.5  # what a program that works them out writes
+    book.save(tmp_path / "book.xlsx")
+    assert series(tmp_path / "book.xlsx").roles.targets == ["load", "double"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_utf_8_that_is_read_as_another_encoding_is_refused_in_lines_of_json_too(tmp_path, kind):
+    lines = {"csv": ["text,label", "un café,pos", "été,neg"],
+             "jsonl": ['{"text": "un café", "label": "pos"}', '{"text": "été", "label": "neg"}']}[kind]  # fmt: skip
+    file = written(tmp_path, lines, f"data.{kind}")
+    with pytest.raises(
+        UserError, match=r"is utf-8 text, of which latin-1 makes two letters.*--set data\.encoding=utf-8"
+    ):
+        records(file, "data.encoding=latin-1")
+    file.write_bytes("\n".join([*lines, lines[-1].replace("été", "“été”")]).encode("cp1252"))
+    with pytest.raises(UserError, match=r"control characters.*--set data\.encoding=cp1252"):
+        records(file, "data.encoding=latin-1")
+    assert records(file, "data.encoding=cp1252")[0] == ("un café", "pos")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_letters_that_were_encoded_twice_are_a_hint(tmp_path, kind):
+    text = "un café – “bon”".encode().decode("cp1252", "ignore")
+    lines = {"csv": ["text,label", f"{text},pos"], "jsonl": [f'{{"text": "{text}", "label": "pos"}}']}[kind]
+    notes = Notes()
+    assert list(read_records([written(tmp_path, lines, f"data.{kind}")], ["text", "label"], notes=notes))
+    assert "letters such as 'Ã©' where 'é' was meant" in " ".join(notes)
+    notes = Notes()
+    clean = [line.replace(text, "un café â la crème; São Paulo; Ångström") for line in lines]
+    assert list(read_records([written(tmp_path, clean, f"clean.{kind}")], ["text", "label"], notes=notes))
+    assert not list(notes)

@@ -10,6 +10,7 @@ _FEW, _SHARE = 3, 100  # rows apart from the rest, at most: so many, or one in s
 _APART = 4  # times as long as the rest, at least, is the gap between
 _REST = 8  # rows, at least
 _FIRST_YEAR = 1500
+_CENTURY = 100
 _YEAR = 365.2425 * DAY
 
 
@@ -30,7 +31,20 @@ def check_calendar(times: np.ndarray, codes: np.ndarray, clock: Clock) -> None:
             f"the newest time is {_shown(newest)}: its year is of another calendar, such as the Persian or the Islamic "
             "one. Write times by the common calendar, as in 2026-01-31"
         )
-    _check_exchanged(clock.local(times[codes == codes[0]]))
+    shown = clock.local(times[codes == codes[0]])
+    _check_century(shown)
+    _check_exchanged(shown)
+
+
+def _check_century(shown: np.ndarray) -> None:
+    """Refuses rows in order that fall back by a century once, as years of two digits do that are of two."""
+    steps = np.diff(shown)
+    back = np.flatnonzero(steps < 0)
+    if len(back) == 1 and (steps >= 0).sum() > 1 and -_CENTURY * _YEAR <= steps[back[0]] <= -(_CENTURY - 2) * _YEAR:
+        raise UserError(
+            f"rows are in order but for {_shown(shown[back[0]])}, behind which {_shown(shown[back[0] + 1])} comes: "
+            "years of two digits, read as 1941 to 2040, are of two centuries here. Write them with four digits"
+        )
 
 
 def _check_exchanged(shown: np.ndarray) -> None:

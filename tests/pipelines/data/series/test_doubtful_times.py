@@ -56,3 +56,10 @@ def test_rows_in_no_order_are_sorted_as_ever(tmp_path):
 def test_years_of_another_calendar_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"the newest time is 1404-04-01.*another calendar"):
         prepared(tmp_path, [f"{1400 + month // 12}-{month % 12 + 1:02}" for month in range(52)])
+
+
+def test_years_of_two_digits_of_two_centuries_are_refused(tmp_path):
+    months = pd.date_range("1930-01-01", "1950-01-01", freq="MS")
+    with pytest.raises(UserError, match="2040-12-01, behind which 1941-01-01 comes: years of two digits"):
+        prepared(tmp_path, months.strftime("%d.%m.%y"))
+    prepared(tmp_path, pd.date_range("1985-01-01", "2015-01-01", freq="MS").strftime("%d.%m.%y"))
