@@ -1,6 +1,5 @@
 """Labels as people write them: what is the same label to a reader is the same class."""
 
-import ast
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +9,7 @@ from unroll.errors import UserError
 from unroll.models.text.alike import IGNORED
 from unroll.monitoring.features.normal_form import normal_form
 from unroll.monitoring.tables.notes import Notes
+from unroll.monitoring.tables.written_lists import written_list
 
 _FORM = {"fold": [[f"[{IGNORED}]", ""]], "form": "NFC"}
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")  # 1.0, as pandas writes the whole numbers of a column with a blank
@@ -226,12 +226,7 @@ def is_list(label: str) -> bool:
         >>> is_list('["good", "urgent"]'), is_list("[sic]")
         (True, False)
     """
-    if label[0] != "[" or label[-1] != "]":
-        return False
-    try:
-        return isinstance(ast.literal_eval(label), list)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return False
+    return written_list(label) is not None
 
 
 def class_of(label: str, classes: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from unroll.monitoring.tables.written_lists import written_list
 from unroll.pipelines.tasks.captioning.reading.picture_paths import PicturePaths
 
 _MIN_BASE64 = 64  # characters; no picture is smaller, and few paths hold only letters, digits and slashes
@@ -70,7 +71,19 @@ def read_picture(cell: Any, folder: Path) -> bytes | None:
 
 
 def captions_of(cell: Any) -> list[str]:
-    """The captions of a cell: none, one, or a list of them."""
+    """The captions of a cell: none, one, or a list of them, perhaps written as text."""
     if cell is None:
         return []
-    return [str(one) for one in cell if one is not None] if isinstance(cell, list) else [str(cell)]
+    several = cell if isinstance(cell, list) else listed_captions(cell)
+    return [str(cell)] if several is None else [str(one) for one in several if one is not None]
+
+
+def listed_captions(cell: Any) -> list[Any] | None:
+    """The captions of a list that is written as text, as pandas writes lists to CSV; None of other cells.
+
+    Example:
+        >>> listed_captions("['a dog', 'a brown dog']"), listed_captions("[1, 2]")
+        (['a dog', 'a brown dog'], None)
+    """
+    parts = written_list(cell) if isinstance(cell, str) else None
+    return parts if parts is not None and all(part is None or isinstance(part, str) for part in parts) else None

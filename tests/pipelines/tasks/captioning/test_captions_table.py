@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tests.picture_fixtures import encoded, plain
 from unroll.errors import UserError
+from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.reading.files import caption_records
 from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord
@@ -268,3 +269,35 @@ def test_a_file_whose_name_has_a_backslash_is_itself(tmp_path):
 def test_a_column_has_one_role():
     with pytest.raises(ValidationError, match="column 'a' is named twice"):
         CaptionSection(image="a", caption=["b", "a"])
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "['a dog', 'it\\'s brown']",
+        '["a dog", "it\'s brown", null]',
+        "['a dog' \"it's brown\"]",
+        "('a dog', \"it's brown\")",
+    ],
+)
+def test_lists_written_as_text_are_several_captions_and_it_is_said(tmp_path, cell):
+    pd.DataFrame({"image": ["a.png"], "caption": [cell]}).to_csv(tmp_path / "a.csv", index=False)
+    notes = Notes()
+    (record,) = caption_records(CaptionSection(), str(tmp_path), notes)
+    assert record.captions == ["a dog", "it's brown"]
+    assert "Column 'caption' holds lists written as text: each of their parts is a caption." in notes
+
+
+@pytest.mark.parametrize("cell", ["[sic]", "[1, 2]", "(a dog)", "a dog, ['a cat']"])
+def test_text_in_brackets_is_one_caption(tmp_path, cell):
+    pd.DataFrame({"image": ["a.png"], "caption": [cell]}).to_csv(tmp_path / "a.csv", index=False)
+    assert records(tmp_path)[0].captions == [cell]
+
+
+@pytest.mark.parametrize("sign", [" | ", ";", "<sep>"])
+def test_parts_in_most_captions_are_warned_of(tmp_path, sign):
+    pd.DataFrame({"image": "a.png", "caption": [f"a dog{sign}brown"] * 3 + ["a cat"]}).to_csv(tmp_path / "a.csv")
+    notes = Notes()
+    found = list(caption_records(CaptionSection(), str(tmp_path), notes))
+    assert found[0].captions == [f"a dog{sign}brown"]
+    assert [line for line in notes if f"3 of 4 captions in column 'caption' have {sign.strip()!r}" in line]
