@@ -40,6 +40,8 @@ class RowQuestion(Generic[T]):
         shown: of what is asked, by input, values that stand for the row's cells, such as numbers for text.
         numbers: inputs of which these are numbers.
         stored: inputs whose cells are read as the file has them.
+        files: the tables that inputs name.
+        open: looks at a table, as `RowTable.open` does.
         empty: of what is asked, the input whose text is empty, or nothing; it is asked all the same, and said.
     """
 
@@ -49,6 +51,8 @@ class RowQuestion(Generic[T]):
     shown: "Callable[[T], Mapping[str, Any]]" = lambda asked: {}
     numbers: Collection[str] = ()
     stored: Collection[str] = ()
+    files: "Callable[[Sequence[str]], list[Path]]" = table_files
+    open: "Callable[..., RowTable]" = RowTable.open
     empty: "Callable[[T], str]" = lambda asked: ""
 
 
@@ -108,7 +112,7 @@ def table_rows(
     """
     tally = Tally(version)
     with Progress() as progress:
-        table = RowTable.open(given, question.columns, section, question.stored)
+        table = question.open(given, question.columns, section, question.stored)
         rows = [row for part in answered(question, table, tally, progress, verbatim=False) for row in part]
         for line in tally.remarks():
             progress.line(line)
@@ -128,8 +132,8 @@ def write_rows(question: "RowQuestion[T]", inputs: Sequence[str], section: Mappi
         UserError: no table, one that cannot be read, one of other columns, or an output that cannot be written.
         ServingError: the server refused a request or did not answer.
     """
-    tally, files = Tally(), list(map(str, table_files(inputs)))
-    tables = [RowTable.open(file, question.columns, section, question.stored) for file in files]
+    tally, files = Tally(), list(map(str, question.files(inputs)))
+    tables = [question.open(file, question.columns, section, question.stored) for file in files]
     first = tables[0]
     if other := next((table for table in tables if list(table.types) != list(first.types)), None):
         raise UserError(

@@ -13,7 +13,7 @@ from unroll.errors import UserError
 from unroll.monitoring.tables.files.csv_file import open_csv
 from unroll.monitoring.tables.files.json_lines import json_objects
 from unroll.monitoring.tables.format import TableFormat
-from unroll.monitoring.tables.kinds import file_format
+from unroll.monitoring.tables.kinds import SUFFIXES, file_format
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.records import (
     Batch,
@@ -63,7 +63,12 @@ class RowTable:
 
     @classmethod
     def open(
-        cls, given: str, columns: Mapping[str, str], section: Mapping[str, Any], stored: Collection[str] = ()
+        cls,
+        given: str,
+        columns: Mapping[str, str],
+        section: Mapping[str, Any],
+        stored: Collection[str] = (),
+        suffixes: Collection[str] = tuple(SUFFIXES),
     ) -> "RowTable":
         """Looks at what columns a table has.
 
@@ -72,12 +77,13 @@ class RowTable:
             columns: by input of the model, the column that training read; a table may have the input's name instead.
             section: the keys `data.*` of the model.
             stored: inputs whose cells are bytes, lists or dictionaries.
+            suffixes: of names of tables.
 
         Raises:
             UserError: a file that cannot be read, or that has neither column.
         """
         with as_input():
-            (file,) = find_files(given)
+            (file,) = find_files(given, suffixes)
             table_format = written(section).table_format
             types, first = _columns(file, table_format)
             found = {key: key if name not in types and key in types else name for key, name in columns.items()}

@@ -16,9 +16,9 @@ from rich.text import Text
 from unroll.errors import UserError
 from unroll.pipelines.asking import Answer
 from unroll.pipelines.asking.row_question import Answered, RowQuestion, UnusableRowError, table_rows
-from unroll.pipelines.asking.row_tables import is_table, table_files
 from unroll.pipelines.asking.rows import column_of, requests, table
 from unroll.pipelines.data.records import folder_of
+from unroll.pipelines.tasks.captioning.reading.picture_list import names_pictures, open_pictures, picture_list_files
 from unroll.pipelines.tasks.captioning.reading.picture_paths import PicturePaths
 from unroll.pipelines.tasks.captioning.reading.record import picture_of, read_picture
 from unroll.serving.client.client import Client, Prediction, ServingError
@@ -41,8 +41,8 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     Args:
         client: of the model.
         description: what the model says of itself: whether it has the signature `attention`.
-        inputs: files; folders and globs stand for the JPEG and PNG files in them, a table for the pictures that it
-            names or holds.
+        inputs: files; folders and globs stand for the JPEG and PNG files in them; a table, a list of captions or a
+            JSON file that training reads for the pictures that it names or holds.
 
     Returns:
         A prediction a picture: `image`, its path; `caption`, `log_probability`, and the `alternatives` likewise. The
@@ -57,7 +57,7 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         >>> answer.predictions[0]["caption"]  # doctest: +SKIP
         'a dog runs along the beach'
     """
-    if any(map(is_table, inputs)):
+    if any(map(names_pictures, inputs)):
         return _ask_tables(client, description, inputs)
     files = _files(inputs)
     pictures = [_Picture(f"--input {file}", file.absolute()) for file in files]
@@ -80,10 +80,10 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
 
 
 def _ask_tables(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
-    if not all(map(is_table, inputs)):
+    if not all(map(names_pictures, inputs)):
         raise UserError("--input: tables and pictures at once. Ask about each apart")
     version, rows = 0, []
-    for file in table_files(inputs):
+    for file in picture_list_files(inputs):
         version, found = table_rows(question(client, description), str(file), description.get("data", {}), version)
         rows += found
     return Answer(version, rows, table(f"{client.model}, version {version}", rows))
@@ -121,7 +121,14 @@ def question(client: Client, description: Mapping[str, Any]) -> RowQuestion["_Pi
                     rows.append(one)
         return version or 0, rows
 
-    return RowQuestion({"image": section.get("image", "image")}, read, answers, stored=["image"])
+    return RowQuestion(
+        {"image": section.get("image", "image")},
+        read,
+        answers,
+        stored=["image"],
+        files=picture_list_files,
+        open=open_pictures,
+    )
 
 
 def ask_frame(

@@ -15,8 +15,8 @@ from unroll.pipelines.tasks.captioning.reading.record import CaptionRecord
 from unroll.pipelines.tasks.captioning.reading.table import table_records
 from unroll.serving.files.regular_files import leads_out
 
-_ANNOTATIONS = ".json"
-_TEXTS = (".txt", ".token")
+ANNOTATIONS = ".json"
+TEXTS = (".txt", ".token")
 """Endings of lists of captions, which are looked into where they are named: a folder may hold any other text too."""
 
 
@@ -26,7 +26,7 @@ def caption_files(data: str) -> list[Path]:
     Raises:
         UserError: there are none.
     """
-    return find_files(data, (*SUFFIXES, _ANNOTATIONS, *(() if Path(data).is_dir() else _TEXTS)))
+    return find_files(data, (*SUFFIXES, ANNOTATIONS, *(() if Path(data).is_dir() else TEXTS)))
 
 
 def picture_files(section: CaptionSection, data: str) -> list[Path]:
@@ -63,7 +63,7 @@ def caption_records(
     """
     for file in caption_files(data):
         paths = PicturePaths(Path(section.images) if section.images else file.parent)
-        if suffix(file) == _ANNOTATIONS:
+        if suffix(file) == ANNOTATIONS:
             yield from annotated_pictures(section, file, paths, optional)
         elif file_format(file) in (None, "csv", "tsv") and (form := line_form(file, section.encoding)):
             yield from line_records(section, file, form, paths, optional)
