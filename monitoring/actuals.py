@@ -1,6 +1,6 @@
 """What came true after a forecast, from a file that arrives later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,18 +57,26 @@ class Actuals:
     whole: bool = False
 
     @classmethod
-    def read(cls, path: Path, feature: SeriesFeature) -> "Actuals":
+    def read(cls, path: Path, feature: SeriesFeature, overrides: Sequence[str] = ()) -> "Actuals":
         """Reads a table as training read its data; of older profiles, and of other tasks, a CSV or Parquet file.
 
         It has the columns that the training data had, written alike: the time (naive ones are UTC), the targets, and
         the series' names where there are several; or, for a single target, a column a series.
+
+        Args:
+            path: the file.
+            feature: of the model.
+            overrides: `data.key=value`, where it is written otherwise than the training data.
 
         Raises:
             UserError: a file that cannot be read, lacks a column, or holds cells that are not times or not numbers.
         """
         readers = plugins.beside("actuals", feature.reading["task"]) if feature.reading else ()
         for module in readers:
-            return cls(path, feature, module.read(path, feature.reading), whole=True)
+            told = (overrides,) if overrides else ()
+            return cls(path, feature, module.read(path, feature.reading, *told), whole=True)
+        if overrides:
+            raise UserError("--set: the model does not say how its data is read. Leave it out, and write a CSV file")
         table = _table(path)
         columns = [str(column) for column in table.columns]
         targets = list(feature.channels)

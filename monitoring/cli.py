@@ -36,6 +36,10 @@ def report(
             help="What came true, where the model tells a future: CSV or Parquet, a column of times and the targets."
         ),
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="data.*=value, where --labels is unlike the training data; repeatable."),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write the report, with figures, here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -54,6 +58,7 @@ def report(
         window=Window.parse(window),
         version=version,
         labels=labels,
+        overrides=set_ or [],
     )
     if html is not None:
         from unroll.monitoring.html import render, write

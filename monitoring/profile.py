@@ -141,13 +141,17 @@ class ReferenceProfile:
             return Consecutive(self.records, steps)
         return Independent(self.records) if self.clusters is None else Clustered(self.records, self.clusters)
 
-    def actuals(self, labels: Path) -> Actuals | None:
+    def actuals(self, labels: Path, overrides: Sequence[str] = ()) -> Actuals | None:
         """What came true, from a file that arrives later; None where no feature has a use for it.
+
+        Args:
+            labels: the file.
+            overrides: `data.key=value`, where it is written otherwise than the training data.
 
         Raises:
             UserError: a file that does not fit the model.
         """
-        return next((found for feature in self.features if (found := feature.actuals(labels))), None)
+        return next((found for feature in self.features if (found := feature.actuals(labels, overrides))), None)
 
     @cached_property
     def means(self) -> dict[str, np.ndarray]:

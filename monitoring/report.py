@@ -1,5 +1,6 @@
 """The drift report on one version's requests."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +86,7 @@ def drift_report(
     window: Window,
     version: int | None = None,
     labels: Path | None = None,
+    overrides: Sequence[str] = (),
 ) -> Report:
     """Compares a version's logged requests with that version's reference profile.
 
@@ -95,11 +97,14 @@ def drift_report(
         window: which requests.
         version: whose requests; by default the version, of those in the store, that answered the newest one.
         labels: a file of what came true; only requests whose whole horizon it reaches are compared.
+        overrides: `data.key=value`, where that file is written otherwise than the training data.
 
     Raises:
         UserError: for an unknown model or version, an empty window, requests that cannot be compared, a
             version without a usable profile, or a file of labels that does not fit the model.
     """
+    if overrides and not labels:
+        raise UserError("--set: says how the file of --labels is written. Name one, or leave it out")
     log = RequestLog(requests / model)
     version = _version(model, store, requests, log, version)
     profile = ReferenceProfile.load(Store(store).path(model, version))
@@ -110,7 +115,7 @@ def drift_report(
             f"--window: version {version} of {model!r} answered no logged request in it; the newest is from "
             f"{newest:%Y-%m-%d %H:%M} UTC. Widen the window, or count requests: --window 1000."
         )
-    actuals = profile.actuals(labels) if labels else None
+    actuals = profile.actuals(labels, overrides) if labels else None
     if labels and actuals is None:
         raise UserError(f"--labels: {model!r} answers nothing that labels are compared with so far. Leave it out.")
     read = [chosen[row] for row in profile.windows.needs([request.request_id for request in chosen])]

@@ -1,6 +1,6 @@
 """A window of a series and the forecast for it, as a handful of numbers a channel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -108,10 +108,10 @@ class SeriesFeature(OfRecords):
         """By timestamp; without one they are in order already."""
         return np.argsort(inputs[self.timestamp], kind="stable") if self.timestamp in inputs else np.arange(n)
 
-    def actuals(self, labels: Path) -> "Actuals":
+    def actuals(self, labels: Path, overrides: Sequence[str] = ()) -> "Actuals":
         from unroll.monitoring.actuals import Actuals
 
-        return Actuals.read(labels, self)
+        return Actuals.read(labels, self, overrides)
 
     def measure(self, inputs: Tensors, outputs: Tensors, vocabulary: Mapping[str, int]) -> dict[str, np.ndarray]:
         """Values of each channel's variables, float32 `(n,)`; of more than `MAX_CHANNELS` their means.

@@ -1,6 +1,6 @@
 """Where a feature takes its values from: one input of the model, or one output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -35,7 +35,7 @@ class OfRecords:
         """Rows of n records in the order of time; None where that says nothing."""
         return None
 
-    def actuals(self, labels: Path) -> "Actuals | None":
+    def actuals(self, labels: Path, overrides: Sequence[str] = ()) -> "Actuals | None":
         """What came true, from a file that arrives later; None where a feature has no use for it."""
         return None
 

@@ -137,3 +137,18 @@ def test_a_form_that_is_not_the_training_datas_is_refused(tmp_path: Path) -> Non
     older = dataclasses.replace(feature, reading={}, time_column="Tag", time_format="%d.%m.%Y")
     with pytest.raises(UserError, match="--labels"):
         Actuals.read(file, older)
+
+
+def test_a_file_in_another_form_is_read_as_the_settings_say(tmp_path: Path) -> None:
+    _, feature, file = prepared(tmp_path, german)
+    table = pd.read_csv(file, sep=";", skiprows=2, decimal=",", thousands=".", encoding="cp1252", dtype={"Tag": str})
+    table = table.rename(columns={"Tag": "day"})
+    other = tmp_path / "later.csv"
+    table.to_csv(other, index=False)
+    with pytest.raises(UserError, match="--labels: "):
+        Actuals.read(other, feature)
+    settings = ["data.delimiter=,", "data.encoding=utf-8", "data.skip_rows=0", "data.time=day", "data.decimal=."]
+    found = Actuals.read(other, feature, settings).series[""]
+    np.testing.assert_array_equal(found[1], Actuals.read(file, feature).series[""][1])
+    with pytest.raises(UserError, match=r"only data.\* keys apply to a report. Received: 'model.horizon=3'"):
+        Actuals.read(other, feature, ["model.horizon=3"])

@@ -135,7 +135,13 @@ def find_roles(
     rest = [name for name in schema.names if name and name not in {*other, *covariates, *counts}]
     _check_unnamed(schema, notes)
     chosen = section.targets or rest
-    formats = {name: written for name, written in (known or {}).items() if name in schema.names}
+    formats = {
+        name: written
+        for name, written in (known or {}).items()
+        if name in schema.names
+        and section.decimal in (None, written.decimal)  # what is stated of a further file wins
+        and section.thousands in (None, written.thousands)
+    }
     unknown = [name for name in chosen if name not in formats]
     open_covariates = [name for name in covariates if name not in formats]
     found, texts = number_formats(section, file, schema, unknown, open_covariates, notes)

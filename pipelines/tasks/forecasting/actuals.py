@@ -1,6 +1,6 @@
 """What came true after a forecast, read as training read its data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,13 @@ def reading(section: SeriesSection, dataset_info: Mapping[str, Any]) -> dict[str
     }
 
 
-def read(labels: Path, reading: Mapping[str, Any]) -> Found:
+def read(labels: Path, reading: Mapping[str, Any], overrides: Sequence[str] = ()) -> Found:
     """Reads a table of observed values: its columns of times, ids and targets, moved onto the grid as in training.
 
     Args:
         labels: the file; of a single target it may also have a column a series, named after it.
         reading: what the function of that name made.
+        overrides: `data.key=value`, where the file is written otherwise than the training data.
 
     Returns:
         By series, Unix seconds of the steps, int64 `(t,)`, each one after the other, and values, float64
@@ -48,7 +49,9 @@ def read(labels: Path, reading: Mapping[str, Any]) -> Found:
     Raises:
         UserError: a file that cannot be read, or lacks a column.
     """
-    section = load_config(ForecastConfig, base={"data": reading["data"]}).data
+    if foreign := [one for one in overrides if not one.startswith("data.")]:
+        raise UserError(f"--set: only data.* keys apply to a report. Received: {foreign[0]!r}")
+    section = load_config(ForecastConfig, overrides=overrides, base={"data": reading["data"]}).data
     info = {**reading["dataset_info"], "categories": {}, "season": 1, "series": {}}
     try:
         section, info = _fitted(section, info, labels)
