@@ -158,6 +158,8 @@ def evaluate(
     console = Console()
     print_metrics(console, f"{name} version {registered.version} on {data}", metrics)
     print_tables(console, scored.tables)
+    for line in scored.notes:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command("import")

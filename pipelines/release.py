@@ -120,6 +120,7 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
         dataset_info=dataset_info,  # with what was decided on the validation split
         metrics=metrics | {f"{BASELINE}{key}": value for key, value in baselines.metrics.items()},
         chance=scored["validation"].chance,
+        notes=[f"On the {split} split: {note}" for split, one in scored.items() for note in one.notes],
         comparison=compared.document() if compared else {},
     )
     for line in card.warnings():

@@ -66,6 +66,7 @@ class Evaluation:
             reference profile. Empty where the task knows of none.
         chance: why these scores are no better than those of guessing, as a clause after "on the validation split";
             empty if they are better, or where the task cannot tell.
+        notes: what must be known to read the scores, a sentence each.
         losses: what the model lost on each record, and baselines that were scored with it; None: it is not compared.
     """
 
@@ -76,6 +77,7 @@ class Evaluation:
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     clusters: Sequence[str] = ()
     chance: str = ""
+    notes: Sequence[str] = ()
     losses: Losses | None = None
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _ROWS = 12
 WORST_FIRST = "worst first"
-"""Ends the title of a table whose first rows are those to look at."""
+FREQUENT_FIRST = "most frequent first"
+"""Either ends the title of a table whose first rows are those to look at."""
 _UNLIMITED = 1 << 20  # columns of a terminal
 
 
@@ -84,10 +85,10 @@ def print_metrics(console: Console, title: str, metrics: Mapping[str, float]) ->
 
 
 def print_tables(console: Console, tables: "Mapping[str, Sequence[Row]]") -> None:
-    """Prints tables by title, one dictionary a row; of long ones an even choice of rows, or the worst."""
+    """Prints tables by title, one dictionary a row; of long ones an even choice of rows, or the first."""
     for title, rows in tables.items():
         shown = min(len(rows), _ROWS)
-        if title.endswith(WORST_FIRST):
+        if title.endswith((WORST_FIRST, FREQUENT_FIRST)):
             rows = rows[:shown]
         chosen = [rows[round(position * (len(rows) - 1) / max(1, shown - 1))] for position in range(shown)]
         console.print(FigureTable(title, list(map(_words, rows[0])), [list(row.values()) for row in chosen]))

@@ -37,6 +37,7 @@ class Card:
         best_epoch: index of the one that was kept.
         length: of the training: epochs, their seconds, and why it ended; empty of older models.
         chance: why the model is no better than guessing; empty if it is.
+        notes: what must be known to read the metrics, a sentence each.
         comparison: with its baselines on the test split, as `Comparison.document` has it; empty if there is none.
     """
 
@@ -53,6 +54,7 @@ class Card:
     best_epoch: int = 0
     length: Mapping[str, Any] = field(default_factory=dict)
     chance: str = ""
+    notes: Sequence[str] = ()
     comparison: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,6 +107,7 @@ class Card:
             for key, value in self.dataset_info.items()
         )
         code = "\n".join(f"- {key}: {value}" for key, value in _code().items())
+        notes = "".join(f"\n{line}\n" for line in self.notes)
         warnings = "".join(f"{line}\n" for line in self.warnings())
         return f"""# {self.name}
 
@@ -128,7 +131,7 @@ epoch and the calibration were chosen on the validation split; the test split wa
 | metric | value |
 |---|---|
 {metrics}
-
+{notes}
 ## Limits
 
 {warnings}The model answers for data like its training data; on other data its answers mean little.

@@ -60,6 +60,7 @@ class Trained:
         """What a person may do next, a line each."""
         if self.card.length:
             yield f"{self.card.length_in_words} The whole command took {self.seconds:,.0f} s."
+        yield from self.card.notes
         yield from self.card.warnings()
         if self.promoted:
             yield f"It is the champion. Serve it: unroll serve --home {home}"

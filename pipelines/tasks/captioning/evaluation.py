@@ -19,6 +19,7 @@ from unroll.pipelines.tasks.captioning.data import CaptionData
 from unroll.pipelines.tasks.captioning.metrics import caption_metrics, rouge_l, word_recalls
 from unroll.pipelines.tasks.captioning.plots import attention_sheet, contact_sheet, open_picture
 from unroll.pipelines.tasks.captioning.vocabulary import normalise
+from unroll.pipelines.terminal import FREQUENT_FIRST
 
 _MAX_KEPT = 4000  # pictures, for the plots and the reference profile
 _MAX_BYTES = 256 << 20
@@ -79,7 +80,7 @@ class CaptionScores:
             inputs={"image": np.array(pictures, object)},
             outputs={name: np.array([answer[name] for answer in answers]) for name in answers[0]},
             figures={"contact_sheet.png": self._contact_sheet()} | (self._attention(predict) if predict else {}),
-            tables={"words": words} if words else {},
+            tables={f"words, {FREQUENT_FIRST}": words} if words else {},
             clusters=_take(self._clusters, self._kept.rows),
             chance=self._chance(),
             losses=self._losses(),

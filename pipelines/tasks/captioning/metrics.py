@@ -20,6 +20,7 @@ from scipy import sparse
 Words = list[str]
 _PUNCTUATION = frozenset(string.punctuation)
 _ORDERS = 4
+_INSTEAD = 2  # words that are told of each
 _BETA = 1.2  # weight of recall against precision in ROUGE-L, as in coco-caption
 _SIGMA = 6.0  # words, of CIDEr-D's penalty on a difference in length
 
@@ -111,16 +112,18 @@ def word_recalls(generated: Sequence[str], references: Sequence[Sequence[str]]) 
         references: at least one caption a picture.
 
     Returns:
-        A row a word, most frequent first: `word`, `pictures` (whose references hold it) and `recall` (share of them
-        whose caption says it). Punctuation is left out.
+        A row a word, most frequent first: `word`, `pictures` (whose references hold it), `recall` (share of them
+        whose caption says it) and `instead`, which words that none of their references holds the captions of the others
+        say most often, with the number of pictures. Punctuation is left out.
 
     Raises:
         ValueError: as `caption_metrics`.
     """
     _check(generated, references)
-    recalls = _recalls(*_cut(generated, references))
+    said, wanted = _cut(generated, references)
+    recalls, instead = _recalls(said, wanted), _confusions(said, wanted)
     return [
-        {"word": word, "pictures": held, "recall": told / held}
+        {"word": word, "pictures": held, "recall": told / held, "instead": instead.get(word, "")}
         for word, (told, held) in sorted(recalls.items(), key=lambda item: (-item[1][1], item[0]))
     ]
 
@@ -158,6 +161,25 @@ def _recalls(generated: list[Words], references: list[list[Words]]) -> dict[str,
         held.update(vocabulary)
         told.update(vocabulary.intersection(words))
     return {word: (told[word], held[word]) for word in held}
+
+
+def _confusions(generated: list[Words], references: list[list[Words]]) -> dict[str, str]:
+    """By word that captions lack, what they say instead: words count by how much oftener they are said there than
+    elsewhere, since some, such as "a", may be said anywhere by mistake."""
+    counts: dict[str, Counter[str]] = {}
+    wrong: Counter[str] = Counter()
+    for words, wanted in zip(generated, references, strict=True):
+        known = set(chain.from_iterable(wanted))
+        said = {word for word in words if word not in known and not _PUNCTUATION.issuperset(word)}
+        wrong.update(said)
+        for word in known.difference(words):
+            if not _PUNCTUATION.issuperset(word):
+                counts.setdefault(word, Counter()).update(said)
+    told = {}
+    for word, others in counts.items():
+        ranked = sorted(others.items(), key=lambda item: (-(item[1] ** 2) / wrong[item[0]], -item[1], item[0]))
+        told[word] = ", ".join(f"{other} {count:,}" for other, count in ranked[:_INSTEAD])
+    return told
 
 
 def _bleu(generated: list[Words], references: list[list[Words]]) -> list[float]:

@@ -94,6 +94,7 @@ class Backtest:
         self._systems: list[str] = []
         self._sums: dict[str, np.ndarray] = {}  # [S, H]
         self._weights: dict[str, np.ndarray] = {}  # [H]
+        self._zeros = 0
         self._below = np.zeros(len(self.levels))
         self._counts = dict.fromkeys(
             ("windows", "targets", "missing", "not_forecast", "without_std", "without_scale"), 0
@@ -125,6 +126,7 @@ class Backtest:
         z = np.divide(absolute, std, out=np.zeros_like(error), where=with_std)
         scaled = np.divide(absolute, scale, out=np.zeros_like(error), where=with_scale)
         size = np.where(usable & ~(absolute <= _ROUNDING * std), np.abs(points) + np.abs(actual), 0)
+        self._zeros += int((usable & (np.abs(actual) <= _ROUNDING * std)).sum())
         self._add_mean("mse", error**2, usable)
         self._add_mean("mae", absolute, usable)
         self._add_mean("mse_z", z**2, with_std)
@@ -185,6 +187,13 @@ class Backtest:
     def counts(self) -> dict[str, int]:
         """Windows, targets scored, targets left out as missing or without a baseline's forecast, or without a scale."""
         return dict(self._counts)
+
+    def notes(self) -> list[str]:
+        """What must be known to read the scores."""
+        if not self._zeros:
+            return []
+        count = f"{self._zeros:,} of {self._counts['targets']:,} targets {'is' if self._zeros == 1 else 'are'} 0"
+        return [f"{count}: sMAPE takes any forecast of one but 0 for 200 % wrong, so that MAE and MASE tell more."]
 
     def observed_levels(self) -> np.ndarray:
         """Share of the scored targets at or below each quantile, float `[levels]`; if calibrated, the levels."""

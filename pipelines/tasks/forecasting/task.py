@@ -234,6 +234,7 @@ class Forecasting(Task):
             backtest_figures(backtest),
             _steps(backtest),
             chance=baseline_chance(metrics, "mae_z", ("last_value", "seasonal_naive"), _SLACK),
+            notes=backtest.notes(),
             losses=backtest.losses(),
         )
 

@@ -168,6 +168,16 @@ def test_recall_counts_pictures_and_all_words_the_same() -> None:
     assert recall == pytest.approx(np.mean([share for _, share in expected.values()]))
 
 
+def test_words_that_are_taken_for_each_other_are_told() -> None:
+    references = [["a red square"]] * 4 + [["a blue circle"]] * 3 + [["a green circle"]]
+    generated = ["a red square", *["a blue square"] * 3, "a blue circle", *["a blue square"] * 2, "a blue circle !"]
+    rows = word_recalls(generated, references)
+    assert [(row["word"], row["pictures"], row["instead"]) for row in rows] == [
+        ("a", 8, ""), ("circle", 4, "square 2"), ("red", 4, "blue 3"), ("square", 4, ""), ("blue", 3, ""),
+        ("green", 1, "blue 1"),
+    ]  # fmt: skip
+
+
 def test_references_without_a_word_leave_its_recall_out() -> None:
     assert "word_recall" not in caption_metrics(["..."], [["!"]])
 

@@ -259,3 +259,15 @@ def test_of_levels_without_the_interval_there_is_no_coverage(forecasts):
     backtest.add(windows, points, quantiles)
     assert backtest.coverage.metrics() == {} == backtest.coverage.tables()
     assert "coverage_by_step.png" not in backtest_figures(backtest)
+
+
+def test_zeros_among_the_targets_are_said_beside_smape() -> None:
+    for values, said in (([0.0, 3.0], ["1 of 2 targets is 0: sMAPE takes"]), ([1.0, 3.0], [])):
+        backtest = Backtest([0.1, 0.5, 0.9], ["sold"], Frequency.parse("1D"))
+        ones, target = np.ones([1, 2, 1]), np.array(values).reshape(1, 2, 1)
+        windows = {"history": ones, "target": target, "timestamp": np.array([0]), "series": np.array([b"a"])}
+        windows |= {"mean": ones[0, :1], "std": ones[0, :1], "naive": ones[0, :1]}
+        backtest.add(windows, {"model": ones, "last_value": ones}, np.stack([ones] * 3, -1))
+        assert [note.startswith(words) for note, words in zip(backtest.notes(), said, strict=True)] == [True] * len(
+            said
+        )
