@@ -23,8 +23,7 @@ class EncodedPictures:
     """
 
     def __init__(self, file: Path, spans: np.ndarray):
-        self._bytes = np.memmap(file, np.uint8, "r") if len(spans) else np.empty(0, np.uint8)
-        self._spans = spans
+        self._file, self._spans = file, spans
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -32,9 +31,11 @@ class EncodedPictures:
     def __getitem__(self, indexes: Sequence[int] | np.ndarray) -> np.ndarray:
         """Bytes of some pictures, as an object array."""
         encoded = np.empty(len(indexes), object)
-        for row, index in enumerate(indexes):
-            start, length = self._spans[index]
-            encoded[row] = self._bytes[start : start + length].tobytes()
+        with self._file.open("rb") as stream:  # a mapping would stay as long as the data sets that read by it
+            for row, index in enumerate(indexes):
+                start, length = self._spans[index].tolist()
+                stream.seek(start)
+                encoded[row] = stream.read(length)
         return encoded
 
     def decode(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -134,6 +134,7 @@ class CaptionData:
 
     def __init__(self, directory: Path):
         self._directory = directory
+        self._arrays: dict[Path, np.ndarray] = {}  # mapped once: the data set of each epoch keeps what it reads
         self.dataset_info: dict[str, Any] = read_info(directory)
         self.vocabulary = (directory / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
         self.size: int = self.dataset_info["size"]
@@ -227,7 +228,10 @@ class CaptionData:
         return np.where(positions < firsts[1:, None], order[np.minimum(positions, captions - 1)], -1)
 
     def _array(self, split: str, name: str) -> np.ndarray:
-        return np.load(self._directory / f"{split}-{name}.npy", mmap_mode="r")
+        file = self._directory / f"{split}-{name}.npy"
+        if file not in self._arrays:
+            self._arrays[file] = np.load(file, mmap_mode="r")
+        return self._arrays[file]
 
     def _encoded(self, split: str) -> EncodedPictures:
         return EncodedPictures(self._directory / _PICTURES, self._array(split, "spans"))

@@ -3,7 +3,7 @@
 from unroll.pipelines.tuning import Choice, Floats, Integers
 
 SPACE = {
-    "data.size": Choice((48, 64, 96, 128)),
+    "data.size": Choice((24, 32, 48, 64, 96, 128)),
     "model.filters": Integers(16, 64, log=True),
     "model.conditioning": Choice(("attention", "show_and_tell", "karpathy")),
     "model.cell": Choice(("lstm", "gru")),
@@ -11,5 +11,5 @@ SPACE = {
     "model.dropout": Floats(0.1, 0.6),
     "train.label_smoothing": Floats(0.0, 0.2),
     "train.learning_rate": Floats(3e-4, 5e-3, log=True),
-    "train.batch_size": Choice((32, 64, 128)),
+    "train.batch_size": Choice((8, 16, 32, 64)),
 }

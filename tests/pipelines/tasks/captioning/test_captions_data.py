@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 import re
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -200,6 +200,18 @@ def test_paths_are_read_and_missing_ones_skipped(tmp_path):
     (records,) = data.encoded("validation")
     assert records["captions"].tolist() == [["first 1", "first 1"], ["first 4", "first 4"]]
     assert records["image"][0] == picture(1)
+
+
+def test_further_epochs_map_no_file_again(tmp_path):
+    data = prepared(tmp_path, rows())
+    for epoch in range(4):
+        for split in ("train", "validation"):
+            for _ in data.batches(split, 4, captions_per_image=1, shuffle=(0, epoch)):
+                pass
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    mapped = [line.split(maxsplit=5)[-1] for line in lines if str(tmp_path) in line]
+    assert any(file.endswith("train-pixels.npy") for file in mapped)
+    assert len(mapped) == len(set(mapped))
 
 
 def listed(folder, paths, **section) -> CaptionData:
