@@ -1,10 +1,8 @@
-"""Quantiles that never cross, their loss and their calibration."""
+"""Quantiles that never cross, and their loss."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
-
-from unroll.models.layers.instance_norm import window_statistics
 
 
 def around_median(median: tf.Tensor, gaps: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
@@ -41,18 +39,3 @@ def pinball(error: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
     """
     level = tf.constant(levels, error.dtype)
     return tf.maximum(level * error, (level - 1) * error)
-
-
-def calibrated(quantiles: tf.Tensor, history: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-    """Shifts quantiles by offsets learned on held-out windows, each in units of its window's scale.
-
-    Args:
-        quantiles: float32 `[batch, horizon, channels, levels]`, sorted.
-        history: float32 `[batch, lookback, channels]`, NaN where missing; what the forecaster read.
-        offsets: float32, broadcastable to `[horizon, channels, levels]`.
-
-    Returns:
-        float32 `[batch, horizon, channels, levels]`, sorted again where offsets made them cross.
-    """
-    _, scale = window_statistics(history)  # [B, 1, C]
-    return tf.sort(quantiles + offsets * scale[..., None], axis=-1)

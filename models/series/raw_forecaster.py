@@ -9,10 +9,10 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from unroll.models.checks import checked, first_of, listed, quoted
-from unroll.models.quantiles import calibrated
 from unroll.models.series.blend import Blend, Expert
 from unroll.models.series.calendar import UNKNOWN_TIME, calendar_features, holiday_features
 from unroll.models.series.clock_changes import ClockChanges
+from unroll.models.series.intervals import Spread
 
 
 class WindowFeatures:
@@ -105,8 +105,7 @@ class RawForecaster(tf.Module):
     Args:
         blend: of a trained model and simple forecasts.
         features: as in training.
-        offsets: float `[C, Q]`, added to the quantiles in units of the window's scale; see
-            `unroll.pipelines.tasks.forecasting.intervals.calibration`.
+        spread: of the quantiles around the forecast, as held-out windows have it.
         categories: by name the values of each static category, numbered from 1; an empty one is 0, unknown.
         times: the first and the last timestamp that is believed, Unix seconds.
         minimums: what no forecast and no quantile of each target is less than; None where there is no such limit.
@@ -132,7 +131,7 @@ class RawForecaster(tf.Module):
         self,
         blend: Blend,
         features: WindowFeatures,
-        offsets: np.ndarray,
+        spread: Spread,
         categories: Mapping[str, Sequence[str]],
         times: tuple[int, int],
         minimums: Sequence[float | None] = (None,),
@@ -140,7 +139,7 @@ class RawForecaster(tf.Module):
         super().__init__(name="forecaster")
         self.blend = blend
         self.features = features
-        self.offsets = np.asarray(offsets, np.float32)
+        self.spread = spread
         self.tables = [
             tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(list(names), tf.range(1, len(names) + 1, dtype=tf.int64)), 0
@@ -171,7 +170,8 @@ class RawForecaster(tf.Module):
 
         def answer(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             forecast, quantiles = self.blend(inputs)
-            return self._bounded(forecast, calibrated(quantiles, inputs["history"], self.offsets), inputs["history"])
+            history = inputs["history"]
+            return self._bounded(forecast, self.spread(forecast, quantiles, history), history)
 
         return self._by_clock(answer, history, timestamp, future, numbers)
 
@@ -211,10 +211,13 @@ class RawForecaster(tf.Module):
         forecast = tf.where(lowest == highest, lowest, forecast)
         quantiles = tf.where((lowest == highest)[..., None], lowest[..., None], quantiles)
         least = self.minimums
-        return {  # `where` keeps NaN, which `maximum` may not
-            "forecast": tf.where(forecast < least, least, forecast),
-            "quantiles": tf.where(quantiles < least[:, None], least[:, None], quantiles),
-        }
+        bounded = tf.where(forecast < least, least, forecast)  # `where` keeps NaN, which `maximum` may not
+        return {"forecast": bounded, "quantiles": self.at_least(quantiles)}
+
+    def at_least(self, quantiles: tf.Tensor) -> tf.Tensor:
+        """Quantiles, float32 `[B, H, C, Q]`, none of which is below its target's minimum."""
+        least = self.minimums[:, None]
+        return tf.where(quantiles < least, least, quantiles)
 
     def _understood(self, timestamp: tf.Tensor, static: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Timestamps `[B]`, and numbers `[B, S]` of categories, of which none was taken for something else."""

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from unroll.models.layers.encoder import CELLS
-from unroll.models.quantiles import around_median, calibrated, pinball
+from unroll.models.quantiles import around_median, pinball
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import ensemble
 
@@ -195,12 +195,3 @@ def test_pinball_is_least_at_the_empirical_quantile():
     candidates = np.linspace(-2, 2, 401).astype(np.float32)
     losses = pinball(tf.constant(sample[:, None, None] - candidates[None, :, None]), [0.9]).numpy().mean(axis=(0, 2))
     assert candidates[losses.argmin()] == pytest.approx(np.quantile(sample, 0.9), abs=0.02)
-
-
-def test_calibration_widens_in_units_of_the_window_and_keeps_order():
-    quantiles = tf.constant([[[[1.0, 2.0, 3.0]]]])
-    history = tf.constant([[[-2.0], [2.0], [np.nan]]])
-    got = calibrated(quantiles, history, tf.constant([[-0.5, 0.0, 1.0]]))
-    np.testing.assert_allclose(got, [[[[0.0, 2.0, 5.0]]]], atol=1e-5)
-    crossing = calibrated(quantiles, history, tf.constant([[2.0, 0.0, 0.0]]))
-    np.testing.assert_allclose(crossing, [[[[2.0, 3.0, 5.0]]]], atol=1e-5)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from unroll.models.checks import checked, first_of
+from unroll.models.series.adaptive import AdaptiveQuantiles
 from unroll.models.series.baselines import RidgeMap, last_value, seasonal_naive
 from unroll.models.series.calendar import UNKNOWN_TIME
 from unroll.models.series.raw_forecaster import RawForecaster
@@ -36,7 +37,8 @@ def forecast_signatures(
     - `step`: the same from `values`, the new timesteps (usually one), and the `state` `[B, L, D]` and `state_length`
       int32 `[B]` that the last answer held; zeros at the start of a stream. Instance normalisation looks at the
       whole window, so the state is the window: a step costs the same however long the stream is, and answers as
-      the whole history would.
+      the whole history would. Who sends back `adaptive` `[B, A]` too, left out at the start of a stream, has intervals
+      that adapt to what came of the forecasts before: `unroll.models.series.adaptive`.
     - `baselines`: `last_value`, `seasonal_naive`, `ridge` and `simple` `[B, H, C]`. `timestamp` and `future` are for
       the calendar and the covariates of `simple`; where the local clock changes, `timestamp` keeps all at their hour.
     - `describe`: a `json` string that says what the model takes.
@@ -50,6 +52,8 @@ def forecast_signatures(
         description: what `describe` says.
     """
     features, categories = forecaster.features, len(forecaster.tables)
+    intervals = AdaptiveQuantiles(features.horizon, features.targets, description["quantiles"])
+    unadapted = tf.fill([1, intervals.state_size], math.nan)
     history = tf.TensorSpec([None, None, columns], tf.float32, name="history")
     optional = {"timestamp": tf.constant([UNKNOWN_TIME], tf.int64), "series": tf.constant([""])}
     if features.future:
@@ -62,7 +66,13 @@ def forecast_signatures(
         inputs = missing | given
         return forecaster(history, inputs["timestamp"], inputs["future"], inputs["static"])
 
-    def step(values: tf.Tensor, state: tf.Tensor, state_length: tf.Tensor, **given: tf.Tensor) -> Tensors:
+    def step(
+        values: tf.Tensor,
+        state: tf.Tensor,
+        state_length: tf.Tensor,
+        adaptive: tf.Tensor = unadapted,
+        **given: tf.Tensor,
+    ) -> Tensors:
         lookback = features.lookback
         wrong = (state_length < 0) | (state_length > lookback)
         said = f"Input 'state_length': expected 0 to {lookback}, received "
@@ -75,7 +85,13 @@ def forecast_signatures(
         known = tf.concat([tf.where(held[..., None], state, math.nan), values], axis=1)  # [B, L + T, D]
         newest = forecaster.newest(known)
         length = tf.minimum(state_length + tf.shape(values)[1], lookback)
-        return {**forecast(newest, **given), "state": newest, "state_length": length}
+        answer = forecast(newest, **given)
+        begun = (state_length > 0)[:, None] & tf.math.is_finite(adaptive)
+        targets = tf.where(tf.math.is_finite(values), values, math.nan)[:, :, : features.targets]
+        came = intervals.observed(tf.where(begun, adaptive, math.nan), targets)
+        quantiles, adaptive = intervals.answered(came, answer["forecast"], answer["quantiles"])
+        answer |= {"quantiles": forecaster.at_least(quantiles), "adaptive": adaptive}
+        return {**answer, "state": newest, "state_length": length}
 
     def baselines(history: tf.Tensor, **given: tf.Tensor) -> Tensors:
         targets = tf.where(tf.math.is_finite(history), history, math.nan)[:, :, : features.targets]
@@ -106,22 +122,25 @@ def forecast_signatures(
         clock |= {name: optional[name] for name in ("timestamp", "future") if name in optional}
     signatures = {
         "serving_default": signature(forecast, [history], optional, named),
-        "step": signature(step, [values, state, length], optional, named),
+        "step": signature(step, [values, state, length], {**optional, "adaptive": unadapted}, named),
         "baselines": signature(baselines, [history], clock, named),
         "describe": signature(lambda: {"json": tf.constant(json.dumps(description))}),
     }
-    return Servable(forecaster, signatures, _warmup(forecaster, columns, optional, clock))
+    return Servable(forecaster, signatures, _warmup(forecaster, columns, optional, clock, unadapted))
 
 
 def _names(description: Mapping[str, Any], *kinds: str) -> list[str]:
     return [name for kind in kinds for name in description[kind]]
 
 
-def _warmup(forecaster: RawForecaster, columns: int, optional: Tensors, clock: Tensors) -> list[tuple[str, Arrays]]:
+def _warmup(
+    forecaster: RawForecaster, columns: int, optional: Tensors, clock: Tensors, unadapted: tf.Tensor
+) -> list[tuple[str, Arrays]]:
     lookback = forecaster.features.lookback
     history = np.sin(np.arange(lookback, dtype=np.float32))[None, :, None].repeat(columns, axis=2)
     rest = {name: value.numpy() for name, value in optional.items()}
     state = {"state": np.zeros([1, lookback, columns], np.float32), "state_length": np.zeros([1], np.int32)}
+    state["adaptive"] = unadapted.numpy()
     return [
         ("serving_default", {"history": history, **rest}),
         ("step", {"values": history[:, :1], **state, **rest}),

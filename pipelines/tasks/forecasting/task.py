@@ -13,8 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from unroll import monitoring
 from unroll.errors import UserError
-from unroll.models.layers.instance_norm import window_statistics
-from unroll.models.series.blend import Blend, Expert
+from unroll.models.series.blend import Expert
 from unroll.models.series.calendar import calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
 from unroll.models.series.quantile_model import QuantileModel
@@ -37,7 +36,8 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.forecasting.actuals import reading
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
 from unroll.pipelines.tasks.forecasting.config import ForecastConfig
-from unroll.pipelines.tasks.forecasting.intervals.calibration import quantile_offsets
+from unroll.pipelines.tasks.forecasting.intervals.calibration import Calibration
+from unroll.pipelines.tasks.forecasting.intervals.fitting import fit_intervals
 from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_summary, minimums
 from unroll.pipelines.tasks.forecasting.plan import plan
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
@@ -58,7 +58,6 @@ _SLACK = 0.01  # standard deviations, by which a baseline may be better
 _COMPARED = ("mase", "mae", "wql")  # metrics of baselines that are recorded as such
 _BATCH = 256  # windows of a prediction
 _MAX_VALIDATED = 50_000  # windows, after every epoch
-_MAX_CALIBRATED = 20_000
 _GRADIENT_BATCHES = 2
 _MIN_STEPS = 128  # of an epoch
 
@@ -109,7 +108,8 @@ class Forecasting(Task):
             holidays=holiday_days(self.config.data.holidays) if self.config.data.holidays else [],
         )
         self._feed = Feed(self._data, self._features)
-        self._shares: Shares | None = None  # of a trained model
+        self._shares: Shares | None = None  # of a trained model, as the next
+        self._intervals: Calibration | None = None
         self._categories: dict[str, list[str]] = dataset_info["categories"]
         self._lowest = lowest_values(self._data.values, self._data.targets)
         self._minimums = minimums(section.minimum, self._lowest)
@@ -121,6 +121,8 @@ class Forecasting(Task):
         model |= {"quantiles": section.quantiles, "minimum": self._minimums, "chosen": self._plan.said}
         if self._shares:
             model |= {"blend": asdict(self._shares), "simple": self._simple.info}
+        if self._intervals:
+            model |= {"intervals": self._intervals.info}
         return {**self._data.dataset_info, **model, "windows": self._windows}
 
     def summary(self) -> str:
@@ -179,13 +181,14 @@ class Forecasting(Task):
     def servable(self, model: keras.Model) -> Servable:
         simple, columns = self._simple, self._data.values.shape[1]
         blend, self._shares = fit_blend(model, self._experts(), self._read)
-        served = RawForecaster(
-            blend, self._features, self._offsets(blend), self._categories, believed_times(self._data), self._minimums
-        )
+        self._intervals = fit_intervals(blend, simple, self._feed, self.config.model.quantiles)
+        spread, times = self._intervals.spread, believed_times(self._data)
+        served = RawForecaster(blend, self._features, spread, self._categories, times, self._minimums)
         servable = forecast_signatures(
             served, simple.ridge, simple.path, self._data.season, columns, self._description()
         )
-        return replace(servable, said=[simple.said, shares_said(self._shares)] if self._shares else [])
+        said = [simple.said, shares_said(self._shares)] if self._shares else []
+        return replace(servable, said=[*said, self._intervals.said])
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         return _raw(self._data, self._feed.cut(split, _BATCH, history=context_steps(self.dataset_info())))
@@ -290,18 +293,6 @@ class Forecasting(Task):
     def _experts(self) -> dict[str, Expert]:
         """Simple forecasts that the answer may be made of, beside the network."""
         return {} if self._alone else simple_experts(self._simple.path, self._data.season, self._plan.horizon)
-
-    def _offsets(self, blend: Blend) -> np.ndarray:
-        """The calibration of the quantiles, from the validation split."""
-        quantiles, actual, scale, forecast = [], [], [], tf.function(blend)
-        stride = self._feed.stride("validation", _MAX_CALIBRATED)
-        for inputs, target in self._feed.aligned("validation", _BATCH, stride=stride).map(self._read.pair):
-            quantiles.append(forecast(inputs)[1].numpy())
-            actual.append(target.numpy())
-            scale.append(window_statistics(inputs["history"])[1][:, 0].numpy())  # [B, C]
-        return quantile_offsets(
-            np.concatenate(quantiles), np.concatenate(actual), np.concatenate(scale), self.config.model.quantiles
-        )
 
     @cached_property
     def _simple(self) -> SimpleFit:

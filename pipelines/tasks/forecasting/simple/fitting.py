@@ -1,5 +1,6 @@
 """The simple forecast of a data set, fitted in closed form, and the ridge map beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,19 @@ _COMPARED = 60_000  # targets that forecasts of logarithms are judged by
 
 
 @dataclass(frozen=True)
+class HeldOutPath:
+    """A simple forecast whose maps of the history have not seen one block of the training split.
+
+    Args:
+        bounds: of the block: its first step and the step after its last.
+        path: the forecast; effects of covariates are those of the whole split.
+    """
+
+    bounds: tuple[int, int]
+    path: SimplePath
+
+
+@dataclass(frozen=True)
 class SimpleFit:
     """Forecasts in closed form.
 
@@ -29,12 +43,14 @@ class SimpleFit:
         path: the simple forecast.
         info: how it came about, plain JSON.
         said: a line on it.
+        held_out: simple forecasts fitted without a block of the training split, the oldest block first.
     """
 
     ridge: RidgeMap
     path: SimplePath
     info: dict[str, Any]
     said: str
+    held_out: Sequence[HeldOutPath] = ()
 
 
 def fit_simple(feed: Feed) -> SimpleFit:
@@ -58,7 +74,14 @@ def fit_simple(feed: Feed) -> SimpleFit:
     said += f", by {found.blocks} held-out blocks"
     if fitted.effect is not None:
         said += f"; covariates and calendar take {100 * fitted.gain:.0f} % off its squared error"
-    return SimpleFit(RidgeMap(fit_ridge(sums.blocks.whole, sums.held_out).kernel), path, info, f"{said}.")
+    ridge = RidgeMap(fit_ridge(sums.blocks.whole, sums.held_out).kernel)
+    without = []
+    for number, kernel in enumerate(found.folds[:-1]):
+        grown = logarithmic.folds[number] if logarithmic else None
+        if kernel is not None and (logarithmic is None or grown is not None):
+            one = SimplePath(RidgeMap(kernel), fitted.effect, None if grown is None else LogMap(grown), share)
+            without.append(HeldOutPath(sums.blocks.bounds(number), one))
+    return SimpleFit(ridge, path, info, f"{said}.", without)
 
 
 class _Sums:

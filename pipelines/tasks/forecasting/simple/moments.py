@@ -115,6 +115,10 @@ class Blocks:
         shorter.between = self.between.newest(lookback)
         return shorter
 
+    def bounds(self, number: int) -> tuple[int, int]:
+        """The first step of a block, and the step after its last."""
+        return int(np.ceil(self._edges[number])), int(np.ceil(self._edges[number + 1]))
+
     @property
     def whole(self) -> Moments:
         """Of all windows."""

@@ -188,6 +188,27 @@ def test_a_stream_is_answered_as_its_whole_history(tmp_path, cell):
     assert state["state_length"].tolist() == [L]
 
 
+def test_intervals_of_a_stream_adapt_where_their_state_is_sent_back(exported):
+    rng, size = np.random.default_rng(0), exported.signature("step").inputs["adaptive"].shape[1]
+    values = np.zeros([1, 1, 2], np.float32)
+    state = {"state": np.zeros([1, L, 2], np.float32), "state_length": np.zeros(1, np.int32)}
+    sent = {"adaptive": np.zeros([1, size], np.float32)}  # as those of the state: nothing is known
+    for step in range(L + 40):
+        values[0, 0, 0] = 100 + 20 * np.sin(2 * np.pi * step / 24) + 30 * rng.normal()  # far wilder than in training
+        adapted = exported.predict({"values": values, **state, **sent}, "step")
+        fixed = exported.predict({"values": values, **state}, "step")
+        state, sent = {name: adapted[name] for name in state}, {"adaptive": adapted["adaptive"]}
+        np.testing.assert_array_equal(adapted["forecast"], fixed["forecast"])
+        assert adapted["adaptive"].shape == (1, size)
+        if step == 0:
+            np.testing.assert_array_equal(adapted["quantiles"], fixed["quantiles"])
+    width, before = (np.ptp(one["quantiles"][0, :, 0], axis=1) for one in (adapted, fixed))
+    assert (width > 1.3 * before).all()
+    begun = {**state, "state_length": np.zeros(1, np.int32)}
+    again, first = (exported.predict({"values": values, **begun, **one}, "step") for one in (sent, {}))
+    np.testing.assert_array_equal(again["quantiles"], first["quantiles"], err_msg="a stream that begins has no past")
+
+
 def on_one_series(folder: Path, cell: str, **more: object) -> Task:
     section = {"lookback": L, "horizon": H, "units": 8, "segment": 12, "members": 1, "cell": cell, **more}
     return prepared("forecasting", loads().query("house == 'north'")[["time", "load"]], {"model": section}, folder)
