@@ -116,7 +116,7 @@ def find_layout(file: Path, head: bytes, table_format: TableFormat) -> Layout:
                 f"{file}, row {number}: has {width} cells, and data.header names {len(names)} columns. Name all of them"
             )
         records, row = rows_from_header, number
-    starts = [0, *itertools.accumulate(len(line) + 1 for line in head.split(b"\n"))]
+    starts = [0, *itertools.accumulate(len(line) + 1 for line in head.split(b"\n", row))]
     start = starts[row - 1]
     _check_text(file, head[:start], table_format)
     text = head[starts[number - 1] : start].rstrip(b"\r\n") if table_format.header is True else b""
@@ -241,8 +241,9 @@ def _padded(header: list[str], records: Sequence[tuple[int, list[str]]]) -> list
 
 def _check_other_delimiter(file: Path, delimiter: str, lines: Sequence[str], first: int) -> None:
     """Refuses lines that another delimiter divides, the header as all others, and this one does not."""
-    shown = [(number, line.rstrip("\r")) for number, line in enumerate(lines, 1) if number >= first and line.strip()]
-    shown = [*shown[:-1], *(shown[-1:] if lines[-1] == "" or len(shown) < 2 else [])][:_SAMPLED]
+    whole = lines[:-1] if len(lines) > first else lines  # the last may be cut off
+    looked_at = enumerate(whole[first - 1 : first - 1 + 2 * _SAMPLED], first)
+    shown = [(number, line.rstrip("\r")) for number, line in looked_at if line.strip()][:_SAMPLED]
     texts = [line for _, line in shown]
     if len(texts) > 1 and all(len(line) > 1 and _whole(line, delimiter) for line in texts):
         raise UserError(
