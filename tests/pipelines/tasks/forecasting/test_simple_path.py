@@ -195,3 +195,16 @@ def test_values_that_are_not_all_positive_have_no_logarithms(tmp_path) -> None:
     fit = fit_simple(prepared("forecasting", table, MONTHLY, tmp_path)._feed)
     assert fit.path.log_map is None
     assert "logarithms" not in fit.said
+
+
+def test_blocks_of_the_training_split_are_forecast_by_maps_that_have_not_seen_them(
+    fitted: tuple[Feed, SimpleFit],
+) -> None:
+    feed, fit = fitted
+    begin, end = feed.data.bounds["train"]
+    edges = [bound for one in fit.held_out for bound in one.bounds]
+    assert edges == sorted(edges)
+    assert begin < edges[0]
+    assert edges[-1] == end
+    kernels = [one.path.history_map.kernel.numpy() for one in fit.held_out]
+    assert len({kernel.tobytes() for kernel in kernels}) == len(kernels) > 1
