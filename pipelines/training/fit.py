@@ -225,8 +225,8 @@ class _Training:
 
     def _worse(self) -> bool:
         history = self._history
-        if not history.epochs or history.turned:
-            return False
+        if history.turned or history.best >= len(history.epochs) - 1:
+            return False  # nothing that was validated since is worse
         return self._plan.turned(history.done - history.kept, history.pace.share - history.best_pace.share)
 
     def epoch(self) -> dict[str, float]:
