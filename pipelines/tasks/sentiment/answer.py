@@ -1,6 +1,6 @@
 """What answers a text: a simple path, and as much of the network as helps on texts that neither was fitted on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -29,7 +29,7 @@ class Answer:
         simple: of the words that the simple path weighs; None without one.
         before: the same, not fitted on the validation split.
         weight: of the simple path.
-        said: how all this was chosen, in a line; empty without a simple path.
+        said: how all this was chosen, or why there is no simple path, in a line; empty where none was asked for.
     """
 
     network: list[float]
@@ -61,8 +61,13 @@ def fit_answer(
         classes: number of classes.
     """
     network, labels = _network(model, directory)
-    if not buckets or classes * (vocabulary + buckets) > _MAX_WEIGHTS:
-        return Answer([*fit_temperatures(network, labels), 0.0][:2])
+    alone = Answer([*fit_temperatures(network, labels), 0.0][:2])
+    weights = classes * (vocabulary + buckets)
+    if not buckets:
+        return alone
+    if weights > _MAX_WEIGHTS:
+        said = f"a simple path would have {weights:,} weights, of {_MAX_WEIGHTS:,} at most. Lower model.ngram_buckets"
+        return replace(alone, said=f"The network answers alone: {said} for one.")
     train, validation = (
         TermCounts.of(read_shards(directory, split, batch_size=BATCH), vocabulary, buckets, share)
         for split, share in (("train", min(1.0, _MAX_TEXTS / texts)), ("validation", 1.0))
@@ -70,13 +75,13 @@ def fit_answer(
     if texts < _SMALL:
         learnt, how = train + validation, "cross-validation"
         choice, held_out = bag_of_words.cross_validate(learnt, classes)
-        alone, simple = fit_temperatures([held_out], learnt.labels)[0], held_out[len(train.labels) :]
+        scale, simple = fit_temperatures([held_out], learnt.labels)[0], held_out[len(train.labels) :]
         before, served = (next(bag_of_words.fit(counts, classes, [choice])) for counts in (train, learnt))
     else:
         learnt, how = train, "the validation split"
         choice, simple, served = bag_of_words.choose(train, validation, classes)
-        alone, before = fit_temperatures([simple], labels)[0], served
-    mixed = mix(simple, network, labels, alone)
+        scale, before = fit_temperatures([simple], labels)[0], served
+    mixed = mix(simple, network, labels, scale)
     said = (
         f"The answer begins from {choice}, chosen by {how} and fitted on {len(learnt.labels):,} texts; of the network "
         f"{mixed.share:.0%} counts beside it, as the folds of {len(labels):,} validation texts agree."
