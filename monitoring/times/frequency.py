@@ -224,6 +224,22 @@ class Frequency:
         """The same for a sentence: without T, and without Z, since UTC is not said where nothing else is meant."""
         return self.stamp(time).replace("T", " ").removesuffix("Z")
 
+    def span(self, first: int, last: int) -> str:
+        """From one time to another on the local clock, as exactly as the steps are; empty where rows are numbered.
+
+        Example:
+            >>> Frequency(seconds=3600).span(0, 5400), Frequency(months=1).span(0, 2678400)
+            ('1970-01-01 00:00 to 1970-01-01 01:30', '1970-01-01 to 1970-02-01')
+        """
+        if self.rate is not None:
+            dated = self.rate and first / self.rate >= _FROM_A_START
+            return f"{self.readable(first)} to {self.readable(last)}" if dated else ""
+        shown = self.clock.local(np.array([first, last]))
+        days = self.seconds % DAY == 0 and not (shown % DAY).any()
+        unit = "D" if days else "s" if self.seconds % 60 else "m"
+        begin, end = (str(time).replace("T", " ") for time in shown.astype("M8[s]").astype(f"M8[{unit}]"))
+        return f"{begin} to {end}"
+
     def _counted(self, times: np.ndarray) -> np.ndarray:
         """On the clock by which steps are counted."""
         return self.clock.local(times) if self.civil else np.asarray(times)

@@ -19,7 +19,10 @@ _DURATION = re.compile(
     re.IGNORECASE,
 )
 _TOTAL = re.compile(
-    r"(grand |sub-?)?(totale?s?|sum|summe|gesamt|insgesamt|somme|suma|soma|итого|合计)\b", re.IGNORECASE
+    r"(^|\s)(grand |sub-?|zwischen|gesamt|teil)?(totale?s?|totaux|sum|summen?|gesamt|insgesamt|somme|suma|somma|soma|"
+    r"averages?|avg|mean|median|mittelwert|mittel|durchschnitt|schnitt|moyenne|promedio|media|итого|всего|合计|总计|小计|合計)"
+    r"\b",
+    re.IGNORECASE,
 )
 _ZONE_NAME = re.compile(r"\d ?\(?([A-Za-z]{2,5})\)?$")
 _MOST = 50  # words that a setting names
@@ -42,8 +45,8 @@ def remedy_of(cell: str, column: str, wrong: pa.Array) -> str:
         )
     if _DURATION.fullmatch(text):
         return "It counts from a start that is not told; number the rows: --set data.time=null"
-    if _TOTAL.match(text):
-        words = [word for word in wrong.cast(pa.string()).to_pylist() if word and _TOTAL.match(word.strip())]
+    if _TOTAL.search(text):
+        words = [word for word in wrong.cast(pa.string()).to_pylist() if word and _TOTAL.search(word.strip())]
         listed = json.dumps(list(dict.fromkeys(map(str.strip, words)))[:_MOST], ensure_ascii=False)
         setting = shlex.quote(f"data.missing={listed}")
         return f"Rows of sums are left out where their cells are named as missing: --set {setting}"

@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unroll.monitoring.times.cells.weekday_names import is_weekday
 from unroll.monitoring.times.forms.fields import MICROS, from_fields, whole_hour, whole_year
 from unroll.monitoring.times.forms.month_names import month_number
 from unroll.monitoring.times.forms.reading import NO_OFFSET, Reading
 from unroll.monitoring.times.forms.zones import zone_offset
 from unroll.monitoring.times.instants import MISSING_TIME
 
-_WEEKDAY = r"(?:\p{L}{2,10}\.?,? +)?"
+_WEEKDAY = r"(?:(?P<weekday>\p{L}{2,12})\.?,? +)?"
 _NAME = r"(?P<n>[\p{L}\p{M}]{3,}\.?|[\p{Thai}.]{4,7})"
 _HALF = r"(?: ?(?P<half>[ap])\.? ?(?:m\.?)?)?"
 _CLOCK = rf"(?P<H>\d{{1,2}})(?:[:.h]?(?P<M>\d\d)(?:[:.]?(?P<S>\d\d)(?:[.,:](?P<f>\d{{1,9}}))?)?)? ?(?:h|uhr)?{_HALF}"
@@ -148,6 +149,9 @@ def _read_groups(groups: pa.StructArray) -> Reading:
         fields["f"] = _number(pc.utf8_slice_codeunits(pc.utf8_rpad(texts["f"], 6, "0"), 0, 6))
     if "half" in texts:
         fields["H"], wrong = whole_hour(fields["H"], texts["half"].to_numpy(zero_copy_only=False))
+    if "weekday" in texts:  # "Subtotal 2026-01-31" is not a time
+        named = _by_distinct(texts["weekday"], lambda word: not word or is_weekday(word))
+        wrong = wrong | (named == 0)
     micros, impossible = from_fields(fields, len(groups))
     wrong = wrong | impossible
     if "zone" not in texts or pc.all(pc.equal(texts["zone"], "")).as_py():

@@ -112,6 +112,7 @@ def to_grid(
     table.values = np.empty((0, 0), np.float32)
     start = np.array([one.start for one in placed], np.int64)
     dataset_info = {**table.dataset_info, **counts, "conflicting_example": example}
+    dataset_info["span"] = found.span(int(table.times.min()), int(table.times.max()))
     dataset_info["steps_told"] = [note for note in (*notes, *holidays_told(holidays, found, start, offsets)) if note]
     grid = SeriesGrid(found, table.roles, table.ids, start, offsets, values, table.statics, dataset_info)
     return _without_empty(_unstacked(grid) if wide else grid, keep_empty)

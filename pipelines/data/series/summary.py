@@ -60,7 +60,8 @@ def _size(info: Mapping[str, Any]) -> str:
     target = _counted(len(targets), "target{s}")
     every = "numbered" if info["frequency"] == "step" else f"every {info['frequency']}"
     season = f", season {info['season']:,} steps" if info["season"] > 1 else ""
-    return f"{rows}: {series}, {target}{named}, {every}{season}."
+    span = f" From {info['span']}." if info.get("span") else ""
+    return f"{rows}: {series}, {target}{named}, {every}{season}.{span}"
 
 
 def _mended(info: Mapping[str, Any]) -> list[str]:

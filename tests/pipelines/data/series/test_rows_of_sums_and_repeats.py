@@ -1,0 +1,83 @@
+"""Rows that are not records of one series: sums between others, times that come again, and what is said of times."""
+
+import re
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from unroll.errors import UserError
+from unroll.pipelines.data.series.data import SeriesData, prepare
+from unroll.pipelines.data.series.summary import summary
+from unroll.pipelines.data.series.window_index import check_windows
+from unroll.pipelines.tasks.forecasting.config import ForecastConfig
+from unroll.pipelines.training.config import load_config
+from unroll.pipelines.training.progress import Progress
+
+HOURS = pd.date_range("2024-01-01", periods=96, freq="h")
+
+
+def prepared(folder, table, *settings):
+    table.to_csv(folder / "data.csv", index=False)
+    directory = folder / "prepared"
+    directory.mkdir(exist_ok=True)
+    prepare(load_config(ForecastConfig, None, settings).data, str(folder / "data.csv"), directory, Progress())
+    return SeriesData.load(directory)
+
+
+def said(data):
+    return summary(data.dataset_info, check_windows(data, lookback=4, horizon=2))
+
+
+def pasted(refused):
+    """The settings that a refusal names, as a shell reads them."""
+    words = shlex.split(" ".join(re.findall(r"--set (?:'[^']+'|\S+)", str(refused.value))))
+    return [word.rstrip(",.;)") for word in words if word != "--set"]
+
+
+@pytest.mark.parametrize(
+    ("times", "settings", "span"),
+    [
+        (HOURS.strftime("%Y-%m-%d %H:%M"), [], "From 2024-01-01 00:00 to 2024-01-04 23:00."),
+        ([f"{hour:%F %H:%M}Z" for hour in HOURS], ["data.timezone=Europe/Berlin"], "From 2024-01-01 01:00 to 2024-01-05 00:00."),
+        (pd.date_range("2020-01-01", periods=40, freq="MS").strftime("%Y-%m"), [], "From 2020-01-01 to 2023-04-01."),
+        (pd.date_range("2024-01-01", periods=40, freq="15s"), [], "From 2024-01-01 00:00:00 to 2024-01-01 00:09:45."),
+    ],
+)  # fmt: skip
+def test_the_first_and_the_last_time_are_said(tmp_path, times, settings, span):
+    data = prepared(tmp_path, pd.DataFrame({"time": times, "x": np.arange(float(len(times)))}), *settings)
+    assert span in said(data).splitlines()[0]
+
+
+def test_the_first_and_the_last_time_are_those_of_all_series(tmp_path):
+    early = pd.DataFrame({"time": HOURS[:50], "id": "a", "x": 1.0 * np.arange(50)})
+    late = pd.DataFrame({"time": HOURS[40:], "id": "b", "x": 1.0 * np.arange(56)})
+    data = prepared(tmp_path, pd.concat([late, early]), "data.series=id")
+    assert "From 2024-01-01 00:00 to 2024-01-04 23:00." in said(data)
+
+
+def test_numbered_rows_have_no_first_time(tmp_path):
+    data = prepared(tmp_path, pd.DataFrame({"x": np.arange(60.0)}), "data.time=null", "data.rate=10")
+    assert "From" not in said(data)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["Subtotal 2024-01-02", "Zwischensumme 2024-01-02", "Mean 2024-01-02", "2024-01-02 Total", "Sum, 2024-01-02"],
+)
+def test_a_word_beside_a_date_makes_a_sum_of_it(tmp_path, cell):
+    times = [*HOURS.strftime("%Y-%m-%d %H:%M:%S")]
+    times.insert(24, cell)
+    table = pd.DataFrame({"time": times, "x": np.arange(97.0)})
+    with pytest.raises(UserError, match=f"row 26.*{cell}.*Rows of sums") as refused:
+        prepared(tmp_path, table)
+    data = prepared(tmp_path, table, *pasted(refused))
+    assert (data.dataset_info["incomplete_rows"], len(data.values)) == (1, 96)
+
+
+@pytest.mark.parametrize("form", ["%a %Y-%m-%d", "%A, %d.%m.%Y", "%a. %d %b %Y"])
+def test_a_weekday_beside_a_date_is_read(tmp_path, form):
+    days = pd.date_range("2024-01-01", periods=40, freq="D")
+    data = prepared(tmp_path, pd.DataFrame({"time": days.strftime(form), "x": np.arange(40.0)}))
+    assert (data.start[0], len(data.values)) == (days[0].timestamp(), 40)
