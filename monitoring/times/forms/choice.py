@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from unroll.monitoring.times.cells.cells import Cells
 from unroll.monitoring.times.forms.iso import read_iso
-from unroll.monitoring.times.forms.number_choice import likely, nearest_division, number_candidates
+from unroll.monitoring.times.forms.number_choice import likely, nearest_division, number_candidates, yearless
 from unroll.monitoring.times.forms.numbers import DIGITS_TOO, read_numbers
 from unroll.monitoring.times.forms.reading import Reading, readable
 from unroll.monitoring.times.forms.strptime import is_divided, read_strptime
@@ -106,6 +106,11 @@ def _either(cells: Cells, forms: list[str]) -> str | None:
     there = ~cells.missing
     if DAY_WITHOUT_YEAR in forms:
         example = cells.text.filter(pa.array(there))[0].as_py()
+        if cells.are_numbers:
+            return (
+                f"may hold days with a month, or months of a year of two digits: {example!r}. {yearless('%d%m')}. If "
+                "they are months: --set data.time_format=%y%m"
+            )
         return (
             f"may hold months of a year of two digits, or days without their year: {example!r}. If they are months, "
             "state it with --set data.time_format=month_name, else write the year"

@@ -20,6 +20,7 @@ FORMS = {
     "unix_us": "microseconds since 1970 in UTC",
     "unix_ns": "nanoseconds since 1970 in UTC",
     "unix_days": "days since 1970",
+    "labview": "seconds since 1904 in UTC, as LabVIEW and old Macs count",
     "ticks": "ticks of .NET, ten million a second since the year 1",
     "filetime": "ticks of Windows' file times, ten million a second since 1601",
     "excel": "Excel's day numbers, as in 46053.5",

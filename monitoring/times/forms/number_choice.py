@@ -6,6 +6,7 @@ from unroll.monitoring.times.forms.fields import MICROS
 from unroll.monitoring.times.forms.formats import FORMS
 from unroll.monitoring.times.forms.numbers import SCALES, Numbers, read_numbers
 from unroll.monitoring.times.forms.reading import readable
+from unroll.monitoring.times.forms.text_choice import DAY_WITHOUT_YEAR
 
 _DIVIDED = {
     5: ("quarter", "%y%j"),
@@ -21,6 +22,7 @@ _DIVIDED = {
 _YEARS = (1600, 2200)
 _PLAIN_YEARS = (1000, 2200)
 _UNIX = (315_532_800, 4_102_444_800)  # 1980 to 2100, in seconds
+_LABVIEW = (2_398_377_600, 4_102_444_800)  # from 1980 on, to what is 2100 for Unix
 _EXCEL = (21_916, 54_789)  # 1960 to 2050
 _TICKS = (624_511_296_000_000_000, 662_380_416_000_000_000)  # 1980 to 2100
 _FILETIME = (119_600_064_000_000_000, 157_468_992_000_000_000)  # 1980 to 2100
@@ -35,6 +37,7 @@ _PARTS_OF_A_DAY = (24, 48, 96, 144, 288, 1440, 12, 60)
 _SHORTEST_STEP = 0.2
 _NEARLY_ALL = 0.9
 _SIGNIFICANT = 7
+_LAST_DAYS = 28  # and the first of a month: not years of two digits
 
 
 def number_candidates(numbers: Numbers) -> list[str]:
@@ -51,6 +54,7 @@ def number_candidates(numbers: Numbers) -> list[str]:
     if numbers.rounded:
         return []
     fits = _divided(numbers) if numbers.whole is not None else _with_fraction(numbers)
+    fits += ["labview"] if _inside(numbers, *_LABVIEW) else []
     fits += [form for form, (low, high) in _ranges().items() if _inside(numbers, low, high)]
     fits += [form for form, span in (("ticks", _TICKS), ("filetime", _FILETIME)) if _inside(numbers, *span)]
     if _even_days(numbers):
@@ -79,6 +83,9 @@ def likely(numbers: Numbers) -> tuple[str, str]:
     steps = np.diff(shown)
     if numbers.whole is not None and 0 <= low <= 1 and (steps == 1).sum() >= 0.9 * len(steps):
         return "They seem to count rows. Number the rows instead", "data.time=null"
+    if form := _yearless(numbers):
+        short = numbers.width[~np.isnan(numbers.values)].min() < 4
+        return ("Write all with four digits. " if short else "") + yearless(form), ""
     if 0 <= low < _PLAIN_YEARS[0] and high < _UNIX[0]:
         if len(steps) and _part_of_a_day(float(np.median(steps))):
             return "They seem to count days or hours from some start. Number the rows instead", "data.time=null"
@@ -96,6 +103,18 @@ def likely(numbers: Numbers) -> tuple[str, str]:
         if high < _UNIX[1] * float(MICROS / SCALES[form][0]):
             return f"If they are {FORMS[form]}", f"data.time_format={form}"
     return "No count of seconds since 1970 is as large", ""
+
+
+def yearless(form: str) -> str:
+    """What to do about days whose year is not told.
+
+    Args:
+        form: of the days, such as %d%m.
+    """
+    return (
+        f"If they are days without their year, put a column with the year before it: --set 'data.time=[year, column]' "
+        f"--set 'data.time_format=%Y {form}'"
+    )
 
 
 def _ranges() -> dict[str, tuple[float, float]]:
@@ -118,7 +137,9 @@ def _divided(numbers: Numbers) -> list[str]:
         if _are_weeks(numbers):
             return ["week"]
         years = ["%Y"] if _inside(numbers, *_PLAIN_YEARS) else []
-        return [*years, "%y%m"] if _fits(numbers, "%y%m") else years
+        if not _fits(numbers, "%y%m"):
+            return years
+        return [*years, "%y%m", *([DAY_WITHOUT_YEAR] if _are_days_of_months(numbers) else [])]
     if list(widths) not in ([widths[-1]], [7, 8]):
         return []
     return [
@@ -134,6 +155,34 @@ def _are_weeks(numbers: Numbers) -> bool:
     week = shown % 100
     leaps = (np.diff(shown) >= 48) & (week[:-1] >= 52) & (week[1:] <= 2)
     return bool(leaps.any() and week.min() >= 1 and week.max() <= 53)
+
+
+def _are_days_of_months(numbers: Numbers) -> bool:
+    """Whether numbers such as 0101 and 2610 are days with a month: in order, or first and last days among them."""
+    whole = numbers.values[~np.isnan(numbers.values)].astype(np.int64)
+    day, month = np.divmod(whole, 100)
+    if day.min() < 1 or day.max() > 31:
+        return False
+    if _in_order(whole) == 1:
+        return bool(day.min() <= 3 and day.max() >= _LAST_DAYS)
+    return _in_order(100 * month + day) >= _NEARLY_ALL or bool(day.min() <= 3 and day.max() >= _LAST_DAYS)
+
+
+def _in_order(values: np.ndarray) -> float:
+    """The share of steps that go the same way."""
+    steps = np.diff(values)
+    return float(max((steps >= 0).mean(), (steps <= 0).mean())) if len(steps) else 1.0
+
+
+def _yearless(numbers: Numbers) -> str:
+    """A format of days with a month and no year, such as 1231 or 3112; empty of other numbers."""
+    if numbers.whole is None or len(numbers.present) < 2 or numbers.present[0] < 101:
+        return ""
+    first, last = np.divmod(numbers.present.astype(np.int64), 100)
+    for days, months, form in ((last, first, "%m%d"), (first, last, "%d%m")):
+        if days.min() >= 1 and days.max() <= 31 and months.min() >= 1 and months.max() <= 12:
+            return form
+    return ""
 
 
 def _fits(numbers: Numbers, form: str) -> bool:

@@ -12,6 +12,7 @@ from unroll.monitoring.times.forms.fields import DAY, MICROS, from_fields, whole
 from unroll.monitoring.times.forms.reading import Reading
 
 _EXCEL_EPOCH = -25_569 * DAY  # 1899-12-30, so that its numbers are right from March 1900 on
+_LABVIEW_EPOCH = -24_107 * DAY  # 1904
 _TICKS_EPOCH = -719_162 * DAY  # the first of January of the year 1
 _FILETIME_EPOCH = -134_774 * DAY  # 1601
 _JULIAN_EPOCH = -(2_440_587 * DAY + DAY // 2)  # noon of a day 4713 years before the common calendar's first
@@ -23,6 +24,7 @@ SCALES = {
     "unix_us": (Fraction(1), 0),
     "unix_ns": (Fraction(1, 1000), 0),
     "unix_days": (Fraction(DAY), 0),
+    "labview": (Fraction(MICROS), _LABVIEW_EPOCH),
     "seconds": (Fraction(MICROS), 0),
     "ticks": (Fraction(1, 10), _TICKS_EPOCH),
     "filetime": (Fraction(1, 10), _FILETIME_EPOCH),
@@ -32,7 +34,7 @@ SCALES = {
     "matlab": (Fraction(DAY), _MATLAB_EPOCH),
 }
 """Microseconds of one, and the time of nought."""
-_ABSOLUTE = ("unix", "unix_ms", "unix_us", "unix_ns")  # which count in UTC, wherever a clock stood
+_ABSOLUTE = ("unix", "unix_ms", "unix_us", "unix_ns", "labview")  # which count in UTC, wherever a clock stood
 
 _WIDTH = {"Y": 4, "y": 2, "m": 2, "d": 2, "j": 3, "H": 2, "M": 2, "S": 2, "f": 3, "q": 1, "w": 2}
 _DIVIDED = {"quarter": "Yq", "week": "Yw", "iso": "Ymd", "day_of_year": "Yj"}

@@ -10,6 +10,7 @@ import pytest
 from unroll.errors import UserError
 from unroll.monitoring.times.forms.formats import FORMS, check_format
 from unroll.monitoring.times.parser import TimeParser
+from unroll.monitoring.times.row_parser import RowParser
 
 FILE = Path("data.csv")
 HOURS = pd.date_range("2024-01-30", periods=60, freq="h")
@@ -179,6 +180,11 @@ REFUSED = {
     "uneven days": ([44000, 44013, 44100, 44111], ["Excel", "data.time_format=excel"]),
     "days of Unix or of Excel": (range(22000, 22100), ["(excel)", "(unix_days)"]),
     "yyddd or Excel": (range(24001, 24300), ["(%y%j)", "(excel)"]),
+    "days and months": (DAYS.strftime("%d%m"), ["'2011'", "'data.time_format=%Y %d%m'", "data.time_format=%y%m"]),
+    "days and months, newest first": (DAYS[::-1].strftime("%d%m"), ["'data.time_format=%Y %d%m'"]),
+    "months and days": (DAYS[40:].strftime("%m%d"), ["'data.time=[year, column]'", "'data.time_format=%Y %m%d'"]),
+    "days and months as numbers": ([int(f"{one:%d%m}") for one in DAYS], ["four digits", "'data.time_format=%Y %d%m'"]),
+    "seconds since 1904": (unix(HOURS + pd.DateOffset(years=66)), ["(labview) or 2090", "time_format=labview"]),
     "few digits": (["1.70407E+09", "1.70408E+09"], ["too few digits"]),
     "seasons": ([f"{year}-{year % 100 + 1:02}" for year in range(2000, 2012)], ["'2000-01'", "data.time_format=iso"]),
     "ticks or nanoseconds": ([621355968000000000 + one * 10**7 for one in unix(HOURS)], ["(unix_ns)", "(ticks)"]),
@@ -189,6 +195,19 @@ REFUSED = {
     "fiscal quarters": (["FY2020Q1", "FY2020Q2"], ["data.time_format=fiscal", "'FY2020Q1'"]),
     "a zone's name": (["2024-01-01 00:00 CST", "2024-01-01 01:00 CST"], ["'CST' is a zone", "write the offset"]),
 }  # fmt: skip
+
+
+def test_months_of_two_digits_in_order_are_no_days():
+    months = pd.date_range("2018-01-01", periods=100, freq="MS")
+    parser, times = read(months.strftime("%y%m"))
+    assert parser.form == "%y%m"
+    np.testing.assert_array_equal(times.seconds, seconds(months))
+
+
+def test_days_are_read_with_a_column_of_their_year():
+    columns = [pa.array(["2024", "2024"]), pa.array(["0101", "3112"])]
+    times = RowParser(["year", "day"], "%Y %d%m").parse(columns, FILE, 2)
+    assert times.micros.astype("M8[us]").astype("M8[D]").astype(str).tolist() == ["2024-01-01", "2024-12-31"]
 
 
 @pytest.mark.parametrize("name", REFUSED)
