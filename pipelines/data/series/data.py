@@ -21,6 +21,7 @@ from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
 from unroll.pipelines.data.series.scales import Scales, series_scales, standardise
 from unroll.pipelines.data.series.season import SeasonChoice, choose_season
 from unroll.pipelines.data.series.section import SeriesSection
+from unroll.pipelines.data.series.shape.repeated_times import check_repeats
 from unroll.pipelines.data.series.table import read_table
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.training.progress import Progress
@@ -129,6 +130,7 @@ def prepare(section: SeriesSection, data: str, directory: Path, progress: Progre
         table.dataset_info["clock_told"] = settled.told
         if table.rate is None:
             check_calendar(table.times, table.codes, settled.clock)
+            check_repeats(table, section, settled.clock)
         frequency = Frequency.parse(section.frequency, settled.clock) if section.frequency else None
         wide = section.columns == "series"
         grid = to_grid(table, frequency, settled.clock, wide=wide, holidays=section.holidays)

@@ -40,7 +40,7 @@ def pasted(refused):
     ("times", "settings", "span"),
     [
         (HOURS.strftime("%Y-%m-%d %H:%M"), [], "From 2024-01-01 00:00 to 2024-01-04 23:00."),
-        ([f"{hour:%F %H:%M}Z" for hour in HOURS], ["data.timezone=Europe/Berlin"], "From 2024-01-01 01:00 to 2024-01-05 00:00."),
+        (HOURS.strftime("%F %H:%MZ"), ["data.timezone=Europe/Berlin"], "From 2024-01-01 01:00 to 2024-01-05 00:00."),
         (pd.date_range("2020-01-01", periods=40, freq="MS").strftime("%Y-%m"), [], "From 2020-01-01 to 2023-04-01."),
         (pd.date_range("2024-01-01", periods=40, freq="15s"), [], "From 2024-01-01 00:00:00 to 2024-01-01 00:09:45."),
     ],
@@ -81,3 +81,41 @@ def test_a_weekday_beside_a_date_is_read(tmp_path, form):
     days = pd.date_range("2024-01-01", periods=40, freq="D")
     data = prepared(tmp_path, pd.DataFrame({"time": days.strftime(form), "x": np.arange(40.0)}))
     assert (data.start[0], len(data.values)) == (days[0].timestamp(), 40)
+
+
+@pytest.mark.parametrize("first", [0, 12])
+def test_a_clock_of_twelve_hours_is_refused(tmp_path, first):
+    hours = HOURS.hour % 12
+    times = [f"{hour:%Y-%m-%d} {one or first:02}:00" for hour, one in zip(HOURS, hours, strict=True)]
+    with pytest.raises(UserError, match="12-hour clock without AM and PM"):
+        prepared(tmp_path, pd.DataFrame({"time": times, "x": np.arange(96.0)}))
+
+
+def readings(days):
+    """Two stations, each with two variables."""
+    rows = [(day, station, kind) for day in days for station in ("0012", "0013") for kind in ("TMAX", "TMIN")]
+    table = pd.DataFrame(rows, columns=["date", "station", "variable"])
+    return table.assign(value=np.arange(float(len(rows))))
+
+
+def test_two_columns_of_ids_are_refused(tmp_path):
+    table = readings(pd.date_range("2024-01-01", periods=50))
+    with pytest.raises(UserError, match=r"200 rows have 100 .*: column 'variable' tells them apart"):
+        prepared(tmp_path, table, "data.time=date", "data.series=station")
+    table["both"] = table.station + " " + table.variable
+    assert len(prepared(tmp_path, table, "data.time=date", "data.series=both").ids) == 4
+
+
+def test_some_series_more_among_the_rows_of_one_are_refused_by_their_column(tmp_path):
+    table = pd.DataFrame({"time": HOURS, "meter": "a", "x": np.arange(96.0)})
+    table = pd.concat([table, table[:32].assign(meter="b", x=7.0)]).sort_values("time")
+    with pytest.raises(UserError, match=r"128 rows have 96 .*'meter'") as refused:
+        prepared(tmp_path, table)
+    assert pasted(refused) == ["data.series=meter"]
+    assert len(prepared(tmp_path, table, *pasted(refused)).ids) == 2
+
+
+def test_rows_that_are_written_twice_are_read_once(tmp_path):
+    table = pd.DataFrame({"time": HOURS, "x": np.arange(96.0)})
+    data = prepared(tmp_path, pd.concat([table, table[::3]]))
+    assert (data.dataset_info["exact_duplicates"], len(data.values)) == (32, 96)
