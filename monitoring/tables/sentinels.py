@@ -7,6 +7,7 @@ import numpy as np
 
 _FEWEST = 3  # times that a value comes again
 _MOST = 3  # sentinels of a column
+_WIDTHS = 10  # of the rest, that a value lies from it which is no larger than it, such as 0 beside 1008 to 1018
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def masked(values: np.ndarray, missing: Sequence[str]) -> np.ndarray:
 def repeated_extremes(values: np.ndarray) -> list[Sentinel]:
     """The values of a column that may stand for a missing one.
 
-    A lowest or highest value counts that is there several times and farther from the rest than this is wide.
+    A lowest or highest value counts that is there several times and farther from the rest than this is wide, and than
+    this is from 0; or ten times as far as this is wide, if it is not in most rows.
 
     Args:
         values: float `[rows]`; NaN is missing.
@@ -50,6 +52,8 @@ def repeated_extremes(values: np.ndarray) -> list[Sentinel]:
     Example:
         >>> [found.value for found in repeated_extremes(np.array([1, 2, 3, -999, -999, 2.5, -999]))]
         [-999.0]
+        >>> [found.value for found in repeated_extremes(np.array([0, 0, 0, 1008, 1011.5, 1009, 1018, 1012]))]
+        [0.0]
     """
     rest = values[~np.isnan(values)]
     found = []
@@ -64,9 +68,12 @@ def repeated_extremes(values: np.ndarray) -> list[Sentinel]:
         far = [
             value
             for value, gap in ((low, float(inner.min()) - float(low)), (high, float(high) - float(inner.max())))
-            if gap > max(width, abs(float(inner.max())), abs(float(inner.min())))
-            and width > 0
-            and np.count_nonzero(rest == value) >= _FEWEST
+            if width > 0
+            and (count := np.count_nonzero(rest == value)) >= _FEWEST
+            and (
+                gap > max(width, abs(float(inner.max())), abs(float(inner.min())))
+                or (gap > _WIDTHS * width and 2 * count < len(rest))
+            )
         ]
         if not far:
             break

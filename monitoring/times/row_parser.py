@@ -152,10 +152,12 @@ class RowParser:
         missing = np.zeros(len(days), bool)
         fields: dict[str, np.ndarray] = {}
         wrong = np.zeros(len(days), bool)
+        blank = []
         for part, column in zip(self._parts, columns, strict=True):
             if part == "date":
                 found = self._parser.parse(column, file, first_row)
                 days, offsets, missing = found.micros, found.offsets, missing | found.missing
+                blank.append(found.missing)
                 self._check_days(found, where)
                 continue
             codes, values = distinct(column)
@@ -166,10 +168,12 @@ class RowParser:
             gone = fields[part] == MISSING_TIME
             wrong |= np.append(read.wrong, False)[codes]
             missing |= gone
+            blank.append(gone)
             fields[part] = np.where(gone, 1, fields[part])
             if read.offsets is not None and (read.offsets != NO_OFFSET).any():
                 self._parser.offsets |= read.written
                 offsets = np.append(read.offsets, np.int32(0))[codes]
+        _check_blanks(self._columns, np.array(blank), where)
         later: dict[str, np.ndarray] = {part: fields.pop(part) for part in ("clock", "period") if part in fields}
         micros, impossible = from_fields(fields, len(days))
         return np.where(missing, 0, days) + micros, offsets, missing, wrong | (impossible & ~missing), later
@@ -220,6 +224,16 @@ class RowParser:
             left, fields[name] = np.divmod(left, 100)
         micros, wrong = from_fields({**fields, "H": left}, len(left))
         return Reading(micros, wrong | ~cells.numeric)
+
+
+def _check_blanks(columns: Sequence[str], blank: np.ndarray, where: str) -> None:
+    """Refuses a column that is blank in most rows that have the other parts, as below merged cells."""
+    for name, alone in zip(columns, blank & (blank.sum(axis=0) == 1), strict=True):
+        if 2 * alone.sum() > len(alone) > 2:
+            raise UserError(
+                f"{where}: {name!r} is blank in {alone.sum():,} of {len(alone):,} rows that have the other parts of a "
+                "time. If it stands only in the first of several rows, as in merged cells, fill it down to the others"
+            )
 
 
 def _field(values: pa.Array, part: str) -> Reading:

@@ -110,3 +110,22 @@ def test_columns_that_make_no_time_are_refused(cells, words):
         read(cells)
     for word in [*words, "data.csv"]:
         assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"Jahr": [2024, None, None, None, 2025, None, None], "Monat": [1, 2, 3, 4, 1, 2, 3]},
+        {"day": ["2024-01-01", None, None, "2024-01-02", None, None], "hour": [0, 8, 16, 0, 8, 16]},
+    ],
+)
+def test_a_part_that_stands_only_in_the_first_of_its_rows_is_refused(columns):
+    first, *_ = columns
+    rows = len(columns[first])
+    with pytest.raises(UserError, match=rf"'{first}' is blank in \d of {rows} rows .* fill it down"):
+        RowParser(list(columns)).parse([pa.array(column) for column in columns.values()], Path("a.csv"), 2)
+
+
+def test_a_row_without_a_part_has_no_time():
+    columns = [pa.array([2024, None, 2024]), pa.array([1, 2, 3])]
+    assert RowParser(["year", "month"]).parse(columns, Path("a.csv"), 2).missing.tolist() == [False, True, False]
