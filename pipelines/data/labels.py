@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from unroll.errors import UserError
@@ -14,6 +14,8 @@ from unroll.monitoring.tables.written_lists import written_list
 _FORM = {"fold": [[f"[{IGNORED}]", ""]], "form": "NFC"}
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")  # 1.0, as pandas writes the whole numbers of a column with a blank
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
+_COMMA = re.compile(r"([+-]?\d+),(\d{1,2})")  # three digits may be thousands
+_FRACTION = re.compile(r"[+-]?\d*[.,]\d*[1-9]\d*")
 _TRUTH = {"0": "false", "1": "true", "false": "false", "true": "true"}
 _DIGITS = re.compile(r"[\d.,/+-]+")  # 1,5 and 3/4 are numbers
 _BETWEEN = re.compile(r"\s*[|;,/&+]\s*")
@@ -48,6 +50,12 @@ def label_key(label: str) -> str:
 
 def _without_point(label: str) -> str:
     return found[1] if (found := _WHOLE.fullmatch(label)) else label
+
+
+def _with_point(label: str, labels: Collection[str]) -> str:
+    """A number with a comma before its fraction as one with a point, unless it may be a list of two labels."""
+    found = _COMMA.fullmatch(label)
+    return f"{found[1]}.{found[2]}" if found and not (found[1] in labels and found[2] in labels) else label
 
 
 def tidy_labels(cells: Iterable[str | None], where: str) -> list[str]:
@@ -91,6 +99,13 @@ def find_classes(counts: Mapping[str, int], where: str, *, merge: bool, notes: N
             f"Warning: {joined[0]!r} is a class of its own beside those of its parts"
             f"{f', and so are {len(joined) - 1:,} others' if len(joined) > 1 else ''}. If it is a list, "
             f"{_ONE_LABEL[0].lower()}{_ONE_LABEL[1:]}"
+        )
+    fractions = [label for label in counts if _FRACTION.fullmatch(label)]
+    if len(fractions) > _FEW and 2 * len(fractions) > len(counts):
+        notes.add(
+            f"Warning: {len(fractions):,} of {len(counts):,} classes are numbers with a fraction, such as "
+            f"{fractions[0]!r}, and classes have no order. If they are scores, train a task of your own with a `Value` "
+            "(docs/tasks.md), or write few classes instead"
         )
     names, said = class_names(counts, merge)
     for line in said:
@@ -163,7 +178,7 @@ def class_names(
     numbers = all(_NUMBER.fullmatch(label) for label in counts)
     groups: dict[str, list[str]] = {}
     for label in sorted(counts, key=lambda label: (-counts[label], label)):
-        key = label_key(label)
+        key = label_key(_with_point(label, counts))
         groups.setdefault(_TRUTH[key] if truth else key, []).append(label)
     names: dict[str, str] = {}
     said, renamed = [], []
@@ -188,6 +203,8 @@ def class_names(
 
 
 def _difference(group: Sequence[str]) -> str:
+    if any(_COMMA.fullmatch(label) for label in group):
+        return "are the same number"
     if len({label_key(label) for label in group}) > 1:
         return "are the same truth value"
     return "are the same number" if any(_WHOLE.fullmatch(label) for label in group) else "differ in capitals only"
@@ -240,7 +257,8 @@ def class_of(label: str, classes: Sequence[str]) -> str:
     label = tidy_label(label)
     if label in classes:
         return label
-    alike = [one for one in classes if label_key(one) == label_key(label)]
+    key = label_key(_with_point(label, classes))
+    alike = [one for one in classes if label_key(_with_point(one, classes)) == key]
     if not alike and _are_truth_values([label, *classes]):
         alike = [one for one in classes if _TRUTH[label_key(one)] == _TRUTH[label_key(label)]]
     return alike[0] if len(alike) == 1 else label

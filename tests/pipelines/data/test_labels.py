@@ -2,7 +2,8 @@
 
 import pytest
 
-from unroll.pipelines.data.labels import class_names, class_of, joined_lists, tidy_label
+from unroll.monitoring.tables.notes import Notes
+from unroll.pipelines.data.labels import class_names, class_of, find_classes, joined_lists, tidy_label
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,10 @@ def test_what_is_not_drawn_is_not_part_of_a_label(label, tidy):
         ({"Stra\u00dfe": 1, "STRASSE": 2, "Weg": 1}, {"Stra\u00dfe": "STRASSE"}, "are one class, 'STRASSE'"),
         ({"1": 2, "1.0": 9, "5.0": 8}, {"1.0": "1", "5.0": "5"}, "are the same number and are one class, '1'"),
         ({"-1.": 2, "0.0": 9, "0.5": 8}, {"-1.": "-1", "0.0": "0"}, "whatever kind of file has them: '-1.' is '-1'"),
+        ({"1": 2, "1,0": 9, "5": 8}, {"1,0": "1"}, "are the same number and are one class, '1'"),
+        ({"4.5": 2, "4,5": 9, "5": 8}, {"4,5": "4.5"}, "are the same number and are one class, '4.5'"),
+        ({"0": 3, "1": 2, "1,0": 9}, {}, ""),
+        ({"1": 3, "1,000": 2}, {}, ""),
         ({"1": 2, "1.0": 9, "none": 8}, {"1.0": "1"}, "are one class, '1'"),
         ({"1.0": 9, "none": 8}, {}, ""),
         ({"1.1": 9, "1.10": 8}, {}, ""),
@@ -65,3 +70,18 @@ def test_a_label_of_further_data_finds_its_class():
     assert class_of("1", ["False", "True"]) == "True"
     assert class_of("true", ["0", "1", "2"]) == "true", "stars are not truth values"
     assert class_of("neutral", ["negative", "positive"]) == "neutral"
+
+
+@pytest.mark.parametrize(
+    ("labels", "warned"),
+    [
+        ([f"0.{hundredths:02}" for hundredths in range(5, 96)], True),
+        ([f"{tenths / 10}".replace(".", ",") for tenths in range(50)], True),
+        ([f"{halves / 2}" for halves in range(2, 11)], False),
+        ([f"{whole}.0" for whole in range(50)], False),
+    ],
+)
+def test_scores_as_labels_are_warned_of(labels, warned):
+    notes = Notes()
+    find_classes(dict.fromkeys(labels, 9), "column 'label'", merge=True, notes=notes)
+    assert any("If they are scores" in line and "docs/tasks.md" in line for line in notes) == warned
