@@ -48,6 +48,7 @@ _YEARS = (1000, 2200)
 _HOURS = 25
 _NUMBERED = r"^(?:he|hr|hour|h|sp|tp|p|pte|period|interval|q|qtr|quarter|stunde|std|hora|heure|ora)[ ._-]?(\d{1,3})$"
 _BETWEEN = r"^(?P<first>\d\d?) ?(?:h|uhr)? ?[-\x{2013}] ?(?P<last>\d\d?) ?(?:h|uhr)?$"
+_FULL_HOUR = r"^(\d\d?):00(?::00)?$"
 _TWICE = r"^(?:he|hr|hour|h)?[ ._-]?(\d{1,2}) ?[abx*]$"
 _PERIODS = ((46, 50), (92, 100), (138, 150), (276, 300))
 """Of days of 23 to 25 hours: half hours, quarters, tens and fives of minutes."""
@@ -149,13 +150,16 @@ def width_named(name: str) -> int:
     return 0 if part_named(name) != "clock" else 5 if name.lower().endswith("ss") else 3
 
 
-def bare_numbers(column: pa.Array) -> pa.Array:
+def bare_numbers(column: pa.Array, *, counted: bool = False) -> pa.Array:
     """Numbers of hours and periods without what is around them: HE01 is 1, 0-1 is 0, and 2A, 2B, 2* and 2X are 2.
+
+    Whole hours up to 24:00, without 00:00, are the numbers of hours as well.
 
     The second of two that have one number is known by its place behind the first, as in times that come twice.
 
     Args:
         column: of any type.
+        counted: it is known that one column counts the periods of days, so that a part of a day is enough.
     """
     coded = column.dictionary_encode() if pa.types.is_string(column.type) else column
     if not pa.types.is_dictionary(coded.type) or not pa.types.is_string(coded.type.value_type):
@@ -167,6 +171,10 @@ def bare_numbers(column: pa.Array) -> pa.Array:
         first, last = (pc.cast(parts.field(name), pa.int64()).to_numpy() for name in ("first", "last"))
         if ((last - first) % 24 == 1).all():  # else they may be UTC offsets, or days and months
             return pa.DictionaryArray.from_arrays(coded.indices, pc.replace_substring_regex(text, _BETWEEN, r"\1"))
+    if len(there) and pc.all(pc.match_substring_regex(there, _FULL_HOUR)).as_py():
+        hours = set(pc.replace_substring_regex(there, _FULL_HOUR, r"\1").to_pylist())
+        if counted or ("24" in hours and not hours & {"0", "00"}):
+            return pa.DictionaryArray.from_arrays(coded.indices, pc.replace_substring_regex(text, _FULL_HOUR, r"\1"))
     for pattern, enough in ((_NUMBERED, len(there)), (_TWICE, 1)):
         found = pc.sum(pc.match_substring_regex(there, pattern)).as_py() or 0
         if enough <= found <= max(enough, _MOST_TWICE):

@@ -123,7 +123,8 @@ class RowParser:
         if self._joined:
             texts = [_plain(column).cast(pa.string()) for column in columns]
             return self._parser.parse(pc.binary_join_element_wise(*texts, " ").dictionary_encode(), file, first_row)
-        columns = [bare_numbers(column) for column in columns]
+        counted = self._periods is not None or "period" in self._parts
+        columns = [bare_numbers(column, counted=counted) for column in columns]
         where = f"{file}, columns {', '.join(repr(name) for name in self._columns)}"
         if not self._parts:
             values = [distinct(column)[1] for column in columns]
@@ -181,7 +182,7 @@ class RowParser:
     def _find_periods(self, columns: Sequence[pa.Array], file: Path, first_row: int, where: str) -> None:
         def rows() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for batch in self._ahead() if self._ahead else [columns]:
-                bare = [bare_numbers(column) for column in batch]
+                bare = [bare_numbers(column, counted=True) for column in batch]
                 micros, _, missing, wrong, fields = self._days(bare, file, first_row, where)
                 there = ~(missing | wrong)
                 yield micros[there], fields["period"][there]

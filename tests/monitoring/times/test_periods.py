@@ -136,3 +136,12 @@ def test_hours_and_minutes_in_one_number_are_no_month():
     columns = {"year": [2024], "day": [61], "hhmm": [45]}  # minutes alone
     times = RowParser(list(columns)).parse([pa.array(column) for column in columns.values()], FILE, 2)
     assert str(times.micros.astype("datetime64[us]")[0]) == "2024-03-01T00:45:00.000000"
+
+
+def test_hours_up_to_2400_are_named_by_their_ends_also_where_clocks_are_set_back():
+    times = pd.date_range("2024-11-01", "2024-11-06", freq="h", tz="America/Chicago", inclusive="left")
+    days, ends = times.strftime("%Y-%m-%d").to_numpy(), [f"{hour + 1:02}:00" for hour in times.hour]
+    parser, found = read(days, ends, "America/Chicago", name="HourEnding")
+    np.testing.assert_array_equal(found.micros, times.tz_localize(None).as_unit("us").asi8)
+    _, part = read(days[:3], ends[:3], "America/Chicago", name="HourEnding", prefer=parser.form)
+    np.testing.assert_array_equal(part.micros, found.micros[:3])
