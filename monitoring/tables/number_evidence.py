@@ -143,7 +143,8 @@ class NumberEvidence:
                 row, cell = self.first_text or (0, "")
                 shown = self._shown(separated[0] if separated else min(forms - {"text"}))
                 words = len(cells) <= _KEPT and not any(map(_unit_of, cells))
-                missing = [f"data.missing=[{', '.join(map(_quoted, cells))}]"] if words else []
+                stated = [*dict.fromkeys([*self._format.missing, *cells])]
+                missing = [f"data.missing=[{', '.join(map(_quoted, stated))}]"] if words else []
                 raise AmbiguousError(row, f"holds {cell!r} beside numbers such as {shown!r}", missing)
             self._check_disguised()
             return None

@@ -30,6 +30,7 @@ from unroll.serving.files.regular_files import check_inside, check_named
 
 _OTHER_WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
 _MARK = codecs.BOM_UTF8.decode()
+_SHOWN = 3  # names in an object that a message names
 _TO_LINES = "python -c \"import json; print(*map(json.dumps, json.load(open('{}'))), sep='\\n', file=open('{}', 'w'))\""
 _MAX_FILES = 100  # of a folder, that are looked at
 _BATCH_ROWS = 256
@@ -275,15 +276,29 @@ def _read_jsonl(
     batch: Batch = {name: [] for name in columns}
     rows = _LARGE_ROWS if as_stored else _BATCH_ROWS
     for record in json_objects(file, encoding):
+        record = _with_inner(record)
         require(list(record))
         for name in columns:
             cell = record.get(name)
+            if isinstance(cell, dict) and name not in as_stored:
+                inner = " or ".join(f"{name}.{key}" for key in list(cell)[:_SHOWN])
+                raise UserError(
+                    f"{file}: {name!r} holds objects, not values. Name what is in them: {inner or 'nothing'}"
+                )
             batch[name].append(cell if name in as_stored else _text(cell))
         if len(batch[columns[0]]) == rows:
             yield batch
             batch = {name: [] for name in columns}
     if batch[columns[0]]:
         yield batch
+
+
+def _with_inner(record: dict[str, Any]) -> dict[str, Any]:
+    """With the values of objects within objects beside them, by names such as `review.text`."""
+    inner = {
+        f"{key}.{name}": cell for key, one in record.items() if isinstance(one, dict) for name, cell in one.items()
+    }
+    return {**_with_inner(inner), **record} if inner else record
 
 
 def _without_missing(batch: Batch, missing: Sequence[str]) -> Batch:

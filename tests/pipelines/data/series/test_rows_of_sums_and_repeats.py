@@ -119,3 +119,13 @@ def test_rows_that_are_written_twice_are_read_once(tmp_path):
     table = pd.DataFrame({"time": HOURS, "x": np.arange(96.0)})
     data = prepared(tmp_path, pd.concat([table, table[::3]]))
     assert (data.dataset_info["exact_duplicates"], len(data.values)) == (32, 96)
+
+
+def test_words_for_missing_values_add_up_from_remedy_to_remedy(tmp_path):
+    table = pd.DataFrame({"time": HOURS, "a": np.arange(96.0).astype(str), "b": np.arange(96.0).astype(str)})
+    table.loc[20, "a"], table.loc[30, "b"] = "Bad Input", "[-11059] No Good Data"
+    with pytest.raises(UserError, match="Bad Input") as first:
+        prepared(tmp_path, table)
+    with pytest.raises(UserError, match="No Good Data") as second:
+        prepared(tmp_path, table, *pasted(first))
+    assert np.isnan(prepared(tmp_path, table, *pasted(second)).values).sum() == 2
