@@ -143,7 +143,7 @@ def read_table(
         notes.add(line)
     joined = _joined(values)
     if not section.targets and section.columns == "channels":
-        roles, joined = _without_empty(roles, joined, notes)
+        roles, joined = _without_constant(roles, joined, notes)
     for column, name in enumerate(roles.numbers):
         for sentinel in repeated_extremes(joined[:, column]):
             notes.add(sentinel.hint(name))
@@ -170,14 +170,25 @@ def read_table(
     )
 
 
-def _without_empty(roles: Roles, values: np.ndarray, notes: Notes) -> tuple[Roles, np.ndarray]:
-    """Leaves out targets that nobody named and that have no value, as columns of comments often are."""
-    empty = [name for column, name in enumerate(roles.targets) if np.isnan(values[:, column]).all()]
-    if not empty or len(empty) == len(roles.targets):
+def _without_constant(roles: Roles, values: np.ndarray, notes: Notes) -> tuple[Roles, np.ndarray]:
+    """Leaves out targets that nobody named and that are empty, as comments are, or constant, as a station's number."""
+    count = len(roles.targets)
+    low, high = (find(values[:, :count], axis=0) for find in (np.fmin.reduce, np.fmax.reduce))
+    empty = [name for name, one in zip(roles.targets, low, strict=True) if np.isnan(one)]
+    constant = [name for name, one, other in zip(roles.targets, low, high, strict=True) if one == other]
+    gone = [*empty, *constant]
+    if len(gone) == count:
+        gone = empty if constant else []  # a series that is constant by nature
+    if empty and len(empty) < count:
+        notes.add(f"Columns without a value, left out: {', '.join(empty)}.")
+    if constant and len(gone) > len(empty):
+        notes.add(
+            f"Columns of one number throughout, left out: {', '.join(constant)}; data.targets names them, if wanted."
+        )
+    if not gone:
         return roles, values
-    notes.add(f"Columns without a value, left out: {', '.join(empty)}.")
-    kept = [column for column, name in enumerate(roles.numbers) if name not in empty]
-    return replace(roles, targets=[name for name in roles.targets if name not in empty]), values[:, kept]
+    kept = [column for column, name in enumerate(roles.numbers) if name not in gone]
+    return replace(roles, targets=[name for name in roles.targets if name not in gone]), values[:, kept]
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -129,3 +129,12 @@ def test_words_for_missing_values_add_up_from_remedy_to_remedy(tmp_path):
     with pytest.raises(UserError, match="No Good Data") as second:
         prepared(tmp_path, table, *pasted(first))
     assert np.isnan(prepared(tmp_path, table, *pasted(second)).values).sum() == 2
+
+
+def test_a_column_of_one_number_is_no_target_unless_it_is_named(tmp_path):
+    table = pd.DataFrame({"time": HOURS, "STATIONS_ID": 433, "x": np.arange(96.0), "quality": 3.0})
+    data = prepared(tmp_path, table)
+    assert data.dataset_info["targets"] == ["x"]
+    assert "Columns of one number throughout, left out: STATIONS_ID, quality;" in said(data)
+    assert prepared(tmp_path, table, "data.targets=[quality, x]").dataset_info["targets"] == ["quality", "x"]
+    assert prepared(tmp_path, table[["time", "quality"]]).dataset_info["targets"] == ["quality"]

@@ -211,7 +211,7 @@ def test_constant_and_empty_series_are_kept_or_left_out_and_named(tmp_path):
 def test_every_constant_target_is_named(tmp_path):
     table = hourly(100, ["a", "b"]).assign(x=0.0, z=3.0)
     table.loc[table.id == "b", "z"] = np.arange(100)
-    data = prepared(tmp_path, table, series="id")
+    data = prepared(tmp_path, table, series="id", targets=["x", "y", "z"])
     assert data.dataset_info["scaling"]["constant"] == {"count": 3, "named": ["a/x", "a/z", "b/x"]}
     said = summary(data.dataset_info, check_windows(data, lookback=24, horizon=5))
     assert "3 targets constant in training: a/x, a/z, b/x." in said

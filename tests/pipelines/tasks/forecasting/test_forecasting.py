@@ -457,7 +457,7 @@ def test_constants_go_on_and_counts_are_not_negative(tmp_path):
     table.to_csv(tmp_path / "shop.csv", index=False)
     done = unroll(
         "train", "forecasting", "--data", tmp_path / "shop.csv", "--home", tmp_path / "home", "--json", *SMALL,
-        "--set", "train.epochs=1",
+        "--set", "train.epochs=1", "--set", "data.targets=[load, zero, profit, sold]",
     )  # fmt: skip
     said = " ".join(done.stderr.split())
     assert "2 targets constant in training: load, zero." in said
