@@ -154,10 +154,17 @@ def _not_csv(file: Path, layout: Layout | None, reason: str) -> UserError:
         return UserError(f"{file}: cannot be read as CSV ({reason})")
     row, expected, got, text = found.groups()
     cells = f"{got} cell{'s' * (got != '1')}"
+    remedy = "Fix the row: a cell that holds the delimiter stands in quotation marks, which begin and end it"
+    widths = [len(cells) for _, cells in layout.rows]
+    common = max(set(widths), key=widths.count)
+    if common > int(expected):
+        begin = layout.rows[widths.index(common)][0]
+        remedy = (
+            f"Most rows have {common} cells. If the table begins with row {begin}: --set data.skip_rows={begin - 1}"
+        )
     return UserError(
         f"{file}, row {int(row) - 1 + layout.row}: has {cells}, and the header {expected}; it cannot be read as CSV "
-        f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. Fix the row: a cell that holds the delimiter "
-        "stands in quotation marks, which begin and end it"
+        f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. {remedy}"
     )
 
 

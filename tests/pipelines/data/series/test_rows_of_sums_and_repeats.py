@@ -138,3 +138,14 @@ def test_a_column_of_one_number_is_no_target_unless_it_is_named(tmp_path):
     assert "Columns of one number throughout, left out: STATIONS_ID, quality;" in said(data)
     assert prepared(tmp_path, table, "data.targets=[quality, x]").dataset_info["targets"] == ["quality", "x"]
     assert prepared(tmp_path, table[["time", "quality"]]).dataset_info["targets"] == ["quality"]
+
+
+def test_titles_of_several_widths_are_skipped_as_the_refusal_says(tmp_path):
+    lines = [f"{hour:%F %H:%M};a;{number}" for number, hour in enumerate(HOURS)]
+    file = tmp_path / "data.csv"
+    file.write_text("\n".join(["Load", "North;kW", "Source", "time;name;x", *lines]))
+    section = load_config(ForecastConfig, None, ["data.delimiter=;", "data.skip_rows=0"]).data
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"row 4: --set data\.skip_rows=3"):
+        prepare(section.model_copy(update={"time": "Load"}), str(file), tmp_path / "out", Progress())
+    prepare(section.model_copy(update={"skip_rows": 3}), str(file), tmp_path / "out", Progress())
