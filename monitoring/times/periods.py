@@ -14,6 +14,7 @@ _HALF_HOUR = 30  # in which Great Britain counts
 _MINUTES = (60, 30, 15, 10, 5)
 _DAY = 86_400
 _MICROS = 1_000_000
+_PER_DAY = 1000  # more than the numbers of a day
 _WRITTEN = re.compile(r"(.*), periods of (\d+)min from ([01])( by the clock)?")
 
 
@@ -102,8 +103,10 @@ def find_periods(rows: Iterable[tuple[np.ndarray, np.ndarray]], clock: Clock | N
     """
     most: dict[int, int] = {}
     first = 1
+    keys, times = np.empty(0, np.int64), np.empty(0, np.int64)
     for days, numbers in rows:
         first = min(first, int(numbers.min(initial=1)))
+        keys, times = _counted(keys, times, days // _MICROS * _PER_DAY + numbers)
         order = np.argsort(days, kind="stable")
         own, begins = np.unique(days[order], return_index=True)
         for day, number in zip(own.tolist(), np.maximum.reduceat(numbers[order], begins).tolist(), strict=True):
@@ -116,9 +119,18 @@ def find_periods(rows: Iterable[tuple[np.ndarray, np.ndarray]], clock: Clock | N
         return _by_clock(periods, counts, clock, where)
     usual = 24 * 60 // minutes
     long = {day: count for day, count in counts.items() if count > usual}
+    twice = {} if long else _twice(keys, times)
     short = {day: counts[day] for day in list(counts)[1:-1] if counts[day] == usual - 60 // minutes}
     zones = ("Europe/London", *KNOWN) if minutes == _HALF_HOUR else KNOWN
     zone = next((name for name in zones if _fits(name, minutes, long or short)), None) if long or short else None
+    if twice:
+        day, number = next(iter(twice.items()))
+        longer = dict.fromkeys(twice, usual + 60 // minutes)
+        if doubled := next((name for name in zones if _fits(name, minutes, longer)), None):
+            raise UserError(
+                f"{where}: number {number} comes twice on {_shown(day)}, as where clocks are set back. Name their "
+                f"zone, as in --set data.timezone={doubled}"
+            )
     if long or zone:
         day, count = next(iter((long or short).items()))
         hours = "hours" if minutes == 60 else f"periods of {minutes} minutes"
@@ -127,6 +139,23 @@ def find_periods(rows: Iterable[tuple[np.ndarray, np.ndarray]], clock: Clock | N
             f"set {'back' if long else 'forward'}. Name their zone, as in --set data.timezone={zone or 'Europe/Berlin'}"
         )
     return periods
+
+
+def _counted(keys: np.ndarray, times: np.ndarray, further: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct keys and how often each came, with further ones."""
+    own, came = np.unique(further, return_counts=True)
+    merged, place = np.unique(np.concatenate([keys, own]), return_inverse=True)
+    return merged, np.bincount(place, np.concatenate([times, came])).astype(np.int64)
+
+
+def _twice(keys: np.ndarray, times: np.ndarray) -> dict[int, int]:
+    """Days, in seconds, on which one number comes twice as often as all others do; none if others differ, too."""
+    usual = int(np.median(times)) if len(times) else 0
+    other = times > usual
+    days, numbers = np.divmod(keys[other], _PER_DAY)
+    if (times[other] != 2 * usual).any() or len(np.unique(days)) < len(days):
+        return {}
+    return dict(zip(days.tolist(), numbers.tolist(), strict=True))
 
 
 def _by_clock(periods: Periods, counts: dict[int, int], clock: Clock, where: str) -> Periods:

@@ -62,6 +62,24 @@ def test_without_a_zone_days_of_another_length_are_refused_naming_one_that_works
         assert named == "Europe/London"
 
 
+@pytest.mark.parametrize("series", [1, 3])
+@pytest.mark.parametrize("label", ["{:02d}:00", "{}"])
+def test_without_a_zone_an_hour_that_comes_twice_is_refused_naming_one_that_works(label, series):
+    times = pd.date_range("2024-11-01", "2024-11-06", freq="1h", tz="America/Chicago", inclusive="left").repeat(series)
+    days, numbers = times.strftime("%Y-%m-%d").to_numpy(), np.array([label.format(hour + 1) for hour in times.hour])
+    with pytest.raises(UserError, match=r"2 comes twice on 2024-11-03.*--set data\.timezone=") as refusal:
+        read(days, numbers, name="HourEnding")
+    parser, found = read(days, numbers, str(refusal.value).rpartition("=")[2], name="HourEnding")
+    np.testing.assert_array_equal(found.micros, times.tz_localize(None).as_unit("us").asi8)
+    assert "name hours of the clock" in " ".join(parser.told)
+
+
+def test_a_row_that_is_there_twice_is_no_change_of_clocks():
+    days, numbers, _ = counted("UTC", "2024-06-01", "2024-06-05", 60)
+    _, times = read(np.append(days, days[30]), np.append(numbers, numbers[30]))
+    assert len(np.unique(times.micros)) == len(days)
+
+
 def test_without_a_change_of_clocks_no_zone_is_needed():
     days, numbers, instants = counted("UTC", "2024-01-10", "2024-01-15", 30)
     _, times = read(days, numbers)
