@@ -169,6 +169,8 @@ def _text(text: str) -> Any:
 
     Lists, mappings and what stands in quotes are YAML.
     """
+    if text in (" ", "\t"):
+        return text  # a delimiter
     text = text.strip()
     if text in ("", "null", "~"):
         return None

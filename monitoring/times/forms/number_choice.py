@@ -101,7 +101,9 @@ def likely(numbers: Numbers) -> tuple[str, str]:
         return f"If they are {FORMS['unix']}, the first of them {readable(int(low * MICROS))}", "data.time_format=unix"
     for form in ("unix", "unix_ms", "unix_us", "unix_ns"):
         if high < _UNIX[1] * float(MICROS / SCALES[form][0]):
-            return f"If they are {FORMS[form]}", f"data.time_format={form}"
+            micros = int(low * float(SCALES[form][0]))
+            first = f", the first of them {readable(micros)}" if micros < _UNIX[0] * MICROS else ""
+            return f"If they are {FORMS[form]}{first}", f"data.time_format={form}"
     return "No count of seconds since 1970 is as large", ""
 
 

@@ -14,7 +14,7 @@ def test_options_win_over_the_file_and_the_file_over_the_defaults(tmp_path):
     assert config.train.batch_size == SentimentConfig().train.batch_size
 
 
-@pytest.mark.parametrize("delimiter", ["|", ",", ";", "'\t'"])
+@pytest.mark.parametrize("delimiter", ["|", ",", ";", "'\t'", " ", "\t"])
 def test_delimiters_need_no_quotes(delimiter):
     config = load_config(SentimentConfig, None, [f"data.delimiter={delimiter}"])
     assert config.data.delimiter == delimiter.strip("'")

@@ -149,3 +149,9 @@ def test_titles_of_several_widths_are_skipped_as_the_refusal_says(tmp_path):
     with pytest.raises(UserError, match=r"row 4: --set data\.skip_rows=3"):
         prepare(section.model_copy(update={"time": "Load"}), str(file), tmp_path / "out", Progress())
     prepare(section.model_copy(update={"skip_rows": 3}), str(file), tmp_path / "out", Progress())
+
+
+def test_a_count_that_would_begin_long_ago_is_told_with_its_first_time(tmp_path):
+    days = [f"{(45292 + hour / 24) * 1e6:.4f}" for hour in range(96)]
+    with pytest.raises(UserError, match="milliseconds since 1970 in UTC, the first of them 1971-06-09"):
+        prepared(tmp_path, pd.DataFrame({"time": days, "x": np.arange(96.0)}))
