@@ -54,7 +54,7 @@ class Card:
     best_epoch: int = 0
     length: Mapping[str, Any] = field(default_factory=dict)
     chance: str = ""
-    notes: Sequence[str] = ()
+    notes: Sequence[str] = field(default_factory=list)
     comparison: Mapping[str, Any] = field(default_factory=dict)
 
     @property
