@@ -149,7 +149,7 @@ def test_a_forecaster_of_ones_own_knows_neither_level_nor_missing_steps(module):
         f"train.loss={module}:absolute",
     ]  # fmt: skip
     done = unroll(
-        "train", "forecasting", "--data", "loads.csv", "--home", "home", "--json",
+        "train", "forecasting", "--data", "loads.csv", "--home", "home", "--json", "--promote",
         *(one for option in options for one in ("--set", option)),
     )  # fmt: skip
     metrics = json.loads(done.stdout)["metrics"]
