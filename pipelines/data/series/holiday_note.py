@@ -18,8 +18,8 @@ def holidays_told(name: str | None, frequency: Frequency, start: np.ndarray, off
         offsets: int64 `[series + 1]`, where each one's steps begin.
 
     Example:
-        >>> holidays_told("DE", Frequency.parse("1D"), np.array([0]), np.array([0, 31]))
-        ['Holidays of DE are a covariate, known for the horizon, too: 1 of 31 days of the data, the first 1970-01-01.']
+        >>> holidays_told("DE", Frequency.parse("1D"), np.array([19_723 * 86_400]), np.array([0, 31]))
+        ['Holidays of DE are a covariate, known for the horizon, too: 1 of 31 days of the data, the first 2024-01-01.']
     """
     if not name:
         return []
