@@ -7,7 +7,6 @@ better (`worse`). All that the run said is in WORKSPACE/said.
 """
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -25,9 +24,6 @@ from benchmarks.untuned.series_windows import Series, read
 
 ROOT = Path(__file__).resolve().parents[2]
 _ASKED = 256  # records of a request
-_WORSE = re.compile(
-    r"(no|not) better than|better than (the|this) model|is better|worse than|does no better", re.IGNORECASE
-)
 
 
 def main() -> None:
@@ -38,8 +34,14 @@ def main() -> None:
     said.write_text("\n".join([*trained.said, json.dumps(trained.document, indent=1)]))
     if trained.document:
         np.savez(output, **answers(task, name, Path(table), Path(home), trained.document["version"]))
-    worse = any(_WORSE.search(line) for line in [*trained.said, json.dumps(trained.document)])
+    worse = _beaten((trained.document or {}).get("comparison", {}))
     print(json.dumps({"seconds": trained.seconds, "trained": trained.document is not None, "worse": worse}))
+
+
+def _beaten(comparison: dict[str, Any]) -> bool:
+    """Whether a baseline's better figure stood in the summary, beyond its interval or within."""
+    level = comparison.get("level", False) and (comparison["low"] or 0) + (comparison["high"] or 0) > 0
+    return bool(comparison.get("below") or level)
 
 
 @dataclass(frozen=True)
