@@ -176,15 +176,17 @@ def _without_constant(roles: Roles, values: np.ndarray, notes: Notes) -> tuple[R
     low, high = (find(values[:, :count], axis=0) for find in (np.fmin.reduce, np.fmax.reduce))
     empty = [name for name, one in zip(roles.targets, low, strict=True) if np.isnan(one)]
     constant = [name for name, one, other in zip(roles.targets, low, high, strict=True) if one == other]
-    gone = [*empty, *constant]
-    if len(gone) == count:
-        gone = empty if constant else []  # a series that is constant by nature
-    if empty and len(empty) < count:
+    if len(empty) + len(constant) == count:
+        constant = []  # a series that is constant by nature
+    if len(empty) == count:
+        return roles, values
+    if empty:
         notes.add(f"Columns without a value, left out: {', '.join(empty)}.")
-    if constant and len(gone) > len(empty):
+    if constant:
         notes.add(
             f"Columns of one number throughout, left out: {', '.join(constant)}; data.targets names them, if wanted."
         )
+    gone = {*empty, *constant}
     if not gone:
         return roles, values
     kept = [column for column, name in enumerate(roles.numbers) if name not in gone]

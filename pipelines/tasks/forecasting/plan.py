@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.few_steps import usual_horizon
@@ -80,8 +79,7 @@ def _lookback(data: SeriesData, room: int, horizon: int) -> tuple[int, str]:
     usual = min(wanted, most)
     other = min(_other_lookback(usual, season), most)
     tried = sorted({usual, other})
-    with threadpool_limits(1, "blas"):  # whose threads wait for each other on a busy machine
-        lookback, gain = best_lookback(data, tried, usual, horizon)
+    lookback, gain = best_lookback(data, tried, usual, horizon)
     words = f", of season {season}" if season > 1 else ""
     if usual < wanted:
         words += f", cut to the {room} training steps" if lookback == usual else ""

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from threadpoolctl import threadpool_limits
 
 from unroll import monitoring
 from unroll.errors import UserError
@@ -297,10 +296,7 @@ class Forecasting(Task):
     @cached_property
     def _simple(self) -> SimpleFit:
         """The forecasts in closed form: baselines, and what the network adds to."""
-        with threadpool_limits(
-            1, "blas"
-        ):  # whose threads wait for each other where others are at work, ten times as long
-            return fit_simple(self._feed)
+        return fit_simple(self._feed)
 
     @cached_property
     def _read(self) -> Feed:

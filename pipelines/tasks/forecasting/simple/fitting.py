@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.log_map import LogMap
@@ -53,6 +54,7 @@ class SimpleFit:
     held_out: Sequence[HeldOutPath] = ()
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # several wait for each other on a busy machine, ten times as long
 def fit_simple(feed: Feed) -> SimpleFit:
     """Fits on the training windows what held-out blocks of them, and the validation windows, are forecast best by.
 

@@ -87,8 +87,7 @@ def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -
         The map, fitted on all training windows.
     """
     whole, (lookback, horizon) = blocks.whole, blocks.between.cross.shape
-    parts: list[tuple[Moments, Moments]] = [(blocks.without(number), part) for number, part in enumerate(blocks.parts)]
-    parts.append((whole, held_out))
+    parts = blocks.folds(held_out)
     usable = [bool(fitted.weight and judge.weight) for fitted, judge in parts]
     if not any(usable):
         parts[-1], usable[-1] = (whole, whole), True

@@ -34,7 +34,7 @@ class LogSample:
 
     Args:
         lookback: timesteps of the history.
-        most: windows of a batch that are kept.
+        every: of so many windows one is kept.
     """
 
     lookback: int

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.window_index import WindowIndex
@@ -20,6 +21,7 @@ _BATCH = 256
 _BLOCKS = 4
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # several wait for each other on a busy machine
 def best_lookback(data: SeriesData, tried: Sequence[int], usual: int, horizon: int) -> tuple[int, float]:
     """The lookback with clearly the least error, and its gain on the usual one, 0 for that itself.
 
@@ -31,11 +33,13 @@ def best_lookback(data: SeriesData, tried: Sequence[int], usual: int, horizon: i
         usual: steps.
         horizon: steps that are forecast.
     """
+    if len(tried) == 1:
+        return usual, 0.0
     longest = max(tried)
     strides = {}
     for split in ("train", "validation"):
         count = WindowIndex.of(data, split, lookback=longest, horizon=horizon).count
-        if not count or len(tried) == 1:
+        if not count:
             return usual, 0.0
         strides[split] = max(1, -(-count * data.targets // _INSTANCES))
     cut = partial(windows, data, lookback=longest, horizon=horizon, batch_size=_BATCH)
@@ -58,11 +62,9 @@ def best_lookback(data: SeriesData, tried: Sequence[int], usual: int, horizon: i
 def _ridge_error(blocks: Blocks, held_out: Moments) -> float:
     """The mean error on held-out blocks of the ridge regression that has the least."""
     weights = np.eye(len(held_out.gram))[-1]
-    folds = [(blocks.without(number), part) for number, part in enumerate(blocks.parts)]
-    folds += [(blocks.whole, held_out)]
     errors = [
         [judge.error(weights, solution) for solution in RidgeSolver(fitted, weights).path(PENALTIES[::3])]
-        for fitted, judge in folds
+        for fitted, judge in blocks.folds(held_out)
         if fitted.weight and judge.weight
     ]
     return float(np.mean(errors, axis=0).min()) if errors else 0.0

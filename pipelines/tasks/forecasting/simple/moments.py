@@ -119,6 +119,10 @@ class Blocks:
         """The first step of a block, and the step after its last."""
         return int(np.ceil(self._edges[number])), int(np.ceil(self._edges[number + 1]))
 
+    def folds(self, held_out: Moments) -> list[tuple[Moments, Moments]]:
+        """What is fitted on and what judges it: each block beside all without it, and `held_out` beside all blocks."""
+        return [*((self.without(number), part) for number, part in enumerate(self.parts)), (self.whole, held_out)]
+
     @property
     def whole(self) -> Moments:
         """Of all windows."""
