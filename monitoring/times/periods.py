@@ -14,7 +14,6 @@ _HALF_HOUR = 30  # in which Great Britain counts
 _MINUTES = (60, 30, 15, 10, 5)
 _DAY = 86_400
 _MICROS = 1_000_000
-_PER_DAY = 1000  # more than the numbers of a day
 _WRITTEN = re.compile(r"(.*), periods of (\d+)min from ([01])( by the clock)?")
 
 
@@ -101,17 +100,15 @@ def find_periods(rows: Iterable[tuple[np.ndarray, np.ndarray]], clock: Clock | N
     Raises:
         UserError: days that have more hours than others, without a zone or with one whose days have not as many.
     """
-    most: dict[int, int] = {}
     first = 1
     keys, times = np.empty(0, np.int64), np.empty(0, np.int64)
     for days, numbers in rows:
         first = min(first, int(numbers.min(initial=1)))
-        keys, times = _counted(keys, times, days // _MICROS * _PER_DAY + numbers)
-        order = np.argsort(days, kind="stable")
-        own, begins = np.unique(days[order], return_index=True)
-        for day, number in zip(own.tolist(), np.maximum.reduceat(numbers[order], begins).tolist(), strict=True):
-            most[day // _MICROS] = max(most.get(day // _MICROS, 0), number)
-    counts = {day: most[day] - first + 1 for day in sorted(most)}
+        keys, times = _counted(keys, times, days + numbers)
+    days, numbers = np.divmod(keys, _DAY * _MICROS)
+    own, begins = np.unique(days, return_index=True)
+    most = numbers[np.append(begins[1:], len(numbers))[: len(own)] - 1]  # of each day: its keys rise
+    counts = dict(zip((own * _DAY).tolist(), (most - first + 1).tolist(), strict=True))
     highest = max(counts.values(), default=0)
     minutes = next((one for one in _MINUTES if highest <= 25 * 60 // one), _MINUTES[-1])
     periods = Periods(minutes, first)
@@ -119,7 +116,7 @@ def find_periods(rows: Iterable[tuple[np.ndarray, np.ndarray]], clock: Clock | N
         return _by_clock(periods, counts, clock, where)
     usual = 24 * 60 // minutes
     long = {day: count for day, count in counts.items() if count > usual}
-    twice = {} if long else _twice(keys, times)
+    twice = {} if long else _twice(days * _DAY, numbers, times)
     short = {day: counts[day] for day in list(counts)[1:-1] if counts[day] == usual - 60 // minutes}
     zones = ("Europe/London", *KNOWN) if minutes == _HALF_HOUR else KNOWN
     zone = next((name for name in zones if _fits(name, minutes, long or short)), None) if long or short else None
@@ -148,14 +145,12 @@ def _counted(keys: np.ndarray, times: np.ndarray, further: np.ndarray) -> tuple[
     return merged, np.bincount(place, np.concatenate([times, came])).astype(np.int64)
 
 
-def _twice(keys: np.ndarray, times: np.ndarray) -> dict[int, int]:
+def _twice(days: np.ndarray, numbers: np.ndarray, times: np.ndarray) -> dict[int, int]:
     """Days, in seconds, on which one number comes twice as often as all others do; none if others differ, too."""
     usual = int(np.median(times)) if len(times) else 0
     other = times > usual
-    days, numbers = np.divmod(keys[other], _PER_DAY)
-    if (times[other] != 2 * usual).any() or len(np.unique(days)) < len(days):
-        return {}
-    return dict(zip(days.tolist(), numbers.tolist(), strict=True))
+    found = dict(zip(days[other].tolist(), numbers[other].tolist(), strict=True))
+    return found if (times[other] == 2 * usual).all() and len(found) == other.sum() else {}
 
 
 def _by_clock(periods: Periods, counts: dict[int, int], clock: Clock, where: str) -> Periods:

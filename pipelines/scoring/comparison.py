@@ -120,7 +120,7 @@ class Comparison:
         return cls(**{**known, "others": tuple(document["others"])})
 
 
-def compare(losses: Losses | None) -> Comparison | None:
+def compare(losses: Losses) -> Comparison | None:
     """Compares a model with each of its baselines, by a paired t-interval of the difference.
 
     Records that depend on each other are summed by group or by block, as in cluster-robust errors (Cameron & Miller
@@ -135,8 +135,6 @@ def compare(losses: Losses | None) -> Comparison | None:
         The comparison with the best of the baselines that are better beyond their interval, or with the best of all;
         None where there is nothing to compare.
     """
-    if losses is None or not losses.baselines:
-        return None
     found = {name: _compared(losses, name) for name in losses.baselines}
     known = {name: one for name, one in found.items() if one is not None}
     if not known:
