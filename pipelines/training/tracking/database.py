@@ -1,6 +1,8 @@
 """MLflow's database, where it is a file."""
 
 import fcntl
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from unroll.errors import UserError
@@ -22,8 +24,9 @@ def database_file(tracking_uri: str) -> Path | None:
 def ensure_database(database: Path, artifacts: str) -> None:
     """Makes the database where there is none.
 
-    MLflow makes it in a hundred steps, which two commands cannot take at once, nor a second one finish. So one makes it
-    under another name while the others wait, and it appears whole.
+    MLflow makes it in a hundred steps, which two commands cannot take at once, nor a second one finish, and which take
+    ten seconds where each waits for a slow disk. So one makes it in memory and writes it under another name while the
+    others wait, and it appears whole.
 
     Args:
         database: the file.
@@ -45,7 +48,10 @@ def ensure_database(database: Path, artifacts: str) -> None:
         aside = database.with_name(f".{database.name}.new").absolute()
         for leftover in aside.parent.glob(f"{aside.name}*"):  # of a command that was killed
             leftover.unlink()
-        SqlAlchemyStore(f"{_SQLITE}{aside}", artifacts).engine.dispose()
+        engine = SqlAlchemyStore("sqlite://", artifacts).engine
+        with closing(engine.raw_connection()) as made, closing(sqlite3.connect(aside)) as written:
+            made.driver_connection.backup(written)
+        engine.dispose()
         aside.rename(database)
 
 
