@@ -19,7 +19,7 @@ import pyarrow.csv
 from unroll.errors import UserError
 from unroll.monitoring.tables.cells import record_test
 from unroll.monitoring.tables.files.contents import check_contents
-from unroll.monitoring.tables.files.footer import TAIL_BYTES, Footer
+from unroll.monitoring.tables.files.footer import Footer, lines_of_next_table
 from unroll.monitoring.tables.files.layout import Layout, default_delimiter, find_layout
 from unroll.monitoring.tables.files.quotes import QuoteCheck
 from unroll.monitoring.tables.files.repeated_header import RepeatedHeader
@@ -142,29 +142,32 @@ def open_csv(file: Path, table_format: TableFormat, notes: Notes | None = None) 
             raise undecodable(file, table_format.encoding) from None
         if "CSV conversion error" in reason:
             raise
-        raise _not_csv(file, layout, reason) from None
+        raise _not_csv(file, layout, table_format, reason) from None
     except (OSError, EOFError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from None
 
 
-def _not_csv(file: Path, layout: Layout | None, reason: str) -> UserError:
+def _not_csv(file: Path, layout: Layout | None, table_format: TableFormat, reason: str) -> UserError:
     """What pyarrow says of a row, in words."""
     found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", reason)
     if layout is None or found is None:
         return UserError(f"{file}: cannot be read as CSV ({reason})")
     row, expected, got, text = found.groups()
     cells = f"{got} cell{'s' * (got != '1')}"
-    remedy = "Fix the row: a cell that holds the delimiter stands in quotation marks, which begin and end it"
+    remedies = []
     widths = [len(cells) for _, cells in layout.rows]
     common = max(set(widths), key=widths.count)
+    if below := lines_of_next_table(file, layout, table_format, text):
+        remedies.append(f"If another table begins here, leave it out: --set data.skip_footer={below}")
     if common > int(expected):
         begin = layout.rows[widths.index(common)][0]
-        remedy = (
+        remedies.append(
             f"Most rows have {common} cells. If the table begins with row {begin}: --set data.skip_rows={begin - 1}"
         )
+    fix = "Fix the row: a cell that holds the delimiter stands in quotation marks, which begin and end it"
     return UserError(
         f"{file}, row {int(row) - 1 + layout.row}: has {cells}, and the header {expected}; it cannot be read as CSV "
-        f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. {remedy}"
+        f"with delimiter {layout.delimiter!r}. Received: {text[:60]!r}. {'. '.join(remedies) or fix}"
     )
 
 
@@ -310,7 +313,7 @@ class _Records:
         as_it_is = (self._file.absolute(), state.st_size, state.st_mtime_ns, self._format)
         check = self._check if checked and as_it_is not in _even else None
         for block in self._blocks if not self._ended else ():
-            if len(block) < TAIL_BYTES or not held:
+            if not held or not self._footer.within(block):
                 held += block
                 continue
             if check:

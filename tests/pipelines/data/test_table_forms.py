@@ -184,11 +184,30 @@ def test_a_first_line_may_say_the_delimiter(tmp_path):
     assert "';'" in notes[0]
 
 
-@pytest.mark.parametrize("footer", ["Source: plant 7", "1,2,3"])
+@pytest.mark.parametrize(
+    "footer", ["Source: plant 7", "1,2,3", 'C,"END OF REPORT",602', 'note,"as ever, provisional","from plant 7"']
+)
 def test_lines_below_the_table_are_refused_by_row_and_can_be_left_out(tmp_path, footer):
     file = written(tmp_path, "\n".join([*lines(), footer, ""]))
     assert "data.skip_footer=1" in remedies(refused(file))
     assert len(read(file, "data.skip_footer=1")[0]) == 60
+
+
+@pytest.mark.parametrize("footer", ["Source: the office, Crown copyright", '"Provisional figures","see notes"'])
+def test_words_below_numbers_are_refused_and_can_be_left_out(tmp_path, footer):
+    rows = [f"film {1900 + number},{number % 2}" for number in range(60)]
+    file = written(tmp_path, "\n".join(["text,label", *rows, "", footer, ""]))
+    assert "data.skip_footer=1" in remedies(refused(file))
+    assert len(read(file, "data.skip_footer=1")[0]) == 60
+
+
+@pytest.mark.parametrize("title", ["Activities\n", "", "Second part\nof two\n"])
+def test_another_table_below_can_be_left_out_however_long_it_is(tmp_path, title):
+    other = title + "name,calories,steps\n" + "a long walk around the lake,310,4200\n" * 2000
+    file = written(tmp_path, "\n".join([*lines(), "", other]))
+    setting = f"data.skip_footer={other.count(chr(10))}"
+    assert setting in remedies(refused(file))
+    assert len(read(file, setting)[0]) == 60
 
 
 @pytest.mark.parametrize(("row", "cells"), [("fine", 1), ("fine,good,9", 3)])
@@ -339,8 +358,7 @@ def test_remedies_are_told_in_python_where_python_asked(message, python):
 def test_a_line_end_that_two_blocks_share_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(text_source, "_BLOCK_BYTES", 50)
     monkeypatch.setattr(csv_file, "_HEAD_BYTES", 50)
-    for module in (csv_file, footer):
-        monkeypatch.setattr(module, "TAIL_BYTES", 20)
+    monkeypatch.setattr(footer, "_TAIL_BYTES", 20)
     rows = [(f"{'x' * (number % 7)}a\r\nb", "good") for number in range(200)]
     file = written(tmp_path, "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
     assert read(file)[0] == rows

@@ -52,8 +52,7 @@ def records(path, *settings):
 def test_a_header_that_comes_again_is_no_record_and_is_told(tmp_path, monkeypatch, end, encoding, times):
     monkeypatch.setattr(text_source, "_BLOCK_BYTES", 64)  # so that blocks end within it
     monkeypatch.setattr(csv_file, "_HEAD_BYTES", 64)
-    for module in (csv_file, footer):
-        monkeypatch.setattr(module, "TAIL_BYTES", 20)
+    monkeypatch.setattr(footer, "_TAIL_BYTES", 20)
     header = "time,load,count"
     parts = np.array_split(ROWS, times + 1)
     lines = [line for part in parts for line in (header, *part)]
