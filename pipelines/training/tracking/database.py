@@ -49,8 +49,9 @@ def ensure_database(database: Path, artifacts: str) -> None:
         for leftover in aside.parent.glob(f"{aside.name}*"):  # of a command that was killed
             leftover.unlink()
         engine = SqlAlchemyStore("sqlite://", artifacts).engine
-        with closing(engine.raw_connection()) as made, closing(sqlite3.connect(aside)) as written:
-            made.driver_connection.backup(written)
+        with closing(engine.raw_connection()) as pooled, closing(sqlite3.connect(aside)) as written:
+            made: sqlite3.Connection = pooled.driver_connection  # type: ignore[assignment]
+            made.backup(written)
         engine.dispose()
         aside.rename(database)
 
