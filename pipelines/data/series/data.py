@@ -152,7 +152,7 @@ def read_further(
     scales by series. Unknown categories have number 0. Both are counted in `dataset_info`.
 
     Args:
-        section: names the columns, as in training.
+        section: names the columns, which may have other names than in training, in its order.
         dataset_info: of the training data.
         data: file, folder or glob.
         progress: where to show it.
@@ -163,8 +163,9 @@ def read_further(
     """
     columns: dict[str, Any] = {"frequency": dataset_info["frequency"]}
     if section.columns == "channels":
-        columns["targets"] = dataset_info["targets"]
+        columns["targets"] = section.targets or dataset_info["targets"]
     section = section.model_copy(update=columns)
+    _check_counts(section, dataset_info)
     frequency = frequency_of(dataset_info)
     with progress.stage("reading rows") as stage:
         table = read_table(section, data, stage, dataset_info, frequency.clock)
@@ -202,6 +203,17 @@ def read_further(
         bounds,
         further,
     )
+
+
+def _check_counts(section: SeriesSection, dataset_info: Mapping[str, Any]) -> None:
+    """Refuses another number of columns of a kind than the model was trained with."""
+    for key in ("targets", "past_covariates", "future_covariates"):
+        trained, named = dataset_info.get(key), getattr(section, key)
+        if trained and section.columns == "channels" and len(named) != len(trained):
+            raise UserError(
+                f"data.{key}: the model was trained with {len(trained)} ({', '.join(trained)}), and {len(named)} "
+                f"are named. Name as many, in this order. Received: {', '.join(named) or 'none'}"
+            )
 
 
 def frequency_of(dataset_info: Mapping[str, Any]) -> Frequency:

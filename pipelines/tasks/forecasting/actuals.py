@@ -77,7 +77,7 @@ def _fitted(section: SeriesSection, info: dict[str, Any], labels: Path) -> tuple
         "future_covariates": [],
         "static_categories": [],
     }
-    (target, *others) = info["targets"]
+    (target, *others) = section.targets or info["targets"]
     if section.series is not None and not others and section.series not in names and target not in names:
         changes |= {"series": None, "columns": "series", "targets": None}
         if target in (formats := info.get("formats", {})):

@@ -173,7 +173,8 @@ def _newest(
 ) -> tuple[series_data.SeriesData, dict[str, np.ndarray]]:
     """The series of a table, and of each what a forecast from its end is made from."""
     section = _section(description)
-    columns = [*section.time_columns, *([section.series] if section.series else []), *description["targets"]]
+    columns = [*section.time_columns, *([section.series] if section.series else [])]
+    columns += section.targets or description["targets"]
     columns += section.past_covariates + section.future_covariates + section.static_categories
     remedy = (
         f"{client.model} forecasts series: give it one file of their recent steps, with the columns "

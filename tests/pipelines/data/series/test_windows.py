@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from unroll.errors import UserError
 from unroll.pipelines.data.series.data import SeriesData, prepare, read_further
 from unroll.pipelines.data.series.section import SeriesSection
 from unroll.pipelines.data.series.window_index import WindowIndex
@@ -118,6 +119,28 @@ def test_all_windows_of_further_data(table, data, tmp_path):
     assert sum(len(batch["series"]) for batch in batches) == 40 - 16 - 4 + 1
     np.testing.assert_array_equal(batches[0]["target"][-1], recent[["x", "y"]].tail(4).to_numpy(np.float32))
     assert set(batches[0]["series"].numpy()) == {further.ids.index("long")}
+
+
+def test_further_data_may_call_its_columns_otherwise(table, data, tmp_path):
+    recent = table[table.id == "long"].tail(40)
+    recent.rename(columns={"x": "load", "y": "heat", "p": "wind"}).to_csv(tmp_path / "recent.csv", index=False)
+    renamed = SECTION.model_copy(update={"targets": ["load", "heat"], "past_covariates": ["wind"]})
+    further = read_further(renamed, data.dataset_info, str(tmp_path / "recent.csv"), Progress())
+    np.testing.assert_array_equal(further.values, recent[list("xypf")].to_numpy(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("key", "names"), [("targets", ["x"]), ("past_covariates", []), ("future_covariates", ["f", "p"])]
+)
+def test_further_data_has_as_many_columns_of_a_kind(table, data, tmp_path, key, names):
+    table.to_csv(tmp_path / "recent.csv", index=False)
+    with pytest.raises(
+        UserError, match=f"data.{key}: the model was trained with {2 if key == 'targets' else 1} "
+    ) as told:
+        read_further(
+            SECTION.model_copy(update={key: names}), data.dataset_info, str(tmp_path / "recent.csv"), Progress()
+        )
+    assert "\n" not in str(told.value)
 
 
 def test_months_are_counted_by_the_calendar(tmp_path):
