@@ -25,6 +25,7 @@ class Losses:
         groups: int `[records]`, what a record belongs to, such as its series; None: records are independent.
         blocks: int `[records]`, the block of time, from which the next and the one before are not independent either.
         negligible: mean loss up to which a system makes no error worth speaking of.
+        asked: by name of a baseline that was asked for fewer records, for how many, in words.
 
     Example:
         >>> wrong = np.array([0, 1, 1, 1, 1, 1, 0, 1.0])
@@ -41,10 +42,35 @@ class Losses:
     groups: np.ndarray | None = None
     blocks: np.ndarray | None = None
     negligible: float = 0.0
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     def beside(self, baselines: Mapping[str, np.ndarray]) -> "Losses":
         """The same beside further baselines."""
         return replace(self, baselines={**self.baselines, **baselines})
+
+    def and_on(self, records: "Losses") -> "Losses":
+        """The same, and what was lost on further records, for which only the baselines that are named there were asked.
+
+        Args:
+            records: of the same metric; some may be records of these once more.
+        """
+        own, further = len(self.model), len(records.model)
+        baselines = {name: np.pad(one, (0, further), constant_values=np.nan) for name, one in self.baselines.items()}
+        for name, one in records.baselines.items():
+            baselines[name] = np.pad(one, (own, 0), constant_values=np.nan)
+        return replace(
+            self,
+            model=np.concatenate([self.model, records.model]),
+            baselines=baselines,
+            weights=_joined(self.weights, records.weights),
+            groups=_joined(self.groups, records.groups),
+            blocks=_joined(self.blocks, records.blocks),
+            asked={**self.asked, **records.asked},
+        )
+
+
+def _joined(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
+    return None if first is None or second is None else np.concatenate([first, second])
 
 
 @dataclass(frozen=True)
@@ -75,6 +101,7 @@ class Comparison:
         level: whether it cannot be told which is better.
         below: whether the baseline is better beyond the interval.
         others: names of further baselines that are.
+        asked: for how many records the baseline was asked, in words; empty: for all.
     """
 
     metric: str
@@ -86,6 +113,7 @@ class Comparison:
     level: bool
     below: bool
     others: tuple[str, ...] = ()
+    asked: str = ""
 
     def sentence(self) -> str:
         """What a person must know of it; empty if the model is better."""
@@ -102,9 +130,12 @@ class Comparison:
             interval = f"better by {self.low:.3g} to {self.high:.3g}, the {confidence} interval"
         else:
             interval = f"the {confidence} interval of the difference, {self.low:.3g} to {self.high:.3g}, includes 0"
+            if self.low + self.high > 0:
+                interval = f"better by {(self.low + self.high) / 2:.3g}, which may be chance: {interval}"
         others = f" Better beyond their intervals, too: {', '.join(self.others)}." if self.others else ""
         word = "Below" if self.below else "Level with"
-        return f"{word} its baseline: on the test split {self.baseline} has {scores} ({interval}).{others}"
+        where = f"on {self.asked} of the test split" if self.asked else "on the test split"
+        return f"{word} its baseline: {where} {self.baseline} has {scores} ({interval}).{others}"
 
     def document(self) -> dict[str, Any]:
         """As JSON has it, a figure that is not a number being None."""
@@ -140,12 +171,17 @@ def compare(losses: Losses) -> Comparison | None:
     if not known:
         return None
     below = [one for one in known.values() if one.below]
-    best = min(below or known.values(), key=lambda one: _lost(losses, one.baseline_score))
-    return replace(best, others=tuple(one.baseline for one in below if one is not best))
+    best = min(below or known.values(), key=lambda one: _behind(losses, one))
+    others = tuple(one.baseline for one in below if one is not best)
+    return replace(best, others=others, asked=losses.asked.get(best.baseline, ""))
 
 
-def _lost(losses: Losses, score: float) -> float:
-    return -score if losses.figure == "complement" else score
+def _behind(losses: Losses, one: Comparison) -> float:
+    """A baseline's loss as a share of the model's on the same records: others were asked for others."""
+    own, lost = (
+        1 - score if losses.figure == "complement" else score for score in (one.model_score, one.baseline_score)
+    )
+    return lost / own if np.isfinite(own) and own > 0 else lost
 
 
 def _compared(losses: Losses, baseline: str) -> Comparison | None:

@@ -45,10 +45,13 @@ from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, shares
 from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.shares import Shares
 from unroll.pipelines.tasks.forecasting.sizes import default_epochs, independent_windows
+from unroll.pipelines.tasks.forecasting.statistical.comparing import StatisticalBacktest
+from unroll.pipelines.tasks.forecasting.statistical.sampled import SampledWindows
 from unroll.pipelines.tasks.forecasting.user_model import SeriesInfo, user_forecaster
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 from unroll.pipelines.tasks.forecasting.windows.hiding import hide
 from unroll.pipelines.tasks.forecasting.windows.profile_windows import ReferenceWindows
+from unroll.pipelines.tasks.forecasting.windows.sent import sent_windows
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.user_code.training import user_loss
@@ -190,7 +193,11 @@ class Forecasting(Task):
         return replace(servable, said=[*said, self._intervals.said])
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
-        return _raw(self._data, self._feed.cut(split, _BATCH, history=context_steps(self.dataset_info())))
+        sizes = {"lookback": self._plan.lookback, "horizon": self._plan.horizon}
+        sampled = SampledWindows.of(self._data, split, **sizes) if split == "test" else None
+        return sent_windows(
+            self._data, self._feed.cut(split, _BATCH, history=context_steps(self.dataset_info())), sampled
+        )
 
     @classmethod
     def records(
@@ -212,7 +219,7 @@ class Forecasting(Task):
             batch_size=_BATCH,
             history=context_steps(dataset_info),
         )
-        return _raw(further, batches)
+        return sent_windows(further, batches, SampledWindows.of(further, "all", **sizes))
 
     @classmethod
     def evaluate(
@@ -220,24 +227,26 @@ class Forecasting(Task):
     ) -> Evaluation:
         frequency = series_data.frequency_of(dataset_info)
         backtest = Backtest(dataset_info["quantiles"], dataset_info["targets"], frequency)
-        kept = ReferenceWindows()
+        kept, statistical = ReferenceWindows(), StatisticalBacktest(dataset_info)
         with progress.stage("forecasting") as stage:
             for batch in records:
                 answer = predict(batch)
                 backtest.add(batch, {"model": answer["forecast"], **predict(batch, "baselines")}, answer["quantiles"])
                 kept.add(batch, answer)
+                statistical.keep(batch, answer)
                 stage.advance()
             stage.say(f"{backtest.counts()['windows']:,} windows")
         metrics = backtest.metrics() | backtest.coverage.metrics()
+        beside = statistical.scored(progress)
         return Evaluation(
-            metrics,
+            {**metrics, **beside.metrics},
             kept.inputs,
             kept.outputs,
             backtest_figures(backtest),
             _steps(backtest),
             chance=baseline_chance(metrics, "mae_z", ("last_value", "seasonal_naive"), _SLACK),
-            notes=backtest.notes(),
-            losses=backtest.losses(),
+            notes=[*backtest.notes(), *beside.notes],
+            losses=beside.after(backtest.losses()),
         )
 
     def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
@@ -310,20 +319,6 @@ class Forecasting(Task):
         keys += ["lookback", "horizon", "quantiles", "minimum", "time_form", "formats"]
         section = self.config.data.model_dump(mode="json")
         return {"task": self.name, "input": "series", "data": section, **{key: dataset_info[key] for key in keys}}
-
-
-def _raw(data: SeriesData, batches: tf.data.Dataset) -> Iterator[Arrays]:
-    """Windows as a client would send them, names instead of numbers, with what is known of their future."""
-    ids = np.array([one.encode() for one in data.ids], object)
-    names = [
-        np.array([b"", *(name.encode() for name in names)], object)
-        for names in data.dataset_info["categories"].values()
-    ]
-    for batch in batches.as_numpy_iterator():
-        static = np.empty(batch["static"].shape, object)
-        for column, categories in enumerate(names):
-            static[:, column] = categories[batch["static"][:, column]]
-        yield {**batch, "series": ids[batch["series"]], "static": static}
 
 
 def _steps(backtest: Backtest) -> dict[str, list[dict[str, Any]]]:

@@ -74,6 +74,20 @@ def test_all_baselines_are_looked_at_on_the_records_that_they_were_scored_on() -
     assert compare(Losses("mae", errors, {"nearest": np.full(300, np.nan)})) is None
 
 
+def test_who_was_asked_for_fewer_records_is_compared_on_those_and_ranked_by_what_it_gains() -> None:
+    rng = np.random.default_rng(0)
+    errors = rng.gamma(2, 1, 300)
+    few = Losses("mae", 3 * errors[:60], {"ets": 2.5 * errors[:60]}, asked={"ets": "60 of 300 windows"})
+    losses = Losses("mae", errors, {"ridge": errors - 0.02 * rng.random(300)}).and_on(few)
+    found = compared(losses)
+    assert (found.baseline, found.others) == ("ets", ("ridge",)), "though ridge has the lower figure, on easier records"
+    assert found.model_score == pytest.approx(3 * errors[:60].mean())
+    assert found.sentence().startswith("Below its baseline: on 60 of 300 windows of the test split ets has mae ")
+    assert Comparison.from_document(json.loads(json.dumps(found.document()))) == found
+    alone = compared(few)
+    assert (alone.low, alone.high) == (found.low, found.high), "other records change nothing of it"
+
+
 def test_a_root_has_the_interval_in_its_own_units() -> None:
     rng = np.random.default_rng(0)
     model, mean = rng.normal(0, 30, 500) ** 2, rng.normal(0, 20, 500) ** 2
