@@ -23,12 +23,15 @@ _FILTERS = 32
 _FLAT = 0.1  # share of neighbouring pixels that are equal, above which pictures are drawn
 _COLOUR = 0.05  # of photographs
 _SEEN, _MIN_EPOCHS, _MAX_EPOCHS = 150_000, 10, 100  # pictures that are read in training; epochs
+_FEW = 300  # pictures, below which the captions of similar ones answer more than what a network learns
+_FEW_SIZE, _FEW_EPOCHS = 48, 40  # that are spent on them where no budget is set
 
 
 def size_for(sides: Sequence[int], pictures: int, config: CaptionConfig) -> tuple[int, str]:
     """Pixels of a side that pictures are read with, and why, in a sentence.
 
-    They are read no larger than nine in ten of them come, and so small that the budget holds enough epochs.
+    They are read no larger than nine in ten of them come, and so small that the budget holds enough epochs. Few are
+    read small, unless a budget says that they may take their time.
 
     Args:
         sides: the longer side of each picture.
@@ -48,8 +51,13 @@ def size_for(sides: Sequence[int], pictures: int, config: CaptionConfig) -> tupl
     if not (model.build or model.encoder):
         least, budget = min(_LEAST, wanted), 60 * (minutes or _USUAL_MINUTES)
         fits = [one for one in fits if one <= least or _EPOCHS * pictures * _picture_seconds(one, config) <= budget]
+    few = pictures < _FEW and minutes is None and not (model.build or model.encoder)
+    if few:
+        fits = [one for one in fits if one <= _FEW_SIZE]
     size = fits[-1]
     said = f"Pictures are read at {size} x {size} pixels (data.size): "
+    if few and size < wanted:
+        return size, f"{said}{pictures:,} teach little more when they are larger."
     if size < wanted:
         time = f"{minutes:g} minutes" if minutes else "an hour"
         return size, f"{said}{pictures:,} larger ones could not be read often enough in {time}."
@@ -105,7 +113,8 @@ def flatness(batches: Iterable[np.ndarray]) -> float:
 
 def default_epochs(pictures: int) -> DefaultEpochs:
     """What is good for so many pictures in the train split; the validation split ends them."""
-    return epochs_for(pictures, seen=_SEEN, least=_MIN_EPOCHS, most=_MAX_EPOCHS, of="training pictures")
+    most = _FEW_EPOCHS if pictures < _FEW else _MAX_EPOCHS
+    return epochs_for(pictures, seen=_SEEN, least=_MIN_EPOCHS, most=most, of="training pictures")
 
 
 def _picture_seconds(size: int, config: CaptionConfig) -> float:

@@ -28,6 +28,10 @@ def config(minutes: float | None = None, **model) -> CaptionConfig:
         (64, 4780, 0.1, 32),  # and no smaller than that
         (4000, 500, None, 128),
         (4000, 50_000, None, 32),  # an hour, where no budget is set
+        (4000, 56, None, 48),  # few
+        (4000, 56, 3, 128),  # few, and the time is there
+        (40, 56, None, 48),
+        (28, 250, None, 32),
     ],
 )
 def test_pictures_are_read_no_larger_than_they_come_and_as_small_as_the_minutes_ask(come, pictures, minutes, size):
@@ -42,6 +46,7 @@ def test_a_few_large_pictures_do_not_decide():
 
 def test_networks_that_others_made_keep_their_size():
     assert size_for([8] * 100, 70, config(0.1, backbone="MobileNetV3Small"))[0] == 128
+    assert size_for([96] * 100, 70, config(encoder="mine:encoder"))[0] == 96
     assert size_for([96] * 100_000, 70_000, config(0.1, encoder="mine:encoder"))[0] == 96
 
 
@@ -49,6 +54,11 @@ def test_small_sets_are_read_more_often():
     counts = [default_epochs(pictures).count for pictures in (100, 4780, 1_000_000)]
     assert counts == sorted(counts, reverse=True)
     assert len(set(counts)) == 3
+
+
+def test_few_pictures_are_not_read_for_long():
+    assert default_epochs(56).count < default_epochs(1300).count  # those can teach a network more
+    assert default_epochs(56).count * 56 < 5000
 
 
 def drawing(seed: int) -> Image.Image:
