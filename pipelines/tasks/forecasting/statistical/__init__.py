@@ -1,1 +1,1 @@
-"""What statistics forecasts without learning from other series: exponential smoothing, fitted to each history alone."""
+"""What statistics forecast without learning from other series: ETS and ARIMA, fitted to each history alone."""

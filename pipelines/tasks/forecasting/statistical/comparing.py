@@ -10,10 +10,12 @@ from unroll.pipelines.data.series.data import frequency_of
 from unroll.pipelines.scoring.comparison import Losses
 from unroll.pipelines.task import Arrays
 from unroll.pipelines.tasks.forecasting.backtest import Backtest
-from unroll.pipelines.tasks.forecasting.statistical.exponential_smoothing import LEAST, smoothing_forecasts
+from unroll.pipelines.tasks.forecasting.statistical.arima import arima_forecasts
+from unroll.pipelines.tasks.forecasting.statistical.exponential_smoothing import smoothing_forecasts
+from unroll.pipelines.tasks.forecasting.statistical.histories import LEAST
 from unroll.pipelines.training.progress import Progress
 
-METHODS = {"ets": smoothing_forecasts}
+METHODS = {"ets": smoothing_forecasts, "arima": arima_forecasts}
 """Forecasts of histories, given the season and the horizon, by the name of the baseline."""
 _CHUNK = 256  # histories that are fitted side by side
 _KEPT = ("target", "timestamp", "series", "mean", "std", "naive")

@@ -1,12 +1,17 @@
 """Histories of any length side by side, so that one loop over time runs through all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
+
 LONGEST = 2000
 """Newest steps that are read of a history."""
+LEAST = 8
+"""Observed values that a history must have."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,38 @@ class Histories:
     def counts(self) -> np.ndarray:
         """Observed values of each, int `[histories]`."""
         return np.isfinite(self.values).sum(axis=0)
+
+
+def choose(
+    series: Sequence[np.ndarray],
+    forms: Sequence[T],
+    fits: Callable[[T, np.ndarray], np.ndarray],
+    fitted: Callable[[T, Histories], tuple[np.ndarray, np.ndarray]],
+    horizon: int,
+) -> np.ndarray:
+    """Forecasts of histories by the form that has the least criterion for each.
+
+    Args:
+        series: N, float `[time]`, NaN where missing.
+        forms: of a method.
+        fits: from a form and the observed values of each history to which of them it may be fitted to.
+        fitted: from a form and histories to their criteria and their forecasts, as `Histories` orders and scales them.
+        horizon: H.
+
+    Returns:
+        Float `[N, H]`; NaN of a history that no form fits.
+    """
+    newest = [one[-LONGEST:] for one in series]
+    counts = np.array([int(np.isfinite(one).sum()) for one in newest])
+    least, found = np.full(len(newest), np.inf), np.full((len(newest), horizon), np.nan)
+    for form in forms:
+        rows = np.flatnonzero(fits(form, counts))
+        if not len(rows):
+            continue
+        histories = Histories.of([newest[row] for row in rows])
+        criteria, forecasts = fitted(form, histories)
+        rows = rows[histories.order]
+        better = (criteria < least[rows]) & np.isfinite(forecasts).all(axis=1)
+        least[rows[better]] = criteria[better]
+        found[rows[better]] = forecasts[better] * histories.scale[better, None]
+    return found

@@ -8,7 +8,7 @@ from unroll.pipelines.data.series.data import SeriesData
 from unroll.pipelines.data.series.window_index import WindowIndex
 from unroll.pipelines.tasks.forecasting.statistical.histories import LONGEST
 
-STEPS = 180_000
+STEPS = 150_000
 """Of all histories together, about, on which the cost depends: 4 s of one core."""
 _FEWEST = 16  # windows, before fewer than all targets are looked at
 _LOOKED_AT = 4096  # windows that tell how long histories are
