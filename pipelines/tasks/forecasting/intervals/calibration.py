@@ -12,8 +12,9 @@ import numpy as np
 
 from unroll.models.series.intervals import Spread
 
-_FADING = 0.35  # weight of a block by that of the next; chosen with those below on half of 43 small sets
-_OWN = 5  # independent windows of the validation split that halve it
+_FADING = 0.7  # weight of a block by that of the next; with the next chosen on train and validation rows of small sets
+_OWN = 15  # independent windows of the validation split that halve it
+_APART = 3.0  # times the median, or a third of it: the most that the errors of one block count as
 _STEPS = 10  # independent windows that speak for a spread that grows evenly with the step, and for all channels alike
 _SYMMETRIC = 3  # that speak for errors as large below as above
 _PRIOR = 15  # that speak against the network's quantiles
@@ -72,7 +73,12 @@ class Calibration:
 
 
 def calibrate(
-    validation: Block, quantile_errors: np.ndarray, comparable: Block, earlier: Sequence[Block], levels: Sequence[float]
+    validation: Block,
+    quantile_errors: np.ndarray,
+    comparable: Block,
+    earlier: Sequence[Block],
+    levels: Sequence[float],
+    season: int = 1,
 ) -> Calibration:
     """The spread of quantiles that held-out blocks ask for.
 
@@ -80,8 +86,8 @@ def calibrate(
     forecast. s is what 80 % of |e| are within on the validation split, as the served forecast has it, and s_h and s_c
     say how |e| differs by step and channel; z_q is the quantile of what is left of e. W is the ratio of the s that is
     expected to that of the validation split, both of the simple forecast, which is all that earlier blocks know:
-    expected is exp(m + v / 2), where m and v are the weighted mean and variance of the blocks' log s, so that one block
-    unlike the others does not decide.
+    expected is exp(m + v / 2), where m and v are the weighted mean and variance of the blocks' log s, none of which
+    counts as more than three times the median or less than a third, so that one unlike the others does not decide.
 
     What few independent windows n say is shrunk by n / (n + k): s_h towards a power of h, s_c towards 1, z_q towards
     one that is symmetric, and what of the network's quantiles goes into the answer towards nothing. The more the
@@ -94,6 +100,7 @@ def calibrate(
         comparable: errors of the simple forecast on the same windows.
         earlier: errors of the simple forecast on blocks before, the oldest first.
         levels: of the quantiles.
+        season: of the scale that errors are in.
 
     Example:
         >>> errors = np.random.default_rng(0).normal(size=[5000, 1, 1])
@@ -104,7 +111,7 @@ def calibrate(
     blocks = [block for block in (*earlier, comparable) if _any(block.errors)]
     if not blocks:
         nothing = np.zeros([*validation.errors.shape[1:], len(levels)])
-        return Calibration(Spread(nothing, nothing[0], share=1.0), 0, 1.0)
+        return Calibration(Spread(nothing, nothing[0], share=1.0, season=season), 0, 1.0)
     served = validation.errors if _any(validation.errors) else blocks[-1].errors
     counts = np.array([min(block.independent, validation.independent) for block in blocks])
     fading = _FADING * _OWN / (validation.independent + _OWN) if blocks[-1] is comparable else _FADING
@@ -114,8 +121,10 @@ def calibrate(
     shape = _by_step([served, *(block.errors for block in blocks[:-1])], [weights[-1], *weights[:-1]], independent)
     flat = [block.errors / shape[:, None] for block in blocks]
     sizes = np.array([_size(one) for one in flat])
-    mean = float(weights @ np.log(sizes))
-    expected = float(np.exp(mean + weights @ (np.log(sizes) - mean) ** 2 / 2))
+    logs, middle = np.log(sizes), _quantile(np.log(sizes), weights, 0.5)
+    logs = np.clip(logs, middle - np.log(_APART), middle + np.log(_APART))
+    mean = float(weights @ logs)
+    expected = float(np.exp(mean + weights @ (logs - mean) ** 2 / 2))
     widened = float(np.clip(expected / sizes[-1], *_WIDENED)) if blocks[-1] is comparable else 1.0
     by_channel = _by_channel(served / shape[:, None], independent)
     even = [one / by_channel for one in (served / shape[:, None], *flat[:-1])]
@@ -124,7 +133,7 @@ def calibrate(
     offsets = _offsets(quantile_errors, levels, independent)
     gains = [_loss(validation.errors, quantile_errors, errors, offsets, share, levels) for share in _SHARES]
     share = _SHARES[int(np.argmin(gains))] * validation.independent / (validation.independent + _PRIOR)
-    return Calibration(Spread(widened * errors, offsets, widened, round(share, 3)), len(blocks), widened)
+    return Calibration(Spread(widened * errors, offsets, widened, round(share, 3), season), len(blocks), widened)
 
 
 def _size(errors: np.ndarray) -> float:

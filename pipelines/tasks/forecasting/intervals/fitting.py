@@ -10,17 +10,16 @@ from unroll.models.series.blend import Blend, Expert
 from unroll.models.series.intervals import error_scale
 from unroll.pipelines.tasks.forecasting.intervals.calibration import Block, Calibration, calibrate
 from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit
-from unroll.pipelines.tasks.forecasting.windows.feed import Feed
+from unroll.pipelines.tasks.forecasting.windows.feed import Feed, Window
 
 _BATCH = 256
 _VALUES = 3_000_000  # targets that are looked at
 _MAX_WINDOWS = 20_000
 _EARLIER_WINDOWS = 2_000  # of a block before the validation split
-_BLOCKS = 2  # of the training split, its last ones
 
 
 def fit_intervals(blend: Blend, simple: SimpleFit, feed: Feed, levels: Sequence[float]) -> Calibration:
-    """Calibrates the quantiles on the validation split and on the last blocks of the training split.
+    """Calibrates the quantiles on the validation split and on blocks of the training split.
 
     The network has learnt the training split, so of that only the simple forecast speaks, fitted without each block.
 
@@ -36,19 +35,20 @@ def fit_intervals(blend: Blend, simple: SimpleFit, feed: Feed, levels: Sequence[
     for window in feed.aligned("validation", _BATCH, stride=feed.stride("validation", most)):
         inputs, target = feed.pair(window)
         forecast, quantile, expected = forward(inputs)
-        scale = error_scale(inputs["history"])
+        scale = _scale(feed, inputs)
         served.append(((target - forecast) / scale).numpy())
         quantiles.append(((target[..., None] - quantile) / scale[..., None]).numpy())
         comparable.append(((target - expected) / scale).numpy())
         steps.append(feed.steps(window))
     place = np.concatenate(steps)
-    earlier = [block for one in simple.held_out[-_BLOCKS:] if (block := _block(feed, one.path, one.bounds)) is not None]
+    earlier = [block for one in simple.held_out if (block := _block(feed, one.path, one.bounds)) is not None]
     return calibrate(
         Block(np.concatenate(served), place),
         np.concatenate(quantiles),
         Block(np.concatenate(comparable), place),
         earlier,
         levels,
+        feed.data.season,
     )
 
 
@@ -60,6 +60,10 @@ def _block(feed: Feed, path: Expert, bounds: tuple[int, int]) -> Block | None:
     errors, steps = [], []
     for window in part.aligned("held_out", _BATCH, stride=part.stride("held_out", _EARLIER_WINDOWS)):
         inputs, target = part.pair(window)
-        errors.append(((target - path(inputs)) / error_scale(inputs["history"])).numpy())
+        errors.append(((target - path(inputs)) / _scale(feed, inputs)).numpy())
         steps.append(part.steps(window))
     return Block(np.concatenate(errors), np.concatenate(steps))
+
+
+def _scale(feed: Feed, inputs: Window) -> tf.Tensor:
+    return error_scale(inputs["history"], feed.features.horizon, feed.data.season)

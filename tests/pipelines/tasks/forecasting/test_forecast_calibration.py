@@ -116,12 +116,31 @@ def test_without_any_value_the_network_answers_alone():
 
 def test_errors_are_measured_by_the_window():
     calm = tf.constant(np.sin(np.arange(48)).reshape(1, 48, 1), tf.float32)
-    scale = error_scale(calm)
-    np.testing.assert_allclose(error_scale(7 * calm + 100), 7 * scale, rtol=1e-4)
+    scale = error_scale(calm, HORIZON)
+    np.testing.assert_allclose(error_scale(7 * calm + 100, HORIZON), 7 * scale, rtol=1e-4)
     gap = tf.where(tf.range(48)[None, :, None] % 9 == 3, np.nan, calm)
-    np.testing.assert_allclose(error_scale(gap), scale, rtol=0.1)
-    assert (error_scale(tf.fill([1, 48, 1], np.nan)) > 0).numpy().all()
-    assert (error_scale(tf.fill([1, 1, 1], 5.0)) > 0).numpy().all()
+    np.testing.assert_allclose(error_scale(gap, HORIZON), scale, rtol=0.1)
+    assert (error_scale(tf.fill([1, 48, 1], np.nan), HORIZON) > 0).numpy().all()
+    assert (error_scale(tf.fill([1, 1, 1], 5.0), HORIZON) > 0).numpy().all()
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e12, 1e-6])
+def test_errors_are_larger_after_steps_became_larger_and_under_a_season_only_by_what_is_not_season(unit):
+    noise = np.random.default_rng(0).normal(size=(1, 48, 1))
+    wild = tf.constant(unit * np.where(np.arange(48)[:, None] < 36, 1.0, 3.0) * noise, tf.float32)
+    assert 1.2 < float((error_scale(wild, HORIZON) / error_scale(wild[:, ::-1], HORIZON)).numpy().item()) < 3
+    season = tf.constant(unit * (noise + 10 * np.sin(np.arange(48) * np.pi / 2)[:, None]), tf.float32)
+    assert (error_scale(season, HORIZON, season=4) < 0.8 * error_scale(season, HORIZON)).numpy().all()
+    for too_long in (1, 25, 400):
+        np.testing.assert_array_equal(error_scale(season, HORIZON, too_long), error_scale(season, HORIZON))
+
+
+@pytest.mark.parametrize("ending", ["still", "unknown"])
+def test_newest_steps_that_stand_still_or_are_unknown_do_not_make_errors_vanish(ending):
+    noise = np.random.default_rng(0).normal(size=(1, 48, 1)).astype(np.float32)
+    usual = float(error_scale(tf.constant(noise), HORIZON)[0, 0, 0])
+    noise[:, 36:] = 0.0 if ending == "still" else np.nan
+    assert 0.3 < float(error_scale(tf.constant(noise), HORIZON)[0, 0, 0]) / usual < 1.3
 
 
 @pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
@@ -132,7 +151,7 @@ def test_quantiles_stand_around_the_forecast_and_follow_the_unit(share):
     errors = np.array([[[-1.0, 0.0, 2.0]], [[-2.0, 0.0, 3.0]]])
     spread = Spread(errors, np.array([[-0.1, 0.0, 0.1]]), 1.5, share)
     got = spread(forecast, quantiles, history)
-    scale = float(error_scale(history)[0, 0, 0])
+    scale = float(error_scale(history, len(errors))[0, 0, 0])
     apart = 1.5 * (np.array([-0.5, 0.1, 0.5]) + np.array([-0.1, 0.0, 0.1]) * scale)
     np.testing.assert_allclose(got[0, :, 0], 1 + share * apart + (1 - share) * errors[:, 0] * scale, rtol=1e-5)
     np.testing.assert_allclose(spread(7 * forecast, 7 * quantiles, 7 * history), 7 * got, rtol=1e-4)
