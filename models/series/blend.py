@@ -9,6 +9,8 @@ from unroll.models.series.quantile_model import QuantileModel, ensemble
 Inputs = Mapping[str, tf.Tensor]
 Expert = Callable[[Inputs], tf.Tensor]
 """From the inputs of a `Forecaster` to a forecast `[batch, horizon, channels]` in the units of the history."""
+Forecasts = Callable[[Inputs], tuple[tf.Tensor, tf.Tensor]]
+"""From the same inputs to a forecast, and its quantiles `[batch, horizon, channels, levels]`."""
 
 NETWORK, SIMPLE = "network", "simple"
 

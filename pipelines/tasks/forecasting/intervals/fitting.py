@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from unroll.models.series.blend import Blend, Expert
+from unroll.models.series.blend import Expert, Forecasts
 from unroll.models.series.intervals import error_scale
 from unroll.pipelines.tasks.forecasting.intervals.calibration import Block, Calibration, calibrate
 from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit
@@ -18,7 +18,7 @@ _MAX_WINDOWS = 20_000
 _EARLIER_WINDOWS = 2_000  # of a block before the validation split
 
 
-def fit_intervals(blend: Blend, simple: SimpleFit, feed: Feed, levels: Sequence[float]) -> Calibration:
+def fit_intervals(blend: Forecasts, simple: SimpleFit, feed: Feed, levels: Sequence[float]) -> Calibration:
     """Calibrates the quantiles on the validation split and on blocks of the training split.
 
     The network has learnt the training split, so of that only the simple forecast speaks, fitted without each block.
