@@ -44,7 +44,8 @@ class Choice:
 
 _PENALTIES = {0.0: (2.0, 8.0), 0.5: (0.7, 3.0, 12.0), 1.0: (0.2, 0.7, 3.0)}
 CHOICES = tuple(Choice(bayes, penalty) for bayes, penalties in _PENALTIES.items() for penalty in penalties)
-_OF_MANY = (Choice(0.0, 8.0), Choice(0.5, 3.0), Choice(1.0, 3.0))  # texts, whose fits take long
+_MANY = 10_000  # texts, whose fits take long
+_OF_MANY = (Choice(0.0, 8.0), Choice(0.5, 3.0), Choice(1.0, 3.0))
 
 
 def fit(counts: TermCounts, classes: int, choices: Sequence[Choice]) -> Iterator[BagOfWordsWeights]:
@@ -83,14 +84,15 @@ def logits(weights: BagOfWordsWeights, matrix: sparse.csr_matrix) -> np.ndarray:
 
 
 def choose(counts: TermCounts, held_out: TermCounts, classes: int) -> tuple[Choice, np.ndarray, BagOfWordsWeights]:
-    """The choice with the least log loss on held-out texts, of those that suit many texts.
+    """The choice with the least log loss on held-out texts; where there are many to fit, of those that suit many.
 
     Returns:
         The choice, the held-out texts' logits, and its weights.
     """
-    fitted = list(fit(counts, classes, _OF_MANY))
+    choices = CHOICES if len(counts.labels) <= _MANY else _OF_MANY
+    fitted = list(fit(counts, classes, choices))
     best, answers = _best([logits(one, held_out.matrix) for one in fitted], held_out.labels)
-    return _OF_MANY[best], answers, fitted[best]
+    return choices[best], answers, fitted[best]
 
 
 def cross_validate(counts: TermCounts, classes: int) -> tuple[Choice, np.ndarray]:

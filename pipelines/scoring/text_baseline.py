@@ -27,7 +27,8 @@ def text_baselines(
 
     Args:
         train: batches of token ids, int32 `[batch, time]`, padded with 0, and labels, int32 `[batch]`.
-        held_out: by split, likewise; on the first of them the regression's penalty is chosen.
+        held_out: by split, likewise; on the first of them the regression's penalty is chosen, and for the others it
+            learns from that, too, as the model's simple path does.
         vocabulary: number of token ids.
         classes: number of classes.
         texts: in the train split; of more than `MAX_TEXTS` an even choice of batches is fitted.
@@ -53,17 +54,31 @@ def text_baselines(
 
 def _regression(fitted: TermCounts, splits: dict[str, TermCounts], classes: int) -> dict[str, np.ndarray]:
     """Probabilities of each split's texts; none where no word comes again, or there is one class only."""
+    first, *further = splits
+    of_first = [_probabilities(fitted, [splits[first]], classes, penalty) for penalty in _PENALTIES]
+    if of_first[0] is None:
+        return {}
+    losses = [classification_metrics(splits[first].labels, one)["log_loss"] for (one,) in filter(None, of_first)]
+    best = int(np.argmin(losses))
+    found = {first: of_first[best][0]}
+    if further:
+        both = _probabilities(fitted + splits[first], [splits[split] for split in further], classes, _PENALTIES[best])
+        found |= dict(zip(further, both or (), strict=True))
+    return found
+
+
+def _probabilities(
+    fitted: TermCounts, asked: list[TermCounts], classes: int, penalty: float
+) -> list[np.ndarray] | None:
+    """Of texts by a regression fitted on others; None where no word of those comes again, or they have one class."""
     kept = fitted.frequent(_MIN_TEXTS)
     if not len(kept) or len(np.unique(fitted.labels)) == 1:
-        return {}
+        return None
     weights = TfidfTransformer(sublinear_tf=True)
     rows = weights.fit_transform(fitted.matrix[:, kept])
-    held_out = {split: weights.transform(one.matrix[:, kept]) for split, one in splits.items()}
-    first, candidates = next(iter(splits)), []
-    for penalty in _PENALTIES:
-        model = LogisticRegression(C=penalty, tol=1e-3, max_iter=_ITERATIONS).fit(rows, fitted.labels)
-        found = {split: np.zeros((len(one.labels), classes)) for split, one in splits.items()}
-        for split, matrix in held_out.items():
-            found[split][:, model.classes_] = model.predict_proba(matrix)
-        candidates.append(found)
-    return min(candidates, key=lambda found: classification_metrics(splits[first].labels, found[first])["log_loss"])
+    model = LogisticRegression(C=penalty, tol=1e-3, max_iter=_ITERATIONS).fit(rows, fitted.labels)
+    answers = []
+    for one in asked:
+        answers.append(np.zeros((len(one.labels), classes)))
+        answers[-1][:, model.classes_] = model.predict_proba(weights.transform(one.matrix[:, kept]))
+    return answers

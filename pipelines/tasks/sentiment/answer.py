@@ -16,7 +16,7 @@ from unroll.pipelines.scoring.mixing import mix
 
 BATCH = 64  # texts of a prediction
 _MAX_TEXTS = 20_000  # of the train split that are fitted: the network reads all
-_SMALL = 4000  # texts of the train split below which those of the validation split are worth learning from, too
+_SMALL = 4000  # texts of the train split, of which each choice is fitted five times
 _MAX_WEIGHTS = 25_000_000
 
 
@@ -26,7 +26,7 @@ class Answer:
 
     Args:
         network: of the encoders' mean, and of their linear path.
-        simple: of the words that the simple path weighs; None without one.
+        simple: of the words that the simple path weighs, fitted on train and validation; None without one.
         before: the same, not fitted on the validation split.
         weight: of the simple path.
         said: how all this was chosen, or why there is no simple path, in a line; empty where none was asked for.
@@ -38,11 +38,6 @@ class Answer:
     weight: float = 0.0
     said: str = ""
 
-    @property
-    def learnt_validation(self) -> bool:
-        """Whether the simple path was fitted on the validation split, too."""
-        return self.simple is not self.before
-
 
 def fit_answer(
     model: keras.Model, directory: Path, *, texts: int, vocabulary: int, buckets: int, classes: int
@@ -50,7 +45,7 @@ def fit_answer(
     """Fits the simple path, and weighs it and the network.
 
     The simple path's settings are chosen by cross-validation over the train and the validation split if the first is
-    small, and it then learns from both; else on the validation split, and it learns from the train split alone.
+    small, else on the validation split; it then learns from both.
 
     Args:
         model: trained.
@@ -72,15 +67,16 @@ def fit_answer(
         TermCounts.of(read_shards(directory, split, batch_size=BATCH), vocabulary, buckets, share)
         for split, share in (("train", min(1.0, _MAX_TEXTS / texts)), ("validation", 1.0))
     )
+    learnt = train + validation
     if texts < _SMALL:
-        learnt, how = train + validation, "cross-validation"
         choice, held_out = bag_of_words.cross_validate(learnt, classes)
         scale, simple = fit_temperatures([held_out], learnt.labels)[0], held_out[len(train.labels) :]
-        before, served = (next(bag_of_words.fit(counts, classes, [choice])) for counts in (train, learnt))
+        before = next(bag_of_words.fit(train, classes, [choice]))
     else:
-        learnt, how = train, "the validation split"
-        choice, simple, served = bag_of_words.choose(train, validation, classes)
-        scale, before = fit_temperatures([simple], labels)[0], served
+        choice, simple, before = bag_of_words.choose(train, validation, classes)
+        scale = fit_temperatures([simple], labels)[0]
+    served = next(bag_of_words.fit(learnt, classes, [choice]))
+    how = "cross-validation" if texts < _SMALL else "the validation split"
     mixed = mix(simple, network, labels, scale)
     said = (
         f"The answer begins from {choice}, chosen by {how} and fitted on {len(learnt.labels):,} texts; of the network "

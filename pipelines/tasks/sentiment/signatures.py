@@ -71,7 +71,7 @@ def text_servable(
         signatures,
         _warmup(),
         [answer.said] * bool(answer.said),
-        _in_process(lambda text: answers(text, before), text) if answer.learnt_validation else None,
+        _in_process(lambda text: answers(text, before), text) if before is not None else None,
     )
 
 

@@ -52,6 +52,17 @@ def test_a_class_that_the_fitted_texts_lack_and_words_that_never_come_again() ->
     assert np.isfinite(scores["test/log_loss/tfidf"])
 
 
+def test_for_test_the_regression_of_texts_learns_from_validation_too() -> None:
+    ids = tf.reshape(tf.range(RESERVED, RESERVED + 40), [10, 4])
+    train, validation = (
+        [(tf.concat([ids[part]] * 4, 0), tf.constant([0, 1, 0, 1, 0] * 4))] for part in (slice(5), slice(5, 10))
+    )
+    unseen = {"validation": validation, "test": validation}
+    scores = text_baselines(train, unseen, RESERVED + 40, 2, 20).metrics
+    assert scores["validation/log_loss/tfidf"] == pytest.approx(np.log(2), rel=0.1), "words that train has not"
+    assert scores["test/log_loss/tfidf"] < scores["validation/log_loss/tfidf"] - 0.1
+
+
 def test_more_texts_than_are_fitted_are_thinned(monkeypatch) -> None:
     monkeypatch.setattr("unroll.pipelines.scoring.text_baseline.MAX_TEXTS", 100)
     seen = []
