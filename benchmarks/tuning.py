@@ -1,9 +1,9 @@
 """`unroll tune` with 10 trials beside 50 random ones over the same settings: a small public set of each task.
 
-    python benchmarks/tuning.py                                   # three sets, about an hour of two cores
+    python benchmarks/tuning.py                             # three sets, about an hour of two idle cores
     python benchmarks/tuning.py --sets emoji_groups --seeds 0 1 2
-    python benchmarks/tuning.py --sets chicago --kill 4           # kill -9 after four trials, and the same command again
-    python benchmarks/tuning.py --report                          # what was measured before, nothing run
+    python benchmarks/tuning.py --sets chicago --kill 4     # kill -9 after four trials, and the same command again
+    python benchmarks/tuning.py --report                    # what was measured before, nothing run
 
 Random trials are drawn by Optuna's random sampler and never pruned, are trained and scored by the same code, on the
 same halves of the validation split, and their best is trained by `unroll train`. Epochs are few, so that a trial takes
@@ -37,7 +37,7 @@ from benchmarks.untuned.catalogue import SUFFIX  # noqa: E402
 from unroll.pipelines.configurations import config_schema  # noqa: E402
 from unroll.pipelines.training.config import load_config  # noqa: E402
 from unroll.pipelines.tuning.search import CHECKS, Search, finished, open_study  # noqa: E402
-from unroll.pipelines.tuning.search_space import search_space, with_values  # noqa: E402
+from unroll.pipelines.tuning.search_space import near_own, search_space, with_values  # noqa: E402
 
 TASKS = {"chicago": "forecasting", "emoji_groups": "sentiment", "handwritten": "captioning"}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -128,7 +128,7 @@ class _Case:
         return [file.parent for file in (self._home / "cache" / "runs").glob("*/search.json")]
 
     def _losses(self, folder: Path) -> list[optuna.trial.FrozenTrial]:
-        study = open_study(folder, 0)
+        study = open_study(folder)
         return study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
 
     def _command(self, verb: str, name: str, options: Sequence[str]) -> list[str]:
@@ -164,13 +164,15 @@ def worth(loss: float, random: Sequence[float]) -> int:
         (2, 3)
     """
     worse, total = sum(one > loss for one in random), len(random)
-    return next((n for n in range(1, total + 1) if comb(worse, n) / comb(total, n) <= 0.5), total + 1) if (
-        worse < total
-    ) else total + 1
+    return (
+        next((n for n in range(1, total + 1) if comb(worse, n) / comb(total, n) <= 0.5), total + 1)
+        if (worse < total)
+        else total + 1
+    )
 
 
 def _random_study(folder: Path, seed: int) -> optuna.Study:
-    study = open_study(folder, 0)
+    study = open_study(folder)
     study.sampler, study.pruner = optuna.samplers.RandomSampler(seed=seed), optuna.pruners.NopPruner()
     return study
 
@@ -178,7 +180,9 @@ def _random_study(folder: Path, seed: int) -> optuna.Study:
 def _save(task: str, settings: dict[str, Any], data: Path, folder: Path, trials: int) -> None:
     """What `unroll tune` would tell the processes of its trials."""
     from unroll.pipelines.data import records
+    from unroll.pipelines.prepared import prepared
     from unroll.pipelines.registry import task_named
+    from unroll.pipelines.training.progress import Progress
     from unroll.pipelines.training.tracking import Tracking
     from unroll.workspace import Workspace
 
@@ -186,12 +190,26 @@ def _save(task: str, settings: dict[str, Any], data: Path, folder: Path, trials:
     overrides = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
     config = load_config(kind.Config, overrides=overrides)
     digest = records.digest(kind.files(config, str(data)))
-    with Tracking(Workspace(home), create=True).run(name, name=f"{name} trials") as run:
+    workspace = Workspace(home)
+    with Progress() as progress:
+        problem = prepared(kind, config, str(data), digest, workspace, progress)
+    with Tracking(workspace, create=True).run(name, name=f"{name} trials") as run:
         parent = run.run_id
-    space = search_space(task, config, [])
-    whole = config.model_dump(mode="json")
-    named = {"data": str(data), "digest": digest, "home": str(home), "name": name, "parent": parent}
-    Search(task=task, modules=(), settings=whole, space=space, trials=trials, threads=2, **named).save(folder)
+    space, own = near_own(search_space(task, config, []), problem.config.model_dump(mode="json"))
+    Search(
+        task=task,
+        modules=(),
+        settings=config.model_dump(mode="json"),
+        space=space,
+        own=own,
+        data=str(data),
+        digest=digest,
+        home=str(home),
+        name=name,
+        parent=parent,
+        trials=trials,
+        threads=max(1, os.cpu_count() or 1),
+    ).save(folder)
 
 
 def _draw(folder: Path, seed: int, count: int) -> None:

@@ -93,7 +93,7 @@ def outcome(trials: Sequence[FrozenTrial]) -> Outcome:
     pairs = zip(best[1].user_attrs[CHECKS], default[1].user_attrs[CHECKS], strict=False)
     return Outcome(
         trials=len(trials),
-        values=best[1].params,
+        values={} if best[1].user_attrs.get(DEFAULTS) else best[1].params,
         chosen=(best[0], default[0]),
         gain=_gain([(1 - one / other) for one, other in pairs]),
     )

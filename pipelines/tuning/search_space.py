@@ -32,8 +32,41 @@ class Choice:
         """Values that must all be in range for the rest to be."""
         return self.values
 
+    def holds(self, value: Any) -> bool:
+        """Whether it may take a value."""
+        return value in self.values
+
     def suggest(self, trial: "Trial", key: str) -> Any:
         return trial.suggest_categorical(key, self.values)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A size that the data decide where the configuration leaves it open: one of those near what they decide.
+
+    Args:
+        values: sizes, of which those from half to twice the data's own are tried, and that one.
+    """
+
+    values: tuple[int, ...]
+
+    def ends(self) -> tuple[Any, ...]:
+        """Values that must all be in range for the rest to be."""
+        return self.values
+
+    def near(self, own: int | None) -> Choice:
+        """What is tried where the data decide on one.
+
+        Example:
+            >>> Sizes((16, 24, 32, 48, 64)).near(20)
+            Choice(values=(16, 20, 24, 32))
+        """
+        if own is None:
+            return Choice(self.values)
+        return Choice(tuple(sorted({own, *(one for one in self.values if own <= 2 * one <= 4 * own)})))
+
+    def suggest(self, trial: "Trial", key: str) -> Any:
+        return self.near(None).suggest(trial, key)
 
 
 @dataclass(frozen=True)
@@ -45,6 +78,10 @@ class _Range:
     def ends(self) -> tuple[Any, ...]:
         """Values that must all be in range for the rest to be."""
         return self.low, self.high
+
+    def holds(self, value: Any) -> bool:
+        """Whether it may take a value."""
+        return isinstance(value, int | float) and self.low <= value <= self.high
 
 
 class Integers(_Range):
@@ -67,7 +104,7 @@ class Floats(_Range):
         return trial.suggest_float(key, self.low, self.high, log=self.log)
 
 
-Dimension = Choice | Integers | Floats
+Dimension = Choice | Sizes | Integers | Floats
 SearchSpace = Mapping[str, Dimension]
 
 _EVERY_TASK: SearchSpace = {
@@ -123,6 +160,31 @@ def check_space(space: SearchSpace, config: TaskConfig) -> None:
                 load_config(type(config), base=with_values(settings, {key: value}))
             except UserError as error:
                 raise UserError(f"--search {key}: {error}") from None
+
+
+def near_own(space: SearchSpace, own: Mapping[str, Any]) -> tuple[SearchSpace, dict[str, Any]]:
+    """What is searched of the data at hand, around what is trained with where nothing is searched.
+
+    Args:
+        space: keys and the values that each may take.
+        own: nested settings, in which the data decided what the configuration leaves open.
+
+    Returns:
+        The keys, their sizes near the data's own; and the values in `own` of those keys whose range holds them.
+
+    Example:
+        >>> near_own({"model.units": Sizes((8, 64, 96)), "model.cell": Choice(("gru",))}, {"model": {"units": 60}})
+        ({'model.units': Choice(values=(60, 64, 96)), 'model.cell': Choice(values=('gru',))}, {'model.units': 60})
+    """
+    values = {key: _value(own, key) for key in space}
+    near = {key: one.near(values[key]) if isinstance(one, Sizes) else one for key, one in space.items()}
+    return near, {key: value for key, value in values.items() if near[key].holds(value)}
+
+
+def _value(settings: Mapping[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        settings = (settings or {}).get(part)  # type: ignore[assignment]
+    return settings
 
 
 def with_values(settings: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,10 @@ class Trials:
             UserError: the defaults cannot be trained with.
         """
         by_default = trial.user_attrs.get(DEFAULTS, False)
-        values = {} if by_default else {key: one.suggest(trial, key) for key, one in self._search.space.items()}
+        space, own = self._search.space, self._search.own
+        values = {key: one.suggest(trial, key) for key, one in space.items() if not by_default or key in own}
+        if by_default:
+            values = {}  # told to the study, and else left to the data as they were
         title = " ".join([f"trial {trial.number}", *(f"{key}={value}" for key, value in _short(values).items())])
         pruned: optuna.TrialPruned | None = None
         with self._tracking.run(self._search.name, name=title, parent=self._search.parent) as run:
@@ -61,7 +64,7 @@ class Trials:
             except optuna.TrialPruned as error:
                 pruned = error
             finally:
-                checkpoint(self._directory, trial.params).unlink(missing_ok=True)
+                checkpoint(self._directory, trial).unlink(missing_ok=True)
                 keras.utils.clear_session()
         raise pruned
 
@@ -82,7 +85,7 @@ class Trials:
 
             keras.utils.set_random_seed(config.train.seed)
             model = problem.build()
-            history = fit(problem, model, checkpoint(self._directory, trial.params), progress, after_epoch)
+            history = fit(problem, model, checkpoint(self._directory, trial), progress, after_epoch)
         trial.set_user_attr(CHECKS, _checks(of_all, model))
         return history.epochs[history.best][f"validation/{problem.monitor}"]
 

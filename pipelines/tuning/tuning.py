@@ -24,7 +24,7 @@ from unroll.pipelines.tuning.outcome import Outcome, outcome
 from unroll.pipelines.tuning.plots import figures
 from unroll.pipelines.tuning.processes import Worker
 from unroll.pipelines.tuning.search import DEFAULTS, Search, finished, open_study, revive
-from unroll.pipelines.tuning.search_space import SearchSpace, with_values
+from unroll.pipelines.tuning.search_space import SearchSpace, near_own, with_values
 from unroll.pipelines.user_code.objects import user_objects
 from unroll.workspace import Workspace, write_atomically
 
@@ -98,12 +98,14 @@ def tune(
         check_tracking(workspace.tracking_uri, name)
     with progress.stage("looking at the files"):
         digest = records.digest(kind.files(config, data))
-    progress.line(prepared(kind, config, data, digest, workspace, progress).summary())
+    problem = prepared(kind, config, data, digest, workspace, progress)
+    progress.line(problem.summary())
+    space, values = near_own(space, problem.config.model_dump(mode="json"))
     own = {one.name: one.digest() for one in user_objects(settings)}
     with run_directory(workspace, cache_key("tune", task, name, settings, digest, own, repr(space))) as directory:
-        study = open_study(directory, config.train.seed)
+        study = open_study(directory)
         known = finished(study)
-        revived = revive(study)
+        revived = revive(study, values)
         if known or revived:
             interrupted = f", and {revived} that {'was' if revived == 1 else 'were'} interrupted" if revived else ""
             progress.line(f"Going on with a search of {len(known)} trials{interrupted}.")
@@ -117,6 +119,7 @@ def tune(
             modules=tuple(plugins.named()),
             settings=settings,
             space=space,
+            own=values,
             data=data,
             digest=digest,
             home=str(workspace.home),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unroll import plugins
 from unroll.errors import told_in_one_line
-from unroll.pipelines.tuning.search import Search, finished, open_study, seconds_of
+from unroll.pipelines.tuning.search import Search, finished, open_study, sampler, seconds_of
 from unroll.serving.engine.quiet import import_tensorflow
 from unroll.serving.processes.orphans import end_with_parent
 
@@ -35,13 +35,14 @@ def _run(search: Search, directory: Path, number: int, ends: float) -> bool:
     """Whether there is more to do."""
     from unroll.pipelines.tuning.trial import Trials
 
-    trials, study = Trials(search, directory, ends), open_study(directory, number)
+    trials, study = Trials(search, directory, ends), open_study(directory)
     for _ in range(_TRIALS):
         done = finished(study)
         if search.trials is not None and len(done) >= search.trials:
             return False
         if done and time.time() + seconds_of(done) > ends:
             return False
+        study.sampler = sampler(search.settings["train"]["seed"], number, len(done))
         study.optimize(trials, n_trials=1)
     return True
 

@@ -85,7 +85,8 @@ def planned(config: CaptionConfig, dataset_info: Mapping[str, Any]) -> tuple[Cap
         if drawn:
             said.append("They are drawn, in areas of one colour, so colours are left as they are (train.colour=0).")
     model = model.model_copy(update={"filters": filters, "blocks": blocks})
-    return config.model_copy(update={"model": model, "train": train}), said
+    data = config.data.model_copy(update={"size": size})
+    return config.model_copy(update={"data": data, "model": model, "train": train}), said
 
 
 def encoder_sizes(size: int, config: CaptionConfig) -> tuple[int, int]:

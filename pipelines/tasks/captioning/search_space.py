@@ -1,9 +1,9 @@
 """What `unroll tune captioning` searches."""
 
-from unroll.pipelines.tuning import Choice, Floats, Integers
+from unroll.pipelines.tuning import Choice, Floats, Integers, Sizes
 
 SPACE = {
-    "data.size": Choice((24, 32, 48, 64, 96, 128)),
+    "data.size": Sizes((16, 24, 32, 48, 64, 96, 128)),
     "model.filters": Integers(16, 64, log=True),
     "model.conditioning": Choice(("attention", "show_and_tell", "karpathy")),
     "model.cell": Choice(("lstm", "gru")),

@@ -1,12 +1,12 @@
 """What `unroll tune forecasting` searches."""
 
-from unroll.pipelines.tuning import Choice, Floats, Integers
+from unroll.pipelines.tuning import Choice, Floats, Integers, Sizes
 
 SPACE = {
-    "model.lookback": Choice((48, 96, 168, 336, 512, 720)),
+    "model.lookback": Sizes((8, 12, 24, 36, 48, 96, 168, 336, 512, 720)),
     "model.cell": Choice(("gru", "lstm", "tcn")),
     "model.units": Integers(8, 128, log=True),
-    "model.segment": Choice((4, 12, 24, 48)),
+    "model.segment": Sizes((4, 8, 12, 24, 48)),
     "model.dropout": Floats(0.0, 0.6),
     "train.learning_rate": Floats(2e-4, 1e-2, log=True),
     "train.batch_size": Choice((16, 32, 64, 128)),

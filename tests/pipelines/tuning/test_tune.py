@@ -73,7 +73,7 @@ def test_a_killed_search_goes_on_and_leaves_no_process(texts: Path, tmp_path: Pa
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    before = len(finished(open_study(folder, 0)))
+    before = len(finished(open_study(folder)))
     assert before < 4
 
     done = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True)
