@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from tests.conftest import unroll
+from unroll.cli import app
 from unroll.workspace import Workspace
 
 
@@ -56,3 +59,19 @@ def test_a_folder_that_is_not_there_yet_may_be_a_workspace(tmp_path: Path) -> No
     assert Workspace(tmp_path / "new" / "home").store == tmp_path / "new" / "home" / "store"
     with pytest.raises(NotADirectoryError):
         Workspace(Path(__file__))
+
+
+def test_help_shows_what_is_in_brackets() -> None:
+    """Rich would read `[default: the task's]` as markup, and print nothing of it."""
+    group = typer.main.get_command(app)
+    found = 0
+    for name, command in group.commands.items():
+        told = " ".join(
+            CliRunner().invoke(app, [name, "--help"], terminal_width=400, env={"COLUMNS": "400"}).output.split()
+        )
+        for parameter in getattr(command, "params", []):
+            words = " ".join((getattr(parameter, "help", None) or "").split())
+            if "[" in words:
+                found += 1
+                assert words in told, f"unroll {name}: {parameter.name}"
+    assert found > 4

@@ -18,6 +18,7 @@ app = typer.Typer(
     help="Train, serve and watch sequence models.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # by default what is in brackets, such as [default: 1], would be markup
     pretty_exceptions_enable=False,
 )
 

@@ -54,12 +54,14 @@ class NearBest(BaseSampler):
         return self._then.sample_independent(study, trial, param_name, param_distribution)
 
     def _of(self, study: optuna.Study) -> FrozenTrial | None:
-        """The best so far; none once there are trials enough."""
-        ended = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
-        complete = [one for one in ended if one.state == TrialState.COMPLETE and one.params]
-        if not complete or len(ended) >= self._trials:
+        """The best so far, before any is complete the first; none once there are trials enough."""
+        trials = study.get_trials(deepcopy=False)
+        ended = [one for one in trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        if len(ended) >= self._trials:
             return None
-        return min(complete, key=lambda one: one.value if one.value is not None else math.inf)
+        complete = [one for one in ended if one.state == TrialState.COMPLETE] or trials[:1]
+        drawn = [one for one in complete if one.params]
+        return min(drawn, key=lambda one: math.inf if one.value is None else one.value, default=None)
 
     def _near(self, value: Any, distribution: BaseDistribution) -> Any:
         if isinstance(distribution, CategoricalDistribution):

@@ -22,6 +22,8 @@ DEFAULTS = "defaults"
 """Attribute of the trial that takes the configuration as it is."""
 CHECKS = "checks"
 """Attribute of a complete trial: its loss on each block on which nothing is chosen."""
+REFUSED = "refused"
+"""Attribute of a pruned trial whose values cannot be trained with: why not."""
 
 _BEGUN = "begun as"  # attribute: number of the trial that had these values first
 _FILE = "search.json"

@@ -1,6 +1,8 @@
 """What is searched: configuration keys and the values that each may take."""
 
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -100,6 +102,10 @@ class Integers(_Range):
 class Floats(_Range):
     """A number; arguments as of `Integers`."""
 
+    def ends(self) -> tuple[Any, ...]:
+        """Values that must all be in range for the rest to be; one is not whole, as most that are drawn."""
+        return self.low, self.high, self.low + (self.high - self.low) / math.pi
+
     def suggest(self, trial: "Trial", key: str) -> Any:
         return trial.suggest_float(key, self.low, self.high, log=self.log)
 
@@ -131,7 +137,11 @@ def search_space(task: str, config: TaskConfig, named: Sequence[str]) -> SearchS
         {'model.units': Integers(low=16, high=128, log=False), 'model.cell': Choice(values=('gru', 'lstm'))}
     """
     if named:
-        return dict(map(_parsed, named))
+        parsed = [_parsed(one) for one in named]
+        for key, count in Counter(key for key, _ in parsed).items():
+            if count > 1:
+                raise UserError(f"--search {key}: given {count} times. Name each key once, with all of its values")
+        return dict(parsed)
     own = next((module.SPACE for module in plugins.beside("search_space", task)), _EVERY_TASK)
     fixed = set(_set_keys(config))
     space = {key: dimension for key, dimension in own.items() if key not in fixed}

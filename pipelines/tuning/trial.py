@@ -18,7 +18,7 @@ from unroll.pipelines.training.fit import fit
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.tracking import Run, Tracking
 from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING, block, on_block
-from unroll.pipelines.tuning.search import CHECKS, DEFAULTS, Search, checkpoint
+from unroll.pipelines.tuning.search import CHECKS, DEFAULTS, REFUSED, Search, checkpoint
 from unroll.pipelines.tuning.search_space import with_values
 from unroll.workspace import Workspace
 
@@ -60,7 +60,9 @@ class Trials:
             except (UserError, ValidationError) as error:
                 if by_default:
                     raise
-                pruned = optuna.TrialPruned(str(error))
+                said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+                trial.set_user_attr(REFUSED, said)
+                pruned = optuna.TrialPruned(said)
             except optuna.TrialPruned as error:
                 pruned = error
             finally:

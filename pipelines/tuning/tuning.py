@@ -23,7 +23,7 @@ from unroll.pipelines.training.training import Trained, run_directory, train
 from unroll.pipelines.tuning.outcome import Outcome, outcome
 from unroll.pipelines.tuning.plots import figures
 from unroll.pipelines.tuning.processes import Worker
-from unroll.pipelines.tuning.search import DEFAULTS, Search, finished, open_study, revive
+from unroll.pipelines.tuning.search import DEFAULTS, REFUSED, Search, finished, open_study, revive
 from unroll.pipelines.tuning.search_space import SearchSpace, near_own, with_values
 from unroll.pipelines.user_code.objects import user_objects
 from unroll.workspace import Workspace, write_atomically
@@ -163,9 +163,13 @@ def _search(study: optuna.Study, directory: Path, seconds: float, jobs: int, pro
                     write_atomically(spent_file, json.dumps(before + noted - begin).encode())
                 _tell(study, told, stage, progress)
             _tell(study, told, stage, progress)
+    except KeyboardInterrupt:
+        progress.line("Interrupted. The same command goes on from here.")
+        raise
     finally:
         for worker in workers:
             worker.stop()
+        write_atomically(spent_file, json.dumps(before + time.time() - begin).encode())
 
 
 def _tell(study: optuna.Study, told: set[int], stage: Stage, progress: Progress) -> None:
@@ -177,7 +181,12 @@ def _tell(study: optuna.Study, told: set[int], stage: Stage, progress: Progress)
             continue
         told.add(one.number)
         pruned = one.state == optuna.trial.TrialState.PRUNED
-        result = "pruned" if pruned else f"validation loss {rounded(one.value or 0.0)}"
+        refused = one.user_attrs.get(REFUSED)
+        result = (
+            (f"refused ({refused})" if refused else "pruned")
+            if pruned
+            else f"validation loss {rounded(one.value or 0.0)}"
+        )
         best = " (best so far)" if not pruned and one.value == min(complete) and len(complete) > 1 else ""
         settings = "the defaults" if one.user_attrs.get(DEFAULTS) else _settings(one.params)
         progress.line(f"Trial {one.number}: {result}{best}, {settings}")

@@ -1,5 +1,6 @@
 """A process that runs trials: one after the other, until the time is up."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ def main() -> None:
     begins or goes on."""
     with told_in_one_line():
         end_with_parent()
+        # Ctrl-C reaches all processes of a terminal: the one that started this one ends it, and the trial can go on
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         directory, number, ends = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
         search = Search.load(directory)
         plugins.name_modules(search.modules)

@@ -6,7 +6,7 @@ from tests.conftest import unroll
 from unroll.errors import UserError
 from unroll.pipelines.configurations import config_schema
 from unroll.pipelines.training.config import TaskConfig, load_config
-from unroll.pipelines.tuning.search_space import Choice, Floats, Integers, check_space, search_space
+from unroll.pipelines.tuning.search_space import Choice, Floats, Integers, Sizes, check_space, near_own, search_space
 
 TASKS = ("captioning", "forecasting", "sentiment")
 
@@ -74,3 +74,35 @@ def test_a_configuration_that_sets_every_key_leaves_nothing_to_search() -> None:
     schema = config_schema("sentiment")
     with pytest.raises(UserError, match="every key that would be searched is set"):
         search_space("sentiment", schema.model_validate(schema().model_dump()), [])
+
+
+def test_a_range_of_fractions_is_refused_for_a_whole_number() -> None:
+    schema = config_schema("sentiment")
+    space = search_space("sentiment", schema(), ["model.units=16.0..64.0"])
+    with pytest.raises(UserError, match=r"--search model.units: .*valid integer.*Received: 31"):
+        check_space(space, schema())
+
+
+def test_a_key_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(UserError, match=r"--search model.units: given 2 times"):
+        search_space("mine", TaskConfig(), ["model.units=8..16", "model.units=32..64"])
+
+
+def test_sizes_are_searched_near_those_that_the_data_decided() -> None:
+    space = search_space("forecasting", config_schema("forecasting")(), [])
+    monthly, own = near_own(space, {"model": {"lookback": 36, "segment": 12, "cell": "gru", "units": 8}})
+    assert monthly["model.lookback"] == Choice((24, 36, 48))
+    assert monthly["model.segment"] == Choice((8, 12, 24))
+    assert own == {"model.lookback": 36, "model.segment": 12, "model.cell": "gru", "model.units": 8}
+    yearly, _ = near_own(space, {"model": {"lookback": 365}})
+    assert yearly["model.lookback"] == Choice((336, 365, 512, 720))
+    tiny, _ = near_own(search_space("captioning", config_schema("captioning")(), []), {"data": {"size": 16}})
+    assert tiny["data.size"] == Choice((16, 24, 32))
+
+
+def test_values_out_of_a_range_that_a_person_names_are_not_told_to_the_study() -> None:
+    space = search_space("mine", TaskConfig(), ["train.batch_size=[16, 32]", "train.learning_rate=0.001..0.002"])
+    near, own = near_own(space, {"train": {"batch_size": 64, "learning_rate": 0.0015}})
+    assert near == space
+    assert own == {"train.learning_rate": 0.0015}
+    assert near_own({"data.size": Sizes((16, 32))}, {})[0] == {"data.size": Choice((16, 32))}

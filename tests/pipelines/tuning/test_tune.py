@@ -80,6 +80,8 @@ def test_a_killed_search_goes_on_and_leaves_no_process(texts: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert f"Going on with a search of {before} trials, and 1 that was interrupted." in done.stderr
     assert json.loads(done.stdout)["tuning"]["trials"] == 4
+    tried = [json.dumps(one.params, sort_keys=True) for one in finished(open_study(folder))]
+    assert len(set(tried)) == 4  # no settings twice, as from a generator that begins again
 
 
 @pytest.mark.slow
