@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
@@ -67,6 +67,7 @@ class NearBest(BaseSampler):
         if isinstance(distribution, CategoricalDistribution):
             others = [one for one in distribution.choices if one != value] or [value]
             return others[self._random.integers(len(others))]
+        assert isinstance(distribution, IntDistribution | FloatDistribution)
         low, high, log = distribution.low, distribution.high, distribution.log
         scaled = [math.log(one) if log else one for one in (low, high, value)]
         begin, end, at = scaled
