@@ -164,11 +164,7 @@ def worth(loss: float, random: Sequence[float]) -> int:
         (2, 3)
     """
     worse, total = sum(one > loss for one in random), len(random)
-    return (
-        next((n for n in range(1, total + 1) if comb(worse, n) / comb(total, n) <= 0.5), total + 1)
-        if (worse < total)
-        else total + 1
-    )
+    return next((n for n in range(1, total + 1) if comb(worse, n) / comb(total, n) <= 0.5), total + 1)
 
 
 def _random_study(folder: Path, seed: int) -> optuna.Study:
