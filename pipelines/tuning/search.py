@@ -135,6 +135,11 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
+def under_way(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that other processes are at."""
+    return study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+
+
 def checkpoint(directory: Path, trial: optuna.Trial) -> Path:
     """Where a trial is kept while it is trained, so that one that was killed goes on, as another trial."""
     number = trial.user_attrs.get(_BEGUN)

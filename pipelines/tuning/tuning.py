@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def tune(
         with tracking.run(name, resume=study.user_attrs.get("run_id"), name=f"{name} tuning") as run:
             study.set_user_attr("run_id", run.run_id)
             run.describe(settings, data, digest, {"task": task, "unroll.search": json.dumps(list(space))})
-        jobs = jobs or max(1, (os.cpu_count() or 1) // 2)
+        jobs = min(jobs or max(1, (os.cpu_count() or 1) // 2), trials or sys.maxsize)
         Search(
             task=task,
             modules=tuple(plugins.named()),

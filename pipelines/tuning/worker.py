@@ -7,7 +7,7 @@ from pathlib import Path
 
 from unroll import plugins
 from unroll.errors import told_in_one_line
-from unroll.pipelines.tuning.search import Search, finished, open_study, sampler, seconds_of
+from unroll.pipelines.tuning.search import Search, finished, open_study, sampler, seconds_of, under_way
 from unroll.serving.engine.quiet import import_tensorflow
 from unroll.serving.processes.orphans import end_with_parent
 
@@ -41,7 +41,7 @@ def _run(search: Search, directory: Path, number: int, ends: float) -> bool:
     trials, study = Trials(search, directory, ends), open_study(directory)
     for _ in range(_TRIALS):
         done = finished(study)
-        if search.trials is not None and len(done) >= search.trials:
+        if search.trials is not None and len(done) + len(under_way(study)) >= search.trials:
             return False
         if done and time.time() + seconds_of(done) > ends:
             return False
