@@ -16,6 +16,7 @@ from unroll.pipelines.training.fit import fit
 from unroll.pipelines.training.progress import Progress
 
 EPOCHS = 4
+WARMUP = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,12 @@ def data(tmp_path_factory):
     task = task_named("sentiment")
     task.prepare(configuration(), str(folder / "data.csv"), directory, Progress())
     return directory
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    """A model that was trained in one go, and its history."""
+    return train(data, tmp_path_factory.mktemp("uninterrupted") / "checkpoint.npz", warmup=WARMUP)
 
 
 def configuration(**train):
@@ -74,10 +81,10 @@ def budgeted(*given, on_epoch=lambda metrics, epoch: None, **settings):
     return train_until(on_epoch, *given, clock=lambda: Ticks.now, **open_keys, **settings)
 
 
-def test_a_killed_run_ends_as_an_uninterrupted_one(data, tmp_path):
+def test_a_killed_run_ends_as_an_uninterrupted_one(data, uninterrupted, tmp_path):
     code = (
         "import sys; from pathlib import Path; from tests.pipelines.training.test_fit import train;"
-        "train(Path(sys.argv[1]), Path(sys.argv[2]))"
+        f"train(Path(sys.argv[1]), Path(sys.argv[2]), warmup={WARMUP})"
     )
     checkpoint = tmp_path / "checkpoint.npz"
     victim = subprocess.Popen([sys.executable, "-c", code, data, checkpoint], cwd=ROOT)
@@ -89,8 +96,8 @@ def test_a_killed_run_ends_as_an_uninterrupted_one(data, tmp_path):
     victim.kill()
     victim.wait()
     assert len(load_checkpoint(checkpoint)[0]["epochs"]) < EPOCHS, "killed too late to tell"
-    resumed, history = train(data, checkpoint)
-    whole, expected = train(data, tmp_path / "other.npz")
+    resumed, history = train(data, checkpoint, warmup=WARMUP)
+    whole, expected = uninterrupted
     assert [e["train/loss"] for e in history.epochs] == pytest.approx(
         [e["train/loss"] for e in expected.epochs], rel=1e-5
     )
@@ -151,8 +158,8 @@ def test_the_time_budget_ends_the_run(data, tmp_path):
     assert 1 <= len(history.epochs) < 500
 
 
-def test_the_rate_rises_and_falls(data, tmp_path):
-    _, history = train(data, tmp_path / "c.npz", warmup=0.25)
+def test_the_rate_rises_and_falls(uninterrupted):
+    _, history = uninterrupted
     rates = [epoch["learning_rate"] for epoch in history.epochs]
     assert rates[0] == pytest.approx(0.01, rel=0.1), "warmed up after a quarter of the steps"
     assert rates == sorted(rates, reverse=True)
