@@ -136,6 +136,7 @@ def evaluate(
     """Score a registered model on labelled records, all of them."""
     plugins.name_modules(import_ or [])
     from unroll.pipelines.data.records import check_exists
+    from unroll.pipelines.scoring.comparison import compare
     from unroll.pipelines.training.card import Card
     from unroll.pipelines.training.evaluation import check_evaluable
     from unroll.pipelines.training.evaluation import evaluate as run
@@ -158,8 +159,10 @@ def evaluate(
     console = Console()
     print_metrics(console, f"{name} version {registered.version} on {data}", metrics)
     print_tables(console, scored.tables)
-    for line in scored.notes:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    compared = compare(scored.losses) if scored.losses else None
+    for line in (*scored.notes, compared.sentence("these data") if compared else ""):
+        if line:
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command("import")

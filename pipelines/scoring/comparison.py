@@ -115,8 +115,12 @@ class Comparison:
     others: tuple[str, ...] = ()
     asked: str = ""
 
-    def sentence(self) -> str:
-        """What a person must know of it; empty if the model is better."""
+    def sentence(self, records: str = "the test split") -> str:
+        """What a person must know of it; empty if the model is better.
+
+        Args:
+            records: which both were scored on.
+        """
         if not (self.below or self.level):
             return ""
         metric = self.metric.replace("_", " ")
@@ -134,8 +138,8 @@ class Comparison:
                 interval = f"better by {(self.low + self.high) / 2:.3g}, which may be chance: {interval}"
         others = f" Better beyond their intervals, too: {', '.join(self.others)}." if self.others else ""
         word = "Below" if self.below else "Level with"
-        where = f"on {self.asked} of the test split" if self.asked else "on the test split"
-        return f"{word} its baseline: {where} {self.baseline} has {scores} ({interval}).{others}"
+        where = f"{self.asked} of {records}" if self.asked else records
+        return f"{word} its baseline: on {where} {self.baseline} has {scores} ({interval}).{others}"
 
     def document(self) -> dict[str, Any]:
         """As JSON has it, a figure that is not a number being None."""

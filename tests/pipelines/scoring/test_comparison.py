@@ -83,6 +83,7 @@ def test_who_was_asked_for_fewer_records_is_compared_on_those_and_ranked_by_what
     assert (found.baseline, found.others) == ("ets", ("ridge",)), "though ridge has the lower figure, on easier records"
     assert found.model_score == pytest.approx(3 * errors[:60].mean())
     assert found.sentence().startswith("Below its baseline: on 60 of 300 windows of the test split ets has mae ")
+    assert "on 60 of 300 windows of these data ets" in found.sentence("these data")
     assert Comparison.from_document(json.loads(json.dumps(found.document()))) == found
     alone = compared(few)
     assert (alone.low, alone.high) == (found.low, found.high), "other records change nothing of it"

@@ -92,7 +92,7 @@ def test_metrics_stand_beside_those_of_honest_baselines(forecaster):
             assert all(np.isfinite(forecaster["metrics"][f"{part}/{name}{system}"]) for name in names)
         assert 0 <= forecaster["metrics"][f"{part}/coverage_80"] <= 1
     assert forecaster["metrics"]["test/mase"] < forecaster["metrics"]["test/mase/last_value"]
-    for system in ("last_value", "seasonal_naive", "ridge"):
+    for system in ("last_value", "seasonal_naive", "ridge", "ets", "arima"):
         assert forecaster["metrics"][f"baseline/test/mase/{system}"] == forecaster["metrics"][f"test/mase/{system}"]
 
 
@@ -242,6 +242,8 @@ def test_evaluate_takes_series_that_were_not_in_training(forecaster, tmp_path):
     metrics = json.loads(done.stdout)["metrics"]
     assert np.isfinite(metrics["data/mase"])
     assert np.isfinite(metrics["data/mase/ridge"])
+    assert np.isfinite(metrics["data/mase/ets"])
+    assert np.isfinite(metrics["data/mase/arima"])
 
 
 def test_predict_sends_a_file_of_recent_steps(forecaster, tmp_path, server):
