@@ -1,10 +1,11 @@
 """Small labelled texts, and one model trained on them by the real command."""
 
+import fcntl
 import io
 import json
+import os
 import random
-import subprocess
-import sys
+import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from unroll import cli
+from unroll.pipelines.training.tracking import database, registry
 
 pytest_plugins = ["tests.batching_fixtures", "tests.rest_fixtures", "tests.serving_fixtures"]
 
@@ -29,11 +31,15 @@ SMALL = [
 GOOD = ["wonderful", "warm", "funny", "brilliant", "moving", "clever", "superb", "delightful"]
 BAD = ["dreadful", "boring", "stupid", "awful", "flat", "tedious", "clumsy", "painful"]
 NEUTRAL = ["the", "a", "film", "story", "actor", "scene", "camera", "music", "plot", "was", "is", "and", "with", "of"]
+LONG = [
+    "readme", "captioning", "forecasting", "user_code", "pages", "tune", "clock_changes", "fit", "training", "own_task",
+]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The README's commands take minutes: they come first, while there is much to run beside them."""
-    items.sort(key=lambda item: item.path.name != "test_readme.py")
+    """What takes a minute or more comes first: begun last, it would run while the other worker has nothing to do."""
+    order = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 def reviews(count: int, seed: int = 0, words: int = 20) -> pd.DataFrame:
@@ -79,6 +85,23 @@ def _environment():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_copied(tmp_path_factory):
+    """MLflow takes a second for a new database: this process makes one, and copies it for further workspaces."""
+    made = tmp_path_factory.mktemp("database") / "mlflow.db"
+
+    def ensure(file: Path, artifacts: str) -> None:
+        if not file.exists():
+            database.ensure_database(made, artifacts)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made, file)
+        database.ensure_database(file, artifacts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "ensure_database", ensure)
+        yield
+
+
 @pytest.fixture(scope="session")
 def reviews_csv(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("data") / "reviews.csv"
@@ -88,12 +111,18 @@ def reviews_csv(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, reviews_csv) -> dict:
-    """What `unroll train --json` said, and the `home` it wrote to."""
-    home = tmp_path_factory.mktemp("workspace")
-    command = [
-        sys.executable, "-m", "unroll", "train", "sentiment", "--data", reviews_csv, "--home", home,
-        "--name", "small", "--json", "--set", "data.group=source", *SMALL,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    return {**json.loads(done.stdout), "home": home}
+    """What `unroll train --json` said, and the `home` it wrote to: a copy of what the first worker trained."""
+    here = tmp_path_factory.getbasetemp()
+    home = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "trained"
+    said = home.with_suffix(".json")
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            done = unroll(
+                "train", "sentiment", "--data", reviews_csv, "--home", home, "--name", "small", "--json",
+                "--set", "data.group=source", *SMALL,
+            )  # fmt: skip
+            said.write_text(done.stdout)
+    copy = tmp_path_factory.mktemp("workspace") / "home"
+    shutil.copytree(home, copy)
+    return {**json.loads(said.read_text().replace(str(home), str(copy))), "home": copy}
