@@ -114,7 +114,8 @@ def tune(
         with tracking.run(name, resume=study.user_attrs.get("run_id"), name=f"{name} tuning") as run:
             study.set_user_attr("run_id", run.run_id)
             run.describe(settings, data, digest, {"task": task, "unroll.search": json.dumps(list(space))})
-        jobs = min(jobs or max(1, (os.cpu_count() or 1) // 2), trials or sys.maxsize)
+        left = sys.maxsize if trials is None else max(1, trials - len(known))
+        jobs = min(jobs or max(1, (os.cpu_count() or 1) // 2), left)
         Search(
             task=task,
             modules=tuple(plugins.named()),
