@@ -55,16 +55,16 @@ def text_baselines(
 def _regression(fitted: TermCounts, splits: dict[str, TermCounts], classes: int) -> dict[str, np.ndarray]:
     """Probabilities of each split's texts; none where no word comes again, or there is one class only."""
     first, *further = splits
-    of_first = [_probabilities(fitted, [splits[first]], classes, penalty) for penalty in _PENALTIES]
-    if of_first[0] is None:
+    of_first = [
+        found[0] for one in _PENALTIES if (found := _probabilities(fitted, [splits[first]], classes, one)) is not None
+    ]
+    if not of_first:
         return {}
-    losses = [classification_metrics(splits[first].labels, one)["log_loss"] for (one,) in filter(None, of_first)]
+    losses = [classification_metrics(splits[first].labels, one)["log_loss"] for one in of_first]
     best = int(np.argmin(losses))
-    found = {first: of_first[best][0]}
-    if further:
-        both = _probabilities(fitted + splits[first], [splits[split] for split in further], classes, _PENALTIES[best])
-        found |= dict(zip(further, both or (), strict=True))
-    return found
+    both = fitted + splits[first]
+    rest = _probabilities(both, [splits[split] for split in further], classes, _PENALTIES[best]) if further else None
+    return {first: of_first[best], **dict(zip(further, rest or (), strict=True))}
 
 
 def _probabilities(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -156,6 +157,25 @@ def find_roles(
         )
     schema.check(targets, file)
     return Roles(targets, section.past_covariates, section.future_covariates, ignored, formats, schema)
+
+
+def check_counts(section: SeriesSection, dataset_info: Mapping[str, Any]) -> None:
+    """Refuses another number of columns of a kind than a model was trained with.
+
+    Args:
+        section: names the columns of further data.
+        dataset_info: of the training data.
+
+    Raises:
+        UserError: more or fewer of them.
+    """
+    for key in ("targets", "past_covariates", "future_covariates"):
+        trained, named = dataset_info.get(key), getattr(section, key)
+        if trained and section.columns == "channels" and len(named) != len(trained):
+            raise UserError(
+                f"data.{key}: the model was trained with {len(trained)} ({', '.join(trained)}), and {len(named)} "
+                f"are named. Name as many, in this order. Received: {', '.join(named) or 'none'}"
+            )
 
 
 def text_columns(section: SeriesSection) -> list[str]:

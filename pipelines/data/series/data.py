@@ -15,7 +15,7 @@ from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.series.clock.doubtful_times import check_apart, check_calendar
 from unroll.pipelines.data.series.clock.local_times import settle
-from unroll.pipelines.data.series.columns import Roles
+from unroll.pipelines.data.series.columns import Roles, check_counts
 from unroll.pipelines.data.series.few_steps import settings_that_fit
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
 from unroll.pipelines.data.series.scales import Scales, series_scales, standardise
@@ -165,7 +165,7 @@ def read_further(
     if section.columns == "channels":
         columns["targets"] = section.targets or dataset_info["targets"]
     section = section.model_copy(update=columns)
-    _check_counts(section, dataset_info)
+    check_counts(section, dataset_info)
     frequency = frequency_of(dataset_info)
     with progress.stage("reading rows") as stage:
         table = read_table(section, data, stage, dataset_info, frequency.clock)
@@ -203,17 +203,6 @@ def read_further(
         bounds,
         further,
     )
-
-
-def _check_counts(section: SeriesSection, dataset_info: Mapping[str, Any]) -> None:
-    """Refuses another number of columns of a kind than the model was trained with."""
-    for key in ("targets", "past_covariates", "future_covariates"):
-        trained, named = dataset_info.get(key), getattr(section, key)
-        if trained and section.columns == "channels" and len(named) != len(trained):
-            raise UserError(
-                f"data.{key}: the model was trained with {len(trained)} ({', '.join(trained)}), and {len(named)} "
-                f"are named. Name as many, in this order. Received: {', '.join(named) or 'none'}"
-            )
 
 
 def frequency_of(dataset_info: Mapping[str, Any]) -> Frequency:
