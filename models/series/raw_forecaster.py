@@ -161,12 +161,7 @@ class RawForecaster(tf.Module):
     def __call__(
         self, history: tf.Tensor, timestamp: tf.Tensor, future: tf.Tensor, static: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        rows = tf.shape(history)[0]
-        timestamp = tf.broadcast_to(timestamp, [rows])
-        static = tf.broadcast_to(static, [rows, len(self.tables)])
-        found = [tf.cast(table.lookup(static[:, column]), tf.int32) for column, table in enumerate(self.tables)]
-        numbers = tf.stack(found, axis=1) if found else tf.zeros([rows, 0], tf.int32)
-        timestamp, numbers = self._understood(timestamp, static, numbers)
+        timestamp, numbers = self._told(tf.shape(history)[0], timestamp, static)
 
         def answer(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             forecast, quantiles = self.blend(inputs)
@@ -175,13 +170,21 @@ class RawForecaster(tf.Module):
 
         return self._by_clock(answer, history, timestamp, future, numbers)
 
-    def expert(self, expert: Expert, history: tf.Tensor, timestamp: tf.Tensor, future: tf.Tensor) -> tf.Tensor:
+    def expert(
+        self, expert: Expert, history: tf.Tensor, timestamp: tf.Tensor, future: tf.Tensor, static: tf.Tensor
+    ) -> tf.Tensor:
         """What a simple forecast alone says of the same inputs, float32 `[B, H, C]`."""
-        rows = tf.shape(history)[0]
-        numbers = tf.zeros([rows, len(self.tables)], tf.int32)
-        timestamp = tf.broadcast_to(timestamp, [rows])
+        timestamp, numbers = self._told(tf.shape(history)[0], timestamp, static)
         answer = self._by_clock(lambda inputs: {"forecast": expert(inputs)}, history, timestamp, future, numbers)
         return answer["forecast"]
+
+    def _told(self, rows: tf.Tensor, timestamp: tf.Tensor, static: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Timestamps `[B]` and numbers `[B, S]` of the categories of so many rows, checked."""
+        timestamp = tf.broadcast_to(timestamp, [rows])
+        static = tf.broadcast_to(static, [rows, len(self.tables)])
+        found = [tf.cast(table.lookup(static[:, column]), tf.int32) for column, table in enumerate(self.tables)]
+        numbers = tf.stack(found, axis=1) if found else tf.zeros([rows, 0], tf.int32)
+        return self._understood(timestamp, static, numbers)
 
     def _by_clock(
         self,

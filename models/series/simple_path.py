@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from unroll.models.layers.instance_norm import window_statistics
 from unroll.models.series.baselines import RidgeMap
-from unroll.models.series.covariate_effect import CovariateEffect
+from unroll.models.series.effects.effect import Effect
 from unroll.models.series.log_map import LogMap
 
 
@@ -15,14 +15,14 @@ class SimplePath(tf.Module):
 
     Args:
         history_map: of the targets.
-        effect: of the covariates; None where there are none, or they tell nothing.
+        effect: of covariates, calendar and categories; None where there are none, or they tell nothing.
         log_map: of the targets' logarithms; None: it has no share.
         log_share: its share in the forecast of windows whose values are all positive.
 
     Call arguments:
         inputs: of a `Forecaster`: `history` `[batch, lookback, channels]` and, with an effect, `covariates`
-            `[batch, lookback + horizon, covariates]`, NaN where unknown. Of a history that is scaled, `origin` and
-            `unit` `[batch, 1, channels]`: its values are origin + unit * history.
+            `[batch, lookback + horizon, covariates]`, NaN where unknown, and `static` `[batch, categories]`. Of a
+            history that is scaled, `origin` and `unit` `[batch, 1, channels]`: its values are origin + unit * history.
 
     Returns:
         float32 `[batch, horizon, channels]`; NaN for a channel without an observed value.
@@ -31,7 +31,7 @@ class SimplePath(tf.Module):
     def __init__(
         self,
         history_map: RidgeMap,
-        effect: CovariateEffect | None = None,
+        effect: Effect | None = None,
         log_map: LogMap | None = None,
         log_share: float = 0.0,
     ):
@@ -50,12 +50,5 @@ class SimplePath(tf.Module):
             forecast = tf.where(tf.math.is_finite(grown), mixed, forecast)
         if self.effect is None:
             return forecast
-        effects = self.effect(inputs["covariates"])  # [B, L + H, G, C]
-        lookback = self.history_map.kernel.shape[0]
-        groups, channels = effects.shape[2:]
-        flat = tf.reshape(effects, [-1, tf.shape(effects)[1], groups * channels])
-        changes = flat[:, lookback:] - self.history_map(flat[:, :lookback])
-        changes = tf.where(tf.math.is_finite(changes), changes, 0.0)
-        changes = tf.reshape(changes, [-1, tf.shape(forecast)[1], groups, channels])
         _, scale = window_statistics(history)  # [B, 1, C]
-        return forecast + scale * tf.reduce_sum(changes, axis=2)
+        return forecast + scale * self.effect(inputs, self.history_map)

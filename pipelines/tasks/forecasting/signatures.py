@@ -39,8 +39,9 @@ def forecast_signatures(
       whole window, so the state is the window: a step costs the same however long the stream is, and answers as
       the whole history would. Who sends back `adaptive` `[B, A]` too, left out at the start of a stream, has intervals
       that adapt to what came of the forecasts before: `unroll.models.series.adaptive`.
-    - `baselines`: `last_value`, `seasonal_naive`, `ridge` and `simple` `[B, H, C]`. `timestamp` and `future` are for
-      the calendar and the covariates of `simple`; where the local clock changes, `timestamp` keeps all at their hour.
+    - `baselines`: `last_value`, `seasonal_naive`, `ridge` and `simple` `[B, H, C]`. `timestamp`, `future` and `static`
+      are for the calendar, the covariates and the categories of `simple`; where the local clock changes, `timestamp`
+      keeps all at their hour.
     - `describe`: a `json` string that says what the model takes.
 
     Args:
@@ -108,7 +109,10 @@ def forecast_signatures(
         named = {"last_value": last_value(targets, features.horizon), **seasonal}
         if simple.effect is None and features.changes is None:
             return {**named, "simple": simple({"history": targets})}
-        return {**named, "simple": forecaster.expert(simple, history, inputs["timestamp"], inputs["future"])}
+        return {
+            **named,
+            "simple": forecaster.expert(simple, history, inputs["timestamp"], inputs["future"], inputs["static"]),
+        }
 
     named = {"history": _names(description, "targets", "past_covariates", "future_covariates")}
     named |= {"values": named["history"], "state": named["history"]}
@@ -119,7 +123,7 @@ def forecast_signatures(
     forecaster.ridge, forecaster.simple = ridge, simple
     clock = {"timestamp": optional["timestamp"]} if features.changes is not None else {}
     if simple.effect is not None:
-        clock |= {name: optional[name] for name in ("timestamp", "future") if name in optional}
+        clock |= {name: optional[name] for name in ("timestamp", "future", "static") if name in optional}
     signatures = {
         "serving_default": signature(forecast, [history], optional, named),
         "step": signature(step, [values, state, length], {**optional, "adaptive": unadapted}, named),

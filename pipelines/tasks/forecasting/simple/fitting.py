@@ -74,8 +74,7 @@ def fit_simple(feed: Feed) -> SimpleFit:
     said = f"The simple forecast is {logarithmic.said if logarithmic and share == 1 else found.said}"
     said += {0.0: "", 1.0: ", of logarithms"}.get(share, f", and {share:.0%} of it of logarithms".replace("%", " %"))
     said += f", by {found.blocks} held-out blocks"
-    if fitted.effect is not None:
-        said += f"; covariates and calendar take {100 * fitted.gain:.0f} % off its squared error"
+    said += f"; {fitted.said}" if fitted.parts else ""
     ridge = RidgeMap(fit_ridge(sums.blocks.whole, sums.held_out).kernel)
     without = []
     for number, kernel in enumerate(found.folds[:-1]):

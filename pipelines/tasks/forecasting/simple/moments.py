@@ -147,7 +147,7 @@ def mean_squared_error(
         solution: the map, `[M, C]`.
     """
     total = square - 2 * np.vdot(solution, cross) + np.vdot(solution, gram @ solution)
-    return max(float(total / max(weight, 1e-12) / solution.shape[1]), 0.0)  # of a perfect map, rounding may leave less
+    return max(float(total / max(weight, 1e-12) / solution.shape[-1]), 0.0)  # of a perfect map, rounding may leave less
 
 
 def instances(batch: Mapping[str, Any], lookback: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,19 +1,19 @@
-"""What covariates and the calendar add to a forecast, in closed form: hinges, hours by kind of day, the year."""
+"""The effect of what is known of the horizon, covariates and calendar: hinges, hours by kind of day, the year."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import tensorflow as tf
 
-_DAY_WAVES = 4  # harmonics of a day that a yes or no takes part in
-_WEEK_WAVES = 3
-_YEAR_WAVES = 2
+from unroll.models.series.baselines import RidgeMap
+
+_USED = {"day": 4, "week": 3, "year": 2}  # harmonics of each cycle; those of a day also a yes or no takes part in
 
 
 @dataclass(frozen=True)
-class CovariateColumns:
+class KnownColumns:
     """Where the covariates of a window stand, and what is made of them.
 
     Args:
@@ -28,7 +28,7 @@ class CovariateColumns:
     smoothed: int = 1
 
 
-def effect_terms(covariates: tf.Tensor, columns: CovariateColumns) -> list[tf.Tensor]:
+def known_terms(covariates: tf.Tensor, columns: KnownColumns) -> list[tf.Tensor]:
     """The terms that an effect is a weighted sum of.
 
     A yes or no has an effect by time of day; a number one that bends at its knots, by day and by night, and one of its
@@ -50,7 +50,7 @@ def effect_terms(covariates: tf.Tensor, columns: CovariateColumns) -> list[tf.Te
     for column, knots in columns.knots.items():
         value = covariates[:, :, column : column + 1]
         if not len(knots):
-            groups.append(_products(value, day[:_DAY_WAVES]))
+            groups.append(_products(value, day[: _USED["day"]]))
             continue
         terms = [_products(_bent(value, knots), day[:1])]
         if columns.smoothed > 1:
@@ -59,7 +59,26 @@ def effect_terms(covariates: tf.Tensor, columns: CovariateColumns) -> list[tf.Te
     return groups
 
 
-class CovariateEffect(tf.Module):
+def plain_terms(covariates: tf.Tensor, columns: KnownColumns) -> tf.Tensor | None:
+    """Fewer terms, for effects of each category: the cycles, and each covariate; by time of day, if it is a yes or no.
+
+    Args:
+        covariates: float32 `[B, T, K]`, NaN where unknown.
+        columns: what they are.
+
+    Returns:
+        float32 `[B, T, terms]`; None if there are no covariates.
+    """
+    waves = {name: _waves(covariates[:, :, column : column + 2]) for name, column in columns.cycles.items()}
+    terms = [wave for name, cycle in waves.items() for wave in cycle[: _USED[name]]]
+    for column, knots in columns.knots.items():
+        value = covariates[:, :, column : column + 1]
+        day = [] if len(knots) else [tf.where(tf.math.is_nan(wave), 0.0, wave) for wave in waves.get("day", [])[:1]]
+        terms.append(_products(value, day))
+    return tf.concat(terms, axis=2) if terms else None
+
+
+class KnownEffect(tf.Module):
     """What is added to a linear map of the history for its covariates.
 
     The series is taken for an effect of the covariates at each step, and a rest that the map continues: what the map
@@ -71,26 +90,45 @@ class CovariateEffect(tf.Module):
         weights: of the terms of each group, float `[terms, channels]`, in units of a window's scale.
     """
 
-    def __init__(self, columns: CovariateColumns, weights: Sequence[np.ndarray]):
-        super().__init__(name="covariate_effect")
+    def __init__(self, columns: KnownColumns, weights: Sequence[np.ndarray]):
+        super().__init__(name="known_effect")
         self.columns = columns
         self.weights = [
             tf.Variable(weight, dtype=tf.float32, trainable=False, name=f"effect_{number}")
             for number, weight in enumerate(weights)
         ]
 
-    def __call__(self, covariates: tf.Tensor) -> tf.Tensor:
-        """float32 `[B, T, K]` to effects `[B, T, groups, channels]`, NaN where unknown."""
-        terms = effect_terms(covariates, self.columns)
+    def __call__(self, inputs: Mapping[str, tf.Tensor], history_map: RidgeMap) -> tf.Tensor:
+        effects = self.over(inputs)
+        groups, channels = effects.shape[2:]
+        changes = changed(tf.reshape(effects, [-1, effects.shape[1], groups * channels]), history_map)
+        changes = tf.reshape(changes, [-1, changes.shape[1], groups, channels])
+        return tf.reduce_sum(changes, axis=2)
+
+    def over(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Effects at each step of history and horizon, float32 `[B, L + H, groups, channels]`; NaN where unknown."""
+        terms = known_terms(inputs["covariates"], self.columns)
         effects = [tf.einsum("btm,mc->btc", one, weight) for one, weight in zip(terms, self.weights, strict=True)]
         return tf.stack(effects, axis=2)
+
+
+def changed(terms: tf.Tensor, history_map: RidgeMap) -> tf.Tensor:
+    """How terms change from what a map of the history makes of them, float32 `[B, H, M]`; 0 where they are not known.
+
+    Args:
+        terms: float32 `[B, L + H, M]`, NaN where unknown.
+        history_map: from L to H steps.
+    """
+    lookback = history_map.kernel.shape[0]
+    changes = terms[:, lookback:] - history_map(terms[:, :lookback])
+    return tf.where(tf.math.is_finite(changes), changes, 0.0)
 
 
 def _waves(pair: tf.Tensor) -> list[tf.Tensor]:
     """Sine and cosine `[B, T, 2]` of an angle, and of its multiples."""
     sine, cosine = pair[:, :, 0], pair[:, :, 1]
     waves, real, imaginary = [], cosine, sine
-    for _ in range(max(_DAY_WAVES, _WEEK_WAVES)):
+    for _ in range(max(_USED.values())):
         waves.append(tf.stack([imaginary, real], axis=2))
         real, imaginary = real * cosine - imaginary * sine, imaginary * cosine + real * sine
     return waves
@@ -98,11 +136,10 @@ def _waves(pair: tf.Tensor) -> list[tf.Tensor]:
 
 def _calendar(waves: dict[str, list[tf.Tensor]]) -> tf.Tensor:
     """Each cycle, and how the day changes with the day of the week and the time of the year."""
-    used = {"day": _DAY_WAVES, "week": _WEEK_WAVES, "year": _YEAR_WAVES}
-    terms = [wave for name, cycle in waves.items() for wave in cycle[: used[name]]]
+    terms = [wave for name, cycle in waves.items() for wave in cycle[: _USED[name]]]
     for other in ("week", "year"):
         if "day" in waves and other in waves:
-            slow = tf.concat(waves[other][: used[other]], axis=2)
+            slow = tf.concat(waves[other][: _USED[other]], axis=2)
             terms += [_products(slow, waves["day"][:3])[:, :, slow.shape[2] :]]
     return tf.concat(terms, axis=2)
 

@@ -1,0 +1,1 @@
+"""Fits of the effects of covariates, the calendar and categories on what a linear map of the history leaves."""

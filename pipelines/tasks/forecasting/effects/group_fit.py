@@ -1,0 +1,71 @@
+"""Fits the effect of a column of categories."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from unroll.models.series.effects.groups import GroupColumns, GroupEffect, group_terms
+from unroll.models.series.effects.known import KnownColumns
+from unroll.models.series.simple_path import SimplePath
+from unroll.pipelines.tasks.forecasting.effects.choice import PENALTIES, pays
+from unroll.pipelines.tasks.forecasting.effects.part import Part
+from unroll.pipelines.tasks.forecasting.effects.sums import BlockSums, Sums
+from unroll.pipelines.tasks.forecasting.windows.feed import Feed
+
+_MEMORY = 2_000_000  # numbers of a block's sums
+_PLAIN = 4  # terms without covariates
+
+
+def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int, static: int) -> Part | None:
+    """The effect of a column of categories; None where it does not pay beyond one that all series share.
+
+    Args:
+        feed: of the windows.
+        path: the simple forecast without it.
+        known: covariates and calendar.
+        season: of the series.
+        static: number of the column.
+    """
+    name, categories = list(feed.data.dataset_info["categories"].items())[static]
+    fits = (1 + len(categories)) * feed.features.targets
+    if len(categories) < 2 or fits * _PLAIN**2 > _MEMORY:
+        return None
+    width = _PLAIN + 3 * len(known.knots) + 18
+    columns = GroupColumns(static, known if fits * width**2 <= _MEMORY else KnownColumns(), season)
+
+    def sums(feed: Feed, path: SimplePath) -> BlockSums:
+        def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+            return group_terms(inputs, path.history_map, columns)
+
+        return BlockSums(feed, path, terms, (1 + len(categories), static))
+
+    found = sums(feed, path)
+    folds, scale = found.folds, found.whole.scale
+    if not folds:
+        return None
+    pooled = [(fitted.pooled, held_out.pooled) for fitted, held_out in folds]
+    before = np.array([held_out.error(np.zeros_like(held_out.cross)) for _, held_out in folds])
+    shared = [np.array([judge.error(one.solve(penalty, scale)) for one, judge in pooled]) for penalty in PENALTIES]
+    least = min((before, *shared), key=np.mean)
+    after = [
+        np.array([judge.error(_weights(fitted, penalty, scale)) for fitted, judge in folds]) for penalty in PENALTIES
+    ]
+    best = int(np.argmin([one.mean() for one in after]))
+    gains = (least - after[best]) / max(float(least.mean()), 1e-12)
+    if not pays(gains):
+        return None
+
+    def effect(whole: Sums) -> GroupEffect:
+        return GroupEffect(columns, _weights(whole, PENALTIES[best], scale)[..., 0])
+
+    again = lambda feed, path: effect(sums(feed, path).whole)  # noqa: E731
+    return Part(again, effect(found.whole), float(gains.mean()), len(folds), name)
+
+
+def _weights(sums: Sums, penalty: float, scale: np.ndarray) -> np.ndarray:
+    """Weights by category `[K + 1, C, M, 1]` that shrink to those of all series, which the unknown one has."""
+    shared = sums.pooled.solve(penalty, scale)
+    weights = sums.solve(penalty, scale, np.broadcast_to(shared, sums.cross.shape))
+    weights[0] = shared
+    return weights
