@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.log_map import LogMap
 from unroll.models.series.simple_path import SimplePath
-from unroll.pipelines.tasks.forecasting.simple.effect_fit import fit_effect
+from unroll.pipelines.tasks.forecasting.simple.effect_fit import EffectFit, fit_effect
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
 from unroll.pipelines.tasks.forecasting.simple.logarithms import LogSample, logarithms
 from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments, instances
@@ -44,6 +44,7 @@ class SimpleFit:
         path: the simple forecast.
         info: how it came about, plain JSON.
         said: a line on it.
+        effects: of covariates, calendar and categories.
         held_out: simple forecasts fitted without a block of the training split, the oldest block first.
     """
 
@@ -51,6 +52,7 @@ class SimpleFit:
     path: SimplePath
     info: dict[str, Any]
     said: str
+    effects: EffectFit
     held_out: Sequence[HeldOutPath] = ()
 
 
@@ -82,7 +84,7 @@ def fit_simple(feed: Feed) -> SimpleFit:
         if kernel is not None and (logarithmic is None or grown is not None):
             one = SimplePath(RidgeMap(kernel), fitted.effect, None if grown is None else LogMap(grown), share)
             without.append(HeldOutPath(sums.blocks.bounds(number), one))
-    return SimpleFit(ridge, path, info, f"{said}.", without)
+    return SimpleFit(ridge, path, info, f"{said}.", fitted, without)
 
 
 class _Sums:
