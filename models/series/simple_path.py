@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from unroll.models.layers.instance_norm import window_statistics
 from unroll.models.series.baselines import RidgeMap
-from unroll.models.series.effects.effect import Effect
+from unroll.models.series.effects.effect import Effects
 from unroll.models.series.log_map import LogMap
 
 
@@ -31,7 +30,7 @@ class SimplePath(tf.Module):
     def __init__(
         self,
         history_map: RidgeMap,
-        effect: Effect | None = None,
+        effect: Effects | None = None,
         log_map: LogMap | None = None,
         log_share: float = 0.0,
     ):
@@ -48,7 +47,4 @@ class SimplePath(tf.Module):
             grown = self.log_map(history, inputs.get("origin", 0.0), inputs.get("unit", 1.0))
             mixed = forecast + self.log_share * (grown - forecast)
             forecast = tf.where(tf.math.is_finite(grown), mixed, forecast)
-        if self.effect is None:
-            return forecast
-        _, scale = window_statistics(history)  # [B, 1, C]
-        return forecast + scale * self.effect(inputs, self.history_map)
+        return forecast if self.effect is None else self.effect(inputs, forecast, self.history_map)

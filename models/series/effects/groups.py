@@ -26,22 +26,24 @@ class GroupColumns:
     season: int
 
 
-def group_terms(inputs: Mapping[str, tf.Tensor], history_map: RidgeMap, columns: GroupColumns) -> tf.Tensor:
+def group_terms(
+    inputs: Mapping[str, tf.Tensor], forecast: tf.Tensor, history_map: RidgeMap, columns: GroupColumns
+) -> tf.Tensor:
     """The terms that the effect of a category is a weighted sum of, each in units of a window's scale.
 
-    Growth, the distance from a map's forecast to last value, mean and seasonal naive forecast, and how calendar and
+    Growth, the distance from the forecast to last value, mean and seasonal naive forecast, and how calendar and
     covariates change.
 
     Args:
         inputs: of a `Forecaster`.
-        history_map: that the effect is added to.
+        forecast: that the effect is added to, float32 `[batch, horizon, channels]`.
+        history_map: that the forecast began with.
         columns: of one column of categories.
 
     Returns:
         float32 `[batch, horizon, channels, terms]`; 0 where one is not known.
     """
     history = inputs["history"]
-    forecast = history_map(history)  # [B, H, C]
     horizon = forecast.shape[1]
     mean, scale = window_statistics(history)
     plain = [last_value(history, horizon), tf.broadcast_to(mean, tf.shape(forecast))]
@@ -70,6 +72,6 @@ class GroupEffect(tf.Module):
         self.columns = columns
         self.weights = tf.Variable(weights, dtype=tf.float32, trainable=False, name="group_effect")
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor], history_map: RidgeMap) -> tf.Tensor:
+    def __call__(self, inputs: Mapping[str, tf.Tensor], forecast: tf.Tensor, history_map: RidgeMap) -> tf.Tensor:
         weights = tf.gather(self.weights, inputs["static"][:, self.columns.static])  # [B, C, M]
-        return tf.einsum("bhcm,bcm->bhc", group_terms(inputs, history_map, self.columns), weights)
+        return tf.einsum("bhcm,bcm->bhc", group_terms(inputs, forecast, history_map, self.columns), weights)

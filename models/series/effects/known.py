@@ -98,7 +98,7 @@ class KnownEffect(tf.Module):
             for number, weight in enumerate(weights)
         ]
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor], history_map: RidgeMap) -> tf.Tensor:
+    def __call__(self, inputs: Mapping[str, tf.Tensor], forecast: tf.Tensor, history_map: RidgeMap) -> tf.Tensor:
         effects = self.over(inputs)
         groups, channels = effects.shape[2:]
         changes = changed(tf.reshape(effects, [-1, effects.shape[1], groups * channels]), history_map)

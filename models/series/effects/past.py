@@ -9,6 +9,8 @@ import tensorflow as tf
 from unroll.models.layers.instance_norm import window_statistics
 from unroll.models.series.baselines import RidgeMap, interpolate
 
+_BENT = 3  # newest values that bend
+
 
 @dataclass(frozen=True)
 class PastColumns:
@@ -38,7 +40,8 @@ class PastColumns:
     def sizes(self) -> list[tuple[int, int]]:
         """Of each covariate how many terms it has: those of its values and means, and further ones."""
         waves = 0 if self.day is None else 2
-        return [(self.own, waves + 1 + (1 + (self.season > 1)) * (len(knots) - 1)) for knots in self.knots]
+        bent = min(_BENT, self.lags) + (self.season > 1)
+        return [(self.own, waves + 1 + bent * (len(knots) - 1)) for knots in self.knots]
 
 
 def past_terms(inputs: Mapping[str, tf.Tensor], columns: PastColumns) -> tf.Tensor:
@@ -66,7 +69,7 @@ def past_terms(inputs: Mapping[str, tf.Tensor], columns: PastColumns) -> tf.Tens
         if columns.day is not None:
             day = covariates[:, lookback - 1, columns.day : columns.day + 2]
             further.append(linear[:, column, :1] * tf.where(tf.math.is_nan(day), 0.0, day))
-        further.append(_bent(values[:, -1:], knots))
+        further += [_bent(values[:, -lag, None], knots) for lag in range(1, min(_BENT, columns.lags) + 1)]
         if columns.season > 1:
             further.append(_bent(tf.reduce_mean(values[:, -columns.season :], axis=1, keepdims=True), knots))
         terms = tf.concat([linear[:, column], *further], axis=1)
@@ -89,7 +92,7 @@ class PastEffect(tf.Module):
         self.columns = columns
         self.weights = tf.Variable(weights, dtype=tf.float32, trainable=False, name="past_effect")
 
-    def __call__(self, inputs: Mapping[str, tf.Tensor], history_map: RidgeMap) -> tf.Tensor:
+    def __call__(self, inputs: Mapping[str, tf.Tensor], forecast: tf.Tensor, history_map: RidgeMap) -> tf.Tensor:
         return tf.einsum("bcm,cmh->bhc", past_terms(inputs, self.columns), self.weights)
 
 

@@ -20,11 +20,13 @@ class Choice:
         penalty: of the squared weights of standardised terms, a target.
         used: bool `[M]`, its terms.
         gain: share of the squared error that it takes off on held-out blocks.
+        errors: mean squared errors of them.
     """
 
     penalty: float
     used: np.ndarray
     gain: float
+    errors: np.ndarray
 
 
 def choose(
@@ -57,9 +59,10 @@ def choose(
     best: Choice | None = None
     for used in candidates:
         for penalty in PENALTIES:
-            gains = (before - errors(used, penalty)) / least
+            after = errors(used, penalty)
+            gains = (before - after) / least
             if pays(gains) and gains.mean() > (best.gain if best else 0.0):
-                best = Choice(float(penalty), used, float(gains.mean()))
+                best = Choice(float(penalty), used, float(gains.mean()), after)
     return None if best is None else _without_idle(best, groups, errors, before)
 
 
@@ -81,4 +84,4 @@ def _without_idle(
     idle = [group for group in groups if (group & best.used).any() and gain(best.used & ~group) >= best.gain]
     used = best.used & ~np.any(idle, axis=0) if idle else best.used
     found = gain(used) if idle and used.any() else -np.inf
-    return Choice(best.penalty, used, found) if found >= best.gain else best
+    return Choice(best.penalty, used, found, errors(used, best.penalty)) if found >= best.gain else best

@@ -36,7 +36,7 @@ def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int,
 
     def sums(feed: Feed, path: SimplePath) -> BlockSums:
         def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-            return group_terms(inputs, path.history_map, columns)
+            return group_terms(inputs, path(inputs), path.history_map, columns)
 
         return BlockSums(feed, path, terms, (1 + len(categories), static))
 
@@ -60,7 +60,7 @@ def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int,
         return GroupEffect(columns, _weights(whole, PENALTIES[best], scale)[..., 0])
 
     again = lambda feed, path: effect(sums(feed, path).whole)  # noqa: E731
-    return Part(again, effect(found.whole), float(gains.mean()), len(folds), name)
+    return Part(again, effect(found.whole), float(gains.mean()), len(folds), name, after[best])
 
 
 def _weights(sums: Sums, penalty: float, scale: np.ndarray) -> np.ndarray:

@@ -73,4 +73,5 @@ def fit_known(feed: Feed, path: SimplePath, season: int) -> Part | None:
         choice.gain,
         len(found.folds),
         "covariates and calendar",
+        choice.errors,
     )

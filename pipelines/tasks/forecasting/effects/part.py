@@ -1,7 +1,9 @@
 """One of the effects that a simple forecast adds to its maps of the history."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from unroll.models.series.effects.effect import Effect
 from unroll.models.series.simple_path import SimplePath
@@ -18,6 +20,8 @@ class Part:
         gain: share of the squared error that it takes off on held-out blocks.
         blocks: that were held out.
         said: what it is of.
+        errors: mean squared errors of them with it.
+        folds: of one with a map of its own, the same with that fitted without each block of the training split.
     """
 
     again: Callable[[Feed, SimplePath], Effect]
@@ -25,3 +29,5 @@ class Part:
     gain: float
     blocks: int
     said: str
+    errors: np.ndarray
+    folds: Sequence[Effect] = ()

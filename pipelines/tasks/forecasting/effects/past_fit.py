@@ -86,4 +86,5 @@ def fit_past(feed: Feed, path: SimplePath, season: int) -> Part | None:
         choice.gain,
         len(found.folds),
         f"the past of {', '.join(used)}",
+        choice.errors,
     )

@@ -1,9 +1,8 @@
 """Fits the effects of covariates, calendar and categories on what maps of the history leave."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from unroll.models.series.effects.effect import Effect, Effects
 from unroll.models.series.simple_path import SimplePath
@@ -11,6 +10,7 @@ from unroll.pipelines.tasks.forecasting.effects.group_fit import fit_group
 from unroll.pipelines.tasks.forecasting.effects.known_fit import fit_known, known_columns
 from unroll.pipelines.tasks.forecasting.effects.part import Part
 from unroll.pipelines.tasks.forecasting.effects.past_fit import fit_past
+from unroll.pipelines.tasks.forecasting.effects.rest_fit import fit_rest
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 
@@ -37,6 +37,11 @@ class EffectFit:
         """Share of the squared error that all take off on held-out blocks."""
         return 1.0 - math.prod(1 - part.gain for part in self.parts)
 
+    def without(self, block: int) -> Effects | None:
+        """The same effects beside maps that have not seen a block of the training split."""
+        parts = [part.folds[block] if part.folds else part.effect for part in self.parts]
+        return Effects(parts) if parts else None
+
     def again(self, feed: Feed, path: SimplePath) -> Effects | None:
         """The same effects, with the same terms and penalties, fitted to other windows.
 
@@ -53,8 +58,8 @@ class EffectFit:
 def fit_effect(feed: Feed, path: SimplePath, season: int) -> EffectFit:
     """The effects that make the error on held-out blocks less.
 
-    First of what is known of the horizon, then of covariates that are known up to now, then of each column of
-    categories.
+    First of what is known of the horizon, beside a map of the series and one of their rest, then of covariates that are
+    known up to now, then of each column of categories.
 
     Args:
         feed: of the windows.
@@ -62,20 +67,21 @@ def fit_effect(feed: Feed, path: SimplePath, season: int) -> EffectFit:
         season: the shortest of the series.
     """
     known, categories = known_columns(feed, season), feed.data.dataset_info["categories"]
-    fits: list[Callable[[SimplePath], Part | None]] = [
-        lambda path: fit_known(feed, path, season),
-        lambda path: fit_past(feed, path, season),
-    ]
-    of_groups = partial(fit_group, feed, known=known, season=feed.data.season)
-    fits += [partial(of_groups, static=number) for number in range(len(categories))]
     parts: list[Part] = []
-    effects: list[Effect] = []
-    for fit in fits:
-        part = fit(_with(path, effects))
-        if part is not None:
-            parts.append(part)
-            effects.append(part.effect)
-    return EffectFit(parts, Effects(effects) if effects else None)
+
+    def begun() -> SimplePath:
+        return _with(path, [part.effect for part in parts])
+
+    def add(part: Part | None) -> None:
+        parts.extend([part] if part else [])
+
+    add(fit_known(feed, path, season))
+    if parts:
+        add(fit_rest(feed, parts[0], season))
+    add(fit_past(feed, begun(), season))
+    for static in range(len(categories)):
+        add(fit_group(feed, begun(), known=known, season=feed.data.season, static=static))
+    return EffectFit(parts, Effects([part.effect for part in parts]) if parts else None)
 
 
 def _with(path: SimplePath, effects: Sequence[Effect]) -> SimplePath:

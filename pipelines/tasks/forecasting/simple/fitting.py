@@ -82,7 +82,7 @@ def fit_simple(feed: Feed) -> SimpleFit:
     for number, kernel in enumerate(found.folds[:-1]):
         grown = logarithmic.folds[number] if logarithmic else None
         if kernel is not None and (logarithmic is None or grown is not None):
-            one = SimplePath(RidgeMap(kernel), fitted.effect, None if grown is None else LogMap(grown), share)
+            one = SimplePath(RidgeMap(kernel), fitted.without(number), None if grown is None else LogMap(grown), share)
             without.append(HeldOutPath(sums.blocks.bounds(number), one))
     return SimpleFit(ridge, path, info, f"{said}.", fitted, without)
 
