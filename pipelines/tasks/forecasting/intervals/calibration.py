@@ -12,8 +12,8 @@ import numpy as np
 
 from unroll.models.series.intervals import Spread
 
-_FADING = 0.7  # weight of a block by that of the next; with the next chosen on train and validation rows of small sets
-_OWN = 15  # independent windows of the validation split that halve it
+_FADING = 0.85  # weight of a block by that of the next; with the next chosen on train and validation rows of small sets
+_OWN = 10  # independent windows of the validation split that quarter it: where it is long, it speaks for itself
 _APART = 3.0  # times the median, or a third of it: the most that the errors of one block count as
 _STEPS = 10  # independent windows that speak for a spread that grows evenly with the step, and for all channels alike
 _SYMMETRIC = 3  # that speak for errors as large below as above
@@ -114,7 +114,8 @@ def calibrate(
         return Calibration(Spread(nothing, nothing[0], share=1.0, season=season), 0, 1.0)
     served = validation.errors if _any(validation.errors) else blocks[-1].errors
     counts = np.array([min(block.independent, validation.independent) for block in blocks])
-    fading = _FADING * _OWN / (validation.independent + _OWN) if blocks[-1] is comparable else _FADING
+    own = _OWN / (validation.independent + _OWN) if blocks[-1] is comparable else 1.0
+    fading = _FADING * own**2
     weights = fading ** np.arange(len(blocks))[::-1] * counts
     weights /= weights.sum()
     independent = 1 / float((weights**2 / counts).sum())
