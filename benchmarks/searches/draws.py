@@ -1,7 +1,7 @@
 """How well `unroll tune` draws settings, on made-up losses over a task's search space: nothing is trained.
 
-    python benchmarks/tuning_draws.py                        # a minute or two
-    python benchmarks/tuning_draws.py --trials 10 30 --searches 200
+    python benchmarks/searches/draws.py                     # a minute or two
+    python benchmarks/searches/draws.py --trials 10 30 --searches 200
 
 Each search has a loss of its own: a weighted sum of squared distances to an optimum, of lists an amount for each value,
 and noise of a fiftieth of the weights. The optimum lies `away` from the defaults in standard deviations of each key's
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[0] = str(ROOT)  # else benchmarks/serving.py hides the package
 import numpy as np  # noqa: E402
 import optuna  # noqa: E402
