@@ -187,6 +187,17 @@ class Task(abc.ABC):
             done: how far it is in the training: 0 in the first epoch, 1 in the last.
         """
 
+    def contribution(self, model: "keras.Model") -> float | None:
+        """What a model adds to an answer that simple methods have a part in, as the validation split has it.
+
+        Asked while validation scores get worse: the time of a model that adds nothing is given up early.
+
+        Returns:
+            The share of the answer's error that it takes off; for a model that gets no part in the answer 0 or, where
+            it is worse by itself, minus that share. None: the answer is the model's alone.
+        """
+        return None
+
     @abc.abstractmethod
     def servable(self, model: "keras.Model") -> Servable:
         """A trained model from raw input to final answer, calibrated on the validation split."""

@@ -97,10 +97,10 @@ def measured(name: str, table: Path) -> list[dict[str, Any]]:
                 times = each.times[origins - 1].as_unit("s").asi8
             static = tf.zeros([len(origins), 0], tf.int32)
             inputs = feed.features(history, tf.constant(times, tf.int64), tf.constant(future, tf.float32), static)
-            forecast, certain = _certain(fit.path)(inputs)
+            forecast, certain = _certain(fit.refitted.path)(inputs)
             points["simple"].append(forecast.numpy())
             quantiles.append(spread(forecast, certain, inputs["history"]).numpy())
-            points["ridge"].append(fit.ridge(inputs["history"]).numpy())
+            points["ridge"].append(fit.refitted.ridge(inputs["history"]).numpy())
     answers = {system: np.concatenate(parts) for system, parts in points.items()}
     answers |= {system: series_methods.METHODS[system](series, one)[0] for system in _NAIVE}
     case = {"task": "forecasting", "set": name, "seconds": seconds}

@@ -25,6 +25,7 @@ from unroll.pipelines.user_code.training import UserCallbacks, user_optimizer
 
 _DECAY = 0.5  # of the time up to the best epoch, for the decay from there
 _DECAY_EPOCHS = 3  # for it at least
+_WORSE = 0.02  # share of the simple methods' error, by which a model that is of no use is worse by itself
 
 
 @dataclass
@@ -40,6 +41,7 @@ class History:
         done: epochs, the last of which may be a part.
         stopped: whether a callback of the user's own asked to stop.
         turned: whether the validation split got worse for so long that the rest was spent from the best epoch on.
+        useless: whether it had not, but the model added nothing to the answer.
         ended: why training ended, in words.
     """
 
@@ -50,6 +52,7 @@ class History:
     done: int = 0
     stopped: bool = False
     turned: bool = False
+    useless: bool = False
     ended: str = ""
 
     @property
@@ -119,8 +122,9 @@ def fit(
     training = _Training(task, model, history, pacer, decay, plan, progress, callbacks, clock)
     callbacks.begin()
     while not (ended := training.ended()):
-        if best is not None and training.turns():
-            progress.line(f"The validation score has turned: training goes on from epoch {history.kept}, the best.")
+        if best is not None and training.turns(best):
+            why = "The network gets no share of the answer" if history.useless else "The validation score has turned"
+            progress.line(f"{why}: training goes on from epoch {history.kept}, the best.")
             _assign(model, best)
         metrics = training.epoch()
         if not metrics:
@@ -198,6 +202,7 @@ class _Training:
         self._pacer, self._decay, self._plan = pacer, decay, plan
         self._progress, self._callbacks, self._clock = progress, callbacks, clock
         self._told: float | None = None
+        self._asked = 0  # how many validations there were when the task was asked what the model adds
         decay.at(history.pace.share)
 
     def ended(self) -> str:
@@ -208,20 +213,45 @@ class _Training:
         if plan.epochs is not None and history.done >= plan.epochs:
             return f"all {history.done} epochs done"
         if history.done and pacer.time_is_up():
-            return plan.ends(history.pace, history.read, self._decay.now / self._decay.peak)
+            rate = self._decay.now / self._decay.peak
+            return plan.ends(history.pace, history.read, rate, useless=history.useless)
         if self._worse() and (history.pace.budget is None or plan.patience is not None):
             return f"no better validation {self._task.monitor} in {plan.patience_in_words()}"
         return ""
 
-    def turns(self) -> bool:
-        """Whether the rest of the budget is of no use, and is given up but for a decay from the best epoch."""
+    def turns(self, best: list[np.ndarray]) -> bool:
+        """Whether the rest of the budget is of no use, and is given up but for a decay from the best epoch.
+
+        Args:
+            best: values of the model's variables then.
+        """
         history = self._history
-        if history.turned or not self._worse():
+        if history.turned:
             return False
+        if not self._worse():
+            history.useless = self._adds_nothing(best)
+            if not history.useless:
+                return False
         history.turned = True
         epoch = self._plan.steps_per_epoch * history.pace.step_seconds
         self._pacer.shorten(max(_DECAY * history.best_pace.seconds, _DECAY_EPOCHS * epoch))
         return True
+
+    def _adds_nothing(self, best: list[np.ndarray]) -> bool:
+        """Whether what is trained gets no part in the answer, neither now nor as it was best, and gets worse."""
+        history, model = self._history, self._model
+        if self._asked == len(history.epochs) or not self._plan.asks(len(history.epochs) - 1 - history.best):
+            return False
+        self._asked = len(history.epochs)
+        gain = self._task.contribution(model)
+        nothing = gain is not None and gain < -_WORSE
+        if nothing:
+            now = [np.asarray(variable) for variable in model.variables]
+            _assign(model, best)
+            nothing = (self._task.contribution(model) or 0.0) <= 0
+            _assign(model, now)
+        self._pacer.paused()
+        return nothing
 
     def _worse(self) -> bool:
         history = self._history

@@ -2,11 +2,14 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from unroll.models.checks import checked_shapes
+
+if TYPE_CHECKING:
+    from unroll.pipelines.task import Arrays, Predict
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -47,3 +50,19 @@ def signature(
 
     call.__signature__ = arguments  # type: ignore[attr-defined]  # the defaults of which TensorFlow exports
     return tf.function(call, input_signature=specs, autograph=False)
+
+
+def in_process(signatures: Mapping[str, Any]) -> "Predict":
+    """What answers as an exported model would, without an export: inputs that a signature does not have are ignored.
+
+    Args:
+        signatures: by name, as `signature` makes them.
+    """
+
+    def predict(inputs: "Arrays", name: str = "serving_default", /) -> "Arrays":
+        function = signatures[name]
+        specs = {spec.name: spec for spec in function.input_signature}
+        given = {key: tf.constant(inputs[key], spec.dtype) for key, spec in specs.items() if key in inputs}
+        return {key: value.numpy() for key, value in function(**given).items()}
+
+    return predict

@@ -12,11 +12,13 @@ import tensorflow as tf
 
 from unroll import monitoring
 from unroll.errors import UserError
-from unroll.models.series.blend import Expert
+from unroll.models.series.blend import Blend, Expert
 from unroll.models.series.calendar import calendar_cycles
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig
+from unroll.models.series.intervals import Spread
 from unroll.models.series.quantile_model import QuantileModel
 from unroll.models.series.raw_forecaster import RawForecaster, WindowFeatures
+from unroll.models.series.simple_path import SimplePath
 from unroll.monitoring.times.holidays import holiday_days
 from unroll.pipelines.data.series import data as series_data
 from unroll.pipelines.data.series.clock.believed_times import believed_times
@@ -41,8 +43,8 @@ from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_su
 from unroll.pipelines.tasks.forecasting.plan import plan
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
-from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, shares_said, simple_experts
-from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit, fit_simple
+from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, network_gain, shares_said, simple_experts
+from unroll.pipelines.tasks.forecasting.simple.fitting import Refitted, SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.shares import Shares
 from unroll.pipelines.tasks.forecasting.sizes import default_epochs, independent_windows
 from unroll.pipelines.tasks.forecasting.statistical.comparing import StatisticalBacktest
@@ -54,6 +56,7 @@ from unroll.pipelines.tasks.forecasting.windows.profile_windows import Reference
 from unroll.pipelines.tasks.forecasting.windows.sent import sent_windows
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
+from unroll.pipelines.training.signature import in_process
 from unroll.pipelines.user_code.training import user_loss
 
 _SLACK = 0.01  # standard deviations, by which a baseline may be better
@@ -180,17 +183,29 @@ class Forecasting(Task):
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else loss and metrics are the model's own
 
+    def contribution(self, model: keras.Model) -> float | None:
+        _, shares = fit_blend(model, self._experts(self._simple.path), self._read)
+        return None if shares is None else network_gain(shares)
+
     def servable(self, model: keras.Model) -> Servable:
-        simple, columns = self._simple, self._data.values.shape[1]
-        blend, self._shares = fit_blend(model, self._experts(), self._read)
+        simple = self._simple
+        blend, self._shares = fit_blend(model, self._experts(simple.path), self._read)
         self._intervals = fit_intervals(blend, simple, self._feed, self.config.model.quantiles)
-        spread, times = self._intervals.spread, believed_times(self._data)
-        served = RawForecaster(blend, self._features, spread, self._categories, times, self._minimums)
-        servable = forecast_signatures(
-            served, simple.ridge, simple.path, self._data.season, columns, self._description()
-        )
+        chosen = (blend.shares, self._intervals.spread)
+        # all was chosen by forecasts that have not learnt the validation split; those that are served have
+        servable = self._served(model, simple.refitted, *chosen)
+        before = self._served(model, simple, *chosen).signatures
         said = [simple.said, shares_said(self._shares)] if self._shares else []
-        return replace(servable, said=[*said, self._intervals.said])
+        return replace(servable, said=[*said, self._intervals.said], predict_validation=in_process(before))
+
+    def _served(
+        self, model: keras.Model, simple: SimpleFit | Refitted, shares: Mapping[str, float], spread: Spread
+    ) -> Servable:
+        """The graph of a trained model and simple forecasts."""
+        blend = Blend(model, self._experts(simple.path), shares)
+        times, columns = believed_times(self._data), self._data.values.shape[1]
+        served = RawForecaster(blend, self._features, spread, self._categories, times, self._minimums)
+        return forecast_signatures(served, simple.ridge, simple.path, self._data.season, columns, self._description())
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         sizes = {"lookback": self._plan.lookback, "horizon": self._plan.horizon}
@@ -298,9 +313,9 @@ class Forecasting(Task):
         """Whether the network answers without simple forecasts."""
         return bool(self.config.model.build) or not self.config.model.linear
 
-    def _experts(self) -> dict[str, Expert]:
-        """Simple forecasts that the answer may be made of, beside the network."""
-        return {} if self._alone else simple_experts(self._simple.path, self._data.season, self._plan.horizon)
+    def _experts(self, path: SimplePath) -> dict[str, Expert]:
+        """Simple forecasts that the answer may be made of, beside the network; the best of them is given."""
+        return {} if self._alone else simple_experts(path, self._data.season, self._plan.horizon)
 
     @cached_property
     def _simple(self) -> SimpleFit:

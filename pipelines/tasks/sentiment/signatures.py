@@ -1,7 +1,7 @@
 """A classifier of texts from raw text to final answer."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,9 +11,9 @@ import tensorflow as tf
 from unroll.models.text.bag_of_words import BagOfWords
 from unroll.models.text.classifier import paths, total
 from unroll.models.text.tokenizer import RESERVED, Tokenizer
-from unroll.pipelines.task import Arrays, Predict, Servable
+from unroll.pipelines.task import Arrays, Servable
 from unroll.pipelines.tasks.sentiment.answer import Answer
-from unroll.pipelines.training.signature import signature
+from unroll.pipelines.training.signature import in_process, signature
 
 
 def text_servable(
@@ -66,22 +66,14 @@ def text_servable(
         "classify": signature(classify, [tf.TensorSpec([None], tf.string, name="inputs")]),
         "describe": signature(lambda: {"json": tf.constant(described)}),
     }
+    unlearnt = {"serving_default": signature(lambda text: answers(text, before), text)}
     return Servable(
         module,
         signatures,
         _warmup(),
         [answer.said] * bool(answer.said),
-        _in_process(lambda text: answers(text, before), text) if before is not None else None,
+        in_process(unlearnt) if before is not None else None,
     )
-
-
-def _in_process(answers: Callable[[tf.Tensor], Mapping[str, tf.Tensor]], specs: Sequence[tf.TensorSpec]) -> Predict:
-    function = tf.function(answers, input_signature=specs, autograph=False)
-
-    def predict(inputs: Arrays, signature: str = "serving_default", /) -> Arrays:
-        return {name: value.numpy() for name, value in function(**inputs).items()}
-
-    return predict
 
 
 def _warmup() -> list[tuple[str, Arrays]]:

@@ -93,6 +93,10 @@ class Pacer:
         self._spend(spent, moves=not traced)
         pace.validated = pace.seconds
 
+    def paused(self) -> None:
+        """Something else than a step or a validation ended; its time is spent."""
+        self._spend(self._lap(), moves=False)
+
     def time_is_up(self) -> bool:
         """Whether another step would pass the budget, less what the last validation takes."""
         pace = self.pace

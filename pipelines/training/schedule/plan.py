@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _TURN = 1 / 3
 """Of the plan without a better validation score, after which there will be none."""
+_ASKED = 3  # validations worse than the best one, after which the model may be of no use; then twice as many, and so on
 _CHANGED = 0.3  # share by which a number of epochs must change to be told again
 _LONG_TRACE = 0.2  # of a budget, above which it is told
 _DECAYED = 0.95  # of the plan; a learning rate beyond is hardly any
@@ -96,20 +97,36 @@ class Plan:
             return f"epoch {number + 1}/{self.epochs}"
         return f"epoch {number + 1}" + (f" of about {self._fits(pace, left):.0f}" if math.isfinite(left) else "")
 
-    def ends(self, pace: "Pace", read: float, rate: float) -> str:
+    def asks(self, validations: int) -> bool:
+        """Whether to ask then what the model adds to the answer: rarely, as that costs about two validations.
+
+        Args:
+            validations: since the best one.
+
+        Example:
+            >>> plan = Plan(None, DefaultEpochs(3), chosen=False, minutes=3, patience=None, steps_per_epoch=100)
+            >>> [count for count in range(20) if plan.asks(count)]
+            [3, 6, 12]
+        """
+        times, rest = divmod(validations, _ASKED)
+        return self.minutes is not None and self.patience is None and times.bit_count() == 1 and not rest
+
+    def ends(self, pace: "Pace", read: float, rate: float, *, useless: bool = False) -> str:
         """That the budget is used, in a clause.
 
         Args:
             pace: where the training is.
             read: epochs.
             rate: the learning rate, as a share of its peak.
+            useless: whether the rest was given up as the model added nothing.
         """
         assert self.budget is not None
         spent = f"{pace.seconds:.0f} s of {self.budget:.0f} s are used, in {read:.3g} epochs"
         if pace.trace_seconds > _LONG_TRACE * self.budget:
             spent += f", {pace.trace_seconds:.0f} s of it to trace the graph"
         if pace.budget is not None and pace.budget < self.budget:
-            return f"{spent}, as the validation score had turned"
+            why = "the network got no share of the answer" if useless else "the validation score had turned"
+            return f"{spent}, as {why}"
         if pace.share >= _DECAYED:
             return spent
         cut = f"cut short at {pace.share:.0%} of its plan, with the learning rate at {rate:.0%} of its peak"

@@ -1,8 +1,10 @@
 """Training: what is kept, when it ends, and going on after `kill -9`."""
 
+import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import keras
 import numpy as np
@@ -151,6 +153,26 @@ def test_a_budget_that_no_longer_helps_is_given_up_for_a_decay_from_the_best_epo
     assert f"Epoch {history.kept} is kept" in said
     losses = [epoch["validation/log_loss"] for epoch in history.epochs]
     assert history.best == int(np.argmin(losses))
+
+
+def test_a_model_that_adds_nothing_to_the_answer_gives_its_time_up(data, tmp_path, capsys, monkeypatch):
+    def stop(metrics, epoch):
+        if epoch >= 25:
+            raise InterruptedError
+
+    def said(gain, **settings):
+        Ticks.now = Ticks.steps = 0
+        monkeypatch.setattr(task_named("sentiment"), "contribution", lambda self, model: gain)
+        settings = {"minutes": 0.5, "learning_rate": 0.05, "batch_size": 64, **settings}
+        with suppress(InterruptedError):
+            budgeted(data, tmp_path / f"{gain}-{len(settings)}.npz", **settings)
+        return capsys.readouterr().err
+
+    useless = said(-0.1)
+    assert "The network gets no share of the answer: training goes on from epoch" in useless
+    assert re.search(r"Training ended: \d+ s of 30 s are used, .* as the network got no share of the answer", useless)
+    assert "no share" not in said(-0.01, on_epoch=stop), "it may have one yet"
+    assert "no share" not in said(-0.1, on_epoch=stop, patience=50), "who says how long to wait waits so long"
 
 
 def test_the_time_budget_ends_the_run(data, tmp_path):

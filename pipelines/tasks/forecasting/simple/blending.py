@@ -1,5 +1,6 @@
 """The blend of a trained network and simple forecasts."""
 
+import math
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -54,6 +55,20 @@ def fit_blend(model: QuantileModel, experts: Mapping[str, Expert], feed: Feed) -
         held_out.add(forecasts, target.numpy(), feed.steps(window), window["series"].numpy())
     shares = held_out.shares()
     return Blend(model, experts, shares.shares), shares
+
+
+def network_gain(shares: Shares) -> float:
+    """What the network takes off the error of the answer, as a share; 0 or less where it gets no part in it.
+
+    Example:
+        >>> network_gain(Shares({"simple": 0.7, "network": 0.3}, 8, 0.02))
+        0.02
+        >>> network_gain(Shares({"simple": 1.0}, 8, 0.0, {"simple": 1.0, "network": 1.25}))
+        -0.25
+        >>> network_gain(Shares({"simple": 1.0}, 1, 0.0))  # it never will
+        -inf
+    """
+    return shares.gain if NETWORK in shares.shares else min(0.0, 1 - shares.alone.get(NETWORK, math.inf))
 
 
 def shares_said(shares: Shares) -> str:

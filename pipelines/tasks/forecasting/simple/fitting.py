@@ -36,12 +36,26 @@ class HeldOutPath:
 
 
 @dataclass(frozen=True)
-class SimpleFit:
-    """Forecasts in closed form.
+class Refitted:
+    """Forecasts in closed form as they were chosen, of training and validation split: for what comes after.
 
     Args:
         ridge: the map by ridge regression alone, a baseline.
         path: the simple forecast.
+    """
+
+    ridge: RidgeMap
+    path: SimplePath
+
+
+@dataclass(frozen=True)
+class SimpleFit:
+    """Forecasts in closed form, which have not learnt the validation split.
+
+    Args:
+        ridge: the map by ridge regression alone, a baseline.
+        path: the simple forecast.
+        refitted: the same with the validation split learnt.
         info: how it came about, plain JSON.
         said: a line on it.
         effects: of covariates, calendar and categories.
@@ -50,6 +64,7 @@ class SimpleFit:
 
     ridge: RidgeMap
     path: SimplePath
+    refitted: Refitted
     info: dict[str, Any]
     said: str
     effects: EffectFit
@@ -60,74 +75,103 @@ class SimpleFit:
 def fit_simple(feed: Feed) -> SimpleFit:
     """Fits on the training windows what held-out blocks of them, and the validation windows, are forecast best by.
 
+    What was chosen is then fitted again, on the validation windows too, which are the newest. On rows before the test
+    part of 28 small sets, each cut at up to four places (88 splits), MASE fell by .5 % (standard error .4), that of the
+    ridge regression alone by .7 % (.7).
+
     Args:
         feed: of the windows.
     """
     sums = _Sums(feed)
     seasons = sorted({*feed.data.frequency.seasons, feed.data.season})
-    found = fit_history_map(sums.blocks, sums.held_out, seasons)
+    found = sums.plain.map(seasons)
     share, logarithmic = sums.log_share(found, seasons)
-    path = SimplePath(RidgeMap(found.kernel), None, LogMap(logarithmic.kernel) if logarithmic else None, share)
+
+    def path(kernel: np.ndarray, log_kernel: np.ndarray | None) -> SimplePath:
+        return SimplePath(RidgeMap(kernel), None, None if log_kernel is None else LogMap(log_kernel), share)
+
+    honest = path(found.kernel, logarithmic.kernel if logarithmic else None)
+    refitted = path(found.refitted, logarithmic.refitted if logarithmic else None)
     late = next((season for season in seasons if 1 < season <= feed.features.lookback), 1)
-    fitted = fit_effect(feed, path, late)
-    path.effect = fitted.effect
+    fitted = fit_effect(feed, honest, late)
+    honest.effect = refitted.effect = fitted.effect
     info = {"begun": found.begun, "penalty": found.penalty, "maps": found.maps, "blocks": found.blocks}
-    info |= {"logarithms": share, "covariates_gain": fitted.gain}
+    info |= {"logarithms": share, "covariates_gain": fitted.gain, "refitted": "on train and validation rows"}
     said = f"The simple forecast is {logarithmic.said if logarithmic and share == 1 else found.said}"
     said += {0.0: "", 1.0: ", of logarithms"}.get(share, f", and {share:.0%} of it of logarithms".replace("%", " %"))
     said += f", by {found.blocks} held-out blocks"
     said += f"; {fitted.said}" if fitted.parts else ""
-    ridge = RidgeMap(fit_ridge(sums.blocks.whole, sums.held_out).kernel)
+    said += "; once chosen, its maps are refit on train and validation rows."
     without = []
     for number, kernel in enumerate(found.folds[:-1]):
         grown = logarithmic.folds[number] if logarithmic else None
         if kernel is not None and (logarithmic is None or grown is not None):
-            one = SimplePath(RidgeMap(kernel), fitted.without(number), None if grown is None else LogMap(grown), share)
-            without.append(HeldOutPath(sums.blocks.bounds(number), one))
-    return SimpleFit(ridge, path, info, f"{said}.", fitted, without)
+            one = path(kernel, grown)
+            one.effect = fitted.without(number)
+            without.append(HeldOutPath(sums.plain.blocks.bounds(number), one))
+    ridge = fit_ridge(sums.plain.blocks.whole, sums.plain.held_out)
+    again = Refitted(RidgeMap(ridge.again(sums.plain.every)), refitted)
+    return SimpleFit(RidgeMap(ridge.kernel), honest, again, info, said, fitted, without)
+
+
+class _BySplit:
+    """Sums over windows by split, and over those that reach from the training into the validation split."""
+
+    def __init__(self, feed: Feed):
+        lookback, horizon = feed.features.lookback, feed.features.horizon
+        begin, end = feed.data.bounds["train"]
+        begin = min(begin + lookback, end - 1)  # where windows begin; those of short series lie before
+        self.blocks = Blocks(begin, end, _BLOCKS, lookback, horizon)
+        self.held_out, self.across = (Moments.none(lookback, horizon) for _ in range(2))
+
+    def add(self, split: str, steps: np.ndarray, batch: dict[str, np.ndarray]) -> None:
+        if split == "train":
+            self.blocks.add(steps, batch)
+        else:
+            part = self.held_out if split == "validation" else self.across
+            part.add(*instances(batch, len(part.gram)))
+
+    @property
+    def every(self) -> Moments:
+        """Of all windows."""
+        return self.blocks.whole + self.held_out + self.across
+
+    def map(self, seasons: list[int]) -> HistoryMap:
+        return fit_history_map(self.blocks, self.held_out, seasons, self.across)
 
 
 class _Sums:
     """Sums over the windows of train and validation split, and over their logarithms as long as all have some."""
 
     def __init__(self, feed: Feed):
-        lookback, horizon = feed.features.lookback, feed.features.horizon
-        begin, end = feed.data.bounds["train"]
-        begin = min(begin + lookback, end - 1)  # where windows begin; those of short series lie before
-        self.blocks, self._log_blocks = (Blocks(begin, end, _BLOCKS, lookback, horizon) for _ in range(2))
-        self.held_out, self._log_held_out = (Moments.none(lookback, horizon) for _ in range(2))
+        self.plain, self._logarithmic = _BySplit(feed), _BySplit(feed)
         self._positive = True
         strides = {split: feed.stride(split, MAX_WINDOWS) for split in ("train", "validation")}
         windows = sum(feed.count(split, stride) for split, stride in strides.items())
-        wanted = max(256, _COMPARED // (horizon * feed.features.targets))
-        self._sample = LogSample(lookback, every=max(1, windows // wanted))
-        for split, stride in strides.items():
-            for window in feed.aligned(split, _BATCH, stride=stride):
+        wanted = max(256, _COMPARED // (feed.features.horizon * feed.features.targets))
+        self._sample = LogSample(feed.features.lookback, every=max(1, windows // wanted))
+        parts = [(split, feed, stride) for split, stride in strides.items()]
+        for split, part, stride in (*parts, ("across", feed.across(*strides), strides["train"])):
+            for window in part.aligned(split, _BATCH, stride=stride):
                 batch = {name: tensor.numpy() for name, tensor in window.items()}
                 self._add(split, feed.steps(window), batch)
 
     def _add(self, split: str, steps: np.ndarray, batch: dict[str, np.ndarray]) -> None:
+        self.plain.add(split, steps, batch)
         logs = logarithms(batch) if self._positive else None
         self._positive = logs is not None
-        lookback = len(self.held_out.gram)
-        if split == "train":
-            self.blocks.add(steps, batch)
-            fold = self.blocks.numbers(steps)
-        else:
-            self.held_out.add(*instances(batch, lookback))
-            fold = np.full(len(steps), len(self.blocks.parts))
         if logs is None:
             return
-        if split == "train":
-            self._log_blocks.add(steps, logs)
-        else:
-            self._log_held_out.add(*instances(logs, lookback))
-        self._sample.add(batch, logs, fold)
+        self._logarithmic.add(split, steps, logs)
+        blocks = self.plain.blocks
+        if split != "across":
+            fold = blocks.numbers(steps) if split == "train" else np.full(len(steps), len(blocks.parts))
+            self._sample.add(batch, logs, fold)
 
     def log_share(self, plain: HistoryMap, seasons: list[int]) -> tuple[float, HistoryMap | None]:
         """The share of a forecast of logarithms beside the plain one, and its map."""
         if not self._positive:
             return 0.0, None
-        logarithmic = fit_history_map(self._log_blocks, self._log_held_out, seasons)
+        logarithmic = self._logarithmic.map(seasons)
         share = self._sample.share(plain, logarithmic)
         return share, logarithmic if share else None

@@ -28,6 +28,7 @@ class HistoryMap:
 
     Args:
         kernel: float64 `[lookback, horizon]`, columns summing to one.
+        refitted: the same maps and shares, of all training and validation windows: for forecasts of what comes after.
         begun: the best of the maps that it is the mean of.
         penalty: of that one's squared difference from what ridge regression shrank it to, in units of training
             windows; infinite where it is a plain map.
@@ -38,6 +39,7 @@ class HistoryMap:
     """
 
     kernel: np.ndarray
+    refitted: np.ndarray
     begun: str
     penalty: float
     error: float
@@ -69,7 +71,9 @@ class _Candidate:
         return solution + np.outer(weights, 1 - solution.sum(axis=0))
 
 
-def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -> HistoryMap:
+def fit_history_map(
+    blocks: Blocks, held_out: Moments, seasons: Sequence[int], across: Moments | None = None
+) -> HistoryMap:
     """The mean of the maps with the least error on training and validation windows that they were not fitted on.
 
     A plain map has few ways to be wrong, which short data need; ridge regression may learn what it cannot tell, and
@@ -82,9 +86,10 @@ def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -
         blocks: of the training windows.
         held_out: of the validation windows.
         seasons: that the series may have.
+        across: of the windows that reach from the training into the validation split, which are in neither.
 
     Returns:
-        The map, fitted on all training windows.
+        The map, fitted on all training windows, and refitted.
     """
     whole, (lookback, horizon) = blocks.whole, blocks.between.cross.shape
     parts = blocks.folds(held_out)
@@ -139,4 +144,6 @@ def fit_history_map(blocks: Blocks, held_out: Moments, seasons: Sequence[int]) -
     kept = [fold for fold in folds if fold is not None]
     error = float(np.mean([mean_squared_error(*judge, fold) for judge, fold in zip(judges, kept, strict=True)]))
     kernel = mean(whole, RidgeSolver(whole, weights))
-    return HistoryMap(kernel, best[0].name, best[0].penalty, error, len(kept), len(chosen), folds)
+    known = every if across is None else every + across
+    refitted = mean(known, RidgeSolver(known, weights)) if known.weight > whole.weight else kernel
+    return HistoryMap(kernel, refitted, best[0].name, best[0].penalty, error, len(kept), len(chosen), folds)

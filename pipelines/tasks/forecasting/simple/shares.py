@@ -21,11 +21,13 @@ class Shares:
         shares: by name, summing to one.
         blocks: of the held-out windows that were compared.
         gain: by how much the blend's error is below that of the simple forecast on them, as a share of it.
+        alone: the error of each forecast alone, as a multiple of that of the simple one; empty where none was compared.
     """
 
     shares: dict[str, float]
     blocks: int
     gain: float
+    alone: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -91,9 +93,10 @@ class HeldOut:
         given = weights[chosen] * independent / (independent + _PRIOR_WINDOWS)
         given[0] += 1 - given.sum()
         gain = 1 - float(mean[chosen] / mean[0]) if mean[0] else 0.0
-        return Shares(
-            {n: round(float(g), 4) for n, g in zip(names, given, strict=True) if g > 0}, int(seen.sum()), gain
-        )
+        shares = {n: round(float(g), 4) for n, g in zip(names, given, strict=True) if g > 0}
+        ends = {name: mean[weights[:, number].argmax()] for number, name in enumerate(names)}
+        single = {name: round(float(error / mean[0]), 4) for name, error in ends.items()} if mean[0] else {}
+        return Shares(shares, int(seen.sum()), gain, single)
 
     def _blocks(self, step: np.ndarray, series: np.ndarray, span: int) -> np.ndarray:
         """Of each window the block, of one stretch of time and, where there is little of that, of some series."""

@@ -1,6 +1,6 @@
 """Windows of a split as the forecaster reads them: on the local clock, z-scored, with the features of the calendar."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,12 @@ class Feed:
             return self.cut(split, batch_size, **options)
         batches = self.cut(split, batch_size, history=lookback + repeated_steps(changes), **options)
         return on_local_clock(batches, changes, lookback, self.features.horizon)
+
+    def across(self, before: str, after: str) -> "Feed":
+        """A feed whose split `across` holds the windows that reach from one split into the next: neither has them."""
+        (begin, edge), (_, end), most = self.data.bounds[before], self.data.bounds[after], self.features.horizon - 1
+        bounds = {"across": (max(edge - most, begin), min(edge + most, end))}
+        return replace(self, data=replace(self.data, bounds=bounds))
 
     def steps(self, window: Window) -> np.ndarray:
         """The place in time of each window of a batch, in steps of any beginning: int64 [B]."""

@@ -1,5 +1,7 @@
 """The simple forecast: smoothing, ridge regression and the effects of covariates, in closed form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,11 +10,12 @@ import tensorflow as tf
 from tests.untrained_models import prepared
 from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.simple_path import SimplePath
-from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit, fit_simple
+from unroll.pipelines.tasks.forecasting.simple.fitting import Refitted, SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
 from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
 from unroll.pipelines.tasks.forecasting.simple.plain_maps import plain_maps
 from unroll.pipelines.tasks.forecasting.simple.smoothing import smoothing_kernel
+from unroll.pipelines.tasks.forecasting.task import Forecasting
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 
@@ -38,7 +41,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Feed, SimpleFit]:
     return feed, fit_simple(feed)
 
 
-def errors(feed: Feed, fit: SimpleFit, **given: tf.Tensor) -> tuple[float, float]:
+def errors(feed: Feed, fit: SimpleFit | Refitted, **given: tf.Tensor) -> tuple[float, float]:
     """Mean absolute errors of the simple forecast and of the ridge map on the test split."""
     simple, ridge = [], []
     for window in feed.aligned("test", 64):
@@ -208,3 +211,65 @@ def test_blocks_of_the_training_split_are_forecast_by_maps_that_have_not_seen_th
     assert edges[-1] == end
     kernels = [one.path.history_map.kernel.numpy() for one in fit.held_out]
     assert len({kernel.tobytes() for kernel in kernels}) == len(kernels) > 1
+
+
+def turning(steps: int = 400) -> pd.DataFrame:
+    """Whose steps follow one another for seven tenths of the time, and answer one another from then on."""
+    rng, values = np.random.default_rng(0), np.zeros(steps)
+    for step in range(1, steps):
+        values[step] = (0.8 if step < 0.7 * steps else -0.8) * values[step - 1] + rng.normal()
+    return pd.DataFrame({"time": pd.date_range("2026-01-01", periods=steps, freq="D"), "load": values})
+
+
+TURNING = {"model": {"lookback": 6, "horizon": 2, "calendar": False, "units": 2, "members": 1}}
+
+
+@pytest.fixture(scope="module")
+def turned(tmp_path_factory: pytest.TempPathFactory) -> Forecasting:
+    return prepared("forecasting", turning(), TURNING, tmp_path_factory.mktemp("turning"))
+
+
+def test_what_was_chosen_is_fitted_again_to_the_validation_split(turned: Forecasting) -> None:
+    feed, fit = turned._feed, turned._simple
+    before, again = errors(feed, fit), errors(feed, fit.refitted)
+    assert again[0] < 0.98 * before[0]  # the simple forecast
+    assert again[1] < before[1]  # the ridge regression beside it
+    assert "its maps are refit on train and validation rows" in fit.said
+    bounds = {"known": (feed.data.bounds["train"][0], feed.data.bounds["validation"][1])}
+    known = replace(feed, data=replace(feed.data, bounds=bounds)).count("known")
+    across = feed.across("train", "validation").count("across")
+    assert feed.count("train") + feed.count("validation") + across == known, "windows over their border count too"
+
+
+def test_the_test_split_is_not_touched(turned: Forecasting) -> None:
+    values = turned._feed.data.values.copy()
+    values[-80:] = 1e6
+    other = fit_simple(replace(turned._feed, data=replace(turned._feed.data, values=values))).refitted
+    for mine, theirs in (
+        (turned._simple.refitted.path.history_map, other.path.history_map),
+        (turned._simple.refitted.ridge, other.ridge),
+    ):
+        np.testing.assert_array_equal(mine.kernel, theirs.kernel)
+
+
+def test_the_validation_split_is_scored_by_what_has_not_learnt_it(turned: Forecasting) -> None:
+    servable = turned.servable(turned.build())
+    assert servable.predict_validation is not None
+    batch = next(turned.held_out("", "validation"))
+    scored = servable.predict_validation(batch, "baselines")
+    served = servable.signatures["baselines"](history=tf.constant(batch["history"], tf.float32))
+    inputs = {"history": tf.constant(batch["history"], tf.float32)}
+    for fit, answer in ((turned._simple, scored), (turned._simple.refitted, served)):
+        np.testing.assert_allclose(answer["simple"], fit.path(inputs), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(answer["ridge"], fit.ridge(inputs["history"]), rtol=1e-4, atol=1e-4)
+    forecast = servable.predict_validation(batch)["forecast"]
+    assert np.abs(forecast - scored["simple"]).max() < np.abs(forecast - served["simple"].numpy()).max()
+
+
+def test_a_network_that_adds_noise_is_worse_than_nothing(turned: Forecasting) -> None:
+    noise, rng = turned.build(), np.random.default_rng(0)
+    noise.set_weights([weight + rng.normal(size=weight.shape) for weight in noise.get_weights()])
+    gain = turned.contribution(noise)
+    assert gain is not None
+    assert gain < -0.02
+    assert turned.contribution(turned.build()) == 0, "it begins as the simple forecast"
