@@ -1,6 +1,7 @@
 """Columns of series in tables: which are there, and what they are for."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -176,6 +177,21 @@ def check_counts(section: SeriesSection, dataset_info: Mapping[str, Any]) -> Non
                 f"data.{key}: the model was trained with {len(trained)} ({', '.join(trained)}), and {len(named)} "
                 f"are named. Name as many, in this order. Received: {', '.join(named) or 'none'}"
             )
+
+
+def left_out(roles: Roles, column: str) -> str:
+    """What to say of a column that cannot be used: the setting that leaves it out.
+
+    Args:
+        roles: of the columns.
+        column: one that is a target or covariate.
+    """
+    for key in ("past_covariates", "future_covariates", "targets"):
+        columns: list[str] = getattr(roles, key)
+        rest = [name for name in columns if name != column]
+        if column in columns and (rest or key != "targets"):
+            return f"Leave it out: --set {shlex.quote(f'data.{key}={json.dumps(rest, ensure_ascii=False)}')}"
+    return "Name another with --set data.targets=COLUMN"
 
 
 def text_columns(section: SeriesSection) -> list[str]:

@@ -1,7 +1,6 @@
 """A prepared data set of series: values on a regular grid, splits in time order, scales of the training split."""
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from unroll.monitoring.times.frequency import Frequency
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.series.clock.doubtful_times import check_apart, check_calendar
 from unroll.pipelines.data.series.clock.local_times import settle
-from unroll.pipelines.data.series.columns import Roles, check_counts
+from unroll.pipelines.data.series.columns import check_counts, left_out
 from unroll.pipelines.data.series.few_steps import settings_that_fit
 from unroll.pipelines.data.series.grid import SeriesGrid, to_grid
 from unroll.pipelines.data.series.scales import Scales, series_scales, standardise
@@ -299,19 +298,9 @@ def _check_columns(grid: SeriesGrid, begin: np.ndarray, end: np.ndarray) -> None
     if not seen.all():
         column = names[int((~seen).argmax())]
         raise UserError(
-            f"column {column!r} has no value in the train split. {_left_out(grid.roles, column)}, or give the train "
+            f"column {column!r} has no value in the train split. {left_out(grid.roles, column)}, or give the train "
             "split more with data.split_rows"
         )
-
-
-def _left_out(roles: Roles, column: str) -> str:
-    """How a column is left out."""
-    for key in ("past_covariates", "future_covariates", "targets"):
-        columns: list[str] = getattr(roles, key)
-        rest = [name for name in columns if name != column]
-        if column in columns and (rest or key != "targets"):
-            return f"Leave it out: --set {shlex.quote(f'data.{key}={json.dumps(rest, ensure_ascii=False)}')}"
-    return "Name another with --set data.targets=COLUMN"
 
 
 def _static(grid: SeriesGrid, categories: Mapping[str, list[str]]) -> tuple[np.ndarray, int]:
