@@ -10,7 +10,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from unroll.pipelines.data.sections import GroupColumn, Name, Names, SplitColumn, TableSection
 from unroll.pipelines.training.config import ModelSection, ObjectName, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, Share, Units
+from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, LearningRate, Share, Units
 
 Kind = Literal["word", "subword", "character"]
 _MAX_TOKENS: dict[Kind, int] = {"word": 40, "subword": 60, "character": 200}
@@ -99,8 +99,12 @@ class CaptionModelSection(ModelSection):
     units: Units = 256
     layers: Layers = 1
     embedding: Embedding = 128
-    grid_dropout: Share = Field(0.2, description="share of the picture's features dropped in training")
-    dropout: Share = Field(0.3, description="share dropped of tokens' features and of the decoder's outputs")
+    grid_dropout: Share | None = Field(
+        None, description="share of the picture's features dropped in training; null: the epochs decide"
+    )
+    dropout: Share | None = Field(
+        None, description="share dropped of tokens' features and of the decoder's outputs; null: the epochs decide"
+    )
     kernel_size: KernelSize = 3
     beams: int = Field(4, ge=2, le=64, description="hypotheses of the beam search, the answer among them")
     length_penalty: float = Field(
@@ -145,6 +149,7 @@ class CaptionTrainSection(TrainSection):
     """How the captioner is trained."""
 
     batch_size: int = Field(16, ge=1, le=65536, description="pictures of a training step")
+    learning_rate: LearningRate = 2e-3
     captions: int = Field(5, ge=1, le=100, description="captions of a picture that an epoch takes at most")
     label_smoothing: Share = Field(0.1, description="share of the target spread evenly over all tokens")
     coverage: float = Field(0.1, ge=0, description="weight of the loss for positions that attention leaves out")

@@ -1,5 +1,6 @@
 """Sizes that the pictures and the time decide where the configuration leaves them open."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ _FILTERS = 32
 _FLAT = 0.1  # share of neighbouring pixels that are equal, above which pictures are drawn
 _COLOUR = 0.05  # of photographs
 _SEEN, _MIN_EPOCHS, _MAX_EPOCHS = 150_000, 10, 100  # pictures that are read in training; epochs
+_SHORT = 50  # epochs, up to which dropout delays what is learnt by more than it spares
 _FEW = 300  # pictures, below which the captions of similar ones answer more than what a network learns
 _FEW_SIZE, _FEW_EPOCHS = 48, 40  # that are spent on them where no budget is set
 
@@ -84,6 +86,16 @@ def planned(config: CaptionConfig, dataset_info: Mapping[str, Any]) -> tuple[Cap
         train = train.model_copy(update={"colour": colour})
         if drawn:
             said.append("They are drawn, in areas of one colour, so colours are left as they are (train.colour=0).")
+    if None in (model.dropout, model.grid_dropout):
+        epochs = _expected_epochs(size, dataset_info["images"]["train"], config)
+        dropout = {"dropout": 0.1, "grid_dropout": 0.05} if epochs <= _SHORT else {"dropout": 0.3, "grid_dropout": 0.2}
+        dropout |= {key: value for key in dropout if (value := getattr(model, key)) is not None}
+        model = model.model_copy(update=dropout)
+        if not model.build:
+            said.append(
+                f"Dropout of {model.dropout:g} and, of the picture's features, {model.grid_dropout:g} (model.dropout, "
+                f"model.grid_dropout), for {epochs:.0f} epochs at most."
+            )
     model = model.model_copy(update={"filters": filters, "blocks": blocks})
     data = config.data.model_copy(update={"size": size})
     return config.model_copy(update={"data": data, "model": model, "train": train}), said
@@ -116,6 +128,13 @@ def default_epochs(pictures: int) -> DefaultEpochs:
     """What is good for so many pictures in the train split; the validation split ends them."""
     most = _FEW_EPOCHS if pictures < _FEW else _MAX_EPOCHS
     return epochs_for(pictures, seen=_SEEN, least=_MIN_EPOCHS, most=most, of="training pictures")
+
+
+def _expected_epochs(size: int, pictures: int, config: CaptionConfig) -> float:
+    """That are set or by default read, or that the budget holds on two idle cores if those are fewer."""
+    epochs = config.train.epochs or (default_epochs(pictures).count if config.train.minutes is None else math.inf)
+    budget = 60 * config.train.minutes if config.train.minutes else math.inf
+    return min(epochs, budget / (pictures * _picture_seconds(size, config)))
 
 
 def _picture_seconds(size: int, config: CaptionConfig) -> float:

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from tests.picture_fixtures import encoded, noise
 from unroll.pipelines.tasks.captioning.config import CaptionConfig
 from unroll.pipelines.tasks.captioning.data import prepare
-from unroll.pipelines.tasks.captioning.plan import default_epochs, size_for
+from unroll.pipelines.tasks.captioning.plan import default_epochs, planned, size_for
 from unroll.pipelines.tasks.captioning.task import Captioning
 from unroll.pipelines.training.progress import Progress
 
@@ -38,6 +38,26 @@ def test_pictures_are_read_no_larger_than_they_come_and_as_small_as_the_minutes_
     found, said = size_for([come] * pictures, pictures, config(minutes))
     assert found == size
     assert f"{size} x {size} pixels (data.size)" in said
+
+
+@pytest.mark.parametrize(
+    ("pictures", "train", "dropout"),
+    [
+        (4780, {"minutes": 12}, 0.1),
+        (4780, {"minutes": 60}, 0.3),
+        (4780, {}, 0.1),  # 32 epochs
+        (1500, {}, 0.3),  # 100
+        (1500, {"epochs": 20}, 0.1),
+        (4780, {"epochs": 90, "minutes": 90}, 0.3),
+    ],
+)
+def test_dropout_is_for_trainings_of_many_epochs(pictures, train, dropout):
+    found, said = planned(CaptionConfig(train=train), {"size": 32, "images": {"train": pictures}})
+    assert found.model.dropout == dropout
+    assert any(f"Dropout of {dropout}" in line for line in said)
+    kept, _ = planned(CaptionConfig(train=train, model={"dropout": 0.2}), {"size": 32, "images": {"train": pictures}})
+    assert kept.model.dropout == 0.2
+    assert kept.model.grid_dropout == found.model.grid_dropout
 
 
 def test_a_few_large_pictures_do_not_decide():
