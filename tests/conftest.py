@@ -32,7 +32,8 @@ GOOD = ["wonderful", "warm", "funny", "brilliant", "moving", "clever", "superb",
 BAD = ["dreadful", "boring", "stupid", "awful", "flat", "tedious", "clumsy", "painful"]
 NEUTRAL = ["the", "a", "film", "story", "actor", "scene", "camera", "music", "plot", "was", "is", "and", "with", "of"]
 LONG = [
-    "readme", "captioning", "forecasting", "user_code", "pages", "tune", "clock_changes", "fit", "training", "own_task",
+    "readme", "captioning", "forecasting", "user_code", "api", "pages", "packaging", "tune", "clock_changes", "fit",
+    "training", "effects", "own_task",
 ]  # fmt: skip
 
 
