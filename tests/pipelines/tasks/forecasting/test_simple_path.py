@@ -268,7 +268,8 @@ def test_the_validation_split_is_scored_by_what_has_not_learnt_it(turned: Foreca
 
 def test_a_network_that_adds_noise_is_worse_than_nothing(turned: Forecasting) -> None:
     noise, rng = turned.build(), np.random.default_rng(0)
-    noise.set_weights([weight + rng.normal(size=weight.shape) for weight in noise.get_weights()])
+    # large, and not added to what it begins with: small noise on a network of two units now and then helps a little
+    noise.set_weights([10 * rng.normal(size=weight.shape) for weight in noise.get_weights()])
     gain = turned.contribution(noise)
     assert gain is not None
     assert gain < -0.02
