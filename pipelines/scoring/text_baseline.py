@@ -1,5 +1,7 @@
 """What a classifier of texts has to beat: TF-IDF with logistic regression, and always the most frequent class."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
@@ -55,30 +57,35 @@ def text_baselines(
 def _regression(fitted: TermCounts, splits: dict[str, TermCounts], classes: int) -> dict[str, np.ndarray]:
     """Probabilities of each split's texts; none where no word comes again, or there is one class only."""
     first, *further = splits
-    of_first = [
-        found[0] for one in _PENALTIES if (found := _probabilities(fitted, [splits[first]], classes, one)) is not None
-    ]
+    of_first = [one for (one,) in _probabilities(fitted, [splits[first]], classes, _PENALTIES)]
     if not of_first:
         return {}
     losses = [classification_metrics(splits[first].labels, one)["log_loss"] for one in of_first]
     best = int(np.argmin(losses))
-    both = fitted + splits[first]
-    rest = _probabilities(both, [splits[split] for split in further], classes, _PENALTIES[best]) if further else None
-    return {first: of_first[best], **dict(zip(further, rest or (), strict=True))}
+    found = {first: of_first[best]}
+    if further:
+        both, asked = fitted + splits[first], [splits[split] for split in further]
+        (rest,) = _probabilities(both, asked, classes, [_PENALTIES[best]])
+        found |= dict(zip(further, rest, strict=True))
+    return found
 
 
 def _probabilities(
-    fitted: TermCounts, asked: list[TermCounts], classes: int, penalty: float
-) -> list[np.ndarray] | None:
-    """Of texts by a regression fitted on others; None where no word of those comes again, or they have one class."""
+    fitted: TermCounts, asked: Sequence[TermCounts], classes: int, penalties: Sequence[float]
+) -> list[list[np.ndarray]]:
+    """Of texts, by a regression of each penalty fitted on others; none where no word of those comes again, or they have
+    one class."""
     kept = fitted.frequent(_MIN_TEXTS)
     if not len(kept) or len(np.unique(fitted.labels)) == 1:
-        return None
+        return []
     weights = TfidfTransformer(sublinear_tf=True)
     rows = weights.fit_transform(fitted.matrix[:, kept])
-    model = LogisticRegression(C=penalty, tol=1e-3, max_iter=_ITERATIONS).fit(rows, fitted.labels)
+    held_out = [weights.transform(one.matrix[:, kept]) for one in asked]
     answers = []
-    for one in asked:
-        answers.append(np.zeros((len(one.labels), classes)))
-        answers[-1][:, model.classes_] = model.predict_proba(weights.transform(one.matrix[:, kept]))
+    for penalty in penalties:
+        model = LogisticRegression(C=penalty, tol=1e-3, max_iter=_ITERATIONS).fit(rows, fitted.labels)
+        found = [np.zeros((matrix.shape[0], classes)) for matrix in held_out]
+        for one, matrix in zip(found, held_out, strict=True):
+            one[:, model.classes_] = model.predict_proba(matrix)
+        answers.append(found)
     return answers

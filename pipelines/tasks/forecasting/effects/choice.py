@@ -28,6 +28,10 @@ class Choice:
     gain: float
     errors: np.ndarray
 
+    def weights(self, sums: Sums, scale: np.ndarray) -> np.ndarray:
+        """Of the terms, whose scale is `[M]`."""
+        return sums.solve(self.penalty, np.where(self.used, scale, np.inf))
+
 
 def choose(
     folds: Sequence[tuple[Sums, Sums]],
@@ -52,18 +56,27 @@ def choose(
 
     if not folds:
         return None
-    before = np.array([held_out.error(np.zeros_like(held_out.cross)) for _, held_out in folds])
+    before = errors_without(folds)
     if base is not None:
         before = min((before, *(errors(base, penalty) for penalty in PENALTIES)), key=np.mean)
-    least = max(float(before.mean()), 1e-12)
     best: Choice | None = None
     for used in candidates:
         for penalty in PENALTIES:
             after = errors(used, penalty)
-            gains = (before - after) / least
+            gains = gains_of(before, after)
             if pays(gains) and gains.mean() > (best.gain if best else 0.0):
                 best = Choice(float(penalty), used, float(gains.mean()), after)
     return None if best is None else _without_idle(best, groups, errors, before)
+
+
+def errors_without(folds: Sequence[tuple[Sums, Sums]]) -> np.ndarray:
+    """Mean squared errors of held-out blocks where nothing is added."""
+    return np.array([held_out.error(np.zeros_like(held_out.cross)) for _, held_out in folds])
+
+
+def gains_of(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """What each held-out block gains, as a share of the mean error before."""
+    return (before - after) / max(float(before.mean()), 1e-12)
 
 
 def pays(gains: np.ndarray) -> bool:

@@ -8,12 +8,11 @@ import tensorflow as tf
 from unroll.models.series.effects.groups import GroupColumns, GroupEffect, group_terms
 from unroll.models.series.effects.known import KnownColumns
 from unroll.models.series.simple_path import SimplePath
-from unroll.pipelines.tasks.forecasting.effects.choice import PENALTIES, pays
+from unroll.pipelines.tasks.forecasting.effects.choice import PENALTIES, errors_without, gains_of, pays
 from unroll.pipelines.tasks.forecasting.effects.part import Part
-from unroll.pipelines.tasks.forecasting.effects.sums import BlockSums, Sums
+from unroll.pipelines.tasks.forecasting.effects.sums import MEMORY, BlockSums, Sums
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
-_MEMORY = 2_000_000  # numbers of a block's sums
 _PLAIN = 4  # terms without covariates
 
 
@@ -29,10 +28,10 @@ def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int,
     """
     name, categories = list(feed.data.dataset_info["categories"].items())[static]
     fits = (1 + len(categories)) * feed.features.targets
-    if len(categories) < 2 or fits * _PLAIN**2 > _MEMORY:
+    if len(categories) < 2 or fits * _PLAIN**2 > MEMORY:
         return None
     width = _PLAIN + 3 * len(known.knots) + 18
-    columns = GroupColumns(static, known if fits * width**2 <= _MEMORY else KnownColumns(), season)
+    columns = GroupColumns(static, known if fits * width**2 <= MEMORY else KnownColumns(), season)
 
     def sums(feed: Feed, path: SimplePath) -> BlockSums:
         def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -45,14 +44,13 @@ def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int,
     if not folds:
         return None
     pooled = [(fitted.pooled, held_out.pooled) for fitted, held_out in folds]
-    before = np.array([held_out.error(np.zeros_like(held_out.cross)) for _, held_out in folds])
     shared = [np.array([judge.error(one.solve(penalty, scale)) for one, judge in pooled]) for penalty in PENALTIES]
-    least = min((before, *shared), key=np.mean)
+    least = min((errors_without(folds), *shared), key=np.mean)
     after = [
         np.array([judge.error(_weights(fitted, penalty, scale)) for fitted, judge in folds]) for penalty in PENALTIES
     ]
     best = int(np.argmin([one.mean() for one in after]))
-    gains = (least - after[best]) / max(float(least.mean()), 1e-12)
+    gains = gains_of(least, after[best])
     if not pays(gains):
         return None
 
@@ -60,7 +58,7 @@ def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int,
         return GroupEffect(columns, _weights(whole, PENALTIES[best], scale)[..., 0])
 
     again = lambda feed, path: effect(sums(feed, path).whole)  # noqa: E731
-    return Part(again, effect(found.whole), float(gains.mean()), len(folds), name, after[best])
+    return Part(again, effect(found.whole), float(gains.mean()), name, after[best])
 
 
 def _weights(sums: Sums, penalty: float, scale: np.ndarray) -> np.ndarray:

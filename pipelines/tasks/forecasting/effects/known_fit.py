@@ -64,14 +64,13 @@ def fit_known(feed: Feed, path: SimplePath, season: int) -> Part | None:
         return None
 
     def effect(whole: Sums) -> KnownEffect:
-        weights = whole.solve(choice.penalty, np.where(choice.used, scale, np.inf))
+        weights = choice.weights(whole, scale)
         return KnownEffect(columns, np.split(weights, np.cumsum(sizes)[:-1]))
 
     return Part(
         lambda feed, path: effect(sums(feed, path).whole),
         effect(found.whole),
         choice.gain,
-        len(found.folds),
         "covariates and calendar",
         choice.errors,
     )

@@ -18,7 +18,6 @@ class Part:
         again: fits it to the training split of other windows beside a simple forecast, with the same terms and penalty.
         effect: of the training split.
         gain: share of the squared error that it takes off on held-out blocks.
-        blocks: that were held out.
         said: what it is of.
         errors: mean squared errors of them with it.
         folds: of one with a map of its own, the same with that fitted without each block of the training split.
@@ -27,7 +26,6 @@ class Part:
     again: Callable[[Feed, SimplePath], Effect]
     effect: Effect
     gain: float
-    blocks: int
     said: str
     errors: np.ndarray
     folds: Sequence[Effect] = ()

@@ -9,13 +9,12 @@ from unroll.models.series.effects.past import PastColumns, PastEffect, past_term
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.effects.choice import choose
 from unroll.pipelines.tasks.forecasting.effects.part import Part
-from unroll.pipelines.tasks.forecasting.effects.sums import BlockSums, Sums, masks, usual_values
+from unroll.pipelines.tasks.forecasting.effects.sums import MEMORY, BlockSums, Sums, masks, usual_values
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _QUANTILES = (0.02, 0.2, 0.4, 0.6, 0.8, 0.98)  # the outer ones bound what a value is taken for
 _LAGS = 24
 _SPANS = 2 ** np.arange(1, 10)
-_MEMORY = 2_000_000  # numbers of a block's sums
 _LEAST_LAGS = 2
 
 
@@ -36,7 +35,7 @@ def past_columns(feed: Feed, season: int) -> PastColumns | None:
         np.quantile(values, _QUANTILES).round(4).tolist() if len(values := usual_values(feed, column)) else [0.0, 0.0]
         for column in range(features.past)
     ]
-    most = np.sqrt(_MEMORY / features.targets)  # terms
+    most = np.sqrt(MEMORY / features.targets)  # terms
     lags = min(_LAGS, features.lookback, max(season, 8))
     spans = [int(span) for span in _SPANS if span <= features.lookback / 2]
     while features.past and lags >= _LEAST_LAGS:
@@ -76,7 +75,7 @@ def fit_past(feed: Feed, path: SimplePath, season: int) -> Part | None:
         return None
 
     def effect(whole: Sums) -> PastEffect:
-        return PastEffect(columns, whole.solve(choice.penalty, np.where(choice.used, scale, np.inf)))
+        return PastEffect(columns, choice.weights(whole, scale))
 
     names = feed.data.dataset_info["past_covariates"]
     used = [name for name, mask in zip(names, covariates, strict=True) if (mask & choice.used).any()]
@@ -84,7 +83,6 @@ def fit_past(feed: Feed, path: SimplePath, season: int) -> Part | None:
         lambda feed, path: effect(sums(feed, path).whole),
         effect(found.whole),
         choice.gain,
-        len(found.folds),
         f"the past of {', '.join(used)}",
         choice.errors,
     )

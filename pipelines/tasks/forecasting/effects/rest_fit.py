@@ -8,15 +8,14 @@ from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.effects.known import KnownEffect
 from unroll.models.series.effects.rest import RestEffect, split_effects
 from unroll.models.series.simple_path import SimplePath
-from unroll.pipelines.tasks.forecasting.effects.choice import pays
+from unroll.pipelines.tasks.forecasting.effects.choice import gains_of, pays
 from unroll.pipelines.tasks.forecasting.effects.known_fit import fit_known
 from unroll.pipelines.tasks.forecasting.effects.part import Part
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
-from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments, instances
+from unroll.pipelines.tasks.forecasting.simple.moments import SplitMoments
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _WINDOWS = 10_000
-_BLOCKS = 4
 _BATCH = 64
 _WORTH = 0.1  # gain of the effects, from which their rest is another series
 
@@ -36,7 +35,7 @@ def fit_rest(feed: Feed, known: Part, season: int) -> Part | None:
     part = fit_known(feed, SimplePath(rest_map), season)
     if part is None or not isinstance(part.effect, KnownEffect):
         return None
-    gains = (known.errors - part.errors) / max(float(known.errors.mean()), 1e-12)
+    gains = gains_of(known.errors, part.errors)
     if not pays(gains):
         return None
 
@@ -49,14 +48,11 @@ def fit_rest(feed: Feed, known: Part, season: int) -> Part | None:
 
     folds = [RestEffect(part.effect, RidgeMap(found.kernel if one is None else one)) for one in found.folds]
     said, effect = "a map of what they leave", RestEffect(part.effect, rest_map)
-    return Part(again, effect, float(gains.mean()), part.blocks, said, part.errors, folds)
+    return Part(again, effect, float(gains.mean()), said, part.errors, folds)
 
 
 def _rest_map(feed: Feed, known: KnownEffect) -> HistoryMap:
-    lookback, horizon = feed.features.lookback, feed.features.horizon
-    begin, end = feed.data.bounds["train"]
-    blocks = Blocks(min(begin + lookback, end - 1), end, _BLOCKS, lookback, horizon)
-    held_out = Moments.none(lookback, horizon)
+    sums = SplitMoments(feed.data.bounds["train"], feed.features.lookback, feed.features.horizon)
 
     @tf.function
     def rest(inputs: dict[str, tf.Tensor], target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -71,8 +67,5 @@ def _rest_map(feed: Feed, known: KnownEffect) -> HistoryMap:
             history, target = (one.numpy() for one in rest(*feed.pair(window)))
             series = (len(target), target.shape[2])  # scaled already
             batch = {"history": history, "target": target, "mean": np.zeros(series), "std": np.ones(series)}
-            if split == "train":
-                blocks.add(feed.steps(window), batch)
-            else:
-                held_out.add(*instances(batch, lookback))
-    return fit_history_map(blocks, held_out, sorted({*feed.data.frequency.seasons, feed.data.season}))
+            sums.add(split, feed.steps(window), batch)
+    return fit_history_map(sums.blocks, sums.held_out, sorted({*feed.data.frequency.seasons, feed.data.season}))

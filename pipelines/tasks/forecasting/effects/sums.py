@@ -15,6 +15,8 @@ _TARGETS = 200_000
 _VALIDATION = 0.3  # of so many targets
 _BLOCKS = 6
 _BATCH = 32
+MEMORY = 2_000_000
+"""Numbers of a block's sums, at most."""
 _WILDEST = 10.0  # scales of a window, that what is left of it counts for at most
 
 Terms = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]

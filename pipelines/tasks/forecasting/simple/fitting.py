@@ -13,12 +13,11 @@ from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.effect_fit import EffectFit, fit_effect
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
 from unroll.pipelines.tasks.forecasting.simple.logarithms import LogSample, logarithms
-from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments, instances
+from unroll.pipelines.tasks.forecasting.simple.moments import SplitMoments
 from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _BATCH = 256
-_BLOCKS = 4  # of the training split
 _COMPARED = 60_000  # targets that forecasts of logarithms are judged by
 
 
@@ -84,7 +83,8 @@ def fit_simple(feed: Feed) -> SimpleFit:
     """
     sums = _Sums(feed)
     seasons = sorted({*feed.data.frequency.seasons, feed.data.season})
-    found = sums.plain.map(seasons)
+    plain = sums.plain
+    found = fit_history_map(plain.blocks, plain.held_out, seasons, plain.across)
     share, logarithmic = sums.log_share(found, seasons)
 
     def path(kernel: np.ndarray, log_kernel: np.ndarray | None) -> SimplePath:
@@ -108,43 +108,18 @@ def fit_simple(feed: Feed) -> SimpleFit:
         if kernel is not None and (logarithmic is None or grown is not None):
             one = path(kernel, grown)
             one.effect = fitted.without(number)
-            without.append(HeldOutPath(sums.plain.blocks.bounds(number), one))
-    ridge = fit_ridge(sums.plain.blocks.whole, sums.plain.held_out)
-    again = Refitted(RidgeMap(ridge.again(sums.plain.every)), refitted)
+            without.append(HeldOutPath(plain.blocks.bounds(number), one))
+    ridge = fit_ridge(plain.blocks.whole, plain.held_out)
+    again = Refitted(RidgeMap(ridge.again(plain.every)), refitted)
     return SimpleFit(RidgeMap(ridge.kernel), honest, again, info, said, fitted, without)
-
-
-class _BySplit:
-    """Sums over windows by split, and over those that reach from the training into the validation split."""
-
-    def __init__(self, feed: Feed):
-        lookback, horizon = feed.features.lookback, feed.features.horizon
-        begin, end = feed.data.bounds["train"]
-        begin = min(begin + lookback, end - 1)  # where windows begin; those of short series lie before
-        self.blocks = Blocks(begin, end, _BLOCKS, lookback, horizon)
-        self.held_out, self.across = (Moments.none(lookback, horizon) for _ in range(2))
-
-    def add(self, split: str, steps: np.ndarray, batch: dict[str, np.ndarray]) -> None:
-        if split == "train":
-            self.blocks.add(steps, batch)
-        else:
-            part = self.held_out if split == "validation" else self.across
-            part.add(*instances(batch, len(part.gram)))
-
-    @property
-    def every(self) -> Moments:
-        """Of all windows."""
-        return self.blocks.whole + self.held_out + self.across
-
-    def map(self, seasons: list[int]) -> HistoryMap:
-        return fit_history_map(self.blocks, self.held_out, seasons, self.across)
 
 
 class _Sums:
     """Sums over the windows of train and validation split, and over their logarithms as long as all have some."""
 
     def __init__(self, feed: Feed):
-        self.plain, self._logarithmic = _BySplit(feed), _BySplit(feed)
+        size = (feed.data.bounds["train"], feed.features.lookback, feed.features.horizon)
+        self.plain, self._logarithmic = SplitMoments(*size), SplitMoments(*size)
         self._positive = True
         strides = {split: feed.stride(split, MAX_WINDOWS) for split in ("train", "validation")}
         windows = sum(feed.count(split, stride) for split, stride in strides.items())
@@ -172,6 +147,7 @@ class _Sums:
         """The share of a forecast of logarithms beside the plain one, and its map."""
         if not self._positive:
             return 0.0, None
-        logarithmic = self._logarithmic.map(seasons)
+        sums = self._logarithmic
+        logarithmic = fit_history_map(sums.blocks, sums.held_out, seasons, sums.across)
         share = self._sample.share(plain, logarithmic)
         return share, logarithmic if share else None

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from unroll.models.series.baselines import interpolate
 
+_BLOCKS = 4  # of the training split
+
 
 @dataclass
 class Moments:
@@ -132,6 +134,35 @@ class Blocks:
         """Of all blocks but one, and nothing between blocks."""
         others = (part for other, part in enumerate(self.parts) if other != number)
         return sum(others, start=Moments.none(*self.between.cross.shape))
+
+
+class SplitMoments:
+    """Moments of windows by split: of the training split by blocks, of the validation split, and of those across both.
+
+    Args:
+        bounds: of the training split: its first step and the step after its last.
+        lookback: timesteps of the history.
+        horizon: timesteps of the target.
+    """
+
+    def __init__(self, bounds: tuple[int, int], lookback: int, horizon: int):
+        begin, end = bounds
+        begin = min(begin + lookback, end - 1)  # where windows begin; those of short series lie before
+        self.blocks = Blocks(begin, end, _BLOCKS, lookback, horizon)
+        self.held_out, self.across = (Moments.none(lookback, horizon) for _ in range(2))
+
+    def add(self, split: str, steps: np.ndarray, batch: Mapping[str, Any]) -> None:
+        """Adds a batch of windows of a split, or `across`, as `Blocks.add` takes it."""
+        if split == "train":
+            self.blocks.add(steps, batch)
+        else:
+            part = self.held_out if split == "validation" else self.across
+            part.add(*instances(batch, len(part.gram)))
+
+    @property
+    def every(self) -> Moments:
+        """Of all windows."""
+        return self.blocks.whole + self.held_out + self.across
 
 
 def mean_squared_error(

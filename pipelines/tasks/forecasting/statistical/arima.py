@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unroll.pipelines.tasks.forecasting.statistical.histories import LEAST, Histories, choose
+from unroll.pipelines.tasks.forecasting.statistical.histories import LEAST, Histories, choose, corrected_akaike
 from unroll.pipelines.tasks.forecasting.statistical.search import search
 
 Terms = dict[int, np.ndarray]
@@ -146,10 +146,8 @@ def fitted(histories: Histories, form: Orders, season: int, horizon: int) -> tup
     ar, ma = form.coefficients(chosen, season)
     squares, errors = _squares(centred, counted, histories.active, ar, ma)
     numbers, degrees = counted.sum(axis=0), form.parameters + 1 + (not form.difference)
-    room = numbers - degrees - 1
     with np.errstate(all="ignore"):
-        criterion = numbers * np.log(np.maximum(squares[:, 0] / numbers, 1e-20))
-        criterion += 2 * degrees + 2 * degrees * (degrees + 1) / room
+        deviance = numbers * np.log(np.maximum(squares[:, 0] / numbers, 1e-20))
     ahead = np.concatenate([centred, np.zeros((horizon, count))])
     errors = np.concatenate([errors, np.zeros((horizon, count))])
     found = np.concatenate([values, np.zeros((horizon, count))])
@@ -162,7 +160,7 @@ def fitted(histories: Histories, form: Orders, season: int, horizon: int) -> tup
         for lag, weight in enumerate(polynomial):
             if lag and weight:
                 found[step] -= weight * found[step - lag]
-    return np.where(room > 0, criterion, np.inf), found[steps:].T
+    return corrected_akaike(deviance, degrees, numbers), found[steps:].T
 
 
 def _squares(

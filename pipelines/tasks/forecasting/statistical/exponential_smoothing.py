@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unroll.pipelines.tasks.forecasting.statistical.histories import LEAST, Histories, choose
+from unroll.pipelines.tasks.forecasting.statistical.histories import LEAST, Histories, choose, corrected_akaike
 from unroll.pipelines.tasks.forecasting.statistical.search import search
 from unroll.pipelines.tasks.forecasting.statistical.smoothing_filter import Form, States, ahead, backcast, run_filter
 
@@ -63,8 +63,5 @@ def fitted(histories: Histories, form: Form, season: int, horizon: int) -> tuple
 
     weights = form.weights(search(count, form.parameters, fit, renew)[:, None])
     last = run_filter(histories, form, weights, states)
-    degrees = form.degrees(season)
-    room = histories.counts - degrees - 1
-    with np.errstate(all="ignore"):
-        criterion = last.fit[:, 0] + 2 * degrees + 2 * degrees * (degrees + 1) / room
-    return np.where(room > 0, criterion, np.inf), ahead(form, weights[3][:, 0], last.states, steps, horizon)
+    criterion = corrected_akaike(last.fit[:, 0], form.degrees(season), histories.counts)
+    return criterion, ahead(form, weights[3][:, 0], last.states, steps, horizon)

@@ -59,6 +59,20 @@ class Histories:
         return np.isfinite(self.values).sum(axis=0)
 
 
+def corrected_akaike(deviance: np.ndarray, degrees: int, observed: np.ndarray) -> np.ndarray:
+    """The corrected Akaike criterion (Hurvich & Tsai 1989); infinity where there are too few values for the form.
+
+    Args:
+        deviance: minus twice the log likelihood, but for a constant, float `[N]`.
+        degrees: numbers that are estimated.
+        observed: values of each history, int `[N]`.
+    """
+    room = observed - degrees - 1
+    with np.errstate(all="ignore"):
+        criterion = deviance + 2 * degrees + 2 * degrees * (degrees + 1) / room
+    return np.where(room > 0, criterion, np.inf)
+
+
 def choose(
     series: Sequence[np.ndarray],
     forms: Sequence[T],
