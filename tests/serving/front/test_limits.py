@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,14 @@ async def answering(store: Store, batching: BatchingParameters, log: RequestLog 
         yield channel
     await server.stop(0)
     await versions.close()
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 async def there(path: Path) -> None:
@@ -154,7 +163,10 @@ def test_sigterm_drains(exports: dict[int, Path], start: Callable[..., Server], 
             statuses.append(next(watch).status)
         assert said == [[HEALTH.SERVING, HEALTH.NOT_SERVING]] * 3 + [[HEALTH.SERVICE_UNKNOWN]]
         assert not any(call.done() for call in calls), calls
-        with grpc.insecure_channel(server.address) as late, pytest.raises(grpc.RpcError) as refused:
+        # Health says so first, and what comes before the port closes is on its way still.
+        until(lambda: not is_listening(server.port))
+        own = (("grpc.use_local_subchannel_pool", 1),)  # or else it shares the other's connection
+        with grpc.insecure_channel(server.address, own) as late, pytest.raises(grpc.RpcError) as refused:
             late.unary_unary(PREDICT)(request("serving_default", text=["a"]), timeout=60)
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         go.write_text("")
