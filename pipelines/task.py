@@ -160,6 +160,16 @@ class Task(abc.ABC):
     def validation_batches(self) -> "tf.data.Dataset":
         """Validation batches `(inputs, targets)`, the same on every call."""
 
+    def validation_block(self, begin: float, end: float) -> "tf.data.Dataset":
+        """Validation batches of a part of the records, from one share to another, by which `unroll tune` judges.
+
+        To be overridden where a tensor of a batch has other rows than its records; see
+        `unroll.pipelines.training.batch_blocks.block`.
+        """
+        from unroll.pipelines.training.batch_blocks import block
+
+        return block(self.validation_batches(), begin, end, in_order=self.sequential)
+
     @abc.abstractmethod
     def steps_per_epoch(self) -> int:
         """Training batches of an epoch, within a few; the length of the learning rate's schedule."""

@@ -12,58 +12,19 @@ CHECKING = tuple((0.5 + i / 16, 0.5 + (i + 1) / 16) for i in range(8))
 """Blocks of the other part, on which nothing is chosen."""
 
 
-def on_block(task: type[Task], begin: float, end: float) -> type[Task]:
-    """The task with only a part of its validation split.
+def on_block(problem: Task, config: Any, begin: float, end: float) -> Task:
+    """The problem with only a part of its validation split.
 
     Args:
-        task: the kind of problem.
+        problem: with all of it.
+        config: as it was set, before the data decided the rest.
         begin: of the part, a share of the split.
         end: of the part.
     """
+    task: type[Task] = type(problem)
 
     class OnBlock(task):  # type: ignore[misc, valid-type]  # made of a class that is known at run time only
         def validation_batches(self) -> tf.data.Dataset:
-            return block(super().validation_batches(), begin, end, in_order=self.sequential)
+            return problem.validation_block(begin, end)
 
-    return OnBlock
-
-
-def block(batches: tf.data.Dataset, begin: float, end: float, *, in_order: bool) -> tf.data.Dataset:
-    """A part of batches.
-
-    Args:
-        batches: nested tensors, whose first axis is the rows.
-        begin: a share from 0 to 1.
-        end: a larger one.
-        in_order: whether the rows follow one another, so that neighbours are alike: then the part is of all rows, else
-            it is of each batch, since batches may be sorted by length.
-
-    Returns:
-        The rows from `begin` to `end`, without empty batches.
-
-    Example:
-        >>> batches = tf.data.Dataset.range(10).batch(4)
-        >>> [one.tolist() for one in block(batches, 0.5, 1.0, in_order=True).as_numpy_iterator()]
-        [[5, 6, 7], [8, 9]]
-        >>> [one.tolist() for one in block(batches, 0.5, 1.0, in_order=False).as_numpy_iterator()]
-        [[2, 3], [6, 7], [9]]
-    """
-    total = 0
-    if in_order:
-        total = int(batches.reduce(tf.constant(0, tf.int64), lambda count, *one: count + _rows(one)))
-        first, last = int(begin * total), int(end * total)
-
-    def cut(before: tf.Tensor, *one: Any) -> tuple[tf.Tensor, Any]:
-        rows = _rows(one)
-        if in_order:
-            low, high = (tf.clip_by_value(bound - before, 0, rows) for bound in (first, last))
-        else:
-            low, high = (tf.cast(tf.cast(rows, tf.float64) * share, tf.int64) for share in (begin, end))
-        kept = tf.nest.map_structure(lambda tensor: tensor[low:high], one)
-        return before + rows, kept if len(kept) > 1 else kept[0]
-
-    return batches.scan(tf.constant(0, tf.int64), cut).filter(lambda *one: _rows(one) > 0)
-
-
-def _rows(batch: Any) -> tf.Tensor:
-    return tf.shape(tf.nest.flatten(batch)[0], tf.int64)[0]
+    return OnBlock(config, problem.directory)

@@ -17,7 +17,7 @@ from unroll.pipelines.task import Task
 from unroll.pipelines.training.fit import fit
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.tracking import Run, Tracking
-from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING, block, on_block
+from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING, on_block
 from unroll.pipelines.tuning.search import CHECKS, DEFAULTS, REFUSED, Search, checkpoint
 from unroll.pipelines.tuning.search_space import with_values
 from unroll.workspace import Workspace
@@ -77,7 +77,7 @@ class Trials:
         run.describe(settings, search.data, search.digest, {"task": search.task, "unroll.trial": str(trial.number)})
         with Progress() as progress:
             of_all = prepared(self._task, config, search.data, search.digest, self._workspace, progress)
-            problem = on_block(self._task, *CHOOSING)(config, of_all.directory)
+            problem = on_block(of_all, config, *CHOOSING)
 
             def after_epoch(metrics: dict[str, float], epoch: int) -> None:
                 run.metrics(metrics, epoch)
@@ -96,7 +96,7 @@ def _checks(problem: Task, model: keras.Model) -> list[float]:
     """The loss on each block on which nothing is chosen; of few records, on fewer."""
     losses = []
     for begin, end in CHECKING:
-        batches = block(problem.validation_batches(), begin, end, in_order=problem.sequential)
+        batches = problem.validation_block(begin, end)
         scores = model.evaluate(batches, verbose=0, return_dict=True)  # none of no batch at all
         losses += [float(scores[key]) for key in scores if key == problem.monitor]
     return [one for one in losses if math.isfinite(one)]

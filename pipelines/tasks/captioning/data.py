@@ -30,6 +30,7 @@ from unroll.pipelines.tasks.captioning.config import CaptionConfig, CaptionSecti
 from unroll.pipelines.tasks.captioning.plan import flatness, size_for
 from unroll.pipelines.tasks.captioning.split_files import KEYS, decode, keep_encoded, write_captions
 from unroll.pipelines.tasks.captioning.vocabulary import Vocabulary
+from unroll.pipelines.training.batch_blocks import block
 from unroll.pipelines.training.progress import Progress
 
 _BATCH = 64
@@ -148,7 +149,13 @@ class CaptionData:
         return self.dataset_info["images"][split]
 
     def batches(
-        self, split: str, batch_size: int, *, captions_per_image: int, shuffle: tuple[int, int] | None
+        self,
+        split: str,
+        batch_size: int,
+        *,
+        captions_per_image: int,
+        shuffle: tuple[int, int] | None,
+        part: tuple[float, float] = (0.0, 1.0),
     ) -> tf.data.Dataset:
         """Batches in which each picture comes once.
 
@@ -158,6 +165,7 @@ class CaptionData:
             captions_per_image: K.
             shuffle: seed and epoch, which alone decide the order of the pictures and which of their captions are
                 taken, none twice; None: the order on disk, and the first captions.
+            part: of each batch's pictures, from one share to another.
 
         Returns:
             Dataset of pixels, uint8 `[B, S, S, 3]`; tokens of at most B * K captions, int32 `[N, T]`, from start to
@@ -189,7 +197,7 @@ class CaptionData:
             rows.set_shape([None])
             return pictures, tokens, rows
 
-        dataset = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        dataset = block(tf.data.Dataset.from_tensor_slices(order).batch(batch_size), *part, in_order=False)
         return dataset.map(batch, tf.data.AUTOTUNE).prefetch(2)
 
     def captions(self, split: str) -> list[list[str]]:

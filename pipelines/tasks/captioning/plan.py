@@ -24,7 +24,7 @@ _FILTERS = 32
 _FLAT = 0.1  # share of neighbouring pixels that are equal, above which pictures are drawn
 _COLOUR = 0.05  # of photographs
 _SEEN, _MIN_EPOCHS, _MAX_EPOCHS = 150_000, 10, 100  # pictures that are read in training; epochs
-_SHORT = 50  # epochs, up to which dropout delays what is learnt by more than it spares
+_SHORT = 80  # epochs on two idle cores, up to which dropout delays what is learnt by more than it spares
 _FEW = 300  # pictures, below which the captions of similar ones answer more than what a network learns
 _FEW_SIZE, _FEW_EPOCHS = 48, 40  # that are spent on them where no budget is set
 

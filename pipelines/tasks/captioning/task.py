@@ -135,8 +135,12 @@ class Captioning(Task):
         return batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def validation_batches(self) -> tf.data.Dataset:
+        return self.validation_block(0.0, 1.0)
+
+    def validation_block(self, begin: float, end: float) -> tf.data.Dataset:
         captions = self.config.train.captions
-        return self._data.batches("validation", _BATCH, captions_per_image=captions, shuffle=None).map(_pair)
+        batches = self._data.batches("validation", _BATCH, captions_per_image=captions, shuffle=None, part=(begin, end))
+        return batches.map(_pair)
 
     def steps_per_epoch(self) -> int:
         return -(-self._data.images("train") // self.config.train.batch_size)

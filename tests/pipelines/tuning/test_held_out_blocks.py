@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING, block
+from unroll.pipelines.training.batch_blocks import block
+from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING
 
 
 @pytest.mark.parametrize("in_order", [True, False])

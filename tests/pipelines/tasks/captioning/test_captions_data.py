@@ -20,6 +20,7 @@ from unroll.pipelines.tasks.captioning.config import CaptionSection
 from unroll.pipelines.tasks.captioning.data import CaptionData, prepare, read_further
 from unroll.pipelines.tasks.captioning.task import CaptionConfig, Captioning
 from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING
 
 SIZE = 16
 COLUMNS = ["image", "caption", "split", "source"]
@@ -60,6 +61,26 @@ def rows(count: int = 12, captions: int = 3) -> list[list]:
 
 def square(content: bytes) -> np.ndarray:
     return decode_picture(tf.constant(content), SIZE).numpy()
+
+
+@pytest.mark.parametrize("captions", [1, 3])
+def test_parts_of_the_validation_split_keep_captions_with_their_pictures(tmp_path, captions):
+    table = rows(48, captions)
+    prepared(tmp_path, table)
+    keys = {"split": "split", "group": "source", "size": SIZE}
+    task = Captioning(CaptionConfig(data=keys), tmp_path / "prepared")
+
+    def pairs(batches: tf.data.Dataset) -> list[tuple[bytes, list[int]]]:
+        return [
+            (inputs["pictures"].numpy()[row].astype(np.uint8).tobytes(), [one for one in said if one != PADDING])
+            for inputs, ids in batches
+            for row, said in zip(inputs["rows"].numpy(), ids.numpy().tolist(), strict=True)
+        ]
+
+    seen = [pair for part in (CHOOSING, *CHECKING) for pair in pairs(task.validation_block(*part))]
+    assert sorted(seen) == sorted(pairs(task.validation_batches()))
+    named = {square(one[0]).tobytes() for one in table if one[2] == "val"}
+    assert sorted(picture for picture, _ in seen) == sorted([*named] * captions)
 
 
 @pytest.mark.parametrize("gigabytes", [1, 0])
