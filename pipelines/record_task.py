@@ -222,7 +222,7 @@ class RecordTask(Task):
         """What the model is given of each record, and its target: encoded once, not in every epoch anew."""
         key = self.target()[0]
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def pair(raw: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             return self.encode(raw), self._encoders[key](raw[key])
 

@@ -107,7 +107,7 @@ class ClockChanges:
             filled: see `aligned`.
         """
         changed, shift = self.ahead(timestamp, horizon)
-        once = tf.function(forecaster)  # one body for both
+        once = tf.function(forecaster, autograph=False)  # one body for both
         plain = once(self.aligned(history, timestamp, filled=filled), tf.zeros_like(shift))
 
         def changing() -> Forecasts:

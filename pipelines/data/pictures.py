@@ -48,6 +48,7 @@ class EncodedPictures:
             Indexes `[n]`, rising, and pixels, uint8 `[n, S, S, 3]`; those of a picture that is corrupt are left out.
         """
 
+        @tf.autograph.experimental.do_not_convert
         def read(indexes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             encoded = tf.numpy_function(self.__getitem__, [indexes], tf.string)
             encoded.set_shape([None])

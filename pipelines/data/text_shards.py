@@ -111,6 +111,7 @@ def class_weights(counts: Iterable[int]) -> dict[int, float]:
     return {index: sum(counts) / (len(counts) * count) for index, count in enumerate(counts)}
 
 
+@tf.autograph.experimental.do_not_convert
 def _parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     features = {
         "tokens": tf.io.FixedLenFeature([], tf.string),

@@ -64,6 +64,7 @@ def windows(
     batch_count = -(-index.count // batch_size)
     step = graph_step(data.frequency)
 
+    @tf.autograph.experimental.do_not_convert
     def cut(number: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = number % batch_count
         numbers = tf.range(batch * batch_size, tf.minimum((batch + 1) * batch_size, index.count))

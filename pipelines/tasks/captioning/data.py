@@ -186,6 +186,7 @@ class CaptionData:
             used = np.any(picked != PADDING, axis=0).sum()
             return np.asarray(pixels[images]), picked[:, :used], rows.astype(np.int32)
 
+        @tf.autograph.experimental.do_not_convert
         def batch(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             kinds = [tf.uint8 if cached else tf.string, tf.int32, tf.int32]
             pictures, tokens, rows = tf.numpy_function(gather, [images], kinds)

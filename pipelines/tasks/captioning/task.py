@@ -124,6 +124,7 @@ class Captioning(Task):
         )
         seeds = tf.constant(np.random.SeedSequence([config.seed, epoch]).generate_state(1), tf.int64)
 
+        @tf.autograph.experimental.do_not_convert
         def change(number: tf.Tensor, batch: tuple[tf.Tensor, ...]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             pictures, ids, rows = batch
             seed = tf.stack([seeds[0], number])
@@ -265,5 +266,6 @@ def _named(sources: Sequence[str], count: int) -> str:
     return f": {', '.join(sources)}{', ...' * (count > len(sources))}" if sources else ""
 
 
+@tf.autograph.experimental.do_not_convert
 def _pair(pictures: tf.Tensor, ids: tf.Tensor, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     return {"pictures": tf.cast(pictures, tf.float32), "ids": ids, "rows": rows}, ids

@@ -34,6 +34,7 @@ def on_local_clock(windows: tf.data.Dataset, changes: ClockChanges, lookback: in
         horizon: H, steps.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def aligned(window: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         history, timestamp = window["history"], window["timestamp"]
         changed, _ = changes.ahead(timestamp, horizon)

@@ -122,7 +122,7 @@ def _parts(data: CaptionData, search: Search, known: np.ndarray, encoded: bool) 
     model, wanted = search.model, np.zeros(data.images("train"), bool)
     wanted[known] = True
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def parts_of(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         if encoded:
             return picture_parts(model, pixels, model.encode(tf.cast(pixels, tf.float32)))
@@ -156,7 +156,7 @@ def _tried(data: CaptionData, search: Search, recalls: Mapping[tuple[str, ...], 
     wanted = np.zeros(count, bool)
     wanted[:: -(-count // _MAX_VALIDATION)] = True
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def answers(pixels: tf.Tensor) -> list[tuple[Decoded, tf.Tensor]]:
         grid = model.encode(tf.cast(pixels, tf.float32))
         written, parts = search(grid), picture_parts(model, pixels, grid)

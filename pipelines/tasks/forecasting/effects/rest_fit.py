@@ -54,7 +54,7 @@ def fit_rest(feed: Feed, known: Part, season: int) -> Part | None:
 def _rest_map(feed: Feed, known: KnownEffect) -> HistoryMap:
     sums = SplitMoments(feed.data.bounds["train"], feed.features.lookback, feed.features.horizon)
 
-    @tf.function
+    @tf.function(autograph=False)
     def rest(inputs: dict[str, tf.Tensor], target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         past, ahead = split_effects(known, inputs)
         _, scale = window_statistics(inputs["history"])

@@ -97,7 +97,7 @@ class BlockSums:
         self.parts: dict[tuple[str, int], Sums] = {}
         horizon = feed.features.horizon
 
-        @tf.function
+        @tf.function(autograph=False)
         def rows(inputs: dict[str, tf.Tensor], target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             left = (target - path(inputs)) / window_statistics(inputs["history"])[1]  # [B, H, C]
             x = terms(inputs)

@@ -31,7 +31,7 @@ def fit_intervals(blend: Forecasts, simple: SimpleFit, feed: Feed, levels: Seque
     """
     most = max(_BATCH, min(_MAX_WINDOWS, _VALUES // (feed.features.horizon * feed.features.targets)))
     served, quantiles, comparable, steps = [], [], [], []
-    forward = tf.function(lambda inputs: (*blend(inputs), simple.path(inputs)))
+    forward = tf.function(lambda inputs: (*blend(inputs), simple.path(inputs)), autograph=False)
     for window in feed.aligned("validation", _BATCH, stride=feed.stride("validation", most)):
         inputs, target = feed.pair(window)
         forecast, quantile, expected = forward(inputs)

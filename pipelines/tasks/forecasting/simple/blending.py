@@ -46,7 +46,7 @@ def fit_blend(model: QuantileModel, experts: Mapping[str, Expert], feed: Feed) -
         return Blend(model), None
     held_out = HeldOut(feed.features.horizon, next(iter(experts)))
     everyone = Blend(model, experts, dict.fromkeys(experts, 1.0))
-    simple = tf.function(everyone.simple)
+    simple = tf.function(everyone.simple, autograph=False)
     batches = feed.aligned("validation", _BATCH, stride=feed.stride("validation", _MAX_WINDOWS))
     for window in batches:
         inputs, target = feed.pair(window)

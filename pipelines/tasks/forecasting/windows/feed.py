@@ -62,6 +62,7 @@ class Feed:
         """The place in time of each window of a batch, in steps of any beginning: int64 [B]."""
         return self.data.frequency.ordinal(window["timestamp"].numpy())
 
+    @tf.autograph.experimental.do_not_convert
     def pair(self, window: Window) -> tuple[Window, tf.Tensor]:
         """What the model reads of an aligned batch and what it should forecast, z-scored by series."""
         mean, std = window["mean"][:, None], window["std"][:, None]  # [B, 1, C]

@@ -7,6 +7,7 @@ from unroll.models.series.calendar import UNKNOWN_TIME
 _HIDDEN = 0.1  # of the training windows, of which time and future covariates, or categories, are not told
 
 
+@tf.autograph.experimental.do_not_convert
 def hide(window: dict[str, tf.Tensor], seed: tuple[int, int], number: tf.Tensor) -> dict[str, tf.Tensor]:
     """Takes time and future covariates from a few windows, and categories from others.
 
