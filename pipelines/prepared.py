@@ -12,7 +12,7 @@ from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.progress import Progress
 from unroll.workspace import Workspace
 
-_CACHE_FORMAT = 2  # raised whenever prepared data or checkpoints of an earlier version would mislead this one
+_CACHE_FORMAT = 3  # raised whenever prepared data or checkpoints of an earlier version would mislead this one
 
 
 def prepared(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from unroll.models.text.characters import CharacterRuns, CharacterWeights
 from unroll.models.text.ngrams import ngram_features
 
 
@@ -17,19 +18,21 @@ class BagOfWordsWeights:
         idf: inverse document frequencies, float32 `[features]`; 0 of what the regression leaves out.
         regression: of each word or pair in TF-IDF, float32 `[features, classes]`.
         bias: float32 `[classes]`.
+        characters: of the regression's part over runs of characters; None without.
     """
 
     bayes: np.ndarray
     idf: np.ndarray
     regression: np.ndarray
     bias: np.ndarray
+    characters: CharacterWeights | None = None
 
 
 class BagOfWords(tf.Module):
     """logits = sum_f bayes_f / sqrt(n) + sum_f x_f regression_f / |x| + bias.
 
     The first sum is over the n different features of a text; x_f = (1 + log count_f) idf_f is its TF-IDF with
-    sublinear counts.
+    sublinear counts. `CharacterRuns` come to that where they count.
 
     Args:
         weights: fitted ones.
@@ -37,6 +40,7 @@ class BagOfWords(tf.Module):
 
     Call arguments:
         ids: int32 `[batch, time]`, padded on the right with 0; no row without a token.
+        words: the tokens themselves, string `[batch]`, a blank between them; only where characters count.
 
     Returns:
         float32 `[batch, classes]`.
@@ -51,8 +55,9 @@ class BagOfWords(tf.Module):
         both = [weights.bayes, weights.regression * weights.idf[:, None], weights.idf[:, None] ** 2]
         self.table = tf.Variable(np.concatenate(both, axis=1).astype(np.float32), trainable=False)
         self.bias = tf.Variable(weights.bias.astype(np.float32), trainable=False)
+        self.characters = None if weights.characters is None else CharacterRuns(weights.characters)
 
-    def __call__(self, ids: tf.Tensor) -> tf.Tensor:
+    def __call__(self, ids: tf.Tensor, words: tf.Tensor | None = None) -> tf.Tensor:
         features, place = _occurrences(ngram_features(ids, self.vocabulary, self.buckets))
         present = features > 0
         count = tf.cast(tf.where(present, place, 1), tf.float32)  # [B, F], the how manieth of its kind
@@ -64,7 +69,8 @@ class BagOfWords(tf.Module):
         regression = tf.einsum("bf,bfc->bc", after - before, rows[:, :, self.classes : -1])
         norm = tf.sqrt(tf.einsum("bf,bf->b", after**2 - before**2, rows[:, :, -1]))[:, None]  # [B, 1]
         distinct = tf.reduce_sum(first, axis=1, keepdims=True)  # [B, 1]
-        return bayes / tf.sqrt(tf.maximum(distinct, 1)) + tf.math.divide_no_nan(regression, norm) + self.bias
+        logits = bayes / tf.sqrt(tf.maximum(distinct, 1)) + tf.math.divide_no_nan(regression, norm) + self.bias
+        return logits if self.characters is None else logits + self.characters(words)
 
 
 def _occurrences(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

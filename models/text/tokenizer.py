@@ -70,6 +70,16 @@ def _apart(texts: tf.Tensor) -> tf.Tensor:
     return _replaced(tf.strings.lower(normal_form(texts), encoding="utf-8"), REPLACE)
 
 
+def joined(tokens: tf.RaggedTensor) -> tf.Tensor:
+    """Each text's tokens with a blank between them, string `[batch]`.
+
+    Example:
+        >>> joined(tokenize(tf.constant(["Don't miss it!<br />"]), 256)).numpy()
+        array([b"don't miss it !"], dtype=object)
+    """
+    return tf.strings.reduce_join(tokens, axis=-1, separator=" ")
+
+
 def _replaced(texts: tf.Tensor, rules: Sequence[tuple[str, str]]) -> tf.Tensor:
     for pattern, replacement in rules:
         texts = tf.strings.regex_replace(texts, pattern, replacement)
@@ -98,7 +108,10 @@ class Tokenizer(tf.Module):
 
     def ragged(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Token ids, int32 `[batch, (tokens)]`: 1 for an unknown token, from 2 on the vocabulary's."""
-        tokens = tokenize(texts, self.max_tokens)
+        return self.ids(tokenize(texts, self.max_tokens))
+
+    def ids(self, tokens: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Ids of tokens, string `[batch, (tokens)]`, likewise."""
         return tokens.with_flat_values(tf.cast(self.table.lookup(tokens.flat_values), tf.int32) + RESERVED)
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,8 @@ Thai): a vowel before it, letters stacked under it, its marks, a vowel behind it
 
 import unicodedata
 
+import numpy as np
+
 _BLOCKS = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Burmese
@@ -53,6 +55,9 @@ def _class(characters: str, without: list[str]) -> str:
     return "".join(chr(first) if first == last else f"{chr(first)}-{chr(last)}" for first, last in runs)
 
 
+_IDEOGRAPHIC = ((0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+UNSPACED = np.array([[first, last + 1] for first, last in sorted(_BLOCKS + _IDEOGRAPHIC)], np.int32).ravel()
+"""Code points of all scripts without blanks, Chinese and Japanese included: where spans begin and end, in turn."""
 _LETTERS, _MARKS = _classes()
 CLUSTER = (
     f"([{_BEFORE}]?[{_LETTERS}](?:[{_STACKING}][{_LETTERS}]|[{_MARKS}])*[{_BEHIND}]?|[{_BEFORE}{_BEHIND}{_MARKS}])"

@@ -24,7 +24,7 @@ class ShardWriter:
 
     Example:
         >>> with ShardWriter(Path(), "train") as writer:
-        ...     writer.write(np.array([5, 3, 9], np.int32), label=1)
+        ...     writer.write(np.array([5, 3, 9], np.int32), label=1, words=b"not bad !")
     """
 
     def __init__(self, directory: Path, split: str):
@@ -40,8 +40,8 @@ class ShardWriter:
         if self._writer:
             self._writer.close()
 
-    def write(self, tokens: np.ndarray, label: int) -> None:
-        """Adds a record: int32 token ids `[tokens]` and its class."""
+    def write(self, tokens: np.ndarray, label: int, words: bytes = b"") -> None:
+        """Adds a record: int32 token ids `[tokens]`, its class, and the tokens themselves, a blank between them."""
         if self._records % _SHARD_RECORDS == 0:
             if self._writer:
                 self._writer.close()
@@ -49,6 +49,7 @@ class ShardWriter:
         features = {
             "tokens": tf.train.Feature(bytes_list=tf.train.BytesList(value=[tokens.tobytes()])),
             "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            "words": tf.train.Feature(bytes_list=tf.train.BytesList(value=[words])),
         }
         example = tf.train.Example(features=tf.train.Features(feature=features))
         assert self._writer is not None
@@ -57,7 +58,9 @@ class ShardWriter:
         self.bucket_counts[bisect_right(_BOUNDARIES, len(tokens))] += 1
 
 
-def read_shards(directory: Path, split: str, *, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
+def read_shards(
+    directory: Path, split: str, *, batch_size: int, shuffle_seed: int | None = None, words: bool = False
+) -> tf.data.Dataset:
     """Batches of records of about the same length.
 
     Args:
@@ -65,10 +68,11 @@ def read_shards(directory: Path, split: str, *, batch_size: int, shuffle_seed: i
         split: the files' stem.
         batch_size: rows of a batch at most.
         shuffle_seed: decides the order; None keeps the order on disk.
+        words: whether the tokens themselves are read, too.
 
     Returns:
         Dataset of (token ids, int32 `[batch, time]`, padded with 0 to the longest row of the batch; labels,
-        int32 `[batch]`).
+        int32 `[batch]`), and of `words`, string `[batch]`, tokens with a blank between them.
     """
     files = sorted(str(file) for file in directory.glob(f"{split}-*.tfrecord"))
     if shuffle_seed is not None:
@@ -77,9 +81,9 @@ def read_shards(directory: Path, split: str, *, batch_size: int, shuffle_seed: i
     dataset = tf.data.Dataset.from_tensor_slices(files).interleave(tf.data.TFRecordDataset, cycle_length=16)
     if shuffle_seed is not None:
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=shuffle_seed)
-    dataset = dataset.map(_parse, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(_parse_words if words else _parse, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.bucket_by_sequence_length(
-        lambda tokens, label: tf.size(tokens),
+        lambda tokens, *_: tf.size(tokens),
         bucket_boundaries=_BOUNDARIES,
         bucket_batch_sizes=[batch_size] * (len(_BOUNDARIES) + 1),
     )
@@ -93,11 +97,11 @@ def read_in_order(directory: Path, split: str, *, batch_size: int) -> tf.data.Da
         directory, split, batch_size: as of `read_shards`.
 
     Returns:
-        As `read_shards`.
+        As `read_shards` with `words`.
     """
     files = sorted(str(file) for file in directory.glob(f"{split}-*.tfrecord"))
-    dataset = tf.data.TFRecordDataset(files).map(_parse, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.padded_batch(batch_size, padded_shapes=([None], [])).prefetch(tf.data.AUTOTUNE)
+    dataset = tf.data.TFRecordDataset(files).map(_parse_words, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.padded_batch(batch_size, padded_shapes=([None], [], [])).prefetch(tf.data.AUTOTUNE)
 
 
 def batch_count(bucket_counts: Iterable[int], batch_size: int) -> int:
@@ -113,9 +117,14 @@ def class_weights(counts: Iterable[int]) -> dict[int, float]:
 
 @tf.autograph.experimental.do_not_convert
 def _parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return _parse_words(serialized)[:2]
+
+
+def _parse_words(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     features = {
         "tokens": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),
+        "words": tf.io.FixedLenFeature([], tf.string),
     }
     example = tf.io.parse_single_example(serialized, features)
-    return tf.io.decode_raw(example["tokens"], tf.int32), tf.cast(example["label"], tf.int32)
+    return tf.io.decode_raw(example["tokens"], tf.int32), tf.cast(example["label"], tf.int32), example["words"]

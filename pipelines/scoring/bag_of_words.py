@@ -1,12 +1,14 @@
 """Fits the simple path of a classifier of texts: naive Bayes first, a regression of what it leaves, both convex.
 
+Naive Bayes is of words and pairs of words; the regression may be of runs of characters, too.
+
 Wang & Manning 2012, "Baselines and Bigrams": naive Bayes is the better on few short texts, a regression on many or long
 ones. So the regression begins from the logits of naive Bayes, and how much they count, from nothing on, is chosen with
 its penalty on texts that neither was fitted on.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
@@ -14,11 +16,13 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from unroll.models.text.bag_of_words import BagOfWordsWeights
-from unroll.pipelines.data.term_counts import TermCounts
+from unroll.models.text.characters import BUCKETS, CharacterWeights
+from unroll.pipelines.data.term_counts import TermCounts, frequent
 from unroll.pipelines.scoring.calibration import fit_temperatures
 
 _MIN_TEXTS = 2  # that a word or pair of the regression must occur in
 _MAX_WEIGHTS = 4_000_000  # of the regression; of more, those of the most frequent words and pairs are fitted
+_MAX_CHARACTER_WEIGHTS = 2_000_000  # likewise of those of runs of characters
 _SMOOTHING = 1.0  # texts added to the count of every feature in a class, on average
 _ITERATIONS = 50
 _TOLERANCE = 1e-5  # of the penalised loss, relative
@@ -32,20 +36,31 @@ class Choice:
     Args:
         bayes: share of naive Bayes that the regression begins from: 0 is the regression alone.
         penalty: inverse, of the regression, as scikit-learn's C.
+        characters: whether the regression is of runs of characters beside words and pairs of words.
     """
 
     bayes: float
     penalty: float
+    characters: bool = False
 
     def __str__(self) -> str:
         before = f"{self.bayes:.0%} of naive Bayes, and " if self.bayes else ""
-        return f"{before}a logistic regression of TF-IDF (C={self.penalty:g})"
+        of = "words, pairs and runs of two to four characters" if self.characters else "words and pairs"
+        return f"{before}a logistic regression of the TF-IDF of {of} (C={self.penalty:g})"
 
 
 _PENALTIES = {0.0: (2.0, 8.0), 0.5: (0.7, 3.0, 12.0), 1.0: (0.2, 0.7, 3.0)}
 CHOICES = tuple(Choice(bayes, penalty) for bayes, penalties in _PENALTIES.items() for penalty in penalties)
+_OF_CHARACTERS = (Choice(0.5, 1.5, True), Choice(0.5, 5.0, True))  # each takes some 5 times as long
 _MANY = 10_000  # texts, whose fits take long
-_OF_MANY = (Choice(0.0, 8.0), Choice(0.5, 3.0), Choice(1.0, 3.0))
+_OF_MANY = (Choice(0.0, 8.0), Choice(0.5, 3.0), Choice(1.0, 3.0), Choice(0.5, 3.0, True))
+
+
+def _choices(fitted: TermCounts, *held_out: TermCounts) -> tuple[Choice, ...]:
+    """What is tried: fewer where there are many texts, and no characters where these are too many to be counted."""
+    tried = CHOICES + _OF_CHARACTERS if len(fitted.labels) <= _MANY else _OF_MANY
+    counted = all(one.characters is not None for one in (fitted, *held_out))
+    return tuple(one for one in tried if counted or not one.characters)
 
 
 def fit(counts: TermCounts, classes: int, choices: Sequence[Choice]) -> Iterator[BagOfWordsWeights]:
@@ -59,28 +74,40 @@ def fit(counts: TermCounts, classes: int, choices: Sequence[Choice]) -> Iterator
     present = _present(counts.matrix)
     bayes, left_out = _bayes(present, counts.labels, classes)
     scale = _calibrated(left_out, counts.labels) if len(np.unique(counts.labels)) > 1 else 0.0
-    kept = counts.frequent(_MIN_TEXTS)
-    if len(kept) * classes > _MAX_WEIGHTS:
-        texts = np.bincount(counts.matrix.indices, minlength=counts.matrix.shape[1])[kept]
-        kept = np.sort(kept[np.argsort(-texts, kind="stable")[: _MAX_WEIGHTS // classes]])
-    idf = np.zeros(counts.matrix.shape[1], np.float32)
-    idf[kept] = np.log((1 + len(counts.labels)) / (1 + np.bincount(present.indices, minlength=len(idf))[kept])) + 1
-    rows = tfidf(counts.matrix, idf)[:, kept]
-    start: dict[float, np.ndarray] = {}
+    words = _Terms.of(counts.matrix, _MAX_WEIGHTS // classes)
+    both = words
+    if counts.characters is not None and any(choice.characters for choice in choices):
+        runs = _Terms.of(counts.characters, _MAX_CHARACTER_WEIGHTS // classes)
+        both = replace(runs, rows=sparse.hstack([words.rows, runs.rows], format="csr"))
+    start: dict[tuple[float, bool], np.ndarray] = {}
     for choice in choices:
-        share = scale * choice.bayes
-        found = _regression(rows, counts.labels, share * left_out, choice.penalty, start.get(choice.bayes))
-        start[choice.bayes] = found
-        regression = np.zeros((len(idf), classes), np.float32)
-        regression[kept] = found[:-1]
-        yield BagOfWordsWeights((share * bayes).astype(np.float32), idf, regression, found[-1].astype(np.float32))
+        share, terms = scale * choice.bayes, both if choice.characters else words
+        begin = start.get((choice.bayes, choice.characters))
+        found = _regression(terms.rows, counts.labels, share * left_out, choice.penalty, begin)
+        start[choice.bayes, choice.characters] = found
+        of_words, of_runs, bias = np.split(found.astype(np.float32), [len(words.kept), len(found) - 1])
+        regression = np.zeros((len(words.idf), classes), np.float32)
+        regression[words.kept] = of_words
+        yield BagOfWordsWeights(
+            (share * bayes).astype(np.float32),
+            words.idf,
+            regression,
+            bias[0],
+            CharacterWeights(both.kept, both.idf[both.kept], of_runs) if choice.characters else None,
+        )
 
 
-def logits(weights: BagOfWordsWeights, matrix: sparse.csr_matrix) -> np.ndarray:
+def logits(weights: BagOfWordsWeights, counts: TermCounts) -> np.ndarray:
     """What `BagOfWords` answers, float `[texts, classes]`."""
-    present = _present(matrix)
+    present = _present(counts.matrix)
     distinct = np.maximum(np.diff(present.indptr), 1)[:, None]
-    return present @ weights.bayes / np.sqrt(distinct) + tfidf(matrix, weights.idf) @ weights.regression + weights.bias
+    found = present @ weights.bayes / np.sqrt(distinct) + weights.bias
+    found += tfidf(counts.matrix, weights.idf) @ weights.regression
+    if weights.characters is not None:
+        idf = np.zeros(BUCKETS, np.float32)
+        idf[weights.characters.buckets] = weights.characters.idf
+        found += tfidf(counts.characters, idf)[:, weights.characters.buckets] @ weights.characters.regression
+    return found
 
 
 def choose(counts: TermCounts, held_out: TermCounts, classes: int) -> tuple[Choice, np.ndarray, BagOfWordsWeights]:
@@ -89,10 +116,10 @@ def choose(counts: TermCounts, held_out: TermCounts, classes: int) -> tuple[Choi
     Returns:
         The choice, the held-out texts' logits, and its weights.
     """
-    choices = CHOICES if len(counts.labels) <= _MANY else _OF_MANY
-    fitted = list(fit(counts, classes, choices))
-    best, answers = _best([logits(one, held_out.matrix) for one in fitted], held_out.labels)
-    return choices[best], answers, fitted[best]
+    tried = _choices(counts, held_out)
+    fitted = list(fit(counts, classes, tried))
+    best, answers = _best([logits(one, held_out) for one in fitted], held_out.labels)
+    return tried[best], answers, fitted[best]
 
 
 def cross_validate(counts: TermCounts, classes: int) -> tuple[Choice, np.ndarray]:
@@ -101,14 +128,14 @@ def cross_validate(counts: TermCounts, classes: int) -> tuple[Choice, np.ndarray
     Returns:
         The choice, and each text's logits by the weights of the other folds.
     """
-    fold = _folds(counts.labels)
-    answers = np.zeros((len(CHOICES), len(fold), classes))
+    fold, tried = _folds(counts.labels), _choices(counts)
+    answers = np.zeros((len(tried), len(fold), classes))
     for number in range(_FOLDS):
         others, own = counts[np.flatnonzero(fold != number)], fold == number
-        held_out = counts.matrix[own]
-        answers[:, own] = [logits(one, held_out) for one in fit(others, classes, CHOICES)]
+        held_out = counts[np.flatnonzero(own)]
+        answers[:, own] = [logits(one, held_out) for one in fit(others, classes, tried)]
     best, left_out = _best(answers, counts.labels)
-    return CHOICES[best], left_out
+    return tried[best], left_out
 
 
 def tfidf(matrix: sparse.csr_matrix, idf: np.ndarray) -> sparse.csr_matrix:
@@ -117,6 +144,24 @@ def tfidf(matrix: sparse.csr_matrix, idf: np.ndarray) -> sparse.csr_matrix:
     found.data = (1 + np.log(found.data)) * idf[found.indices]
     norm = np.sqrt(np.asarray(found.multiply(found).sum(axis=1)).ravel())
     return sparse.diags_array(1 / np.where(norm > 0, norm, 1)).astype(np.float32) @ found
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What a regression is of: which features are kept, the inverse document frequencies of all (of the others 0), and
+    the texts' rows of the kept ones."""
+
+    kept: np.ndarray
+    idf: np.ndarray
+    rows: sparse.csr_matrix
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_matrix, most: int) -> "_Terms":
+        kept = frequent(matrix, _MIN_TEXTS, most)
+        texts = np.bincount(matrix.indices, minlength=matrix.shape[1])[kept]
+        idf = np.zeros(matrix.shape[1], np.float32)
+        idf[kept] = np.log((1 + matrix.shape[0]) / (1 + texts)) + 1
+        return cls(kept, idf, tfidf(matrix, idf)[:, kept])
 
 
 def _best(answers: Sequence[np.ndarray] | np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray]:

@@ -1,4 +1,4 @@
-"""How much of a network goes into an answer beside a simple path: as much as held-out records agree on."""
+"""How much of a network goes into an answer beside a simple path: as much as surely helps on held-out records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 from unroll.pipelines.scoring.calibration import fit_temperatures
 
 _FOLDS = 5
+_SHARES = np.linspace(0, 1, 21)
 _MIN_RECORDS = 20  # held-out ones, with fewer of which the simple path answers alone
 
 
@@ -28,10 +29,11 @@ class Mix:
 
 
 def mix(simple: np.ndarray, network: Sequence[np.ndarray], labels: np.ndarray, alone: float) -> Mix:
-    """Fits weights on held-out records, and shrinks them towards the simple path as far as its folds disagree.
+    """Fits weights on held-out records, and shrinks them towards the simple path as far as their gain is unsure.
 
-    What the network adds is measured on each fold with weights that the others give. Of a mean gain m per record with
-    a standard error e, the share 1 - (e / m)^2 is believed (James & Stein 1961, the positive part).
+    What a share of the network's weights gains is measured record by record, each with the weights that the other folds
+    give. The share is taken whose mean gain less its standard error is the largest. Near 0 both are in proportion to
+    the share: of a gain within its error nothing counts, of a larger one ever more, without a jump.
 
     Args:
         simple: logits of the simple path, float `[records, classes]`.
@@ -50,14 +52,15 @@ def mix(simple: np.ndarray, network: Sequence[np.ndarray], labels: np.ndarray, a
     if len(labels) < _MIN_RECORDS:
         return Mix(alone, [0.0] * len(network), 0.0)
     fold = np.random.default_rng(0).permutation(len(labels)) % _FOLDS
-    paths, gains = [simple, *network], np.zeros(len(labels))
+    paths, gains = [simple, *network], np.zeros((len(_SHARES), len(labels)))
     for number in range(_FOLDS):
         others, own = fold != number, fold == number
         weights = fit_temperatures([path[others] for path in paths], labels[others])
-        both = np.tensordot(weights, [path[own] for path in paths], axes=1)
-        gains[own] = _log_loss(alone * simple[own], labels[own]) - _log_loss(both, labels[own])
-    mean, error = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
-    share = float(max(0.0, 1 - (error / mean) ** 2)) if mean > 0 else 0.0
+        both, without = np.tensordot(weights, [path[own] for path in paths], axes=1), alone * simple[own]
+        of_without = _log_loss(without, labels[own])
+        gains[:, own] = [of_without - _log_loss(share * both + (1 - share) * without, labels[own]) for share in _SHARES]
+    error = gains.std(axis=1, ddof=1) / np.sqrt(len(labels))
+    share = float(_SHARES[np.argmax(gains.mean(axis=1) - error)])
     first, *rest = fit_temperatures(paths, labels)
     return Mix(share * first + (1 - share) * alone, [share * weight for weight in rest], share)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from unroll.models.text.bag_of_words import BagOfWordsWeights
 from unroll.models.text.classifier import paths
-from unroll.pipelines.data.term_counts import TermCounts
+from unroll.pipelines.data.term_counts import TOO_MANY, TermCounts
 from unroll.pipelines.data.text_shards import read_shards
 from unroll.pipelines.scoring import bag_of_words
 from unroll.pipelines.scoring.calibration import fit_temperatures
@@ -26,7 +26,8 @@ class Answer:
 
     Args:
         network: of the encoders' mean, and of their linear path.
-        simple: of the words that the simple path weighs, fitted on train and validation; None without one.
+        simple: of the words and characters that the simple path weighs, fitted on train and validation; None without
+            one.
         before: the same, not fitted on the validation split.
         weight: of the simple path.
         said: how all this was chosen, or why there is no simple path, in a line; empty where none was asked for.
@@ -64,7 +65,7 @@ def fit_answer(
         said = f"a simple path would have {weights:,} weights, of {_MAX_WEIGHTS:,} at most. Lower model.ngram_buckets"
         return replace(alone, said=f"The network answers alone: {said} for one.")
     train, validation = (
-        TermCounts.of(read_shards(directory, split, batch_size=BATCH), vocabulary, buckets, share)
+        TermCounts.of(read_shards(directory, split, batch_size=BATCH, words=True), vocabulary, buckets, share)
         for split, share in (("train", min(1.0, _MAX_TEXTS / texts)), ("validation", 1.0))
     )
     learnt = train + validation
@@ -78,9 +79,11 @@ def fit_answer(
     served = next(bag_of_words.fit(learnt, classes, [choice]))
     how = "cross-validation" if texts < _SMALL else "the validation split"
     mixed = mix(simple, network, labels, scale)
+    untried = "" if learnt.characters is not None else f" Characters were not tried: {TOO_MANY}."
     said = (
         f"The answer begins from {choice}, chosen by {how} and fitted on {len(learnt.labels):,} texts; of the network "
-        f"{mixed.share:.0%} counts beside it, as the folds of {len(labels):,} validation texts agree."
+        f"{mixed.share:.0%} counts beside it, which is best for {len(labels):,} validation texts less a standard error."
+        f"{untried}"
     )
     return Answer([*mixed.network, 0.0][:2], served, before, mixed.simple, said)
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from unroll.errors import UserError
 from unroll.models.text.ngrams import log_count_ratios, ngram_features
-from unroll.models.text.tokenizer import RESERVED, Tokenizer, tokenize
+from unroll.models.text.tokenizer import RESERVED, Tokenizer, joined, tokenize
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.labels import are_record_names, find_classes, tidy_labels
@@ -127,11 +127,12 @@ def prepare(
         with progress.stage("tokenising", total=total) as stage, ExitStack() as stack:
             writers = {split: stack.enter_context(ShardWriter(directory, split)) for split in SPLITS}
             for batch in kept_records(section, data, index):
-                rows = tokenizer.ragged(tf.constant(batch.texts))
+                tokens = tokenize(tf.constant(batch.texts), max_tokens)
+                rows, words = tokenizer.ids(tokens), joined(tokens).numpy()
                 numbers = [classes.index(label) for label in batch.labels]
                 ids = np.split(rows.flat_values.numpy(), rows.row_splits.numpy()[1:-1])
-                for tokens_of_text, number, split in zip(ids, numbers, batch.splits, strict=True):
-                    writers[split].write(tokens_of_text, number)
+                for split, *record in zip(batch.splits, ids, numbers, words, strict=True):
+                    writers[split].write(*record)
                 if ngram_buckets:
                     labels = np.where(np.array(batch.splits) == "train", numbers, -1)
                     _count_ngrams(ngrams, rows, labels, ngram_buckets)

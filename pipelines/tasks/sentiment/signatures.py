@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from unroll.models.text.bag_of_words import BagOfWords
 from unroll.models.text.classifier import paths, total
-from unroll.models.text.tokenizer import RESERVED, Tokenizer
+from unroll.models.text.tokenizer import PADDING, RESERVED, Tokenizer, joined, tokenize
 from unroll.pipelines.task import Arrays, Servable
 from unroll.pipelines.tasks.sentiment.answer import Answer
 from unroll.pipelines.training.signature import in_process, signature
@@ -35,9 +35,10 @@ def text_servable(
     )
 
     def probabilities(texts: tf.Tensor, simple: BagOfWords | None) -> tf.Tensor:
-        ids = tokenizer(texts)
+        tokens = tokenize(texts, tokenizer.max_tokens)
+        ids = tokenizer.ids(tokens).to_tensor(PADDING)
         logits = total(paths(model(ids)), answer.network)  # [B, C]
-        return tf.nn.softmax(logits if simple is None else logits + answer.weight * simple(ids))
+        return tf.nn.softmax(logits if simple is None else logits + answer.weight * simple(ids, joined(tokens)))
 
     def answers(texts: tf.Tensor, simple: BagOfWords | None) -> dict[str, tf.Tensor]:
         distribution = probabilities(texts, simple)

@@ -259,7 +259,7 @@ class Sentiment(Task):
         texts = self._data.records("train")
         if texts > MAX_TEXTS:
             progress.line(f"The baseline is fitted on {MAX_TEXTS:,} of {texts:,} training texts.")
-        train = read_shards(self.directory, "train", batch_size=BATCH)
+        train = read_shards(self.directory, "train", batch_size=BATCH, words=True)
         held_out = {split: read_in_order(self.directory, split, batch_size=BATCH) for split in scored}
         return text_baselines(train, held_out, len(self._vocabulary) + RESERVED, len(self._names), texts)
 

@@ -31,6 +31,16 @@ def counted(*args) -> TermCounts:
     return TermCounts.of(texts(*args), VOCABULARY, BUCKETS)
 
 
+def with_words(batches: list[tuple[tf.Tensor, tf.Tensor]], endings: list[str]) -> list[tuple[tf.Tensor, ...]]:
+    """The same with a word beside them that no other text has, but for its class's ending."""
+    rng, found = np.random.default_rng(1), []
+    for ids, labels in batches:
+        stems = ["".join(rng.choice(list("bcdfgklmnprstz"), 6)) for _ in labels]
+        words = [stem + endings[label] for stem, label in zip(stems, labels.numpy(), strict=True)]
+        found.append((ids, labels, tf.constant(words)))
+    return found
+
+
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     return -log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean()
 
@@ -42,10 +52,29 @@ def test_the_graph_answers_as_the_fit_does() -> None:
     for weights in bag_of_words.fit(counts, 3, [Choice(0.5, 3), Choice(1, 0.2)]):
         path = BagOfWords(weights, VOCABULARY)
         answers = np.concatenate([path(ids).numpy() for ids, _ in batches])
-        np.testing.assert_allclose(answers, bag_of_words.logits(weights, counts.matrix), atol=1e-5)
+        np.testing.assert_allclose(answers, bag_of_words.logits(weights, counts), atol=1e-5)
         longer = tf.pad(batches[0][0], [[0, 0], [0, 7]])
         np.testing.assert_allclose(path(longer), path(batches[0][0]), atol=1e-6, err_msg="by padding")
         assert np.isfinite(path(tf.constant([[1, 119, 1]])).numpy()).all()
+
+
+def test_characters_count_where_they_tell_more_than_words() -> None:
+    batches = with_words(texts(300, 0, [0.5, 0.5], telling=0.05), ["ung", "ier"])
+    train, held_out = (TermCounts.of(part, VOCABULARY, BUCKETS) for part in (batches[:4], batches[4:]))
+    choice, answers, weights = bag_of_words.choose(train, held_out, 2)
+    assert choice.characters
+    assert "runs of two to four characters" in str(choice)
+    assert log_loss(answers, held_out.labels) < 0.4
+    path = BagOfWords(weights, VOCABULARY)
+    of_graph = np.concatenate([path(ids, words) for ids, _, words in batches[4:]])
+    np.testing.assert_allclose(of_graph, answers, atol=1e-5)
+
+
+def test_without_characters_words_are_all_that_is_tried() -> None:
+    batches = with_words(texts(100, 0, [0.5, 0.5]), ["ung", "ier"])
+    counts = TermCounts.of([*batches, batches[0][:2]], VOCABULARY, BUCKETS)
+    assert counts.characters is None
+    assert not bag_of_words.choose(counts, TermCounts.of(batches, VOCABULARY, BUCKETS), 2)[0].characters
 
 
 @pytest.mark.parametrize("shares", [[0.85, 0.15], [0.6, 0.25, 0.15]])
@@ -54,7 +83,7 @@ def test_what_is_chosen_holds_on_further_texts(shares: list[float]) -> None:
     train = counted(200, 3, shares)
     choice, left_out = bag_of_words.cross_validate(train, len(shares))
     by_choice = {
-        str(one): log_loss(bag_of_words.logits(weights, further.matrix), further.labels)
+        str(one): log_loss(bag_of_words.logits(weights, further), further.labels)
         for one, weights in zip(CHOICES, bag_of_words.fit(train, len(shares), CHOICES), strict=True)
     }
     prior = log_loss(np.log(np.tile(shares, (len(further.labels), 1))), further.labels)
@@ -83,19 +112,33 @@ def test_a_class_that_only_some_folds_have_and_words_that_never_come_again() -> 
     choice, left_out = bag_of_words.cross_validate(counts, 3)
     weights = next(bag_of_words.fit(counts, 3, [choice]))
     assert np.isfinite(left_out).all()
-    assert np.isfinite(bag_of_words.logits(weights, counts.matrix)).all()
+    assert np.isfinite(bag_of_words.logits(weights, counts)).all()
 
 
-def test_a_network_counts_as_far_as_the_folds_agree() -> None:
+def test_a_network_counts_as_far_as_it_surely_helps() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 600)
     simple = np.eye(2)[labels] * 0.8 + rng.normal(size=(600, 2))
     better = np.eye(2)[labels] * 2 + rng.normal(size=(600, 2))
     noise = 5 * rng.normal(size=(600, 2))
     found = mix(simple, [better], labels, alone=0.8)
-    assert found.share > 0.9
+    assert found.share > 0.8
     assert found.network[0] > 0.8
     found = mix(simple, [noise], labels, alone=0.8)
     assert found.network[0] < 0.02
     assert found.simple == pytest.approx(0.8, abs=0.1)
     assert mix(simple[:10], [better[:10]], labels[:10], alone=0.8).network == [0], "too few to tell"
+
+
+def test_how_much_of_a_network_counts_is_steady() -> None:
+    """Draws of the same validation records, of a network that helps a little: none differs from the others by all."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 3, 600)
+    simple = 1.2 * np.eye(3)[labels] + rng.normal(size=(600, 3))
+    network = 0.6 * np.eye(3)[labels] + 0.6 * simple + rng.normal(size=(600, 3))
+    found = []
+    for _ in range(12):
+        drawn = rng.integers(0, 600, 600)
+        found.append(mix(simple[drawn], [network[drawn]], labels[drawn], alone=1.2).share)
+    assert np.std(found) < 0.2
+    assert np.mean(found) > 0.2

@@ -52,6 +52,24 @@ def test_a_class_that_the_fitted_texts_lack_and_words_that_never_come_again() ->
     assert np.isfinite(scores["test/log_loss/tfidf"])
 
 
+def test_the_regression_of_texts_is_of_characters_where_these_tell_more() -> None:
+    rng = np.random.default_rng(0)
+
+    def batches(count: int) -> list[tuple[tf.Tensor, ...]]:
+        labels = rng.integers(0, 2, count)
+        stems = ["".join(rng.choice(list("bcdfgklmnprstz"), 6)) for _ in labels]
+        words = [stem + ["ung", "ier"][label] for stem, label in zip(stems, labels, strict=True)]
+        ids = tf.constant(RESERVED + rng.integers(0, 20, (count, 4)), tf.int32)
+        return [(ids, tf.constant(labels, tf.int32), tf.constant(words))]
+
+    train, held_out = batches(200), {"validation": batches(60), "test": batches(100)}
+    scores = text_baselines(train, held_out, RESERVED + 20, 2, 200).metrics
+    assert scores["test/accuracy/tfidf"] > 0.9
+    without = {split: [batch[:2] for batch in one] for split, one in held_out.items()}
+    scores = text_baselines(train, without, RESERVED + 20, 2, 200).metrics
+    assert scores["test/accuracy/tfidf"] < 0.75, "without the tokens of all texts"
+
+
 def test_for_test_the_regression_of_texts_learns_from_validation_too() -> None:
     ids = tf.reshape(tf.range(RESERVED, RESERVED + 40), [10, 4])
     train, validation = (

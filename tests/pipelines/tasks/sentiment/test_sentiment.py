@@ -1,6 +1,7 @@
 """The exported classifier answers as the one that was trained."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -8,7 +9,7 @@ from tests.conftest import reviews
 from tests.untrained_models import export, prepared, untrained
 from unroll.models.text.bag_of_words import BagOfWords
 from unroll.models.text.classifier import total
-from unroll.models.text.tokenizer import RESERVED, Tokenizer
+from unroll.models.text.tokenizer import RESERVED, Tokenizer, joined, tokenize
 from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
 from unroll.pipelines.tasks.sentiment import answer as answering
 
@@ -20,9 +21,10 @@ def test_the_export_answers_as_the_training_model(tmp_path, cell):
     model = untrained(task)
     exported = export(task, model, tmp_path / "export")
     texts = np.array([text.encode() for text in [*reviews(20, seed=1).text, "", "word " * 3000, "\U0001f600"]], object)
-    ids = Tokenizer(vocabulary_table(tmp_path / "prepared"), task.config.model.max_tokens)(tf.constant(texts))
+    tokenizer = Tokenizer(vocabulary_table(tmp_path / "prepared"), task.config.model.max_tokens)
+    ids, words = tokenizer(tf.constant(texts)), joined(tokenize(tf.constant(texts), tokenizer.max_tokens))
     answer = task.answer(model)
-    simple = BagOfWords(answer.simple, len(read_vocabulary(tmp_path / "prepared")) + RESERVED)(ids)
+    simple = BagOfWords(answer.simple, len(read_vocabulary(tmp_path / "prepared")) + RESERVED)(ids, words)
     expected = tf.nn.softmax(total(model(ids), answer.network) + answer.weight * simple).numpy()
     answers = exported.predict({"text": texts})
     np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5)
@@ -31,6 +33,38 @@ def test_the_export_answers_as_the_training_model(tmp_path, cell):
     np.testing.assert_array_equal(*twins["probabilities"])
     alone = [exported.predict({"text": texts[:1]})["probabilities"][0]]
     np.testing.assert_allclose(alone, expected[:1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "endings", [("ung", "ier"), ("\u0e01\u0e32\u0e23", "\u0e04\u0e27\u0e32\u0e21")], ids=["blanks", "Thai"]
+)
+def test_words_that_were_never_seen_are_answered_by_their_characters(tmp_path, endings):
+    rng = np.random.default_rng(0)
+    letters = list("bcdfgklmnprstz") if endings[0].isascii() else [chr(code) for code in range(0x0E01, 0x0E2F)]
+
+    def texts(count: int) -> pd.DataFrame:
+        labels = rng.integers(0, 2, count)
+        return pd.DataFrame(
+            {"text": ["".join(rng.choice(letters, 7)) + endings[label] for label in labels], "label": labels}
+        )
+
+    section = {"units": 4, "layers": 1, "members": 1, "ngram_buckets": 64}
+    task = prepared("sentiment", texts(300), {"model": section}, tmp_path)
+    exported, further = export(task, task.build(), tmp_path / "export"), texts(60)
+    asked = np.array([text.encode() for text in further.text], object)
+    answers = exported.predict({"text": asked})["probabilities"]
+    assert np.mean(answers.argmax(axis=1) == further.label) > 0.9
+    assert "runs of two to four characters" in task.dataset_info()["answer"]
+    np.testing.assert_allclose(exported.predict({"text": asked[:1]})["probabilities"], answers[:1], atol=1e-6)
+
+
+def test_texts_of_too_many_characters_are_told_by_words_and_it_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("unroll.pipelines.data.term_counts._MAX_RUNS", 1000)
+    section = {"units": 4, "layers": 1, "members": 1, "ngram_buckets": 64}
+    task = prepared("sentiment", reviews(100), {"model": section}, tmp_path)
+    (said,) = task.servable(task.build()).said
+    assert "the TF-IDF of words and pairs (C=" in said
+    assert said.endswith("Characters were not tried: the texts hold more than 4,000,000 different runs of them.")
 
 
 def test_pretrained_vectors_are_what_the_embedding_begins_with(tmp_path):
