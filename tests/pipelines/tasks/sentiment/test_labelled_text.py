@@ -215,4 +215,4 @@ def test_shards_hold_what_was_written_as_standard_examples(tmp_path):
     directory = prepared(reviews(60), tmp_path)
     records = [r.numpy() for r in tf.data.TFRecordDataset(str(directory / "train-00000.tfrecord"))]
     example = tf.train.Example.FromString(records[0])
-    assert set(example.features.feature) == {"tokens", "label"}
+    assert set(example.features.feature) == {"tokens", "label", "words"}
