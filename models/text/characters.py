@@ -21,7 +21,7 @@ class CharacterWeights:
     """Of `CharacterRuns`.
 
     Args:
-        buckets: of the runs that count, int `[runs]`.
+        buckets: of the runs that count, ascending, int `[runs]`.
         idf: their inverse document frequencies, float32 `[runs]`.
         regression: of each run in TF-IDF, float32 `[runs, classes]`.
     """
@@ -85,15 +85,16 @@ class CharacterRuns(tf.Module):
 
     def __init__(self, weights: CharacterWeights):
         super().__init__(name="character_runs")
-        slots = np.zeros(BUCKETS, np.int32)
-        slots[weights.buckets] = np.arange(1, len(weights.buckets) + 1)
         both = np.concatenate([weights.regression * weights.idf[:, None], weights.idf[:, None] ** 2], axis=1)
-        self.slots = tf.Variable(slots, trainable=False)
-        self.table = tf.Variable(np.pad(both, [[1, 0], [0, 0]]).astype(np.float32), trainable=False)
+        # a last one, which no run has, for those that do not count
+        self.buckets = tf.Variable(np.append(weights.buckets, BUCKETS).astype(np.int32), trainable=False)
+        self.table = tf.Variable(np.pad(both, [[0, 1], [0, 0]]).astype(np.float32), trainable=False)
 
     def __call__(self, words: tf.Tensor) -> tf.Tensor:
         row, bucket, count = character_runs(words)
-        found = tf.gather(self.table, tf.gather(self.slots, bucket))  # [R, C + 1]
+        place = tf.searchsorted(self.buckets, bucket)
+        place = tf.where(tf.equal(tf.gather(self.buckets, place), bucket), place, tf.size(self.buckets) - 1)
+        found = tf.gather(self.table, place)  # [R, C + 1]
         weight = (1 + tf.math.log(count))[:, None]
         parts = tf.concat([weight * found[:, :-1], weight**2 * found[:, -1:]], axis=1)
         sums = tf.math.unsorted_segment_sum(parts, row, tf.size(words))  # [B, C + 1]
