@@ -120,6 +120,7 @@ def _parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return _parse_words(serialized)[:2]
 
 
+@tf.autograph.experimental.do_not_convert
 def _parse_words(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     features = {
         "tokens": tf.io.FixedLenFeature([], tf.string),
