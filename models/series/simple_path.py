@@ -7,6 +7,7 @@ import tensorflow as tf
 from unroll.models.series.baselines import RidgeMap
 from unroll.models.series.effects.effect import Effects
 from unroll.models.series.log_map import LogMap
+from unroll.models.series.outliers import without_outliers
 
 
 class SimplePath(tf.Module):
@@ -17,6 +18,7 @@ class SimplePath(tf.Module):
         effect: of covariates, calendar and categories; None where there are none, or they tell nothing.
         log_map: of the targets' logarithms; None: it has no share.
         log_share: its share in the forecast of windows whose values are all positive.
+        cut_outliers: the maps read a history without its outliers.
 
     Call arguments:
         inputs: of a `Forecaster`: `history` `[batch, lookback, channels]` and, with an effect, `covariates`
@@ -33,15 +35,21 @@ class SimplePath(tf.Module):
         effect: Effects | None = None,
         log_map: LogMap | None = None,
         log_share: float = 0.0,
+        cut_outliers: bool = False,
     ):
         super().__init__(name="simple_path")
         self.history_map = history_map
         self.effect = effect
         self.log_map = log_map
         self.log_share = log_share
+        self.cut_outliers = cut_outliers
+
+    def with_effect(self, effect: Effects | None) -> "SimplePath":
+        """The same maps beside other effects."""
+        return SimplePath(self.history_map, effect, self.log_map, self.log_share, self.cut_outliers)
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        history = inputs["history"]
+        history = without_outliers(inputs["history"]) if self.cut_outliers else inputs["history"]
         forecast = self.history_map(history)
         if self.log_map is not None:
             grown = self.log_map(history, inputs.get("origin", 0.0), inputs.get("unit", 1.0))

@@ -51,7 +51,7 @@ class EffectFit:
         """
         parts: list[Effect] = []
         for part in self.parts:
-            parts.append(part.again(feed, _with(path, parts)))
+            parts.append(part.again(feed, path.with_effect(Effects(parts) if parts else None)))
         return Effects(parts) if parts else None
 
 
@@ -70,7 +70,7 @@ def fit_effect(feed: Feed, path: SimplePath, season: int) -> EffectFit:
     parts: list[Part] = []
 
     def begun() -> SimplePath:
-        return _with(path, [part.effect for part in parts])
+        return path.with_effect(Effects([part.effect for part in parts]) if parts else None)
 
     def add(part: Part | None) -> None:
         parts.extend([part] if part else [])
@@ -82,7 +82,3 @@ def fit_effect(feed: Feed, path: SimplePath, season: int) -> EffectFit:
     for static in range(len(categories)):
         add(fit_group(feed, begun(), known=known, season=feed.data.season, static=static))
     return EffectFit(parts, Effects([part.effect for part in parts]) if parts else None)
-
-
-def _with(path: SimplePath, effects: Sequence[Effect]) -> SimplePath:
-    return SimplePath(path.history_map, Effects(effects) if effects else None, path.log_map, path.log_share)

@@ -1,6 +1,6 @@
 """The simple forecast of a data set, fitted in closed form, and the ridge map beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,16 @@ from unroll.models.series.log_map import LogMap
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.effect_fit import EffectFit, fit_effect
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
-from unroll.pipelines.tasks.forecasting.simple.logarithms import LogSample, logarithms
+from unroll.pipelines.tasks.forecasting.simple.logarithms import log_share, logarithms
+from unroll.pipelines.tasks.forecasting.simple.lookbacks import lookbacks, mean_map
 from unroll.pipelines.tasks.forecasting.simple.moments import SplitMoments
+from unroll.pipelines.tasks.forecasting.simple.outliers import outliers_gain
 from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
+from unroll.pipelines.tasks.forecasting.simple.sample import WindowSample
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _BATCH = 256
+_SHORTER_WINDOWS = 20_000  # of a split, that maps of shorter lookbacks are fitted to: more would hardly change them
 _COMPARED = 60_000  # targets that forecasts of logarithms are judged by
 
 
@@ -81,14 +85,29 @@ def fit_simple(feed: Feed) -> SimpleFit:
     Args:
         feed: of the windows.
     """
-    sums = _Sums(feed)
     seasons = sorted({*feed.data.frequency.seasons, feed.data.season})
+    sums = _Sums(feed)
+    longest = feed.features.lookback
+    read = lookbacks(longest, feed.data.season)
+    every = {steps: _Sums(feed.shorter(steps), longest) for steps in {*read} - {longest}} | {longest: sums}
     plain = sums.plain
-    found = fit_history_map(plain.blocks, plain.held_out, seasons, plain.across)
-    share, logarithmic = sums.log_share(found, seasons)
+
+    def fitted_maps(parts: Mapping[int, SplitMoments]) -> HistoryMap:
+        maps = {steps: fit_history_map(one.blocks, one.held_out, seasons, one.across) for steps, one in parts.items()}
+        return mean_map([maps[steps] for steps in read])
+
+    found = fitted_maps({steps: one.plain for steps, one in every.items()})
+    share, logarithmic = 0.0, None
+    if all(one.positive for one in every.values()):
+        logarithmic = fitted_maps({steps: one.logarithmic for steps, one in every.items()})
+        share = log_share(sums.sample, found, logarithmic)
+        logarithmic = logarithmic if share else None
+    # what is known ahead may tell of them, and is taken off by the same map
+    gained = 0.0 if feed.features.future or len(feed.features.holidays) else outliers_gain(sums.sample, found)
 
     def path(kernel: np.ndarray, log_kernel: np.ndarray | None) -> SimplePath:
-        return SimplePath(RidgeMap(kernel), None, None if log_kernel is None else LogMap(log_kernel), share)
+        log_map = None if log_kernel is None else LogMap(log_kernel)
+        return SimplePath(RidgeMap(kernel), None, log_map, share, cut_outliers=gained > 0)
 
     honest = path(found.kernel, logarithmic.kernel if logarithmic else None)
     refitted = path(found.refitted, logarithmic.refitted if logarithmic else None)
@@ -96,10 +115,12 @@ def fit_simple(feed: Feed) -> SimpleFit:
     fitted = fit_effect(feed, honest, late)
     honest.effect = refitted.effect = fitted.effect
     info = {"begun": found.begun, "penalty": found.penalty, "maps": found.maps, "blocks": found.blocks}
+    info |= {"lookbacks": [*found.lookbacks], "outliers_gain": gained}
     info |= {"logarithms": share, "covariates_gain": fitted.gain, "refitted": "on train and validation rows"}
     said = f"The simple forecast is {logarithmic.said if logarithmic and share == 1 else found.said}"
     said += {0.0: "", 1.0: ", of logarithms"}.get(share, f", and {share:.0%} of it of logarithms".replace("%", " %"))
     said += f", by {found.blocks} held-out blocks"
+    said += f"; cutting outliers that are over saves {100 * gained:.0f} % of the error after them" if gained else ""
     said += f"; {fitted.said}" if fitted.parts else ""
     said += "; once chosen, its maps are refit on train and validation rows."
     without = []
@@ -115,16 +136,22 @@ def fit_simple(feed: Feed) -> SimpleFit:
 
 
 class _Sums:
-    """Sums over the windows of train and validation split, and over their logarithms as long as all have some."""
+    """Sums over the windows of train and validation split, and over their logarithms as long as all have some.
 
-    def __init__(self, feed: Feed):
-        size = (feed.data.bounds["train"], feed.features.lookback, feed.features.horizon)
-        self.plain, self._logarithmic = SplitMoments(*size), SplitMoments(*size)
-        self._positive = True
-        strides = {split: feed.stride(split, MAX_WINDOWS) for split in ("train", "validation")}
+    Args:
+        feed: of the windows.
+        longest: lookback by which blocks are made, if that is another one.
+    """
+
+    def __init__(self, feed: Feed, longest: int | None = None):
+        size = (feed.data.bounds["train"], feed.features.lookback, feed.features.horizon, longest)
+        self.plain, self.logarithmic = SplitMoments(*size), SplitMoments(*size)
+        self.positive = True
+        most = MAX_WINDOWS if longest is None else _SHORTER_WINDOWS
+        strides = {split: feed.stride(split, most) for split in ("train", "validation")}
         windows = sum(feed.count(split, stride) for split, stride in strides.items())
         wanted = max(256, _COMPARED // (feed.features.horizon * feed.features.targets))
-        self._sample = LogSample(feed.features.lookback, every=max(1, windows // wanted))
+        self.sample = WindowSample(feed.features.lookback, every=max(1, windows // wanted))
         parts = [(split, feed, stride) for split, stride in strides.items()]
         for split, part, stride in (*parts, ("across", feed.across(*strides), strides["train"])):
             for window in part.aligned(split, _BATCH, stride=stride):
@@ -133,21 +160,11 @@ class _Sums:
 
     def _add(self, split: str, steps: np.ndarray, batch: dict[str, np.ndarray]) -> None:
         self.plain.add(split, steps, batch)
-        logs = logarithms(batch) if self._positive else None
-        self._positive = logs is not None
-        if logs is None:
-            return
-        self._logarithmic.add(split, steps, logs)
         blocks = self.plain.blocks
         if split != "across":
             fold = blocks.numbers(steps) if split == "train" else np.full(len(steps), len(blocks.parts))
-            self._sample.add(batch, logs, fold)
-
-    def log_share(self, plain: HistoryMap, seasons: list[int]) -> tuple[float, HistoryMap | None]:
-        """The share of a forecast of logarithms beside the plain one, and its map."""
-        if not self._positive:
-            return 0.0, None
-        sums = self._logarithmic
-        logarithmic = fit_history_map(sums.blocks, sums.held_out, seasons, sums.across)
-        share = self._sample.share(plain, logarithmic)
-        return share, logarithmic if share else None
+            self.sample.add(batch, fold)
+        logs = logarithms(batch) if self.positive else None
+        self.positive = logs is not None
+        if logs is not None:
+            self.logarithmic.add(split, steps, logs)

@@ -36,6 +36,7 @@ class HistoryMap:
         blocks: that were held out.
         maps: that it is the mean of.
         folds: the same without a block each, in their order, and without validation; None where nothing is held out.
+        lookbacks: timesteps of history that they read, where these are several, the most first.
     """
 
     kernel: np.ndarray
@@ -46,11 +47,16 @@ class HistoryMap:
     blocks: int
     maps: int = 1
     folds: Sequence[np.ndarray | None] = ()
+    lookbacks: Sequence[int] = ()
 
     @property
     def said(self) -> str:
         """What it is, in words."""
         best = self.begun if np.isinf(self.penalty) else f"{self.begun} with ridge regression"
+        if len(self.lookbacks) > 1:
+            *longer, shortest = self.lookbacks
+            steps = f"{', '.join(map(str, longer))} and {shortest} steps"
+            return f"the mean of linear maps of the last {steps}, the best {best}"
         return best if self.maps == 1 else f"the mean of {self.maps} linear maps, the best {best}"
 
 
