@@ -10,9 +10,9 @@ _FENCE = 3.0  # interquartile ranges from the quartiles
 def without_outliers(history: tf.Tensor) -> tf.Tensor:
     """A history whose outliers that are over are cut to the outer fences of Tukey (1977, "Exploratory Data Analysis").
 
-    These lie three interquartile ranges from the quartiles. A pump that stood still for a night says nothing of next week, but a map of the history carries it on for as long as
-    it is remembered. Outliers that last up to now are kept, as they may be a new level, and a channel of whose values
-    half are equal is left as it is.
+    These lie three interquartile ranges from the quartiles. A pump that stood still for a night says nothing of next
+    week, but a map of the history carries it on for as long as it is remembered. Outliers that last up to now are kept,
+    as they may be a new level, and a channel of whose values half are equal is left as it is.
 
     Args:
         history: float `[batch, time, channels]`, NaN where missing.

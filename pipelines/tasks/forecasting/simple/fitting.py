@@ -1,6 +1,6 @@
 """The simple forecast of a data set, fitted in closed form, and the ridge map beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,20 +86,13 @@ def fit_simple(feed: Feed) -> SimpleFit:
         feed: of the windows.
     """
     seasons = sorted({*feed.data.frequency.seasons, feed.data.season})
-    sums = _Sums(feed)
-    longest = feed.features.lookback
-    read = lookbacks(longest, feed.data.season)
-    every = {steps: _Sums(feed.shorter(steps), longest) for steps in {*read} - {longest}} | {longest: sums}
+    sums, longest = _Sums(feed), feed.features.lookback
+    shorter = [_Sums(feed.shorter(steps), longest) for steps in lookbacks(longest, feed.data.season)[1:]]
     plain = sums.plain
-
-    def fitted_maps(parts: Mapping[int, SplitMoments]) -> HistoryMap:
-        maps = {steps: fit_history_map(one.blocks, one.held_out, seasons, one.across) for steps, one in parts.items()}
-        return mean_map([maps[steps] for steps in read])
-
-    found = fitted_maps({steps: one.plain for steps, one in every.items()})
+    found = _fitted([one.plain for one in (sums, *shorter)], seasons)
     share, logarithmic = 0.0, None
-    if all(one.positive for one in every.values()):
-        logarithmic = fitted_maps({steps: one.logarithmic for steps, one in every.items()})
+    if all(one.positive for one in (sums, *shorter)):
+        logarithmic = _fitted([one.logarithmic for one in (sums, *shorter)], seasons)
         share = log_share(sums.sample, found, logarithmic)
         logarithmic = logarithmic if share else None
     # what is known ahead may tell of them, and is taken off by the same map
@@ -115,7 +108,7 @@ def fit_simple(feed: Feed) -> SimpleFit:
     fitted = fit_effect(feed, honest, late)
     honest.effect = refitted.effect = fitted.effect
     info = {"begun": found.begun, "penalty": found.penalty, "maps": found.maps, "blocks": found.blocks}
-    info |= {"lookbacks": [*found.lookbacks], "outliers_gain": gained}
+    info |= {"lookbacks": {str(steps): part for steps, part in found.lookbacks.items()}, "outliers_gain": gained}
     info |= {"logarithms": share, "covariates_gain": fitted.gain, "refitted": "on train and validation rows"}
     said = f"The simple forecast is {logarithmic.said if logarithmic and share == 1 else found.said}"
     said += {0.0: "", 1.0: ", of logarithms"}.get(share, f", and {share:.0%} of it of logarithms".replace("%", " %"))
@@ -133,6 +126,12 @@ def fit_simple(feed: Feed) -> SimpleFit:
     ridge = fit_ridge(plain.blocks.whole, plain.held_out)
     again = Refitted(RidgeMap(ridge.again(plain.every)), refitted)
     return SimpleFit(RidgeMap(ridge.kernel), honest, again, info, said, fitted, without)
+
+
+def _fitted(sums: Sequence[SplitMoments], seasons: Sequence[int]) -> HistoryMap:
+    """The mean of the maps of each lookback, the longest first."""
+    maps = [fit_history_map(one.blocks, one.held_out, seasons, one.across) for one in sums]
+    return mean_map(maps, sums[0].blocks, sums[0].held_out) if len(maps) > 1 else maps[0]
 
 
 class _Sums:

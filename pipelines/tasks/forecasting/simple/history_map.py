@@ -1,7 +1,7 @@
 """The linear map that a simple forecast begins with: the mean of the best plain maps and ridge regressions."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +36,7 @@ class HistoryMap:
         blocks: that were held out.
         maps: that it is the mean of.
         folds: the same without a block each, in their order, and without validation; None where nothing is held out.
-        lookbacks: timesteps of history that they read, where these are several, the most first.
+        lookbacks: shares of maps by the timesteps of history that they read; empty where all read the same.
     """
 
     kernel: np.ndarray
@@ -47,16 +47,17 @@ class HistoryMap:
     blocks: int
     maps: int = 1
     folds: Sequence[np.ndarray | None] = ()
-    lookbacks: Sequence[int] = ()
+    lookbacks: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def said(self) -> str:
         """What it is, in words."""
         best = self.begun if np.isinf(self.penalty) else f"{self.begun} with ridge regression"
-        if len(self.lookbacks) > 1:
-            *longer, shortest = self.lookbacks
-            steps = f"{', '.join(map(str, longer))} and {shortest} steps"
-            return f"the mean of linear maps of the last {steps}, the best {best}"
+        if self.lookbacks:
+            parts = [
+                f"{share:.0%} of the last {steps} steps".replace("%", " %") for steps, share in self.lookbacks.items()
+            ]
+            return f"a mean of linear maps, {' and '.join(parts)}, the best {best}"
         return best if self.maps == 1 else f"the mean of {self.maps} linear maps, the best {best}"
 
 
