@@ -54,10 +54,8 @@ class HistoryMap:
         """What it is, in words."""
         best = self.begun if np.isinf(self.penalty) else f"{self.begun} with ridge regression"
         if self.lookbacks:
-            parts = [
-                f"{share:.0%} of the last {steps} steps".replace("%", " %") for steps, share in self.lookbacks.items()
-            ]
-            return f"a mean of linear maps, {' and '.join(parts)}, the best {best}"
+            parts = " and ".join(f"{100 * share:.0f} % of the last {steps}" for steps, share in self.lookbacks.items())
+            return f"a mean of linear maps, {parts} steps, the best {best}"
         return best if self.maps == 1 else f"the mean of {self.maps} linear maps, the best {best}"
 
 

@@ -45,32 +45,30 @@ def mean_map(maps: Sequence[HistoryMap], blocks: Blocks, held_out: Moments) -> H
     """
     lookback = len(maps[0].kernel)
     level = np.eye(lookback)[-1]
-    judges = [judge for _, judge in blocks.folds(held_out)]
 
     def padded(kernel: np.ndarray) -> np.ndarray:
         return np.pad(kernel, ((lookback - len(kernel), 0), (0, 0)))
 
-    def error(folds: Sequence[np.ndarray | None]) -> float:
-        judged = [
-            judge.error(level, padded(fold)) for judge, fold in zip(judges, folds, strict=True) if fold is not None
-        ]
-        return float(np.mean(judged))
+    def mean(kernels: Sequence[np.ndarray]) -> np.ndarray:
+        return np.sum([share * padded(kernel) for share, kernel in zip(shares, kernels, strict=True)], axis=0)
 
-    errors = np.array([error(one.folds) for one in maps])
+    # by block the maps of all lookbacks, where each has one
+    folds = [[fold for fold in parts if fold is not None] for parts in zip(*(one.folds for one in maps), strict=True)]
+    judged = [
+        (judge, parts)
+        for (_, judge), parts in zip(blocks.folds(held_out), folds, strict=True)
+        if judge.weight and len(parts) == len(maps)
+    ]
+    errors = np.array(
+        [sum(judge.error(level, padded(parts[at])) for judge, parts in judged) for at in range(len(maps))]
+    )
     shares = (max(errors.min(), 1e-12) / np.maximum(errors, 1e-12)) ** _POWER
     shares /= shares.sum()
-
-    def mean(kernels: Sequence[np.ndarray | None]) -> np.ndarray | None:
-        if any(kernel is None for kernel in kernels):
-            return None
-        return sum(share * padded(kernel) for share, kernel in zip(shares, kernels, strict=True))
-
-    folds = [mean(fold) for fold in zip(*(one.folds for one in maps), strict=True)]
     return replace(
         maps[0],
         kernel=mean([one.kernel for one in maps]),
         refitted=mean([one.refitted for one in maps]),
-        error=error(folds),
-        folds=folds,
+        error=sum(judge.error(level, mean(parts)) for judge, parts in judged) / max(len(judged), 1),
+        folds=[mean(parts) if len(parts) == len(maps) else None for parts in folds],
         lookbacks={len(one.kernel): round(float(share), 4) for one, share in zip(maps, shares, strict=True)},
     )

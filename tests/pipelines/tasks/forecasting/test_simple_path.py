@@ -9,9 +9,11 @@ import tensorflow as tf
 
 from tests.untrained_models import prepared
 from unroll.models.series.baselines import RidgeMap
+from unroll.models.series.outliers import without_outliers
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.fitting import Refitted, SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
+from unroll.pipelines.tasks.forecasting.simple.lookbacks import mean_map
 from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
 from unroll.pipelines.tasks.forecasting.simple.plain_maps import plain_maps
 from unroll.pipelines.tasks.forecasting.simple.smoothing import smoothing_kernel
@@ -113,8 +115,8 @@ def test_every_plain_map_follows_the_level(lookback: int, season: int) -> None:
         np.testing.assert_allclose(kernel.sum(axis=0), 1, err_msg=name)
 
 
-def history_map(series: np.ndarray, lookback: int, horizon: int, season: int) -> HistoryMap:
-    """Fitted on all but the last fifth, which is its validation split."""
+def sums(series: np.ndarray, lookback: int, horizon: int) -> tuple[Blocks, Moments]:
+    """Of all but the last fifth, and of that, which is its validation split."""
     starts = np.arange(len(series) - lookback - horizon + 1)
     windows = np.stack([series[start : start + lookback + horizon] for start in starts])[..., None]
     cut = int(0.8 * len(series))
@@ -127,7 +129,28 @@ def history_map(series: np.ndarray, lookback: int, horizon: int, season: int) ->
             blocks.add(np.array([newest]), batch)
         elif newest + 1 >= cut:
             held_out.append(batch)
-    return fit_history_map(blocks, Moments.of(held_out, lookback, horizon), [season])
+    return blocks, Moments.of(held_out, lookback, horizon)
+
+
+def history_map(series: np.ndarray, lookback: int, horizon: int, season: int) -> HistoryMap:
+    return fit_history_map(*sums(series, lookback, horizon), [season])
+
+
+def test_the_lookback_that_forecasts_better_weighs_more_in_the_mean_of_two() -> None:
+    rng, far = np.random.default_rng(0), 20
+    series = rng.normal(size=300)
+    for step in range(far, len(series)):
+        series[step] += 0.9 * series[step - far]  # which only the longer one can see
+    maps = [history_map(series, lookback, 4, season=1) for lookback in (24, 12)]
+    found = mean_map(maps, *sums(series, 24, 4))
+    assert found.lookbacks[24] > 0.8
+    np.testing.assert_allclose(found.kernel.sum(axis=0), 1)
+    assert f"{100 * found.lookbacks[24]:.0f} % of the last 24 and" in found.said
+    expected = found.lookbacks[24] * maps[0].kernel
+    expected[12:] += found.lookbacks[12] * maps[1].kernel
+    np.testing.assert_allclose(found.kernel, expected, atol=1e-3)
+    even = mean_map([maps[0], maps[0]], *sums(series, 24, 4))
+    np.testing.assert_allclose(even.refitted, maps[0].refitted)
 
 
 @pytest.mark.parametrize("kind", ["walk", "season"])
@@ -274,3 +297,56 @@ def test_a_network_that_adds_noise_is_worse_than_nothing(turned: Forecasting) ->
     assert gain is not None
     assert gain < -0.02
     assert turned.contribution(turned.build()) == 0, "it begins as the simple forecast"
+
+
+def disturbed(kind: str, days: int = 280) -> pd.DataFrame:
+    """Days of a season that hardly changes, and what goes wrong with them, or is always so."""
+    rng = np.random.default_rng(0)
+    values = 100 + 3 * np.sin(2 * np.pi * np.arange(days) / 7) + 0.5 * rng.normal(size=days)
+    events = np.arange(35, days, 40)  # the last one within the test split
+    if kind == "strike":  # for two days
+        values[events], values[events + 1] = 0, 0
+    elif kind == "sensor error":
+        values[events] = 999
+    elif kind == "market day":  # each week, which is no outlier
+        values[::7] += 200
+    return pd.DataFrame({"time": pd.date_range("2026-01-01", periods=days, freq="D"), "load": values})
+
+
+@pytest.mark.parametrize("kind", ["strike", "sensor error", "market day"])
+def test_what_went_wrong_is_not_carried_on(tmp_path, kind: str) -> None:
+    section = {"model": {"lookback": 28, "horizon": 7, "calendar": False}}
+    feed = prepared("forecasting", disturbed(kind), section, tmp_path)._feed
+    fit = fit_simple(feed)
+    wrong = kind in ("strike", "sensor error")
+    assert fit.path.cut_outliers == wrong
+    assert ("cutting outliers that are over saves" in fit.said) == wrong
+    if wrong:
+        uncut = SimplePath(fit.path.history_map, fit.path.effect, fit.path.log_map, fit.path.log_share)
+        ratios = []
+        for window in feed.aligned("test", 64):
+            inputs, target = feed.pair(window)
+            calm = np.abs(target).max(axis=(1, 2)) < 1  # nothing goes wrong within the horizon
+            ratios.append([np.abs(one(inputs) - target)[calm].mean() for one in (fit.path, uncut)])
+        cut, without = np.mean(ratios, axis=0)
+        assert cut < 0.8 * without
+
+
+def test_outliers_that_last_up_to_now_or_come_often_are_kept() -> None:
+    calm = [1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0, 2.0]
+    gap = float("nan")
+    for history, expected in (
+        ([*calm, 99.0, *calm], None),
+        ([*calm, gap, -99.0, gap, *calm], None),
+        ([*calm, *calm, 99.0, 99.0], [*calm, *calm, 99.0, 99.0]),
+        ([*calm, *calm, 99.0, gap], [*calm, *calm, 99.0, gap]),
+        ([0.0, 0.0, 7.0, 0.0, 0.0, 0.0, 5.0, 0.0], [0.0, 0.0, 7.0, 0.0, 0.0, 0.0, 5.0, 0.0]),
+        ([gap, gap, gap], [gap, gap, gap]),
+        ([5.0], [5.0]),
+    ):
+        found = without_outliers(tf.constant(history)[None, :, None]).numpy().ravel()
+        if expected is None:
+            assert np.nanmax(np.abs(found)) < 15
+            assert np.isnan(found).sum() == np.isnan(history).sum()
+        else:
+            np.testing.assert_array_equal(found, np.array(expected, np.float32))
