@@ -33,13 +33,10 @@ def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int,
     width = _PLAIN + 3 * len(known.knots) + 18
     columns = GroupColumns(static, known if fits * width**2 <= MEMORY else KnownColumns(), season)
 
-    def sums(feed: Feed, path: SimplePath) -> BlockSums:
-        def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-            return group_terms(inputs, path(inputs), path.history_map, columns)
+    def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return group_terms(inputs, path(inputs), path.history_map, columns)
 
-        return BlockSums(feed, path, terms, (1 + len(categories), static))
-
-    found = sums(feed, path)
+    found = BlockSums(feed, path, terms, (1 + len(categories), static))
     folds, scale = found.folds, found.whole.scale
     if not folds:
         return None
@@ -53,12 +50,8 @@ def fit_group(feed: Feed, path: SimplePath, *, known: KnownColumns, season: int,
     gains = gains_of(least, after[best])
     if not pays(gains):
         return None
-
-    def effect(whole: Sums) -> GroupEffect:
-        return GroupEffect(columns, _weights(whole, PENALTIES[best], scale)[..., 0])
-
-    again = lambda feed, path: effect(sums(feed, path).whole)  # noqa: E731
-    return Part(again, effect(found.whole), float(gains.mean()), name, after[best])
+    effect = GroupEffect(columns, _weights(found.whole, PENALTIES[best], scale)[..., 0])
+    return Part(effect, float(gains.mean()), name, after[best])
 
 
 def _weights(sums: Sums, penalty: float, scale: np.ndarray) -> np.ndarray:

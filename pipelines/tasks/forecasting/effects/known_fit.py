@@ -9,7 +9,7 @@ from unroll.models.series.effects.known import KnownColumns, KnownEffect, change
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.effects.choice import choose
 from unroll.pipelines.tasks.forecasting.effects.part import Part
-from unroll.pipelines.tasks.forecasting.effects.sums import BlockSums, Sums, masks, usual_values
+from unroll.pipelines.tasks.forecasting.effects.sums import BlockSums, masks, usual_values
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -50,27 +50,14 @@ def fit_known(feed: Feed, path: SimplePath, season: int) -> Part | None:
     covariates = tf.fill([1, 1, feed.features.covariates], 0.0)
     sizes = [one.shape[2] for one in known_terms(covariates, columns)]
 
-    def sums(feed: Feed, path: SimplePath) -> BlockSums:
-        def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-            return changed(tf.concat(known_terms(inputs["covariates"], columns), axis=2), path.history_map)
+    def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return changed(tf.concat(known_terms(inputs["covariates"], columns), axis=2), path.history_map)
 
-        return BlockSums(feed, path, terms)
-
-    found = sums(feed, path)
+    found = BlockSums(feed, path, terms)
     scale = found.whole.scale
     everything = np.ones(len(scale), bool)
     choice = choose(found.folds, scale, [everything], masks(sizes))
     if choice is None:
         return None
-
-    def effect(whole: Sums) -> KnownEffect:
-        weights = choice.weights(whole, scale)
-        return KnownEffect(columns, np.split(weights, np.cumsum(sizes)[:-1]))
-
-    return Part(
-        lambda feed, path: effect(sums(feed, path).whole),
-        effect(found.whole),
-        choice.gain,
-        "covariates and calendar",
-        choice.errors,
-    )
+    effect = KnownEffect(columns, np.split(choice.weights(found.whole, scale), np.cumsum(sizes)[:-1]))
+    return Part(effect, choice.gain, "covariates and calendar", choice.errors)

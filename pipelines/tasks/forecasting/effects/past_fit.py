@@ -9,7 +9,7 @@ from unroll.models.series.effects.past import PastColumns, PastEffect, past_term
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.effects.choice import choose
 from unroll.pipelines.tasks.forecasting.effects.part import Part
-from unroll.pipelines.tasks.forecasting.effects.sums import MEMORY, BlockSums, Sums, masks, usual_values
+from unroll.pipelines.tasks.forecasting.effects.sums import MEMORY, BlockSums, masks, usual_values
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _QUANTILES = (0.02, 0.2, 0.4, 0.6, 0.8, 0.98)  # the outer ones bound what a value is taken for
@@ -59,13 +59,10 @@ def fit_past(feed: Feed, path: SimplePath, season: int) -> Part | None:
     if columns is None:
         return None
 
-    def sums(feed: Feed, path: SimplePath) -> BlockSums:
-        def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-            return past_terms(inputs, columns)[:, None]
+    def terms(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return past_terms(inputs, columns)[:, None]
 
-        return BlockSums(feed, path, terms)
-
-    found = sums(feed, path)
+    found = BlockSums(feed, path, terms)
     scale = found.whole.scale
     own, *parts = masks([columns.own, *(size for sizes in columns.sizes for size in sizes)])
     linear, further = np.any(parts[::2], axis=0), np.any(parts[1::2], axis=0)
@@ -74,15 +71,7 @@ def fit_past(feed: Feed, path: SimplePath, season: int) -> Part | None:
     if choice is None:
         return None
 
-    def effect(whole: Sums) -> PastEffect:
-        return PastEffect(columns, choice.weights(whole, scale))
-
     names = feed.data.dataset_info["past_covariates"]
     used = [name for name, mask in zip(names, covariates, strict=True) if (mask & choice.used).any()]
-    return Part(
-        lambda feed, path: effect(sums(feed, path).whole),
-        effect(found.whole),
-        choice.gain,
-        f"the past of {', '.join(used)}",
-        choice.errors,
-    )
+    effect = PastEffect(columns, choice.weights(found.whole, scale))
+    return Part(effect, choice.gain, f"the past of {', '.join(used)}", choice.errors)

@@ -39,16 +39,9 @@ def fit_rest(feed: Feed, known: Part, season: int) -> Part | None:
     if not pays(gains):
         return None
 
-    def again(feed: Feed, path: SimplePath) -> RestEffect:
-        assert isinstance(part.effect, KnownEffect)
-        again_map = RidgeMap(_rest_map(feed, part.effect).kernel)
-        effect = part.again(feed, SimplePath(again_map))
-        assert isinstance(effect, KnownEffect)
-        return RestEffect(effect, again_map)
-
     folds = [RestEffect(part.effect, RidgeMap(found.kernel if one is None else one)) for one in found.folds]
     said, effect = "a map of what they leave", RestEffect(part.effect, rest_map)
-    return Part(again, effect, float(gains.mean()), said, part.errors, folds)
+    return Part(effect, float(gains.mean()), said, part.errors, folds)
 
 
 def _rest_map(feed: Feed, known: KnownEffect) -> HistoryMap:

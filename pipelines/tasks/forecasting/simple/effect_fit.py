@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from unroll.models.series.effects.effect import Effect, Effects
+from unroll.models.series.effects.effect import Effects
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.effects.group_fit import fit_group
 from unroll.pipelines.tasks.forecasting.effects.known_fit import fit_known, known_columns
@@ -40,18 +40,6 @@ class EffectFit:
     def without(self, block: int) -> Effects | None:
         """The same effects beside maps that have not seen a block of the training split."""
         parts = [part.folds[block] if part.folds else part.effect for part in self.parts]
-        return Effects(parts) if parts else None
-
-    def again(self, feed: Feed, path: SimplePath) -> Effects | None:
-        """The same effects, with the same terms and penalties, fitted to other windows.
-
-        Args:
-            feed: of the windows, of which the training split is taken.
-            path: a simple forecast for them; its effect does not matter.
-        """
-        parts: list[Effect] = []
-        for part in self.parts:
-            parts.append(part.again(feed, path.with_effect(Effects(parts) if parts else None)))
         return Effects(parts) if parts else None
 
 

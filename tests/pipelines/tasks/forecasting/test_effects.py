@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from tests.untrained_models import export, prepared, untrained
-from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.task import Task
 from unroll.pipelines.tasks.forecasting.simple.fitting import SimpleFit
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
@@ -108,16 +107,6 @@ def test_who_sends_neither_has_the_forecast_of_what_is_left(told: Task) -> None:
     gap = inputs["covariates"].numpy()
     gap[:, 5:7, 0] = np.nan
     assert np.abs(fit.path({**inputs, "covariates": tf.constant(gap)}) - fit.path(inputs)).mean() < 0.3
-
-
-def test_effects_are_fitted_again_to_other_rows(told: Task) -> None:
-    feed, fit = told._feed, told._simple
-    path = fit.path
-    same = fit.effects.again(feed, path)
-    inputs, _ = feed.pair(next(iter(feed.aligned("test", 8))))
-    begun = path.history_map, path.log_map, path.log_share
-    other = SimplePath(begun[0], same, *begun[1:])
-    np.testing.assert_allclose(other(inputs), path(inputs), atol=1e-4)
 
 
 def test_the_exported_graph_has_them(told: Task, tmp_path: Path) -> None:
