@@ -13,7 +13,6 @@ from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.effect_fit import EffectFit, fit_effect
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
 from unroll.pipelines.tasks.forecasting.simple.logarithms import log_share, logarithms
-from unroll.pipelines.tasks.forecasting.simple.lookbacks import lookbacks, mean_map
 from unroll.pipelines.tasks.forecasting.simple.moments import SplitMoments
 from unroll.pipelines.tasks.forecasting.simple.outliers import outliers_gain
 from unroll.pipelines.tasks.forecasting.simple.ridge import MAX_WINDOWS, fit_ridge
@@ -21,7 +20,6 @@ from unroll.pipelines.tasks.forecasting.simple.sample import WindowSample
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
 
 _BATCH = 256
-_SHORTER_WINDOWS = 20_000  # of a split, that maps of shorter lookbacks are fitted to: more would hardly change them
 _COMPARED = 60_000  # targets that forecasts of logarithms are judged by
 
 
@@ -86,13 +84,12 @@ def fit_simple(feed: Feed) -> SimpleFit:
         feed: of the windows.
     """
     seasons = sorted({*feed.data.frequency.seasons, feed.data.season})
-    sums, longest = _Sums(feed), feed.features.lookback
-    shorter = [_Sums(feed.shorter(steps), longest) for steps in lookbacks(longest, feed.data.season)[1:]]
+    sums = _Sums(feed)
     plain = sums.plain
-    found = _fitted([one.plain for one in (sums, *shorter)], seasons)
+    found = _fitted(plain, seasons)
     share, logarithmic = 0.0, None
-    if all(one.positive for one in (sums, *shorter)):
-        logarithmic = _fitted([one.logarithmic for one in (sums, *shorter)], seasons)
+    if sums.positive:
+        logarithmic = _fitted(sums.logarithmic, seasons)
         share = log_share(sums.sample, found, logarithmic)
         logarithmic = logarithmic if share else None
     # what is known ahead may tell of them, and is taken off by the same map
@@ -108,8 +105,8 @@ def fit_simple(feed: Feed) -> SimpleFit:
     fitted = fit_effect(feed, honest, late)
     honest.effect = refitted.effect = fitted.effect
     info = {"begun": found.begun, "penalty": found.penalty, "maps": found.maps, "blocks": found.blocks}
-    info |= {"lookbacks": {str(steps): part for steps, part in found.lookbacks.items()}, "outliers_gain": gained}
-    info |= {"logarithms": share, "covariates_gain": fitted.gain, "refitted": "on train and validation rows"}
+    info |= {"logarithms": share, "outliers_gain": gained, "covariates_gain": fitted.gain}
+    info |= {"refitted": "on train and validation rows"}
     said = f"The simple forecast is {logarithmic.said if logarithmic and share == 1 else found.said}"
     said += {0.0: "", 1.0: ", of logarithms"}.get(share, f", and {share:.0%} of it of logarithms".replace("%", " %"))
     said += f", by {found.blocks} held-out blocks"
@@ -128,10 +125,8 @@ def fit_simple(feed: Feed) -> SimpleFit:
     return SimpleFit(RidgeMap(ridge.kernel), honest, again, info, said, fitted, without)
 
 
-def _fitted(sums: Sequence[SplitMoments], seasons: Sequence[int]) -> HistoryMap:
-    """The mean of the maps of each lookback, the longest first."""
-    maps = [fit_history_map(one.blocks, one.held_out, seasons, one.across) for one in sums]
-    return mean_map(maps, sums[0].blocks, sums[0].held_out) if len(maps) > 1 else maps[0]
+def _fitted(sums: SplitMoments, seasons: Sequence[int]) -> HistoryMap:
+    return fit_history_map(sums.blocks, sums.held_out, seasons, sums.across)
 
 
 class _Sums:
@@ -139,15 +134,13 @@ class _Sums:
 
     Args:
         feed: of the windows.
-        longest: lookback by which blocks are made, if that is another one.
     """
 
-    def __init__(self, feed: Feed, longest: int | None = None):
-        size = (feed.data.bounds["train"], feed.features.lookback, feed.features.horizon, longest)
+    def __init__(self, feed: Feed):
+        size = (feed.data.bounds["train"], feed.features.lookback, feed.features.horizon)
         self.plain, self.logarithmic = SplitMoments(*size), SplitMoments(*size)
         self.positive = True
-        most = MAX_WINDOWS if longest is None else _SHORTER_WINDOWS
-        strides = {split: feed.stride(split, most) for split in ("train", "validation")}
+        strides = {split: feed.stride(split, MAX_WINDOWS) for split in ("train", "validation")}
         windows = sum(feed.count(split, stride) for split, stride in strides.items())
         wanted = max(256, _COMPARED // (feed.features.horizon * feed.features.targets))
         self.sample = WindowSample(feed.features.lookback, every=max(1, windows // wanted))

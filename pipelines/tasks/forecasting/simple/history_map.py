@@ -1,7 +1,7 @@
 """The linear map that a simple forecast begins with: the mean of the best plain maps and ridge regressions."""
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +36,6 @@ class HistoryMap:
         blocks: that were held out.
         maps: that it is the mean of.
         folds: the same without a block each, in their order, and without validation; None where nothing is held out.
-        lookbacks: shares of maps by the timesteps of history that they read; empty where all read the same.
     """
 
     kernel: np.ndarray
@@ -47,15 +46,11 @@ class HistoryMap:
     blocks: int
     maps: int = 1
     folds: Sequence[np.ndarray | None] = ()
-    lookbacks: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def said(self) -> str:
         """What it is, in words."""
         best = self.begun if np.isinf(self.penalty) else f"{self.begun} with ridge regression"
-        if self.lookbacks:
-            parts = " and ".join(f"{100 * share:.0f} % of the last {steps}" for steps, share in self.lookbacks.items())
-            return f"a mean of linear maps, {parts} steps, the best {best}"
         return best if self.maps == 1 else f"the mean of {self.maps} linear maps, the best {best}"
 
 

@@ -143,12 +143,11 @@ class SplitMoments:
         bounds: of the training split: its first step and the step after its last.
         lookback: timesteps of the history.
         horizon: timesteps of the target.
-        longest: timesteps of the longest history, where several lookbacks share their blocks.
     """
 
-    def __init__(self, bounds: tuple[int, int], lookback: int, horizon: int, longest: int | None = None):
+    def __init__(self, bounds: tuple[int, int], lookback: int, horizon: int):
         begin, end = bounds
-        begin = min(begin + (longest or lookback), end - 1)  # where windows begin; others lie in the first block
+        begin = min(begin + lookback, end - 1)  # where windows begin; those of short series lie before
         self.blocks = Blocks(begin, end, _BLOCKS, lookback, horizon)
         self.held_out, self.across = (Moments.none(lookback, horizon) for _ in range(2))
 

@@ -1,6 +1,5 @@
 """Windows of a split as the forecaster reads them: on the local clock, z-scored, with the features of the calendar."""
 
-from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,12 +57,6 @@ class Feed:
         (begin, edge), (_, end), most = self.data.bounds[before], self.data.bounds[after], self.features.horizon - 1
         bounds = {"across": (max(edge - most, begin), min(edge + most, end))}
         return replace(self, data=replace(self.data, bounds=bounds))
-
-    def shorter(self, lookback: int) -> "Feed":
-        """A feed of windows with less history, of which series have more."""
-        features = copy(self.features)
-        features.lookback = lookback
-        return replace(self, features=features)
 
     def steps(self, window: Window) -> np.ndarray:
         """The place in time of each window of a batch, in steps of any beginning: int64 [B]."""

@@ -13,7 +13,6 @@ from unroll.models.series.outliers import without_outliers
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.fitting import Refitted, SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.history_map import HistoryMap, fit_history_map
-from unroll.pipelines.tasks.forecasting.simple.lookbacks import mean_map
 from unroll.pipelines.tasks.forecasting.simple.moments import Blocks, Moments
 from unroll.pipelines.tasks.forecasting.simple.plain_maps import plain_maps
 from unroll.pipelines.tasks.forecasting.simple.smoothing import smoothing_kernel
@@ -115,8 +114,8 @@ def test_every_plain_map_follows_the_level(lookback: int, season: int) -> None:
         np.testing.assert_allclose(kernel.sum(axis=0), 1, err_msg=name)
 
 
-def sums(series: np.ndarray, lookback: int, horizon: int) -> tuple[Blocks, Moments]:
-    """Of all but the last fifth, and of that, which is its validation split."""
+def history_map(series: np.ndarray, lookback: int, horizon: int, season: int) -> HistoryMap:
+    """Fitted on all but the last fifth, which is its validation split."""
     starts = np.arange(len(series) - lookback - horizon + 1)
     windows = np.stack([series[start : start + lookback + horizon] for start in starts])[..., None]
     cut = int(0.8 * len(series))
@@ -129,28 +128,7 @@ def sums(series: np.ndarray, lookback: int, horizon: int) -> tuple[Blocks, Momen
             blocks.add(np.array([newest]), batch)
         elif newest + 1 >= cut:
             held_out.append(batch)
-    return blocks, Moments.of(held_out, lookback, horizon)
-
-
-def history_map(series: np.ndarray, lookback: int, horizon: int, season: int) -> HistoryMap:
-    return fit_history_map(*sums(series, lookback, horizon), [season])
-
-
-def test_the_lookback_that_forecasts_better_weighs_more_in_the_mean_of_two() -> None:
-    rng, far = np.random.default_rng(0), 20
-    series = rng.normal(size=300)
-    for step in range(far, len(series)):
-        series[step] += 0.9 * series[step - far]  # which only the longer one can see
-    maps = [history_map(series, lookback, 4, season=1) for lookback in (24, 12)]
-    found = mean_map(maps, *sums(series, 24, 4))
-    assert found.lookbacks[24] > 0.8
-    np.testing.assert_allclose(found.kernel.sum(axis=0), 1)
-    assert f"{100 * found.lookbacks[24]:.0f} % of the last 24 and" in found.said
-    expected = found.lookbacks[24] * maps[0].kernel
-    expected[12:] += found.lookbacks[12] * maps[1].kernel
-    np.testing.assert_allclose(found.kernel, expected, atol=1e-3)
-    even = mean_map([maps[0], maps[0]], *sums(series, 24, 4))
-    np.testing.assert_allclose(even.refitted, maps[0].refitted)
+    return fit_history_map(blocks, Moments.of(held_out, lookback, horizon), [season])
 
 
 @pytest.mark.parametrize("kind", ["walk", "season"])
