@@ -1,13 +1,13 @@
 """`unroll tune` with 10 trials beside 50 random ones over the same settings: a small public set of each task.
 
-    python benchmarks/tuning.py                             # three sets, about an hour of two idle cores
+    python benchmarks/tuning.py                             # three sets, some two hours of two idle cores
     python benchmarks/tuning.py --sets emoji_groups --seeds 0 1 2
     python benchmarks/tuning.py --sets chicago --kill 4     # kill -9 after four trials, and the same command again
     python benchmarks/tuning.py --report                    # what was measured before, nothing run
 
 Random trials are drawn by Optuna's random sampler and never pruned, are trained and scored by the same code, on the
 same halves of the validation split, and their best is trained by `unroll train`. Epochs are few, so that a trial takes
-some ten seconds. `chooser` is the validation loss of the best trial on the half that chose it, `held` on the other
+half a minute. `chooser` is the validation loss of the best trial on the half that chose it, `held` on the other
 half, the rest are of the test split. `worth` is how many random trials are needed for a best as good on the half that
 chose, in half of all draws of so many from the 50 (more than there are: 51). Trials are kept in WORKSPACE, and a run
 that was killed goes on.
@@ -95,7 +95,9 @@ class _Case:
         while (done := len(finished(_random_study(folder, 0)))) < trials:
             count = min(_PROCESS, trials - done)
             draw = [sys.executable, __file__, "--draw", str(folder), str(_SEED + done), str(count)]
-            subprocess.run(draw, check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
+            told = subprocess.run(draw, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+            if told.returncode:
+                sys.exit(f"{' '.join(draw)} failed:\n{told.stderr}")
         best = min(self._losses(folder), key=lambda one: one.value)
         file = folder / "best.yaml"
         overrides = [f"{key}={json.dumps(value)}" for key, value in self._settings.items()]
