@@ -45,7 +45,7 @@ def character_runs(words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
     Example:
         >>> rows, buckets, counts = character_runs(tf.constant(["no no"]))
-        >>> len(buckets), counts.numpy().min()  # ' n', 'no', 'o ', ' no', 'no ', ' no '
+        >>> len(buckets), float(counts.numpy().min())  # ' n', 'no', 'o ', ' no', 'no ', ' no '
         (6, 2.0)
     """
     read = tf.strings.join([" ", tf.strings.substr(words, 0, _READ, unit="UTF8_CHAR"), " "])
