@@ -215,14 +215,15 @@ class RequestLog:
 
     def _forget(self, model: str) -> None:
         file = self._files.pop(model)
-        self.vanished += 1
-        self.dropped += file.unseen
+        lost = file.unseen
+        with contextlib.suppress(Exception):
+            file.close()
+        self.vanished += 1  # once its space on disk is free
+        self.dropped += lost
         _log.error(
             "request log: %s is gone or replaced, and what it held with it. The next record begins a new file",
             file.path,
         )
-        with contextlib.suppress(Exception):
-            file.close()
 
     def _delete_oldest(self) -> None:
         open_files = {file.path for file in self._files.values()}
