@@ -106,14 +106,10 @@ class Tokenizer(tf.Module):
         self.table = tf.lookup.StaticHashTable(vocabulary, default_value=UNKNOWN - RESERVED)
         self.max_tokens = max_tokens
 
-    def ragged(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Token ids, int32 `[batch, (tokens)]`: 1 for an unknown token, from 2 on the vocabulary's."""
-        return self.ids(tokenize(texts, self.max_tokens))
-
     def ids(self, tokens: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Ids of tokens, string `[batch, (tokens)]`, likewise."""
+        """Ids of tokens, string `[batch, (tokens)]`, as int32: 1 for an unknown one, from 2 on the vocabulary's."""
         return tokens.with_flat_values(tf.cast(self.table.lookup(tokens.flat_values), tf.int32) + RESERVED)
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
         """Token ids, int32 `[batch, tokens]`, padded on the right with 0."""
-        return self.ragged(texts).to_tensor(PADDING)
+        return self.ids(tokenize(texts, self.max_tokens)).to_tensor(PADDING)

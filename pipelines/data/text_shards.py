@@ -1,7 +1,7 @@
 """Token ids on disk as TFRecord shards, read back as length-bucketed batches."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,7 @@ def read_shards(
     dataset = tf.data.Dataset.from_tensor_slices(files).interleave(tf.data.TFRecordDataset, cycle_length=16)
     if shuffle_seed is not None:
         dataset = dataset.shuffle(_SHUFFLE_RECORDS, seed=shuffle_seed)
-    dataset = dataset.map(_parse_words if words else _parse, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(_parser(words), num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.bucket_by_sequence_length(
         lambda tokens, *_: tf.size(tokens),
         bucket_boundaries=_BOUNDARIES,
@@ -100,7 +100,7 @@ def read_in_order(directory: Path, split: str, *, batch_size: int) -> tf.data.Da
         As `read_shards` with `words`.
     """
     files = sorted(str(file) for file in directory.glob(f"{split}-*.tfrecord"))
-    dataset = tf.data.TFRecordDataset(files).map(_parse_words, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = tf.data.TFRecordDataset(files).map(_parser(words=True), num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.padded_batch(batch_size, padded_shapes=([None], [], [])).prefetch(tf.data.AUTOTUNE)
 
 
@@ -115,17 +115,18 @@ def class_weights(counts: Iterable[int]) -> dict[int, float]:
     return {index: sum(counts) / (len(counts) * count) for index, count in enumerate(counts)}
 
 
-@tf.autograph.experimental.do_not_convert
-def _parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return _parse_words(serialized)[:2]
-
-
-@tf.autograph.experimental.do_not_convert
-def _parse_words(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _parser(words: bool) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
     features = {
         "tokens": tf.io.FixedLenFeature([], tf.string),
         "label": tf.io.FixedLenFeature([], tf.int64),
-        "words": tf.io.FixedLenFeature([], tf.string),
     }
-    example = tf.io.parse_single_example(serialized, features)
-    return tf.io.decode_raw(example["tokens"], tf.int32), tf.cast(example["label"], tf.int32), example["words"]
+    if words:  # which trainings have no use for: what is not named is not parsed
+        features["words"] = tf.io.FixedLenFeature([], tf.string)
+
+    @tf.autograph.experimental.do_not_convert
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        example = tf.io.parse_single_example(serialized, features)
+        record = tf.io.decode_raw(example["tokens"], tf.int32), tf.cast(example["label"], tf.int32)
+        return (*record, example["words"]) if words else record
+
+    return parse

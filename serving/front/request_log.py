@@ -215,11 +215,10 @@ class RequestLog:
 
     def _forget(self, model: str) -> None:
         file = self._files.pop(model)
-        lost = file.unseen
         with contextlib.suppress(Exception):
             file.close()
         self.vanished += 1  # once its space on disk is free
-        self.dropped += lost
+        self.dropped += file.unseen
         _log.error(
             "request log: %s is gone or replaced, and what it held with it. The next record begins a new file",
             file.path,

@@ -69,4 +69,4 @@ def fit_effect(feed: Feed, path: SimplePath, season: int) -> EffectFit:
     add(fit_past(feed, begun(), season))
     for static in range(len(categories)):
         add(fit_group(feed, begun(), known=known, season=feed.data.season, static=static))
-    return EffectFit(parts, Effects([part.effect for part in parts]) if parts else None)
+    return EffectFit(parts, begun().effect)
