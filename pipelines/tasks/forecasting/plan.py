@@ -13,7 +13,7 @@ from unroll.pipelines.tasks.forecasting.sizes import independent_windows, networ
 
 _LOOKBACK = 336  # steps that are read: two weeks of hours, a week of half hours
 _LONGEST = 672  # that is tried, such as a week of quarter hours
-_SHORT = 112  # steps: of a lookback twice as long is tried; of a longer one half of it, which costs less
+_SHORT = 112  # steps: of a longer lookback half is tried, which costs less, of others twice as many
 _SHORT_SEASON = 12  # steps: of shorter ones more are read
 
 
@@ -47,8 +47,8 @@ def plan(data: SeriesData, section: ForecastModelSection) -> Plan:
 
     Ahead it looks a day by hours or less, two weeks by days, eight weeks, twelve months, four quarters, as far as the
     held-out splits reach. Back it looks two weeks of hours, a week of half hours, eight weeks of days, three years of
-    weeks or months, as far as the training split is twice as long; or as far as one other lookback, where a linear map
-    has clearly less error on held-out blocks by that.
+    weeks or months, as far as the training split is twice as long; or as far as another lookback, such as a year of
+    days, where a linear map has clearly less error on held-out blocks by that.
 
     Args:
         data: the series.
@@ -72,32 +72,38 @@ def plan(data: SeriesData, section: ForecastModelSection) -> Plan:
 
 
 def _lookback(data: SeriesData, room: int, horizon: int) -> tuple[int, str]:
-    """Steps, and why so many."""
+    """Steps, and why so many.
+
+    Longer seasons are tried whether or not they are the series' own: a year of days tells what the last weeks do not,
+    also where the same day of last year forecasts worse than yesterday.
+    """
     season = data.season
-    wanted = usual_lookback(sorted({*data.frequency.seasons, season} - {1}), horizon)
+    seasons = sorted({*data.frequency.seasons, season} - {1})
+    wanted = usual_lookback(seasons, horizon)
     most = max(1, room // 2 - horizon, min(season, room - horizon - 1))
     usual = min(wanted, most)
-    other = min(_other_lookback(usual, season), most)
-    tried = sorted({usual, other})
+    longer = [one for one in seasons if usual < one <= min(most, _LONGEST)]
+    tried = sorted({usual, *longer, min(_other_lookback(usual, season, longer), most)})
     lookback, gain = best_lookback(data, tried, usual, horizon)
     words = f", of season {season}" if season > 1 else ""
     if usual < wanted:
         words += f", cut to the {room} training steps" if lookback == usual else ""
     if lookback != usual:
         return lookback, f"{words}: {100 * gain:.0f} % less error than {usual} on held-out blocks"
-    return lookback, f"{words}: no worse than {other} on held-out blocks" if other != usual else words
+    others = " and ".join(str(one) for one in tried if one != usual)
+    return lookback, f"{words}: no worse than {others} on held-out blocks" if others else words
 
 
-def _other_lookback(usual: int, season: int) -> int:
-    """The one that is tried beside the usual one: a season that it does not hold, or half or twice of it.
+def _other_lookback(usual: int, season: int, longer: Sequence[int]) -> int:
+    """The one that is tried beside the usual one and longer seasons: twice of it, or half of it.
 
     Example:
-        >>> [_other_lookback(*one) for one in ((56, 365), (36, 12), (336, 24), (336, 336), (400, 400))]
-        [365, 72, 168, 672, 672]
+        >>> [_other_lookback(*one) for one in ((56, 7, [365]), (36, 12, []), (336, 24, []), (336, 336, []))]
+        [112, 72, 168, 672]
     """
-    if usual < season <= _LONGEST:
-        return season
-    return usual // 2 if usual > _SHORT and usual // 2 >= season else max(usual, min(2 * usual, _LONGEST))
+    if not longer and usual > _SHORT and usual // 2 >= season:
+        return usual // 2
+    return max(usual, min(2 * usual, _LONGEST))
 
 
 def usual_lookback(seasons: Sequence[int], horizon: int) -> int:

@@ -53,6 +53,16 @@ def test_a_longer_lookback_is_taken_where_it_saves_error(tmp_path) -> None:
     assert "less error than 36 on held-out blocks (model.lookback)" in task.summary()
 
 
+def test_a_year_of_days_is_read_where_it_tells_what_the_last_weeks_do_not(tmp_path) -> None:
+    # closed weeks at the same dates of every year, beside a week that repeats: last year's day alone forecasts worse
+    days, rng = pd.date_range("2015-01-01", "2020-12-31", freq="D"), np.random.default_rng(0)
+    closed = np.isin(days.isocalendar().week, [8, 9, 21, 22, 23, 35, 36, 44])
+    values = 60 + 25 * (days.dayofweek == 4) - 30 * closed + 3 * rng.normal(size=len(days)).cumsum() / 5
+    task = prepared("forecasting", pd.DataFrame({"time": days, "x": values}), {}, tmp_path)
+    assert (task.dataset_info()["season"], task.dataset_info()["lookback"]) == (7, 365)
+    assert "less error than 56 on held-out blocks (model.lookback)" in task.summary()
+
+
 @pytest.mark.parametrize("name", ["years", "quarters", "shops", "new", "rows"])
 def test_what_can_be_forecast_is_not_refused(tmp_path, name) -> None:
     rng = np.random.default_rng(0)
