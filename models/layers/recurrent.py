@@ -1,6 +1,7 @@
 """Stacks of vanilla RNN, LSTM or GRU layers."""
 
 import keras
+import tensorflow as tf
 
 CELLS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 
@@ -57,7 +58,13 @@ class Recurrent(keras.layers.Layer):
         self.residual = residual
         self.dropouts = [keras.layers.SpatialDropout1D(dropout, name=f"dropout_{i}") for i in range(layers)]
         self.stack = [
-            CELLS[cell](units, return_sequences=True, recurrent_dropout=recurrent_dropout, name=f"{cell}_{i}")
+            CELLS[cell](
+                units,
+                return_sequences=True,
+                return_state=True,
+                recurrent_dropout=recurrent_dropout,
+                name=f"{cell}_{i}",
+            )
             for i in range(layers)
         ]
 
@@ -68,37 +75,59 @@ class Recurrent(keras.layers.Layer):
 
     def call(self, sequence, training=False):
         for dropout, layer in zip(self.dropouts, self.stack, strict=True):
-            hidden = layer(dropout(sequence, training=training), training=training)  # [B, T, units]
-            if self.residual and sequence.shape[-1] == self.units:
-                hidden = hidden + sequence
-            sequence = hidden
+            hidden, *_ = layer(dropout(sequence, training=training), training=training)  # [B, T, units]
+            sequence = self._joined(hidden, sequence)
         return sequence
 
     def initial_state(self, rows):
         """The state before the first timestep: zeros, `[rows, units]` each, layer by layer (an LSTM's h, then c)."""
         zeros = keras.ops.zeros([rows, self.units], self.compute_dtype)
-        return [zeros for layer in self.stack for _ in keras.tree.flatten(layer.cell.state_size)]
+        return [zeros for layer in self.stack for _ in layer.state_size]
 
     def step(self, inputs, state):
         """One timestep, without dropout.
 
         Args:
             inputs: float `[rows, features]`.
-            state: as `initial_state` or the step before returned it.
+            state: as `initial_state`, `steps` or the step before returned it.
 
         Returns:
             The last layer's output, float `[rows, units]`, and the new state.
         """
-        state, after = list(state), []
-        for layer in self.stack:
-            count = len(keras.tree.flatten(layer.cell.state_size))
-            before, state = state[:count], state[count:]
+        after = []
+        for layer, before in zip(self.stack, self._by_layer(state), strict=True):
             hidden, now = layer.cell(inputs, before)
-            if self.residual and inputs.shape[-1] == self.units:
-                hidden = hidden + inputs
-            inputs = hidden
+            inputs = self._joined(hidden, inputs)
             after += now
         return inputs, after
+
+    def steps(self, sequence, state, lengths=None, training=False):
+        """Many timesteps, from a state on: `call` for a sequence that comes in chunks.
+
+        Args:
+            sequence: float `[rows, time, features]`, padded on the right.
+            state: as `initial_state`, `step` or the chunk before returned it.
+            lengths: int32 `[rows]`, valid timesteps of each row; None where all are valid.
+            training: whether features are dropped.
+
+        Returns:
+            Outputs `[rows, time, units]` and the state after each row's last valid timestep.
+        """
+        mask = None if lengths is None else tf.sequence_mask(lengths, tf.shape(sequence)[1])
+        after = []
+        for dropout, layer, before in zip(self.dropouts, self.stack, self._by_layer(state), strict=True):
+            read = dropout(sequence, training=training)
+            hidden, *now = layer(read, initial_state=before, mask=mask, training=training)
+            sequence = self._joined(hidden, sequence)
+            after += now
+        return sequence, after
+
+    def _by_layer(self, state):
+        state = iter(state)
+        return [[next(state) for _ in layer.state_size] for layer in self.stack]
+
+    def _joined(self, hidden, inputs):
+        return hidden + inputs if self.residual and inputs.shape[-1] == self.units else hidden
 
     def get_config(self):
         return {

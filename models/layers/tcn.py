@@ -53,13 +53,24 @@ class CausalConv1D(keras.layers.Layer):
         return (self.kernel_size - 1) * self.dilation
 
     def call(self, sequence):
-        padded = tf.pad(sequence, [[0, 0], [self.past, 0], [0, 0]])  # [B, past + T, F]
-        return tf.nn.conv1d(padded, self._kernel(), 1, "VALID", dilations=self.dilation) + self.bias  # [B, T, filters]
+        return self._read(tf.pad(sequence, [[0, 0], [self.past, 0], [0, 0]]))
+
+    def steps(self, sequence, state, lengths=None):
+        """Many timesteps, `[rows, T, F]`, from a state on; the state is that after each row's valid ones."""
+        read = tf.concat([state, sequence], axis=1)  # [B, past + T, F]
+        if lengths is None:
+            return self._read(read), read[:, tf.shape(sequence)[1] :]
+        newest = tf.cast(lengths, tf.int32)[:, None] + tf.range(self.past)  # [B, past]
+        return self._read(read), tf.gather(read, newest, batch_dims=1)
 
     def step(self, inputs, state):
         """One timestep: float `[rows, F]` and the newest `past` inputs, `[rows, past, F]`; the new ones come back."""
         window = tf.concat([state, inputs[:, None]], axis=1)  # [N, past + 1, F]
         return tf.einsum("nkf,kfo->no", window[:, :: self.dilation], self._kernel()) + self.bias, window[:, 1:]
+
+    def _read(self, sequence):
+        """float `[B, past + T, F]` to `[B, T, filters]`."""
+        return tf.nn.conv1d(sequence, self._kernel(), 1, "VALID", dilations=self.dilation) + self.bias
 
     def _kernel(self) -> tf.Tensor:
         direction = tf.convert_to_tensor(self.direction)  # [K, F, filters]
@@ -123,6 +134,15 @@ class TemporalBlock(keras.layers.Layer):
             hidden = tf.nn.relu(hidden)
             after.append(now)
         return tf.nn.relu(hidden + self._around(inputs)), after
+
+    def steps(self, sequence, state, lengths=None, training=False):
+        """Many timesteps, `[rows, T, F]`, from a state a convolution on."""
+        hidden, after = sequence, []
+        for convolution, dropout, before in zip(self.convolutions, self.dropouts, state, strict=True):
+            hidden, now = convolution.steps(hidden, before, lengths)
+            hidden = dropout(tf.nn.relu(hidden), training=training)
+            after.append(now)
+        return tf.nn.relu(hidden + self._around(sequence)), after
 
     def _around(self, sequence):
         return sequence if self.shortcut is None else self.shortcut(sequence)
@@ -198,7 +218,7 @@ class TCN(keras.layers.Layer):
 
         Args:
             inputs: float `[rows, features]`.
-            state: as `initial_state` or the step before returned it.
+            state: as `initial_state`, `steps` or the step before returned it.
 
         Returns:
             The output, float `[rows, units]`, and the new state.
@@ -208,6 +228,24 @@ class TCN(keras.layers.Layer):
             inputs, now = block.step(inputs, state[2 * i : 2 * i + 2])
             after += now
         return inputs, after
+
+    def steps(self, sequence, state, lengths=None, training=False):
+        """Many timesteps, from a state on: `call` for a sequence that comes in chunks.
+
+        Args:
+            sequence: float `[rows, time, features]`, padded on the right.
+            state: as `initial_state`, `step` or the chunk before returned it.
+            lengths: int32 `[rows]`, valid timesteps of each row; None where all are valid.
+            training: whether features are dropped.
+
+        Returns:
+            Outputs `[rows, time, units]` and the state after each row's last valid timestep.
+        """
+        after = []
+        for i, block in enumerate(self.blocks):
+            sequence, now = block.steps(sequence, state[2 * i : 2 * i + 2], lengths, training=training)
+            after += now
+        return sequence, after
 
     def get_config(self):
         return {
