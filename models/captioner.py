@@ -9,6 +9,7 @@ from unroll.models.caption_model import CaptionModel
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.image_encoder import image_encoder
 from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
+from unroll.models.layers.transformer import WINDOW
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class CaptionerConfig:
         filters: of the residual network's first stage.
         blocks: of each of its stages.
         grid_dropout: share of the grid's features dropped.
-        context, cell, units, layers, embedding, dropout, kernel_size: of the `SequenceDecoder`.
+        context, cell, units, layers, embedding, dropout, kernel_size, window: of the `SequenceDecoder`.
         label_smoothing, coverage: of the loss, see `CaptionModel`.
         scheduled_sampling: trains on the model's own tokens for the share that `own` holds.
     """
@@ -42,6 +43,7 @@ class CaptionerConfig:
     embedding: int = 128
     dropout: float = 0.0
     kernel_size: int = 3
+    window: int = WINDOW
     label_smoothing: float = 0.0
     coverage: float = 1.0
     scheduled_sampling: bool = False

@@ -15,14 +15,14 @@ class AdditiveAttention(keras.layers.Layer):
         units: rows of W and U.
 
     Call arguments:
-        query: float `[rows, features of the query]`.
+        query: float `[rows, features of the query]`, or `[rows, time, features of the query]` for many at once.
         source: float `[rows, positions, features]`.
         keys: float `[rows, positions, units]`, as `keys(source)` gave them.
         source_mask: bool `[rows, positions]`, False for padding; None where there is none.
 
     Returns:
-        The mean of the positions by weight, float `[rows, features]`, and the weights, `[rows, positions]`. Padding
-        has weight 0; a row of nothing but padding has only such weights.
+        The mean of the positions by weight, float `[rows, features]`, and the weights, `[rows, positions]`; with a time
+        dimension where the query has one. Padding has weight 0; a row of nothing but padding has only such weights.
 
     Example:
         >>> attention = AdditiveAttention(8)
@@ -49,13 +49,16 @@ class AdditiveAttention(keras.layers.Layer):
         return self.key(source)
 
     def call(self, query, source, keys, source_mask=None):
-        energies = self.energy(tf.tanh(keys + self.question(query)[:, None]))[..., 0]  # [N, P]
+        if len(query.shape) > 2:
+            keys = keys[:, None]
+            source_mask = None if source_mask is None else source_mask[:, None]
+        energies = self.energy(tf.tanh(keys + self.question(query)[..., None, :]))[..., 0]  # [N, P] or [N, T, P]
         if source_mask is not None:
             energies = tf.where(source_mask, energies, energies.dtype.min)
         weights = tf.nn.softmax(energies)
         if source_mask is not None:
             weights = tf.where(source_mask, weights, 0)  # where all is padding, the softmax is even
-        return tf.einsum("np,npf->nf", weights, source), weights
+        return tf.einsum("n...p,npf->n...f", weights, source), weights
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}

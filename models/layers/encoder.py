@@ -6,8 +6,9 @@ import tensorflow as tf
 from unroll.models.layers.recurrent import CELLS as RECURRENT_CELLS
 from unroll.models.layers.recurrent import Recurrent
 from unroll.models.layers.tcn import TCN
+from unroll.models.layers.transformer import WINDOW, Transformer
 
-CELLS = (*RECURRENT_CELLS, "tcn")
+CELLS = (*RECURRENT_CELLS, "tcn", "transformer")
 
 
 def encoder(
@@ -20,24 +21,28 @@ def encoder(
     recurrent_dropout: float = 0.0,
     residual: bool = False,
     kernel_size: int = 3,
+    window: int = WINDOW,
     name: str = "encoder",
-) -> "SequenceEncoder":
+) -> "SequenceEncoder | Transformer":
     """Makes the encoder that a configuration names.
 
     Args:
-        cell: `rnn`, `lstm`, `gru` or `tcn`.
+        cell: `rnn`, `lstm`, `gru`, `mingru`, `tcn` or `transformer`.
         units: features of every layer, per direction.
-        layers: recurrent layers, or temporal blocks of a TCN.
-        bidirectional: also reads the sequence from its end, with weights of its own.
-        dropout: variational dropout on the inputs of every layer.
+        layers: recurrent layers, temporal blocks of a TCN, or blocks of a Transformer.
+        bidirectional: also reads the sequence from its end, with weights of its own; of a Transformer, which has no
+            directions, every timestep attends to all.
+        dropout: variational dropout on the inputs of every layer; of a Transformer, plain dropout of what its blocks
+            read and add.
         recurrent_dropout: variational dropout on the carried state; recurrent cells only.
-        residual: adds a recurrent layer's input to its output. A TCN always does.
+        residual: adds a recurrent layer's input to its output. A TCN and a Transformer always do.
         kernel_size: taps of a TCN's convolutions.
+        window: timesteps that a causal Transformer attends to.
         name: the layer's name.
 
     Returns:
-        A layer from (`[batch, time, features]`, lengths `[batch]`) to
-        `[batch, time, units * directions]`.
+        A layer from (`[batch, time, features]`, lengths `[batch]`) to `[batch, time, its features]`, which are units *
+        directions.
 
     Raises:
         ValueError: for a cell that does not exist.
@@ -47,7 +52,10 @@ def encoder(
         TensorShape([2, 7, 32])
     """
 
-    def direction(name: str) -> Recurrent | TCN:
+    if cell == "transformer" and bidirectional:
+        return Transformer(units, layers, dropout, causal=False, name=name)
+
+    def direction(name: str) -> Recurrent | TCN | Transformer:
         return causal_layer(
             cell,
             units,
@@ -56,6 +64,7 @@ def encoder(
             recurrent_dropout=recurrent_dropout,
             residual=residual,
             kernel_size=kernel_size,
+            window=window,
             name=name,
         )
 
@@ -72,18 +81,21 @@ def causal_layer(
     recurrent_dropout: float = 0.0,
     residual: bool = False,
     kernel_size: int = 3,
+    window: int = WINDOW,
     name: str = "forward",
-) -> Recurrent | TCN:
+) -> Recurrent | TCN | Transformer:
     """One direction of an encoder, or a decoder; arguments and errors as of `encoder`.
 
     Returns:
         A layer from `[batch, time, features]` to `[batch, time, units]` that sees no later timestep, with
-        `initial_state` and `step` to run it a timestep at a time.
+        `initial_state`, `step` and `steps` to run it a timestep or a chunk at a time.
     """
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(CELLS)}. Received: cell={cell!r}")
     if cell == "tcn":
         return TCN(units, layers, kernel_size, dropout, name=name)
+    if cell == "transformer":
+        return Transformer(units, layers, dropout, window=window, name=name)
     return Recurrent(cell, units, layers, dropout, recurrent_dropout, residual, name=name)
 
 
@@ -107,6 +119,11 @@ class SequenceEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         self.forward = forward
         self.backward = backward
+
+    @property
+    def features(self) -> int:
+        """Of every timestep of the output."""
+        return self.forward.units * (1 if self.backward is None else 2)
 
     def build(self, sequence_shape):
         self.forward.build(sequence_shape)

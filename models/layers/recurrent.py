@@ -1,9 +1,11 @@
-"""Stacks of vanilla RNN, LSTM or GRU layers."""
+"""Stacks of vanilla RNN, LSTM, GRU or minimal GRU layers."""
 
 import keras
 import tensorflow as tf
 
-CELLS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+from unroll.models.layers.mingru import MinGRU
+
+CELLS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "mingru": MinGRU}
 
 
 @keras.saving.register_keras_serializable("unroll")
@@ -14,13 +16,14 @@ class Recurrent(keras.layers.Layer):
     needs no mask in its loop.
 
     Args:
-        cell: `rnn` (Elman 1990), `lstm` (Hochreiter & Schmidhuber 1997) or `gru` (Cho et al. 2014).
+        cell: `rnn` (Elman 1990), `lstm` (Hochreiter & Schmidhuber 1997), `gru` (Cho et al. 2014) or `mingru` (Feng et
+            al. 2024; see `MinGRU`).
         units: features of every layer.
         layers: number of layers.
         dropout: variational dropout on the layers' inputs: one mask for all timesteps of a sequence
             (Gal & Ghahramani 2016).
-        recurrent_dropout: variational dropout on the state carried from step to step. On a GPU it
-            rules out the cuDNN kernel.
+        recurrent_dropout: variational dropout on the state carried from step to step, or on what is written into it
+            (`mingru`). On a GPU it rules out the cuDNN kernel.
         residual: adds each layer's input to its output where the shapes agree.
 
     Call arguments:

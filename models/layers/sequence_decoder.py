@@ -9,6 +9,8 @@ import tensorflow as tf
 from unroll.models.layers.attention import AdditiveAttention
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.encoder import causal_layer
+from unroll.models.layers.recurrent import CELLS as RECURRENT_CELLS
+from unroll.models.layers.transformer import WINDOW
 
 CONTEXTS = ("attention", "initial", "every_step")
 
@@ -22,17 +24,17 @@ class SequenceDecoderConfig:
         context: how the source comes in.
             `attention`: at every step a mean of the source's positions, weighed by the newest output, is read beside
                 the token, and the first state comes from the source's mean (Bahdanau et al. 2015; Xu et al. 2015,
-                "Show, Attend and Tell").
+                "Show, Attend and Tell"). A Transformer reads the tokens alone, and its output asks the source (Luong et
+                al. 2015, section 3), so that it is trained on all tokens at once.
             `initial`: the source's mean is read once, before the first token (Vinyals et al. 2015, "Show and Tell",
                 eq. 10-12).
             `every_step`: h = f(Wx x + Wh h + Wv v), the source's mean is added at every step (the captioning RNN of
                 Karpathy & Fei-Fei 2015, who add it at the first step only, as Karpathy teaches it).
-        cell: `rnn`, `lstm`, `gru` or `tcn`.
+        cell, layers, kernel_size: see `unroll.models.layers.encoder.encoder`.
         units: features of every layer.
-        layers: recurrent layers, or temporal blocks of a TCN.
         embedding: features of a token, and of what attention compares.
         dropout: share dropped of tokens' features and of outputs.
-        kernel_size: taps of a TCN's convolutions.
+        window: tokens that a Transformer attends to.
 
     Raises:
         ValueError: for a context that does not exist.
@@ -46,6 +48,7 @@ class SequenceDecoderConfig:
     embedding: int = 128
     dropout: float = 0.0
     kernel_size: int = 3
+    window: int = WINDOW
 
     def __post_init__(self):
         if self.context not in CONTEXTS:
@@ -84,7 +87,8 @@ class State(NamedTuple):
 class SequenceDecoder(Configured, keras.layers.Layer):
     """Says which token comes next, from a source and the tokens so far.
 
-    Training and serving take the same steps, one token at a time; `models.decoding` makes whole sequences of them.
+    Serving takes steps, one token at a time, of which `models.decoding` makes whole sequences. Training does too where
+    a step reads what the one before said; else it takes all tokens at once, with equal outputs.
 
     Args:
         config: see `SequenceDecoderConfig`.
@@ -115,11 +119,14 @@ class SequenceDecoder(Configured, keras.layers.Layer):
         self.config = config
         units, embedding = config.units, config.embedding
         self.embedding = keras.layers.Embedding(config.vocabulary, embedding, name="embedding")
-        self.stack = causal_layer(config.cell, units, config.layers, kernel_size=config.kernel_size, name="stack")
+        self.stack = causal_layer(
+            config.cell, units, config.layers, kernel_size=config.kernel_size, window=config.window, name="stack"
+        )
         self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
         self.readout = keras.layers.Dense(units, activation="relu", name="readout")
         self.head = keras.layers.Dense(config.vocabulary, name="head", dtype="float32")
-        self.recurrent = config.cell != "tcn"
+        self.recurrent = config.cell in RECURRENT_CELLS
+        self.reads_context = config.context == "attention" and config.cell != "transformer"
         if config.context == "attention":
             self.attention = AdditiveAttention(embedding, name="attention")
             self.gate = keras.layers.Dense(1, activation="sigmoid", name="gate")
@@ -134,7 +141,7 @@ class SequenceDecoder(Configured, keras.layers.Layer):
             self.attention.build([None, units], [None, None, features])
             self.gate.build([None, units])
             self.first_hidden.build([None, features])
-            self.stack.build([None, None, embedding + features])
+            self.stack.build([None, None, embedding + features if self.reads_context else embedding])
             self.first_stack = []
             if self.recurrent:
                 states = self.stack.initial_state(1)
@@ -186,8 +193,11 @@ class SequenceDecoder(Configured, keras.layers.Layer):
         memory, state = self.start(source, source_mask=source_mask)
         rows, time = tf.shape(ids)[0], tf.shape(ids)[1]
         tokens = self.dropout(self.embedding(ids), training=training)  # [N, T, E]
-        by_time = tf.TensorArray(tokens.dtype, time).unstack(tf.transpose(tokens, [1, 0, 2]))
         mixed = training and own is not None
+        if not (mixed or self.reads_context):
+            outputs, weights = self._at_once(tokens, state, memory)
+            return self._logits(self.dropout(outputs, training=training)), weights
+        by_time = tf.TensorArray(tokens.dtype, time).unstack(tf.transpose(tokens, [1, 0, 2]))
         chosen = tf.random.uniform([time, rows, 1]) < (own if mixed else 0.0)
 
         def body(t, said, state, outputs, weights):
@@ -210,14 +220,29 @@ class SequenceDecoder(Configured, keras.layers.Layer):
 
     def _step(self, token, state: State, memory: Memory) -> tuple[tf.Tensor, tf.Tensor, State]:
         """What the readout reads `[rows, O]`, the attention's weights `[rows, positions]` and the new state."""
+        if self.reads_context:
+            context, weights = self._look(state.hidden, memory)
+            hidden, stack = self.stack.step(tf.concat([token, context], axis=1), state.stack)
+            return tf.concat([hidden, context], axis=1), weights, State(hidden, stack)
+        token = token if memory.added is None else token + memory.added
+        hidden, stack = self.stack.step(token, state.stack)
+        return *self._read(hidden, memory), State(hidden, stack)
+
+    def _at_once(self, tokens, state: State, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `_step` gives of all tokens `[rows, T, E]` but the state, where no step reads what the one before said."""
+        tokens = tokens if memory.added is None else tokens + memory.added[:, None]
+        hidden, _ = self.stack.steps(tokens, state.stack)  # [N, T, U]
+        return self._read(hidden, memory)
+
+    def _read(self, hidden, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
         if self.config.context != "attention":
-            token = token if memory.added is None else token + memory.added
-            hidden, stack = self.stack.step(token, state.stack)
-            return hidden, hidden[:, :0], State(hidden, stack)
-        context, weights = self.attention(state.hidden, memory.source, memory.keys, source_mask=memory.mask)
-        context = self.gate(state.hidden) * context  # [N, F]
-        hidden, stack = self.stack.step(tf.concat([token, context], axis=1), state.stack)
-        return tf.concat([hidden, context], axis=1), weights, State(hidden, stack)
+            return hidden, hidden[..., :0]
+        context, weights = self._look(hidden, memory)
+        return tf.concat([hidden, context], axis=-1), weights
+
+    def _look(self, query, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
+        context, weights = self.attention(query, memory.source, memory.keys, source_mask=memory.mask)
+        return self.gate(query) * context, weights
 
     def _logits(self, output: Any) -> tf.Tensor:
         return self.head(self.readout(output))

@@ -24,7 +24,7 @@ class ForecasterConfig:
         lookback: timesteps that are read.
         channels: target channels.
         quantiles: levels, sorted, 0.5 among them.
-        cell: `rnn`, `lstm`, `gru` or `tcn`.
+        cell: see `unroll.models.layers.encoder.encoder`.
         units: features of every layer.
         layers: encoder layers.
         members: models whose forecasts are averaged.
@@ -102,13 +102,10 @@ class ForecastPath(Configured, keras.layers.Layer):
             keras.layers.Embedding(size, units, embeddings_initializer="zeros", name=f"identity_{i}")
             for i, size in enumerate([config.channels, *config.categories])
         ]
-        self.encoder = encoder(
-            config.cell, units, config.layers, dropout=config.dropout, kernel_size=config.kernel_size
-        )
+        shared = {"dropout": config.dropout, "kernel_size": config.kernel_size}
+        self.encoder = encoder(config.cell, units, config.layers, window=-(-config.lookback // config.segment), **shared)
         self.position = keras.layers.Embedding(self.steps, units, name="position")
-        self.decoder = encoder(
-            config.cell, units, dropout=config.dropout, kernel_size=config.kernel_size, name="decoder"
-        )
+        self.decoder = encoder(config.cell, units, window=self.steps, name="decoder", **shared)
         self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
         # at the start the forecast is the base alone
         self.head = keras.layers.Dense(

@@ -42,7 +42,7 @@ class TextClassifierConfig:
     Args:
         vocabulary: number of token ids, special ones included.
         classes: number of classes.
-        cell: `rnn`, `lstm`, `gru` or `tcn`.
+        cell: see `unroll.models.layers.encoder.encoder`.
         units: features of each encoder layer, per direction.
         layers: encoder layers.
         members: encoders.
@@ -115,13 +115,14 @@ class TextEncoder(Configured, keras.layers.Layer):
             recurrent_dropout=config.recurrent_dropout,
             residual=config.residual,
             kernel_size=config.kernel_size,
+            window=config.encoder_tokens,
         )
         self.pooling = SequencePooling(config.pooling, name="pooling")
         self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
         self.head = keras.layers.Dense(config.classes, name="head", dtype="float32")
 
     def build(self, ids_shape=None, lengths_shape=None):
-        features = self.config.units * (2 if self.config.bidirectional else 1)
+        features = self.encoder.features
         self.embedding.build()
         self.encoder.build([None, None, self.config.embedding])
         self.pooling.build([None, None, features])

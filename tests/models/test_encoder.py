@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from unroll.models.layers.encoder import CELLS, encoder
+from unroll.models.layers.mingru import MinGRU
 from unroll.models.layers.recurrent import Recurrent
 from unroll.models.layers.tcn import TCN, CausalConv1D
 
@@ -61,12 +62,61 @@ def numpy_gru(x, layer):
     return np.stack(states, axis=1)
 
 
-@pytest.mark.parametrize(("cell", "reference"), [("rnn", numpy_rnn), ("lstm", numpy_lstm), ("gru", numpy_gru)])
+def numpy_mingru(x, layer):
+    """In closed form, as the paper's parallel mode: h_t is the sum over s of z_s g_s (1 - z_(s+1)) ... (1 - z_t)."""
+    kernel, bias = layer.get_weights()
+    gate, candidate = np.split(x.astype(np.float64) @ kernel + bias, 2, axis=2)
+    gate = sigmoid(gate)
+    return np.stack(
+        [
+            sum(gate[:, s] * candidate[:, s] * np.prod(1 - gate[:, s + 1 : t + 1], axis=1) for s in range(t + 1))
+            for t in range(x.shape[1])
+        ],
+        axis=1,
+    )
+
+
+NUMPY = {"rnn": numpy_rnn, "lstm": numpy_lstm, "gru": numpy_gru, "mingru": numpy_mingru}
+
+
+@pytest.mark.parametrize(("cell", "reference"), NUMPY.items())
 def test_recurrent_cells_follow_their_equations(cell, reference):
     x = sequences(3, 6, 4)
     recurrent = Recurrent(cell, units=5)
     got = recurrent(tf.constant(x)).numpy()
     np.testing.assert_allclose(got, reference(x, recurrent.stack[0]), atol=1e-5)
+
+
+@pytest.mark.parametrize("time", [1, 8, 11])
+def test_the_gradient_of_a_minimal_gru_is_that_of_its_cell_in_a_loop(time):
+    x, first = tf.constant(sequences(2, time, 4)), tf.constant(sequences(2, 1, 5)[:, 0])
+    mask = tf.constant(np.arange(time) % 3 != 1)[None] & tf.constant([[True], [True]])
+    layer = MinGRU(5, return_sequences=True)
+    layer.build(x.shape)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, first])
+        outputs, hidden = [], first
+        for t in range(time):
+            after, _ = layer.cell(x[:, t], [hidden])
+            hidden = tf.where(mask[:, t, None], after, hidden)
+            outputs.append(hidden)
+        expected = tf.reduce_sum(tf.sin(tf.stack(outputs, axis=1)))
+        got = tf.reduce_sum(tf.sin(layer(x, initial_state=first, mask=mask)))
+    assert float(got) == pytest.approx(float(expected), abs=1e-5)
+    inputs = [x, first, *(weight.value for weight in layer.trainable_variables)]
+    for one, other in zip(tape.gradient(got, inputs), tape.gradient(expected, inputs), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_recurrent_dropout_of_a_minimal_gru_never_loses_what_it_holds():
+    layer = MinGRU(64, recurrent_dropout=0.5, return_sequences=True)
+    x, first = tf.constant(sequences(1, 3, 4)), tf.ones([1, 64])
+    layer(x)
+    kept = np.cumprod(1 - layer.cell.gate_and_candidate(x)[0].numpy(), axis=1)
+    outputs = layer(x, initial_state=first, training=True).numpy()
+    alone = np.isclose(outputs, kept, atol=1e-6)
+    assert 10 < alone[0, 0].sum() < 54, "of a dropped feature the old state is left, less what the gate let go"
+    assert (alone == alone[:, :1]).all(), "the same features at every timestep"
 
 
 def test_residual_adds_the_input_where_shapes_agree():
@@ -109,8 +159,9 @@ def test_a_bidirectional_encoder_hears_the_last_valid_step_at_the_first(cell):
     changed[0, 3] += 1
     lengths = tf.constant([4])
     first, other = (layer(tf.constant(v), lengths).numpy()[0, 0] for v in (x, changed))
-    assert np.abs(first[6:] - other[6:]).max() > 1e-4, "the backward half must depend on step 3"
-    np.testing.assert_allclose(first[:6], other[:6], atol=1e-6, err_msg="the forward half must not")
+    forward = layer.features - 6  # none of a Transformer, which has no directions
+    assert np.abs(first[forward:] - other[forward:]).max() > 1e-4, "the backward half must depend on step 3"
+    np.testing.assert_allclose(first[:forward], other[:forward], atol=1e-6, err_msg="the forward half must not")
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -162,5 +213,5 @@ def test_receptive_field_is_what_the_gradient_reaches(layers, kernel_size):
 
 
 def test_an_unknown_cell_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"cell must be one of rnn, lstm, gru, tcn. Received: cell='gur'"):
+    with pytest.raises(ValueError, match=r"cell must be one of rnn, lstm, gru, mingru, tcn, transformer. Received: cell='gur'"):
         encoder("gur", 4)

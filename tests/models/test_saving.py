@@ -14,10 +14,13 @@ from unroll.models.layers.attention import AdditiveAttention
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.encoder import encoder
 from unroll.models.layers.image_encoder import Backbone, ResidualBlock, ResidualCNN
+from unroll.models.layers.mingru import MinGRU, MinGRUCell
 from unroll.models.layers.pooling import SequencePooling
 from unroll.models.layers.recurrent import Recurrent
+from unroll.models.layers.rotary import rotation
 from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
 from unroll.models.layers.tcn import TCN, CausalConv1D, TemporalBlock
+from unroll.models.layers.transformer import Transformer, TransformerBlock
 from unroll.models.own_captioner import OwnCaptioner
 from unroll.models.series.forecaster import Forecaster, ForecasterConfig, ForecastPath
 from unroll.models.series.quantile_forecaster import QuantileForecaster
@@ -79,6 +82,8 @@ EXAMPLES = {
         (normal(4, 6), tf.ones([4, 6]), normal(2, 6, 2), normal(2, 4, 2), tf.constant([[1], [2]]), normal(4, 4)),
     ),
     "Forecaster": (lambda: Forecaster(FORECAST), (WINDOWS,)),
+    "MinGRU": (lambda: MinGRU(5, return_sequences=True), (SEQUENCE,)),
+    "MinGRUCell": (lambda: keras.layers.RNN(MinGRUCell(5)), (SEQUENCE,)),
     "NgramEvidence": (lambda: NgramEvidence(20, 8, 3), (IDS, LENGTHS)),
     "OwnCaptioner": (own_captioner, (CAPTIONED,)),
     "QuantileForecaster": (lambda: QuantileForecaster(quantiles_of_windows(), [0.2, 0.5]), (WINDOWS,)),
@@ -92,6 +97,8 @@ EXAMPLES = {
     "SequenceEncoder": (lambda: encoder("lstm", 3, 2, bidirectional=True), (SEQUENCE, LENGTHS)),
     "SequencePooling": (lambda: SequencePooling(["max", "attention"]), (SEQUENCE, LENGTHS)),
     "TCN": (lambda: TCN(4, 2), (SEQUENCE,)),
+    "Transformer": (lambda: Transformer(5, 2, causal=False), (SEQUENCE, LENGTHS)),
+    "TransformerBlock": (lambda: TransformerBlock(5), (SEQUENCE, tf.constant(True), rotation(tf.range(4), 6))),
     "TemporalBlock": (lambda: TemporalBlock(4, 2, 2), (SEQUENCE,)),
     "TextClassifier": (lambda: TextClassifier(TEXT), (IDS,)),
     "TextEncoder": (lambda: TextEncoder(TEXT), (IDS, LENGTHS)),

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from unroll.models.layers.encoder import CELLS
 from unroll.models.text.classifier import TextClassifier, TextClassifierConfig, total, truncate_middle
 from unroll.models.text.ngrams import NgramEvidence, log_count_ratios, ngram_features
 from unroll.models.text.tokenizer import Tokenizer, tokenize
@@ -89,7 +90,7 @@ def test_log_count_ratios_of_two_classes_are_wang_and_mannings():
     assert (got[0] == 0).all()
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru", "tcn"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_text_is_answered_alike_alone_and_beside_a_longer_one(cell):
     keras.utils.set_random_seed(0)
     poolings = ["last", "mean", "max", "attention"]

@@ -160,6 +160,7 @@ class Captioning(Task):
                     vocabulary=vocabulary,
                     size=self._data.size,
                     context=_CONTEXTS[section.conditioning],
+                    window=info.max_length,
                     label_smoothing=train.label_smoothing,
                     coverage=train.coverage,
                     scheduled_sampling=train.scheduled_sampling > 0,
