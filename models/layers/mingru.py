@@ -1,5 +1,7 @@
 """The minimal GRU of Feng et al. 2024, "Were RNNs All We Needed?" (arXiv:2410.01201)."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -61,6 +63,7 @@ class MinGRU(keras.layers.RNN):
     Args:
         units: features of the state.
         recurrent_dropout: see `MinGRUCell`.
+        return_sequences, return_state, name, dtype, trainable: as of every `keras.layers.RNN`.
 
     Call arguments:
         sequences: float `[batch, time, features]`.
@@ -75,9 +78,19 @@ class MinGRU(keras.layers.RNN):
         TensorShape([2, 7, 16])
     """
 
-    def __init__(self, units: int, recurrent_dropout: float = 0.0, **kwargs):
-        cell = MinGRUCell(units, recurrent_dropout, name="cell", dtype=kwargs.get("dtype"))
-        super().__init__(cell, **kwargs)
+    def __init__(
+        self,
+        units: int,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        *,
+        name: str | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+    ):
+        cell = MinGRUCell(units, recurrent_dropout, name="cell", dtype=dtype)
+        super().__init__(cell, return_sequences, return_state, name=name, dtype=dtype, trainable=trainable)
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         gate, candidate = self.cell.gate_and_candidate(sequences)  # [B, T, U]
@@ -91,9 +104,13 @@ class MinGRU(keras.layers.RNN):
         return states[:, -1], states, [states[:, -1]]
 
     def get_config(self):
-        config = super().get_config()
-        cell = config.pop("cell")["config"]
-        return {**config, "units": cell["units"], "recurrent_dropout": cell["recurrent_dropout"]}
+        return {
+            **super(keras.layers.RNN, self).get_config(),
+            "units": self.cell.units,
+            "recurrent_dropout": self.cell.recurrent_dropout,
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+        }
 
     @classmethod
     def from_config(cls, config):

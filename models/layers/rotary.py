@@ -12,8 +12,8 @@ def rotation(positions: tf.Tensor, width: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Cosines and sines by which vectors at these positions are turned.
 
     A product of two turned vectors depends on the distance of their positions alone, so that a stream may begin
-    anywhere. Frequencies are those of the paper, rounded to whole turns in `PERIOD` timesteps: the angle is exact however
-    long a stream lasts, where a product in float32 would be wrong by a tenth after a million timesteps.
+    anywhere. Frequencies are those of the paper, rounded to whole turns in `PERIOD` timesteps: the angle is exact
+    however long a stream lasts, where a product in float32 would be wrong by a tenth after a million timesteps.
 
     Args:
         positions: int32 or int64 `[...]`, not negative.

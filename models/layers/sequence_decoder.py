@@ -229,7 +229,7 @@ class SequenceDecoder(Configured, keras.layers.Layer):
         return *self._read(hidden, memory), State(hidden, stack)
 
     def _at_once(self, tokens, state: State, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
-        """What `_step` gives of all tokens `[rows, T, E]` but the state, where no step reads what the one before said."""
+        """What `_step` gives of tokens `[rows, T, E]`, but the state, where no step needs what the last one said."""
         tokens = tokens if memory.added is None else tokens + memory.added[:, None]
         hidden, _ = self.stack.steps(tokens, state.stack)  # [N, T, U]
         return self._read(hidden, memory)

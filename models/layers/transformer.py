@@ -63,7 +63,7 @@ class TransformerBlock(keras.layers.Layer):
         self.written.build((*shape[:-1], self.inner))
 
     def heads_of(self, sequence, turn):
-        """Queries, keys and values of float `[rows, T, units]`, `[rows, heads, T, width]` each; `turn` as `rotation`."""
+        """Queries, keys and values `[rows, heads, T, width]` of float `[rows, T, units]`; `turn` as of `rotation`."""
         time = tf.shape(sequence)[1]
         read = self.projection(self.norms[0](sequence))
         read = tf.reshape(read, [-1, time, 3, self.heads, self.width])
@@ -72,7 +72,7 @@ class TransformerBlock(keras.layers.Layer):
         return queries * self.width**-0.5, keys, read[2]
 
     def attended(self, sequence, queries, keys, values, mask, training=False):
-        """The block's output, float `[rows, T, units]`, from a mask bool that broadcasts to `[rows, heads, T, keys]`."""
+        """The block's output `[rows, T, units]`; the mask is bool and broadcasts to `[rows, heads, T, keys]`."""
         scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         weights = tf.nn.softmax(tf.where(mask, scores, scores.dtype.min))
         read = tf.matmul(tf.cast(weights, values.dtype), values)  # [B, heads, T, width]
@@ -92,9 +92,9 @@ class TransformerBlock(keras.layers.Layer):
 class Transformer(keras.layers.Layer):
     """A stack of Transformer blocks over right-padded sequences.
 
-    A causal one attends to the newest `window` timesteps, itself included, in `call` as in `step`, so that a stream is
-    answered as its whole past is, however long it lasts; a layer above hears of as many before these. Positions are told
-    by rotation: they have no largest one, and only distances matter.
+    In a causal one a timestep attends to the newest `window`, itself included, in `call` as in `step`, so that a stream
+    is answered as its whole past is, however long it lasts; each further block hears of as many before these. Positions
+    are told by rotation: only distances matter, and none is too late to have been learnt.
 
     Args:
         units: features of every block.
@@ -233,7 +233,7 @@ class Transformer(keras.layers.Layer):
         return tuple(one[..., None, :, :] for one in rotation(positions, self.blocks[0].width))
 
     def _sees(self, positions, keys):
-        """Which keys `[..., K]` a timestep `[..., T]` attends to, by their positions; less than 0 where there is none."""
+        """Which keys `[..., K]` a timestep `[..., T]` attends to, by positions; those less than 0 hold nothing."""
         age = positions[..., :, None] - keys[..., None, :]
         return (age >= 0) & (age < self.window) & (keys >= 0)[..., None, :]
 

@@ -103,7 +103,8 @@ class ForecastPath(Configured, keras.layers.Layer):
             for i, size in enumerate([config.channels, *config.categories])
         ]
         shared = {"dropout": config.dropout, "kernel_size": config.kernel_size}
-        self.encoder = encoder(config.cell, units, config.layers, window=-(-config.lookback // config.segment), **shared)
+        read = -(-config.lookback // config.segment)
+        self.encoder = encoder(config.cell, units, config.layers, window=read, **shared)
         self.position = keras.layers.Embedding(self.steps, units, name="position")
         self.decoder = encoder(config.cell, units, window=self.steps, name="decoder", **shared)
         self.dropout = keras.layers.Dropout(config.dropout, name="dropout")

@@ -5,11 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 Cell = Annotated[
-    Literal["rnn", "lstm", "gru", "tcn"],
-    Field(description="what reads a sequence: a recurrent cell, or a temporal convolutional network (tcn)"),
+    Literal["rnn", "lstm", "gru", "mingru", "tcn", "transformer"],
+    Field(
+        description="what reads a sequence: a recurrent cell (mingru: a GRU whose gates do not see its state, "
+        "which is faster), a temporal convolutional network (tcn), or self-attention (transformer)"
+    ),
 ]
 Units = Annotated[int, Field(ge=1, le=4096, description="features of every layer, per direction")]
-Layers = Annotated[int, Field(ge=1, le=16, description="recurrent layers, or temporal blocks of a TCN")]
+Layers = Annotated[int, Field(ge=1, le=16, description="recurrent layers, or blocks of a TCN or Transformer")]
 Members = Annotated[
     int, Field(ge=1, le=32, description="models, alike but for their initial weights, whose answers are averaged")
 ]

@@ -50,6 +50,16 @@ def test_teacher_forcing_says_what_the_steps_say(cell, context):
         assert weights.shape == (4, 6, 0)
 
 
+@pytest.mark.parametrize(("context", "cell"), [("attention", "transformer"), ("initial", "mingru")])
+def test_all_tokens_at_once_say_what_they_say_one_by_one(context, cell):
+    decoder = SequenceDecoder(SequenceDecoderConfig(30, context, cell, units=8, layers=2, embedding=6))
+    grid, ids = normal(2, 9, 7), tf.constant(rng.integers(4, 30, [2, 5]), tf.int32)
+    at_once = decoder(grid, ids)
+    by_steps = decoder(grid, ids, tf.constant(0.0), training=True)  # sampling is scheduled, of no token yet
+    for one, other in zip(at_once, by_steps, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_the_karpathy_rnn_is_its_formula():
     decoder = SequenceDecoder(SequenceDecoderConfig(12, "every_step", "rnn", units=5, embedding=4))
     grid, ids = normal(2, 9, 7), tf.constant([[2, 5, 7], [2, 9, 4]])
@@ -160,7 +170,7 @@ def test_tokens_become_text():
     assert [word.decode() for word in detokenizer.tokens(ids[0]).numpy()] == ["medium", "-", "dark", "skin", "", ""]
 
 
-@pytest.mark.parametrize("cell", ["gru", "tcn"])
+@pytest.mark.parametrize("cell", ["gru", "tcn", "transformer"])
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_padding_of_the_source_changes_nothing(cell, context):
     decoder = SequenceDecoder(SequenceDecoderConfig(30, context, cell, units=8, layers=2, embedding=6))

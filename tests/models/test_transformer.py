@@ -151,7 +151,7 @@ def test_softmax_is_computed_in_float32_where_the_rest_is_not(half_precision):
 
 
 def test_what_cannot_be_is_refused_by_name():
-    with pytest.raises(ValueError, match="window must be at least 1. Received: window=0"):
+    with pytest.raises(ValueError, match=r"window must be at least 1\. Received: window=0"):
         Transformer(8, window=0)
-    with pytest.raises(ValueError, match="has no steps. Received: causal=False"):
+    with pytest.raises(ValueError, match=r"has no steps\. Received: causal=False"):
         Transformer(8, causal=False).initial_state(1)

@@ -4,7 +4,7 @@ from unroll.pipelines.tuning import Choice, Floats, Integers, Sizes
 
 SPACE = {
     "model.lookback": Sizes((8, 12, 24, 36, 48, 96, 168, 336, 512, 720)),
-    "model.cell": Choice(("gru", "lstm", "tcn")),
+    "model.cell": Choice(("gru", "lstm", "mingru", "tcn", "transformer")),
     "model.units": Integers(8, 128, log=True),
     "model.segment": Sizes((4, 8, 12, 24, 48)),
     "model.dropout": Floats(0.0, 0.6),

@@ -44,8 +44,13 @@ class SentimentModelSection(ModelSection):
     units: Units = 64
     layers: Layers = 2
     members: Members = 3
-    bidirectional: bool = Field(False, description="whether the encoders also read a text from its end")
-    residual: bool = Field(False, description="adds each recurrent layer's input to its output; a TCN always does")
+    bidirectional: bool = Field(
+        False,
+        description="whether the encoders also read a text from its end; in a Transformer, each word then sees all",
+    )
+    residual: bool = Field(
+        False, description="adds each recurrent layer's input to its output; a TCN and a Transformer always do"
+    )
     embedding: Embedding = 64
     vectors: str | None = Field(
         None,

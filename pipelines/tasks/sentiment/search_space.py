@@ -3,7 +3,7 @@
 from unroll.pipelines.tuning import Choice, Floats, Integers
 
 SPACE = {
-    "model.cell": Choice(("tcn", "gru", "lstm")),
+    "model.cell": Choice(("tcn", "gru", "lstm", "mingru", "transformer")),
     "model.units": Integers(16, 128, log=True),
     "model.embedding": Integers(16, 128, log=True),
     "model.dropout": Floats(0.2, 0.7),

@@ -39,7 +39,8 @@ def test_keys_to_start_from_are_merged_with_the_file(tmp_path):
         ),
         (
             ["model.cell=gur"],
-            "configuration key model.cell: Input should be 'rnn', 'lstm', 'gru' or 'tcn'. Received: 'gur'",
+            "configuration key model.cell: Input should be 'rnn', 'lstm', 'gru', 'mingru', 'tcn' or 'transformer'. "
+            "Received: 'gur'",
         ),
         (["train.epochs"], "--set takes key.sub=value. Received: 'train.epochs'"),
         (["train=3", "train.epochs=2"], "--set train.epochs: train holds 3, not keys of its own"),
