@@ -174,6 +174,24 @@ def test_an_encoder_survives_saving(cell, tmp_path):
     np.testing.assert_allclose(reloaded(x), model(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_seed_decides_start_and_dropout_and_variables_hold_where_it_stands(cell):
+    x, lengths, runs = tf.constant(sequences(2, 3, 4)), tf.constant([3, 2]), []
+    for _ in range(2):
+        keras.utils.set_random_seed(1)
+        layer = encoder(cell, 8, 2, dropout=0.4, recurrent_dropout=0.2)
+        first = layer(x, lengths, training=True).numpy()
+        checkpoint = [variable.numpy() for variable in layer.variables]
+        runs.append((first, layer(x, lengths, training=True).numpy()))
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.abs(runs[0][0] - runs[0][1]).max() > 1e-3, "each step drops others"
+    for variable, value in zip(layer.variables, checkpoint, strict=True):
+        variable.assign(value)
+    resumed = layer(x, lengths, training=True).numpy()
+    np.testing.assert_array_equal(resumed, runs[0][1], err_msg="a resumed run drops what it would have dropped")
+
+
 def test_causal_convolution_follows_its_sum():
     x = sequences(2, 9, 3)
     layer = CausalConv1D(filters=4, kernel_size=3, dilation=2)

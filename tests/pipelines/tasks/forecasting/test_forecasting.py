@@ -169,9 +169,10 @@ def test_the_plan_and_the_time_are_read(exported):
     assert np.abs(times[0] - times[1]).max() > 0  # by the network, which has a share in them
 
 
-@pytest.mark.parametrize(
-    "cell", [*(pytest.param(cell, marks=pytest.mark.slow) for cell in ("rnn", "lstm")), "gru", "tcn"]
-)
+SLOW = ("rnn", "lstm", "mingru", "transformer")
+
+
+@pytest.mark.parametrize("cell", [*(pytest.param(cell, marks=pytest.mark.slow) for cell in SLOW), "gru", "tcn"])
 def test_a_stream_is_answered_as_its_whole_history(tmp_path, cell):
     task = on_one_series(tmp_path, cell)
     exported = export(task, untrained(task), tmp_path / "export")

@@ -14,7 +14,9 @@ from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
 from unroll.pipelines.tasks.sentiment import answer as answering
 
 
-@pytest.mark.parametrize("cell", ["gru", "tcn"])
+@pytest.mark.parametrize(
+    "cell", ["gru", "tcn", *(pytest.param(cell, marks=pytest.mark.slow) for cell in ("mingru", "transformer"))]
+)
 def test_the_export_answers_as_the_training_model(tmp_path, cell):
     section = {"cell": cell, "units": 8, "embedding": 8, "layers": 1, "members": 1, "bidirectional": True}
     task = prepared("sentiment", reviews(200), {"model": {**section, "ngram_buckets": 64}}, tmp_path)
