@@ -82,7 +82,8 @@ class TransformerBlock(keras.layers.Layer):
         return sequence + self.drops[1](self.written(gate * tf.sigmoid(gate) * value), training=training)
 
     def call(self, sequence, mask, turn, training=False):
-        return self.attended(sequence, *self.heads_of(sequence, turn), mask, training=training)
+        queries, keys, values = self.heads_of(sequence, turn)
+        return self.attended(sequence, queries, keys, values, mask, training=training)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units, "dropout": self.dropout, "depth": self.depth}
@@ -193,9 +194,9 @@ class Transformer(keras.layers.Layer):
         mask = (tf.range(self.window, dtype=tf.int64) <= position[:, None])[:, None, None]
         for block, *kept in zip(self.blocks, cache[::2], cache[1::2], strict=True):
             queries, *fresh = block.heads_of(hidden, turn)
-            now = [tf.where(here, new, old) for new, old in zip(fresh, kept, strict=True)]
-            hidden = block.attended(hidden, queries, *now, mask)
-            after += now
+            keys, values = (tf.where(here, new, old) for new, old in zip(fresh, kept, strict=True))
+            hidden = block.attended(hidden, queries, keys, values, mask)
+            after += [keys, values]
         return self.norm(hidden)[:, 0], [*after, position + 1]
 
     def steps(self, sequence, state, lengths=None, training=False):
@@ -223,9 +224,9 @@ class Transformer(keras.layers.Layer):
         found = tf.where(held >= position[:, None], self.window + held - position[:, None], stays)
         for block, *kept in zip(self.blocks, cache[::2], cache[1::2], strict=True):
             queries, *fresh = block.heads_of(hidden, turn)
-            both = [tf.concat([old, new], axis=2) for old, new in zip(kept, fresh, strict=True)]
-            hidden = block.attended(hidden, queries, *both, mask, training=training)
-            after += [tf.gather(one, found, axis=2, batch_dims=1) for one in both]
+            keys, values = (tf.concat([old, new], axis=2) for old, new in zip(kept, fresh, strict=True))
+            hidden = block.attended(hidden, queries, keys, values, mask, training=training)
+            after += [tf.gather(one, found, axis=2, batch_dims=1) for one in (keys, values)]
         return self.norm(hidden), [*after, end]
 
     def _turns(self, positions):

@@ -102,11 +102,23 @@ class ForecastPath(Configured, keras.layers.Layer):
             keras.layers.Embedding(size, units, embeddings_initializer="zeros", name=f"identity_{i}")
             for i, size in enumerate([config.channels, *config.categories])
         ]
-        shared = {"dropout": config.dropout, "kernel_size": config.kernel_size}
-        read = -(-config.lookback // config.segment)
-        self.encoder = encoder(config.cell, units, config.layers, window=read, **shared)
+        self.encoder = encoder(
+            config.cell,
+            units,
+            config.layers,
+            dropout=config.dropout,
+            kernel_size=config.kernel_size,
+            window=-(-config.lookback // config.segment),
+        )
         self.position = keras.layers.Embedding(self.steps, units, name="position")
-        self.decoder = encoder(config.cell, units, window=self.steps, name="decoder", **shared)
+        self.decoder = encoder(
+            config.cell,
+            units,
+            dropout=config.dropout,
+            kernel_size=config.kernel_size,
+            window=self.steps,
+            name="decoder",
+        )
         self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
         # at the start the forecast is the base alone
         self.head = keras.layers.Dense(

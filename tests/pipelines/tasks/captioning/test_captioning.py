@@ -353,6 +353,8 @@ def test_a_bad_setting_is_one_line(captioner, tmp_path, settings, said):
         ["model.conditioning=show_and_tell", "model.cell=gru", "data.vocabulary=character"],
         ["model.conditioning=karpathy", "model.cell=rnn", "data.vocabulary=subword", "train.scheduled_sampling=0.2"],
         ["model.cell=tcn", "train.flip=all"],
+        pytest.param(["model.cell=mingru", "model.layers=2"], marks=pytest.mark.slow),
+        pytest.param(["model.cell=transformer", "data.vocabulary=character"], marks=pytest.mark.slow),
         pytest.param(["model.backbone=MobileNetV2", "train.flip=horizontal"], marks=pytest.mark.slow),
     ],
 )
