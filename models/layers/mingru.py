@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_BLOCK = 8  # timesteps of one turn of the loop, whose bookkeeping costs more than a step of a small layer
+_BLOCK = 16  # timesteps of one turn of the loop, whose bookkeeping costs more than a step of a small layer
 
 
 @keras.saving.register_keras_serializable("unroll")
