@@ -108,21 +108,34 @@ def sample(
     )  # [B, T]
 
     def choose(log_probabilities, t):
-        vocabulary = tf.shape(log_probabilities)[1]
-        ranked, ids = tf.math.top_k(log_probabilities, vocabulary)  # [B, V]
-        cold = temperature <= 0
-        share = tf.nn.softmax(ranked / tf.where(cold, 1.0, temperature)[:, None])
-        before = tf.cumsum(share, axis=1, exclusive=True)
-        rank = tf.range(vocabulary)[None]
-        kept = (before < top_p[:, None]) & ((rank < top_k[:, None]) | (top_k <= 0)[:, None]) & ~cold[:, None]
-        kept = kept | (rank == 0)  # the likeliest stays whatever the settings
-        cumulative = tf.cumsum(tf.where(kept, share, 0.0), axis=1)
-        threshold = draws[:, t] * cumulative[:, -1]
-        chosen = tf.reduce_sum(tf.cast(cumulative <= threshold[:, None], tf.int32), axis=1)
-        last = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1) - 1  # a draw that rounds up to the sum
-        return tf.gather(ids, tf.minimum(chosen, last), batch_dims=1)
+        return drawn(log_probabilities, draws[:, t], temperature, top_k, top_p)
 
     return _roll(step, state, memory, prompt, max_length, special, choose)
+
+
+def drawn(
+    log_probabilities: tf.Tensor, draws: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor
+) -> tf.Tensor:
+    """The ids that numbers from 0 to 1 fall on, int32 `[rows]`, the likeliest ids first.
+
+    Args:
+        log_probabilities: float32 `[rows, vocabulary]`.
+        draws: float32 `[rows]`.
+        temperature, top_k, top_p: as of `sample`.
+    """
+    vocabulary = tf.shape(log_probabilities)[1]
+    ranked, ids = tf.math.top_k(log_probabilities, vocabulary)  # [B, V]
+    cold = temperature <= 0
+    share = tf.nn.softmax(ranked / tf.where(cold, 1.0, temperature)[:, None])
+    before = tf.cumsum(share, axis=1, exclusive=True)
+    rank = tf.range(vocabulary)[None]
+    kept = (before < top_p[:, None]) & ((rank < top_k[:, None]) | (top_k <= 0)[:, None]) & ~cold[:, None]
+    kept = kept | (rank == 0)  # the likeliest stays whatever the settings
+    cumulative = tf.cumsum(tf.where(kept, share, 0.0), axis=1)
+    threshold = draws * cumulative[:, -1]
+    chosen = tf.reduce_sum(tf.cast(cumulative <= threshold[:, None], tf.int32), axis=1)
+    last = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1) - 1  # a draw that rounds up to the sum
+    return tf.gather(ids, tf.minimum(chosen, last), batch_dims=1)
 
 
 def beam_search(

@@ -1,0 +1,144 @@
+"""A model of what comes next in a sequence of ids, trained on streams whose state is carried from chunk to chunk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from unroll.models.layers.configuration import Configured
+from unroll.models.layers.encoder import causal_layer
+from unroll.models.layers.transformer import WINDOW
+from unroll.models.sequence_loss import sequence_cross_entropy
+from unroll.models.tokens import PADDING, UNKNOWN
+
+State = list[tf.Tensor]
+
+
+@dataclass(frozen=True)
+class AutoregressiveConfig:
+    """What an `Autoregressive` is made of.
+
+    Args:
+        characters: of each id, how many characters it stands for; 0 of the special ones. As many as there are ids.
+        streams: rows of a training batch, each of which goes on where it ended in the batch before.
+        embedding: features of an id.
+        cell, units, layers, recurrent_dropout, residual, kernel_size, window: of the stack, see `causal_layer`.
+        layer_dropout: share of the features dropped that each layer of the stack reads.
+        dropout: share of the stack's outputs dropped.
+    """
+
+    characters: Sequence[int]
+    streams: int = 1
+    embedding: int = 64
+    cell: str = "lstm"
+    units: int = 512
+    layers: int = 1
+    layer_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    dropout: float = 0.0
+    residual: bool = False
+    kernel_size: int = 3
+    window: int = WINDOW
+
+
+@keras.saving.register_keras_serializable("unroll")
+class Autoregressive(Configured, keras.Model):
+    """Ids to logits of the next one, by an embedding, a causal stack of any cell, and a linear map.
+
+    Truncated backpropagation through time (Williams & Peng 1990): a batch holds a chunk of each stream; the state in
+    which a chunk ends is kept, and the next one begins with it, but no gradient passes from chunk to chunk. The kept
+    state belongs to a training, not to the model: it is neither among the weights nor saved, and an epoch begins
+    without one.
+
+    The loss is the mean cross-entropy in nats a target, or that which `compile` was given: a function of targets and
+    logits. `nats_per_character` counts the targets that stand for characters: neither the end of a document nor what
+    is unknown, which no two vocabularies would count alike.
+
+    Args:
+        config: see `AutoregressiveConfig`.
+
+    Call arguments:
+        inputs: a dictionary of
+            `ids`: int32 `[streams, time]`, what stands before each target, padded on the right.
+            `begins`: bool `[streams]`, whether nothing came before. What follows padding must begin: no state is
+                carried over it.
+
+    Returns:
+        Logits, float `[streams, time, ids]`. The targets that `fit` takes are int32 `[streams, time]`, 0 where none is.
+
+    Example:
+        >>> model = Autoregressive(AutoregressiveConfig([0, 0, 0, 0, 1, 1], streams=2, units=8))
+        >>> model({"ids": tf.constant([[2, 4, 5], [2, 5, 0]]), "begins": tf.constant([True, True])}).shape
+        TensorShape([2, 3, 6])
+    """
+
+    Config = AutoregressiveConfig
+
+    def __init__(self, config: AutoregressiveConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+        size = len(config.characters)
+        self.embedding = keras.layers.Embedding(size, config.embedding, name="embedding")
+        self.stack = causal_layer(
+            config.cell,
+            config.units,
+            config.layers,
+            dropout=config.layer_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            residual=config.residual,
+            kernel_size=config.kernel_size,
+            window=config.window,
+            name="stack",
+        )
+        self.drop = keras.layers.Dropout(config.dropout, name="dropout")
+        self.head = keras.layers.Dense(size, dtype="float32", name="head")
+        self.embedding.build([None, None])
+        self.stack.build([None, None, config.embedding])
+        self.head.build([None, None, config.units])
+        # an id that training never shows says nothing when it comes
+        known = tf.one_hot(UNKNOWN, size, 0.0, 1.0)[:, None]
+        self.embedding.embeddings.assign(self.embedding.embeddings * known)
+        self._kept = [tf.Variable(one, trainable=False) for one in self.stack.initial_state(config.streams)]
+        self._scores = keras.metrics.Mean(name="nats_per_character")
+        self.built = True
+
+    def build(self, inputs_shape=None):
+        """Nothing is left to do: the configuration knows all shapes."""
+
+    def initial_state(self, rows: tf.Tensor | int) -> State:
+        """The state before the first id of so many sequences."""
+        return self.stack.initial_state(rows)
+
+    def step(self, ids: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """Logits of what follows ids int32 `[rows]`, float `[rows, ids]`, and the state then."""
+        hidden, after = self.stack.step(self.embedding(ids), state)
+        return self.head(hidden), after
+
+    def steps(
+        self, ids: tf.Tensor, state: State, lengths: tf.Tensor | None = None, training: bool = False
+    ) -> tuple[tf.Tensor, State]:
+        """Logits of what follows each of ids int32 `[rows, time]`, and the state after each row's last valid one."""
+        hidden, after = self.stack.steps(self.embedding(ids), state, lengths, training=training)
+        return self.head(self.drop(hidden, training=training)), after
+
+    def call(self, inputs, training=False):
+        state = [
+            tf.where(tf.reshape(inputs["begins"], [-1] + [1] * (one.shape.rank - 1)), tf.zeros_like(one), one)
+            for one in self._kept
+        ]
+        logits, after = self.steps(inputs["ids"], state, training=training)
+        for kept, one in zip(self._kept, after, strict=True):
+            kept.assign(tf.stop_gradient(one))
+        return logits
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if self.loss is not None:
+            return tf.reduce_mean(self.loss(y, y_pred))
+        return sequence_cross_entropy(y_pred, y, tf.not_equal(y, PADDING))
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        characters = tf.gather(tf.constant(list(self.config.characters), tf.float32), y)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, tf.cast(y_pred, tf.float32))
+        self._scores.update_state(losses / tf.maximum(characters, 1), characters)
+        return self.get_metrics_result()

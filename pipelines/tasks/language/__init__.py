@@ -1,0 +1,1 @@
+"""Text that goes on: a model of what comes next."""

@@ -1,0 +1,83 @@
+"""What can be set of `unroll train language`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from unroll.pipelines.data.sections import Name, SplitColumn, TableSection
+from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
+from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, LearningRate, Share, Units
+
+_SUM = 1e-6  # by which shares may differ from 1 in sum
+
+
+def _check_fractions(shares: list[float]) -> list[float]:
+    if min(shares) <= 0 or abs(sum(shares) - 1) > _SUM:
+        raise ValueError("must be three shares above 0 that add up to 1, such as [0.8, 0.1, 0.1]")
+    return shares
+
+
+Fractions = Annotated[list[float], Field(min_length=3, max_length=3), AfterValidator(_check_fractions)]
+
+
+class CorpusSection(TableSection):
+    """Where the text is; of text files, tables' keys other than `encoding` say nothing."""
+
+    text: Name = Field("text", description="column of the text, where the data are tables; each row is a document")
+    document: Literal["file", "line", "paragraph"] = Field(
+        "file",
+        description="what a document of text files is: a file, a line, or what stands between empty lines; a single "
+        "one is a running text",
+    )
+    split: SplitColumn = None
+    split_fractions: Fractions | None = Field(
+        None,
+        description="shares of train, validation and test, from the beginning to the end of the data; null: "
+        "[0.8, 0.1, 0.1] of a running text, and of documents a hash of each decides",
+    )
+    unit: Literal["character"] = Field("character", description="what the model reads and writes at a time")
+    min_count: int = Field(1, ge=1, description="occurrences of a unit in the train split to be known")
+    vocabulary_size: int = Field(10_000, ge=1, le=1_000_000, description="units that are known at most")
+
+
+class WriterModelSection(Section):
+    """The model; see `unroll.models.autoregressive.Autoregressive`."""
+
+    cell: Cell = "lstm"
+    units: Units = 512
+    layers: Layers = 1
+    embedding: Embedding = 64
+    dropout: Share = Field(0.3, description="share of the last layer's features dropped in training")
+    layer_dropout: Share = Field(0.0, description="share of the features dropped that each layer reads")
+    recurrent_dropout: Share = Field(0.0, description="share of a recurrent layer's carried state dropped")
+    residual: bool = Field(
+        False, description="adds each recurrent layer's input to its output; a TCN and a Transformer always do"
+    )
+    kernel_size: KernelSize = 3
+    window: int = Field(
+        256, ge=1, le=65536, description="units that a Transformer looks back at, in training as when it writes"
+    )
+
+
+class WriterTrainSection(TrainSection):
+    """How the model is trained."""
+
+    batch_size: int = Field(50, ge=1, le=65536, description="streams that are read side by side")
+    chunk: int = Field(
+        100,
+        ge=1,
+        le=65536,
+        description="units that a stream goes on at a step, and gradients reach back; its state is carried further",
+    )
+    learning_rate: LearningRate = 3e-3
+    weight_decay: float = Field(
+        0.004, ge=0, lt=1, description="share of every weight, times the learning rate, taken off at each step (AdamW)"
+    )
+
+
+class LanguageConfig(TaskConfig):
+    """A text to how it goes on: a character-level language model."""
+
+    data: CorpusSection = CorpusSection()
+    model: WriterModelSection = WriterModelSection()
+    train: WriterTrainSection = WriterTrainSection()

@@ -1,0 +1,254 @@
+"""How well text is foreseen: nats a character, whatever the units, beside n-grams and compressors."""
+
+import lzma
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unroll.errors import UserError
+from unroll.models.text.lossless import REPLACEMENT, code_points
+from unroll.models.tokens import RESERVED, UNKNOWN
+from unroll.pipelines.scoring.comparison import Baselines, Losses
+from unroll.pipelines.scoring.even_sample import EvenSample
+from unroll.pipelines.task import Arrays, Evaluation, Predict
+from unroll.pipelines.tasks.language import ngrams
+from unroll.pipelines.tasks.language.corpus import Corpus, Window
+from unroll.pipelines.tasks.language.plots import surprise_map
+from unroll.pipelines.training.progress import Progress
+
+WINDOW, CONTEXT = 4000, 1000
+"""Characters that are scored at once, and those before them that are read first."""
+MAX_WINDOWS = 500
+"""Of a held-out split that are scored, evenly chosen."""
+_PART = 250  # characters of a window, whose losses are compared with those of baselines
+_ROWS = 32  # windows of a request
+_PROMPTS, _PROMPT = 1000, (10, 400)  # for the reference profile: how many at most, and their characters
+_ASKED = 64  # of those in a request
+_LEARNT = 10_000_000  # characters that n-grams are counted in
+_COMPRESSED = 20_000_000  # characters that a compressor reads
+_DRAWN = 2000  # characters in the picture
+
+
+def window_batches(windows: Iterable[Window]) -> Iterator[Arrays]:
+    """Windows as `evaluate` takes them."""
+    iterator = iter(windows)
+    while rows := list(islice(iterator, _ROWS)):
+        yield {
+            "text": np.array([row.text.encode() for row in rows], object),
+            "context": np.array([row.context.encode() for row in rows], object),
+            "piece": np.array([row.piece for row in rows]),
+        }
+
+
+def held_out_windows(corpus: Corpus, split: str) -> Iterator[Window]:
+    """Those of a split that are scored."""
+    pieces = corpus.pieces(split)
+    count = int(np.sum(-(-corpus.characters[pieces] // WINDOW)))
+    every = max(1, -(-count // MAX_WINDOWS))
+    return islice(corpus.windows(pieces, WINDOW, CONTEXT), 0, None, every)
+
+
+class _Scored(NamedTuple):
+    """What a model lost on the parts of a window, float `[parts]` each.
+
+    Args:
+        nats: of known characters.
+        characters: that are known.
+        units: likewise.
+        piece: that the window is of.
+    """
+
+    nats: np.ndarray
+    characters: np.ndarray
+    units: np.ndarray
+    piece: int
+
+    @classmethod
+    def of(cls, units: Sequence[str], nats: np.ndarray, piece: int) -> "_Scored":
+        """From the text and the nats of each unit; an unknown one is U+FFFD."""
+        sizes = np.array([len(unit) for unit in units])
+        known = np.array([unit != REPLACEMENT for unit in units], float)
+        part = (np.cumsum(sizes) - 1) // _PART
+        return cls(np.bincount(part, known * nats), np.bincount(part, known * sizes), np.bincount(part, known), piece)
+
+
+def score_windows(
+    dataset_info: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+) -> Evaluation:
+    """Scores an exported model on windows; what it does not know is counted, and costs nothing.
+
+    Raises:
+        UserError: there is no text, or none of which the model knows a character.
+    """
+    found, unknown = [], 0
+    sample: EvenSample[str] = EvenSample(2 * _PROMPTS)
+    rng, drawn = np.random.default_rng(0), ([], np.zeros(0))
+    with progress.stage("reading") as stage:
+        for batch in records:
+            answer = predict({"text": batch["text"], "context": batch["context"]}, "score")
+            unknown += int(answer["unknown"].sum())
+            for row, piece in enumerate(batch["piece"]):
+                units = [unit.decode() for unit in answer["units"][row] if unit]
+                found.append(_Scored.of(units, -answer["log_probabilities"][row][: len(units)], int(piece)))
+                if len(found) == 1:
+                    drawn = units[:_DRAWN], -answer["log_probabilities"][row][:_DRAWN]
+            for text in batch["text"]:
+                for prompt in _prompts(text.decode(), rng):
+                    sample.add(prompt)
+            stage.advance()
+        stage.say(f"{sum(int(one.characters.sum()) for one in found):,} characters")
+    lost, count, units = (
+        np.concatenate([getattr(one, name) for one in found] or [np.zeros(0)])
+        for name in ("nats", "characters", "units")
+    )
+    if not count.sum():
+        raise UserError("there is no text of which the model knows a character")
+    mean = float(lost.sum() / count.sum())
+    inputs, outputs = _asked(sample.records[:: max(1, len(sample.records) // _PROMPTS)], predict, progress)
+    unigram = dataset_info["unigram"]
+    worse = mean >= unigram
+    return Evaluation(
+        {
+            "nats_per_character": mean,
+            "bits_per_character": mean / math.log(2),
+            "perplexity": math.exp(float(lost.sum() / units.sum())),
+            "unknown": unknown / (unknown + float(count.sum())),
+        },
+        inputs=inputs,
+        outputs=outputs,
+        figures={"surprise.png": surprise_map(*drawn)},
+        chance=f"its {mean:.3f} nats a character are not below the {unigram:.3f} of each character's frequency alone"
+        if worse
+        else "",
+        notes=[f"{unknown:,} characters are unknown to the model, and not scored."] if unknown else [],
+        losses=Losses(
+            "nats_per_character",
+            lost,
+            weights=count,
+            groups=np.concatenate([np.full(len(one.nats), one.piece) for one in found])
+            if dataset_info["documents"]
+            else None,
+            blocks=np.arange(len(lost)),
+        ),
+    )
+
+
+def text_baselines(corpus: Corpus, units: Sequence[str], splits: Iterable[str], progress: Progress) -> Baselines:
+    """What simple methods lose on the same windows: all characters alike, n-grams, and compressors.
+
+    A compressor is charged the bytes by which the train split grows when what is to be scored is put behind it.
+
+    Args:
+        corpus: the data.
+        units: characters that are known.
+        splits: that are scored.
+        progress: where to show it.
+    """
+    size = corpus.size("train")
+    if size > _LEARNT:
+        progress.line(f"N-grams are counted in the last {_LEARNT:,} of {size:,} training characters.")
+    of_point = code_points(units)
+    before = _last(corpus, min(size, _COMPRESSED))
+    train = _known(_encoded(before[-_LEARNT:], of_point))
+    windows = {split: list(held_out_windows(corpus, split)) for split in splits}
+    metrics, losses = {}, {}
+    orders = {split: _ngram_nats(train, found, of_point, len(units)) for split, found in windows.items()}
+    chosen = "validation" if "validation" in orders else next(iter(orders))
+    best = int(np.argmin([orders[chosen][0][order].sum() for order in range(ngrams.ORDER)])) + 1
+    for split, found in windows.items():
+        lost, counts = orders[split] if best == ngrams.ORDER else _ngram_nats(train, found, of_point, len(units), best)
+        text = "".join(window.text for window in found)
+        uniform = math.log(len(units))
+        for name, value in {
+            "uniform": uniform,
+            "ngram": lost[-1].sum() / counts.sum(),
+            "zlib": _zlib_nats(before, text),
+            "lzma": _lzma_nats(before, text),
+        }.items():
+            metrics[f"{split}/nats_per_character/{name}"] = float(value)
+        if split == "test":
+            losses = {"ngram": lost[-1], "uniform": uniform * counts}
+    progress.line(f"The n-gram baseline is of order {best}, chosen on the {chosen} split.")
+    return Baselines(metrics, losses)
+
+
+def _ngram_nats(
+    train: np.ndarray, windows: Sequence[Window], of_point: np.ndarray, symbols: int, order: int = ngrams.ORDER
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nats of each part of each window, float `[order, parts]`, and its known characters."""
+    contexts = [window.context[-order:] for window in windows]
+    encoded = [_encoded(one + window.text, of_point) for one, window in zip(contexts, windows, strict=True)]
+    scored = [
+        np.flatnonzero((ids != UNKNOWN) & (np.arange(len(ids)) >= len(one)))
+        for ids, one in zip(encoded, contexts, strict=True)
+    ]
+    # an unknown character is a symbol of its own, which no n-gram holds
+    asked = [np.where(ids == UNKNOWN, symbols, ids - RESERVED) for ids in encoded]
+    nats = ngrams.surprise(train, asked, symbols, order)
+    sums, counts = [], []
+    for one, rows, context in zip(nats, scored, contexts, strict=True):
+        part = (rows - len(context)) // _PART
+        size = -(-(one.shape[1] - len(context)) // _PART)
+        sums.append([np.bincount(part, order_[rows], minlength=size) for order_ in one])
+        counts.append(np.bincount(part, minlength=size))
+    return np.concatenate(sums, axis=1), np.concatenate(counts).astype(np.float64)
+
+
+def _encoded(text: str, of_point: np.ndarray) -> np.ndarray:
+    points = np.frombuffer(text.encode("utf-32-le"), np.int32)
+    return of_point[np.minimum(points, len(of_point) - 1)].astype(np.int64)
+
+
+def _known(ids: np.ndarray) -> np.ndarray:
+    return ids[ids != UNKNOWN] - RESERVED
+
+
+def _last(corpus: Corpus, characters: int) -> str:
+    """The end of the train split."""
+    held = ""
+    for _, text in corpus.texts(corpus.pieces("train")):
+        held = (held + text)[-characters:]
+    return held
+
+
+def _zlib_nats(before: str, text: str) -> float:
+    packer = zlib.compressobj(9, zdict=before.encode()[-32768:])
+    return _nats(len(packer.compress(text.encode()) + packer.flush()), text)
+
+
+def _lzma_nats(before: str, text: str) -> float:
+    before = before[-max(0, _COMPRESSED - len(text)) :]
+    sizes = [len(lzma.compress(one.encode(), preset=6)) for one in (before + text, before)]
+    return _nats(sizes[0] - sizes[1], text)
+
+
+def _nats(size: int, text: str) -> float:
+    return 8 * size * math.log(2) / max(1, len(text))
+
+
+def _prompts(text: str, rng: np.random.Generator) -> Iterator[str]:
+    """Stretches of a text as people may send them, of all lengths."""
+    start, (least, most) = 0, _PROMPT
+    while start < len(text):
+        size = int(np.exp(rng.uniform(np.log(least), np.log(most))))
+        yield text[start : start + size]
+        start += size
+
+
+def _asked(prompts: Sequence[str], predict: Predict, progress: Progress) -> tuple[Arrays, Arrays]:
+    """What the model answers to prompts, but for the continuation, which is not asked for."""
+    texts = np.array([prompt.encode() for prompt in prompts], object)
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    answers = []
+    with progress.stage("asking") as stage:
+        for start in range(0, len(texts), _ASKED):
+            part = texts[order[start : start + _ASKED]]
+            answers.append(predict({"text": part, "length": np.zeros(len(part), np.int32)}))
+            stage.advance()
+    place = np.argsort(order)
+    names = ("characters", "unknown", "surprise")
+    return {"text": texts}, {name: np.concatenate([one[name] for one in answers])[place] for name in names}

@@ -1,0 +1,229 @@
+"""The signatures of an exported model of text."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unroll.models.autoregressive import Autoregressive, State
+from unroll.models.checks import checked
+from unroll.models.decoding import SpecialIds
+from unroll.models.generation import Choice, Written, write
+from unroll.models.text.lossless import Units
+from unroll.models.tokens import END, PADDING, START, UNKNOWN
+from unroll.pipelines.task import Servable
+from unroll.pipelines.training.signature import signature
+
+Tensors = dict[str, tf.Tensor]
+
+LENGTH = 200
+"""Units that are written where a request does not say how many."""
+MAX_LENGTH = 100_000
+_CHUNK = 256  # units that are read at once: more would take memory, fewer time
+_WARMUP = (b"", b"A short text,\n", b"a longer text, " * 40)
+
+
+class Reader:
+    """Texts, read by a model from nothing on.
+
+    Args:
+        model: trained.
+        units: of its ids.
+    """
+
+    def __init__(self, model: Autoregressive, units: Units):
+        self._model, self._units = model, units
+
+    def __call__(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
+        """Reads texts, string `[rows]`, of any length, chunk by chunk.
+
+        Returns:
+            Their ids, int32 `[rows, units]`, padded with 0; the natural logarithm of each one's probability, float32 of
+            that shape; the last id of each, int32 `[rows]`; and the state before that is read.
+        """
+        ragged = self._units(texts)
+        lengths = tf.cast(ragged.row_lengths(), tf.int32)
+        ids = ragged.to_tensor(PADDING)
+        rows, time = tf.shape(ids)[0], tf.shape(ids)[1]
+        before = tf.concat([tf.fill([rows, 1], START), ids], axis=1)[:, :time]
+        chunks = (time + _CHUNK - 1) // _CHUNK
+        filled = [[0, 0], [0, chunks * _CHUNK - time]]
+        before, targets = tf.pad(before, filled), tf.pad(ids, filled)
+
+        def body(chunk, state, found):
+            here = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
+            logits, after = self._model.steps(before[:, here], state, tf.clip_by_value(lengths - here.start, 0, _CHUNK))
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets[:, here], logits)
+            return chunk + 1, after, found.write(chunk, -losses)
+
+        state = self._model.initial_state(rows)
+        begin = (tf.constant(0), state, tf.TensorArray(tf.float32, chunks, element_shape=[None, _CHUNK]))
+        free = [tf.TensorShape([None, *one.shape[1:]]) for one in state]
+        shapes = (tf.TensorShape([]), free, tf.TensorShape(None))
+        _, state, found = tf.while_loop(lambda chunk, *_: chunk < chunks, body, begin, shape_invariants=shapes)
+        log_probabilities = tf.reshape(tf.transpose(found.stack(), [1, 0, 2]), [rows, chunks * _CHUNK])[:, :time]
+        counted = tf.sequence_mask(lengths, time)
+        last = tf.gather(tf.pad(ids, [[0, 0], [1, 0]], constant_values=START), lengths, batch_dims=1)
+        return ids, tf.where(counted, log_probabilities, 0.0), last, state
+
+
+def writer_servable(model: Autoregressive, units: Units, *, ends: bool, description: Mapping[str, Any]) -> Servable:
+    """What a model of text is served by.
+
+    - `serving_default`: `text` string `[B]` to its `continuation` string `[B]`, with the `log_probability` float32 `[B]`
+      of all that was written; and of the text itself its `characters` int32 `[B]`, the share of those that are `unknown`
+      float32 `[B]`, and its `surprise` float32 `[B]`, nats a known character. Optional, a row each: `temperature`
+      float32, by which logits are divided, 0 for the likeliest; `top_k` int32, 0 for all; `top_p` float32; `seed`
+      int64; `length` int32, units to write at most; `stop` string `[B, K]`, texts that end the continuation and are
+      left out of it.
+    - `score`: `text` string `[B]`, optional `context` string `[B]` before it, to `log_probability` float32 `[B]` of its
+      known characters, how many those are (`characters` int32 `[B]`) and how many others there are (`unknown` int32
+      `[B]`); and of each unit its text (`units` string `[B, T]`) and `log_probabilities` float32 `[B, T]`.
+    - `read`: `text` string `[B]` to its last `id` int32 `[B]` and the state before that, `state_0`, `state_1`, ...
+    - `step`: `id` and state to `logits` float32 `[B, ids]` of what follows, and the new state.
+    - `write`: `id`, state, `position` int64 `[B]`, and optionally `temperature`, `top_k`, `top_p`, `seed` and `length`
+      to further `text` string `[B]`, the `id`, state and position to go on with, and whether it has `ended` bool `[B]`.
+      Written in several calls, a text is as it would be in one.
+    - `describe`: a `json` string that says what the model takes.
+
+    Args:
+        model: trained.
+        units: of its ids.
+        ends: whether texts end. Of a running text an end is never written.
+        description: what `describe` says, beside the shapes of the state.
+    """
+    read, pieces = Reader(model, units), units.pieces
+    special = SpecialIds(END, PADDING, (UNKNOWN, START) if ends else (UNKNOWN, START, END))
+    sizes = tf.constant(units.characters, tf.int32)
+    empty = model.initial_state(1)
+    states = [tf.TensorSpec([None, *one.shape[1:]], one.dtype, f"state_{i}") for i, one in enumerate(empty)]
+    defaults = {
+        "temperature": tf.constant([1.0]),
+        "top_k": tf.constant([0]),
+        "top_p": tf.constant([1.0]),
+        "seed": tf.constant([0], tf.int64),
+        "length": tf.constant([LENGTH]),
+    }
+    stops = {"stop": tf.constant([[""]])}
+
+    def written(ids: tf.Tensor, state: State, given: Mapping[str, tf.Tensor], **further: tf.Tensor) -> Written:
+        settings = {name: _spread(given.get(name, default), tf.shape(ids)[0]) for name, default in defaults.items()}
+        settings = _checked(settings)
+        length = settings.pop("length")
+        return write(model.step, ids, state, length, Choice(**settings), special, **further)
+
+    def tallied(ids: tf.Tensor, log_probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Known characters, unknown ones, and the logarithm of the probability of the known ones, `[rows]` each."""
+        known = tf.gather(sizes, ids)
+        unknown = tf.math.count_nonzero(ids == UNKNOWN, axis=1, dtype=tf.int32)
+        total = tf.reduce_sum(tf.where(known > 0, log_probabilities, 0.0), axis=1)
+        return tf.reduce_sum(known, axis=1), unknown, total
+
+    def serving_default(text: tf.Tensor, **given: tf.Tensor) -> Tensors:
+        ids, log_probabilities, last, state = read(text)
+        known, unknown, total = tallied(ids, log_probabilities)
+        stop = _spread(given.get("stop", stops["stop"]), tf.shape(text)[0])
+        answer = written(last, state, given, stops=stop, pieces=pieces)
+        whole = units.text(answer.ids)
+        return {
+            "continuation": tf.strings.substr(whole, 0 * answer.stopped, tf.strings.length(whole) - answer.stopped),
+            "log_probability": answer.log_probability,
+            "characters": known + unknown,
+            "unknown": tf.math.divide_no_nan(tf.cast(unknown, tf.float32), tf.cast(known + unknown, tf.float32)),
+            "surprise": tf.math.divide_no_nan(-total, tf.cast(known, tf.float32)),
+        }
+
+    def score(text: tf.Tensor, context: tf.Tensor | None = None) -> Tensors:
+        context = tf.constant([""]) if context is None else context
+        context = _spread(context, tf.shape(text)[0])
+        ids, log_probabilities, _, _ = read(tf.strings.join([context, text]))
+        first = tf.cast(units(context).row_lengths(), tf.int32)
+        time = tf.shape(ids)[1]
+        count = tf.math.count_nonzero(ids != PADDING, axis=1, dtype=tf.int32) - first
+        place = tf.range(tf.reduce_max(tf.concat([count, [0]], axis=0)))
+        inside = place < count[:, None]
+        place = tf.minimum(first[:, None] + place, tf.maximum(time - 1, 0))
+        ids = tf.where(inside, tf.gather(ids, place, batch_dims=1), PADDING)
+        log_probabilities = tf.where(inside, tf.gather(log_probabilities, place, batch_dims=1), 0.0)
+        known, unknown, total = tallied(ids, log_probabilities)
+        return {
+            "log_probability": total,
+            "characters": known,
+            "unknown": unknown,
+            "units": tf.gather(pieces, ids),
+            "log_probabilities": log_probabilities,
+        }
+
+    def read_(text: tf.Tensor) -> Tensors:
+        _, _, last, state = read(text)
+        return {"id": last, **_named(state)}
+
+    def step(id: tf.Tensor, **given: tf.Tensor) -> Tensors:
+        logits, state = model.step(_known(id, len(units.characters)), [given[spec.name] for spec in states])
+        return {"logits": logits, **_named(state)}
+
+    def write_(id: tf.Tensor, position: tf.Tensor, **given: tf.Tensor) -> Tensors:
+        state = [given[spec.name] for spec in states]
+        answer = written(_known(id, len(units.characters)), state, given, position=position)
+        count = tf.math.count_nonzero(answer.ids, axis=1, dtype=tf.int64)
+        further = {"id": answer.last, **_named(answer.state), "position": position + count}
+        return {"text": units.text(answer.ids), **further, "ended": answer.ended}
+
+    described = json.dumps({
+        **description,
+        "length": LENGTH,
+        "state": {spec.name: {"shape": spec.shape.as_list()[1:], "dtype": spec.dtype.name} for spec in states},
+    })
+    text, id_ = tf.TensorSpec([None], tf.string, "text"), tf.TensorSpec([None], tf.int32, "id")
+    module = tf.Module(name="writer")
+    module.weights = [weight.value for weight in model.weights]
+    module.units = units
+    signatures = {
+        "serving_default": signature(serving_default, [text], {**defaults, **stops}),
+        "score": signature(score, [text], {"context": tf.constant([""])}),
+        "read": signature(read_, [text]),
+        "step": signature(step, [id_, *states]),
+        "write": signature(write_, [id_, *states, tf.TensorSpec([None], tf.int64, "position")], defaults),
+        "describe": signature(lambda: {"json": tf.constant(described)}),
+    }
+    texts = np.array(_WARMUP, object)
+    state = {spec.name: one.numpy() for spec, one in zip(states, empty, strict=True)}
+    start = {"id": np.array([START], np.int32), **state}
+    few = np.array([8], np.int32)
+    warmup = [
+        ("serving_default", {"text": texts[:2], "length": np.repeat(few, 2)}),
+        ("score", {"text": texts}),
+        ("step", start),
+        ("write", {**start, "position": np.array([0], np.int64), "length": few}),
+    ]
+    return Servable(module, signatures, warmup)
+
+
+def _named(state: State) -> Tensors:
+    return {f"state_{i}": one for i, one in enumerate(state)}
+
+
+def _spread(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """A row for each of so many, where a client sent one for all, or none."""
+    return tf.broadcast_to(values, tf.concat([[rows], tf.shape(values)[1:]], axis=0))
+
+
+def _checked(settings: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Refuses what would be misread."""
+    length, numbers = settings["length"], (settings["temperature"], settings["top_p"])
+    countable = tf.reduce_all((length >= 0) & (length <= MAX_LENGTH))
+    fine = countable & ~tf.reduce_any([tf.reduce_any(tf.math.is_nan(one)) for one in numbers])
+    said = tf.where(
+        countable,
+        "Inputs 'temperature' and 'top_p': expected numbers, received NaN.",
+        f"Input 'length': expected 0 to {MAX_LENGTH} units.",
+    )
+    return checked(settings, fine, lambda: said)
+
+
+def _known(ids: tf.Tensor, count: int) -> tf.Tensor:
+    """Refuses ids that are none, which an embedding would read as it likes."""
+    fine = tf.reduce_all((ids >= 0) & (ids < count))
+    return checked(ids, fine, lambda: tf.constant(f"Input 'id': expected numbers from 0 to {count - 1}."))

@@ -1,0 +1,145 @@
+"""Text that goes on: `unroll train language --data corpus.txt`."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from unroll import monitoring
+from unroll.models.autoregressive import Autoregressive, AutoregressiveConfig
+from unroll.models.text.lossless import CharacterUnits
+from unroll.monitoring.tables.notes import Notes
+from unroll.pipelines.data.splits import SPLITS
+from unroll.pipelines.registry import register
+from unroll.pipelines.scoring.comparison import Baselines
+from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
+from unroll.pipelines.tasks.language import data as language_data
+from unroll.pipelines.tasks.language.config import LanguageConfig
+from unroll.pipelines.tasks.language.corpus import Corpus
+from unroll.pipelines.tasks.language.data import LanguageData
+from unroll.pipelines.tasks.language.evaluation import (
+    CONTEXT,
+    WINDOW,
+    held_out_windows,
+    score_windows,
+    text_baselines,
+    window_batches,
+)
+from unroll.pipelines.tasks.language.plan import default_epochs
+from unroll.pipelines.tasks.language.reading import text_files
+from unroll.pipelines.tasks.language.signatures import writer_servable
+from unroll.pipelines.tasks.language.streams import Streams
+from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.schedule.epochs import DefaultEpochs
+from unroll.pipelines.user_code.training import user_loss
+
+_VALIDATED = 1_000_000  # units of the validation split that an epoch is judged by, from its begin
+
+
+@register
+class Language(Task):
+    """A text to how it goes on."""
+
+    name = "language"
+    Config = LanguageConfig
+    monitor = "nats_per_character"
+    sequential = True
+    config: LanguageConfig
+
+    @classmethod
+    def data_files(cls, data: str) -> list[Path]:
+        return text_files(data)
+
+    @classmethod
+    def preparation(cls, config: LanguageConfig) -> dict[str, Any]:
+        return config.data.model_dump(mode="json")
+
+    @classmethod
+    def prepare(cls, config: LanguageConfig, data: str, directory: Path, progress: Progress) -> None:
+        language_data.prepare(config.data, data, directory, progress)
+
+    def __init__(self, config: LanguageConfig, directory: Path):
+        super().__init__(config, directory)
+        self._data = LanguageData.load(directory)
+        self._units = CharacterUnits(self._data.units)
+
+    def dataset_info(self) -> dict[str, Any]:
+        return self._data.dataset_info
+
+    def summary(self) -> str:
+        info = self._data.dataset_info
+        documents = info["documents"]
+        splits = ", ".join(
+            f"{split} {info['characters'][split]:,}" + (f" in {documents[split]:,} documents" if documents else "")
+            for split in SPLITS
+        )
+        whole = "documents" if documents else "a running text, cut in this order"
+        lines = [f"{sum(info['characters'].values()):,} characters of {whole}: {splits}; {info['units']:,} units known."]
+        if any(info["unknown"].values()):
+            counts = ", ".join(f"{split} {count:,}" for split, count in info["unknown"].items())
+            lines.append(f"Unknown, and not scored: {counts} characters.")
+        if info["copies"]:
+            lines.append(f"{info['copies']:,} held-out documents are in the train split, too, word for word.")
+        return "\n".join([*lines, *info["notes"]])
+
+    def train_batches(self, epoch: int) -> tf.data.Dataset:
+        return self._streams("train").batches((self.config.train.seed, epoch))
+
+    def validation_batches(self) -> tf.data.Dataset:
+        train = self.config.train
+        steps = max(1, _VALIDATED // (train.batch_size * train.chunk))
+        return self._streams("validation").batches(None).take(steps)
+
+    def _streams(self, split: str) -> Streams:
+        train = self.config.train
+        return Streams(self._data.split(split), train.batch_size, train.chunk, self._data.corpus.running)
+
+    def default_epochs(self) -> DefaultEpochs:
+        return default_epochs(self._data.dataset_info["characters"]["train"])
+
+    def steps_per_epoch(self) -> int:
+        return self._streams("train").steps()
+
+    def build(self) -> keras.Model:
+        section = self.config.model.model_dump()
+        characters = tuple(self._units.characters)
+        return Autoregressive(
+            AutoregressiveConfig(characters=characters, streams=self.config.train.batch_size, **section)
+        )
+
+    def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else the loss is the model's own
+
+    def servable(self, model: keras.Model) -> Servable:
+        description = {"task": self.name, "input": "prompt", "data": self.config.data.model_dump(mode="json")}
+        return writer_servable(model, self._units, ends=not self._data.corpus.running, description=description)
+
+    def held_out(self, data: str, split: str) -> Iterator[Arrays]:
+        return window_batches(held_out_windows(self._data.corpus, split))
+
+    @classmethod
+    def records(
+        cls, config: LanguageConfig, dataset_info: Mapping[str, Any], data: str, progress: Progress
+    ) -> Iterator[Arrays]:
+        section, notes = config.data.model_copy(update={"split": None}), Notes()
+        with tempfile.TemporaryDirectory() as folder:
+            corpus = Corpus.write(section, text_files(data), Path(folder), notes)
+            for line in notes:
+                progress.line(line)
+            yield from window_batches(corpus.windows(range(len(corpus.bounds)), WINDOW, CONTEXT))
+
+    @classmethod
+    def evaluate(
+        cls, dataset_info: Mapping[str, Any], records: Iterable[Arrays], predict: Predict, progress: Progress
+    ) -> Evaluation:
+        return score_windows(dataset_info, records, predict, progress)
+
+    def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
+        return text_baselines(self._data.corpus, self._data.units, scored, progress)
+
+    def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
+        features = [monitoring.NumericFeature(key) for key in ("characters", "unknown", "surprise")]
+        return monitoring.ReferenceProfile.build(features, validation.inputs, validation.outputs, model=name)
