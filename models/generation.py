@@ -158,7 +158,9 @@ def uniform(seed: tf.Tensor, position: tf.Tensor | int, count: tf.Tensor | int) 
     step, *mixes = (tf.constant(one, tf.uint64) for one in _MULTIPLIERS)
     # seeds side by side must not draw the same numbers one place apart
     start = _mixed(tf.cast(seed, tf.uint64) * step + step, mixes)
-    place = tf.cast(tf.reshape(tf.cast(position, tf.int64), [-1, 1]) + tf.range(1, tf.cast(count, tf.int64) + 1), tf.uint64)
+    place = tf.cast(
+        tf.reshape(tf.cast(position, tf.int64), [-1, 1]) + tf.range(1, tf.cast(count, tf.int64) + 1), tf.uint64
+    )
     number = _mixed(start[:, None] + place * step, mixes)
     top = tf.bitwise.right_shift(number, tf.constant(64 - _MANTISSA, tf.uint64))
     return tf.cast(tf.cast(top, tf.int32), tf.float32) * 2.0**-_MANTISSA
@@ -166,7 +168,9 @@ def uniform(seed: tf.Tensor, position: tf.Tensor | int, count: tf.Tensor | int) 
 
 def _mixed(number: tf.Tensor, multipliers: Sequence[tf.Tensor]) -> tf.Tensor:
     for shift, multiplier in zip((30, 27), multipliers, strict=True):
-        number = tf.bitwise.bitwise_xor(number, tf.bitwise.right_shift(number, tf.constant(shift, tf.uint64))) * multiplier
+        number = (
+            tf.bitwise.bitwise_xor(number, tf.bitwise.right_shift(number, tf.constant(shift, tf.uint64))) * multiplier
+        )
     return tf.bitwise.bitwise_xor(number, tf.bitwise.right_shift(number, tf.constant(31, tf.uint64)))
 
 

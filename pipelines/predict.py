@@ -55,7 +55,7 @@ def predict(
     plugins.name_modules(import_ or [])
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-    from unroll.pipelines.asking import CommandLineClient, ask, write
+    from unroll.pipelines.asking import CommandLineClient, ask, pieces, write
     from unroll.pipelines.asking.output import check_output, finite, json_value
     from unroll.serving.client.client import ServingError
     from unroll.serving.files.regular_files import check_writable
@@ -85,6 +85,12 @@ def predict(
                 told = {"model": name, "version": tally.version, "output": str(output), **tally.document()}
                 line = f"{name} version {tally.version}: {tally.rows:,} rows written to {output}"
                 print(json.dumps(told) if as_json else line)
+                return
+            live = None if as_json or plot is not None else pieces(client, inputs or [], set_ or [])
+            if live is not None:
+                for piece in live:
+                    print(piece, end="", flush=True)
+                print()
                 return
             answer = ask(client, inputs or [], set_ or [])
             figure = answer.figure() if plot is not None and answer.figure is not None else None

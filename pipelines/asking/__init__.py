@@ -4,12 +4,13 @@ A model says what it takes in its signature `describe`, whose output `json` has 
 that signature takes text. For each kind of input there is a module with `INPUT`, its name, and a function
 `ask(client, description, inputs) -> Answer`: of any task's here, of one task's own in its folder's module `asking`.
 Such a module may also say how tables are scored into files: by `question(client, description) -> RowQuestion` where an
-answer belongs to a row, else by `write(client, description, inputs, output) -> Tally`.
+answer belongs to a row, else by `write(client, description, inputs, output) -> Tally`; and how an answer is shown as it
+comes, by `pieces(client, description, inputs) -> Iterator[str]`, or None where these inputs are not answered so.
 """
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,18 @@ def ask(client: Client, inputs: Sequence[str], overrides: Sequence[str] = ()) ->
             return tensors.ask(client, inputs)
     module, description = asked(client, overrides)
     return module.ask(client, description, inputs)
+
+
+def pieces(client: Client, inputs: Sequence[str], overrides: Sequence[str] = ()) -> Iterator[str] | None:
+    """What a model answers, bit by bit; None where it is answered all at once.
+
+    Args:
+        client, inputs, overrides: as of `ask`, which tells what it raises, too.
+    """
+    if DESCRIBE not in client.metadata():
+        return None
+    module, description = asked(client, overrides)
+    return module.pieces(client, description, inputs) if hasattr(module, "pieces") else None
 
 
 def write(client: Client, inputs: Sequence[str], output: Path, overrides: Sequence[str] = ()) -> "Tally":

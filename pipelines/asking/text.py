@@ -130,6 +130,15 @@ def _sources(inputs: Sequence[str]) -> list[str | list[str]]:
     return sources
 
 
+def names_texts(given: str) -> bool:
+    """Whether an input names where texts are, and is none itself.
+
+    Raises:
+        UserError: it is a folder, or not a regular file.
+    """
+    return given == "-" or _is_file(given) or _like_a_path(given)
+
+
 def _texts(given: str) -> list[str]:
     if given == "-":
         if lines := sys.stdin.buffer.read().decode(errors="replace").splitlines():
@@ -186,7 +195,7 @@ def _lines(file: str) -> list[str]:
 
 
 def _text_input(client: Client) -> str:
-    """The one input of the default signature, which must be text."""
+    """The one input that the default signature needs, which must be text."""
     signatures = client.metadata()
     default = signatures.get("serving_default")
     if default is None:
@@ -194,13 +203,14 @@ def _text_input(client: Client) -> str:
             f"{client.model}: has no serving_default, which `unroll predict` asks; it has: "
             f"{', '.join(signatures) or 'nothing'}. Ask it with unroll.Client."
         )
-    if [info.dtype.kind for info in default.inputs.values()] != ["O"]:
+    needed = {alias: info for alias, info in default.inputs.items() if not info.optional}
+    if [info.dtype.kind for info in needed.values()] != ["O"]:
         taken = (f"{alias} ({_type_name(info)})" for alias, info in default.inputs.items())
         raise UserError(
             f"{client.model}: `unroll predict` sends one input of text, and this model's serving_default takes "
             f"{', '.join(taken) or 'nothing'}. Ask it with unroll.Client."
         )
-    return next(iter(default.inputs))
+    return next(iter(needed))
 
 
 def _type_name(info: TensorInfo) -> str:

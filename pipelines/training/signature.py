@@ -1,7 +1,7 @@
 """Signatures that check the shapes of their inputs, some of which a client may leave out."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -19,6 +19,7 @@ def signature(
     needed: Sequence[tf.TensorSpec] = (),
     optional: Tensors | None = None,
     columns: Mapping[str, Sequence[str]] | None = None,
+    free: Collection[str] = (),
 ) -> Any:
     """A tf.function to export. It refuses inputs that differ from their specs, or in their rows.
 
@@ -27,6 +28,7 @@ def signature(
         needed: specs of the inputs that must be sent.
         optional: of each other input what stands for it, a tensor of one row; it becomes the SignatureDef's default.
         columns: by input, the names of what stands in its last dimension; for the error.
+        free: optional inputs of which a row may be of any size.
 
     Example:
         >>> scaled = signature(lambda x, by=None: {"y": x if by is None else x * by},
@@ -35,7 +37,8 @@ def signature(
         array([2., 6.], dtype=float32)
     """
     optional = optional or {}
-    specs = [*needed, *(tf.TensorSpec([None, *v.shape[1:]], v.dtype, name=name) for name, v in optional.items())]
+    sizes = {name: [None] * (v.shape.rank - 1) if name in free else v.shape[1:] for name, v in optional.items()}
+    specs = [*needed, *(tf.TensorSpec([None, *sizes[name]], v.dtype, name=name) for name, v in optional.items())]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
         inspect.Parameter(spec.name, kind, default=optional.get(spec.name, inspect.Parameter.empty)) for spec in specs

@@ -1,7 +1,8 @@
 """The client for asyncio."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Self, TypeVar
 
 import grpc
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from unroll.serving.client.base_client import BaseClient
 from unroll.serving.client.operation import Operation, Request
+from unroll.serving.client.questions import Piece, Pieces
 from unroll.serving.protocol.messages import Classes, Example, Prediction, SignatureInfo
 
 T = TypeVar("T")
@@ -119,6 +121,18 @@ class AsyncClient(BaseClient):
                     step = operation.send(answer)
         except StopIteration as done:
             return done.value
+
+    async def _in_pieces(self, question: Pieces) -> AsyncIterator[Any]:
+        answer = None
+        with closing(question):
+            while True:
+                try:
+                    step = question.send(answer)
+                except StopIteration:
+                    return
+                if isinstance(step, Piece):
+                    yield step.value
+                answer = None if isinstance(step, Piece) else await self._run(self._told(step))
 
     async def _answer(self, asked: Request) -> bytes:
         given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}

@@ -1,7 +1,8 @@
 """A client for Unroll's server and for any TensorFlow Serving. It needs no TensorFlow."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Self, TypeVar
 
 import grpc
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from unroll.serving.client.base_client import BaseClient
 from unroll.serving.client.operation import Operation, Request
+from unroll.serving.client.questions import Piece, Pieces
 from unroll.serving.protocol.messages import (
     Classes,
     Example,
@@ -175,6 +177,18 @@ class Client(BaseClient):
                     step = operation.send(answer)
         except StopIteration as done:
             return done.value
+
+    def _in_pieces(self, question: Pieces) -> Iterator[Any]:
+        answer = None
+        with closing(question):
+            while True:
+                try:
+                    step = question.send(answer)
+                except StopIteration:
+                    return
+                if isinstance(step, Piece):
+                    yield step.value
+                answer = None if isinstance(step, Piece) else self._run(self._told(step))
 
     def _answer(self, asked: Request) -> bytes:
         given: Any = {"timeout": asked.timeout, "metadata": asked.metadata}

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
-from unroll.serving.client.questions import Describe, Inquiry, known_questions
+from unroll.serving.client.questions import Describe, Inquiry, Pieces, Predict, come_in_pieces, known_questions
 
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]
@@ -29,7 +29,8 @@ class TypedMethods:
 
         @functools.wraps(function)
         def method(*given: Any, **named: Any) -> Any:
-            return self._run(self._answer_to(function(*given, **named)))
+            asked: Any = function(*given, **named)
+            return self._in_pieces(asked) if come_in_pieces(name) else self._run(self._answer_to(asked))
 
         return method
 
@@ -40,18 +41,25 @@ class TypedMethods:
         """Sends what an operation yields, each client in its own way, and returns what it returns."""
         raise NotImplementedError
 
+    def _in_pieces(self, question: Pieces) -> Any:
+        """An iterator of the pieces that a question yields, each client's own kind."""
+        raise NotImplementedError
+
     def _answer_to(self, question: Inquiry[T]) -> Steps[T]:
         deadline = time.monotonic() + self.timeout
         try:
             step = next(question)
             while True:
-                if isinstance(step, Describe):
-                    answer: Any = yield from self._described_as(step.version, deadline)
-                else:
-                    answer = yield from self._predict(step.inputs, step.signature, step.version, deadline=deadline)
-                step = question.send(answer)
+                step = question.send((yield from self._told(step, deadline)))
         except StopIteration as done:
             return done.value
+
+    def _told(self, step: Predict | Describe, deadline: float | None = None) -> Steps[Any]:
+        """What a question wants to know."""
+        deadline = deadline or time.monotonic() + self.timeout
+        if isinstance(step, Describe):
+            return (yield from self._described_as(step.version, deadline))
+        return (yield from self._predict(step.inputs, step.signature, step.version, deadline=deadline))
 
     def _described_as(self, version: int, deadline: float) -> Steps[dict[str, Any]]:
         if version not in self._descriptions:

@@ -107,6 +107,7 @@ def prepare(section: CorpusSection, data: str, directory: Path, progress: Progre
             "copies": corpus.copies,
             "unit": section.unit,
             "units": len(units),
+            "known": "".join(units),
             "unknown": unknown,
             "unigram": _cross_entropy(counts, units, _counted(corpus, "validation")),
             "notes": list(notes),

@@ -95,10 +95,10 @@ def read_documents(section: CorpusSection, files: Sequence[Path], notes: Notes) 
         between, rest = _BETWEEN[section.document], ""
         for block in blocks:
             *whole, rest = between.split(rest + block)
-            if section.document == "paragraph" and whole and not rest.strip("\n"):
+            if section.document == "paragraph" and whole and not rest.strip():
                 rest = whole.pop() + "\n\n" + rest  # the next block may go on with empty lines
             yield from (Part(text, True) for text in whole)
-        yield from (Part(text, True) for text in between.split(rest))
+        yield from (Part(text, True) for text in between.split(rest.removesuffix("\n")))
 
 
 def _blocks(file: Path, encoding: str, notes: Notes) -> Iterator[str]:

@@ -48,7 +48,7 @@ class Reader:
         ids = ragged.to_tensor(PADDING)
         rows, time = tf.shape(ids)[0], tf.shape(ids)[1]
         before = tf.concat([tf.fill([rows, 1], START), ids], axis=1)[:, :time]
-        chunks = (time + _CHUNK - 1) // _CHUNK
+        chunks = tf.maximum(1, (time + _CHUNK - 1) // _CHUNK)
         filled = [[0, 0], [0, chunks * _CHUNK - time]]
         before, targets = tf.pad(before, filled), tf.pad(ids, filled)
 
@@ -171,17 +171,19 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         further = {"id": answer.last, **_named(answer.state), "position": position + count}
         return {"text": units.text(answer.ids), **further, "ended": answer.ended}
 
-    described = json.dumps({
-        **description,
-        "length": LENGTH,
-        "state": {spec.name: {"shape": spec.shape.as_list()[1:], "dtype": spec.dtype.name} for spec in states},
-    })
+    described = json.dumps(
+        {
+            **description,
+            "length": LENGTH,
+            "state": {spec.name: {"shape": spec.shape.as_list()[1:], "dtype": spec.dtype.name} for spec in states},
+        }
+    )
     text, id_ = tf.TensorSpec([None], tf.string, "text"), tf.TensorSpec([None], tf.int32, "id")
     module = tf.Module(name="writer")
     module.weights = [weight.value for weight in model.weights]
     module.units = units
     signatures = {
-        "serving_default": signature(serving_default, [text], {**defaults, **stops}),
+        "serving_default": signature(serving_default, [text], {**defaults, **stops}, free=stops),
         "score": signature(score, [text], {"context": tf.constant([""])}),
         "read": signature(read_, [text]),
         "step": signature(step, [id_, *states]),

@@ -44,18 +44,19 @@ class Streams:
             seed: of the order of documents, and of where the first chunk of each long one begins; None: in their
                 order, each from its first unit on.
         """
+        chunks = self._chunks(seed)
+        steps = -(-len(chunks[0]) // self.count)
         rows = tf.TensorSpec([self.count, self.chunk], tf.int32)
-        inputs = {
-            "ids": rows,
-            "begins": tf.TensorSpec([self.count], tf.bool),
-        }
-        return tf.data.Dataset.from_generator(
-            lambda: self._batches(seed), output_signature=(inputs, rows)
-        ).prefetch(2)
+        read = tf.data.Dataset.from_generator(
+            lambda: self._batches(steps, *chunks),
+            output_signature=({"ids": rows, "begins": tf.TensorSpec([self.count], tf.bool)}, rows),
+        )
+        # a data set that runs out has Keras count one more batch of so many rows, and perhaps one more step
+        return read.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
 
-    def _batches(self, seed: tuple[int, int] | None) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        piece, first, length, begins = self._chunks(seed)
-        steps = -(-len(piece) // self.count)
+    def _batches(
+        self, steps: int, piece: np.ndarray, first: np.ndarray, length: np.ndarray, begins: np.ndarray
+    ) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         padding = steps * self.count - len(piece)
         grid = np.pad(np.arange(len(piece)), (0, padding), constant_values=-1).reshape(self.count, steps)
         sizes, starts = self._sizes(), self.split.ends - np.diff(self.split.ends, prepend=0)

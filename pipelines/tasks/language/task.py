@@ -77,7 +77,9 @@ class Language(Task):
             for split in SPLITS
         )
         whole = "documents" if documents else "a running text, cut in this order"
-        lines = [f"{sum(info['characters'].values()):,} characters of {whole}: {splits}; {info['units']:,} units known."]
+        lines = [
+            f"{sum(info['characters'].values()):,} characters of {whole}: {splits}; {info['units']:,} units known."
+        ]
         if any(info["unknown"].values()):
             counts = ", ".join(f"{split} {count:,}" for split, count in info["unknown"].items())
             lines.append(f"Unknown, and not scored: {counts} characters.")

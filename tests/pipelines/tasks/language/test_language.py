@@ -1,0 +1,286 @@
+"""Models of text by their public doors: the command, the exported graph, the server, the clients."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tests.conftest import unroll
+from tests.serving_fixtures import SERVE, Server, start_server
+from tests.untrained_models import export, untrained
+from unroll.models.layers.encoder import CELLS
+from unroll.models.tokens import RESERVED, START
+from unroll.monitoring.profile import ReferenceProfile
+from unroll.pipelines.registry import task_named
+from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.exported import Exported
+from unroll.pipelines.training.fit import fit
+from unroll.pipelines.training.progress import Progress
+from unroll.pipelines.training.signature import in_process
+from unroll.serving import AsyncClient, Client, ServingError
+
+WORDS = ["sun", "moon", "rain", "snow", "wind", "cloud", "river", "hill"]
+TINY = {"cell": "gru", "units": 8, "embedding": 4, "dropout": 0.1}
+
+
+def rhyme(lines: int, seed: int = 0) -> str:
+    """Lines in which each word but the first follows from the one before it."""
+    rng, text = np.random.default_rng(seed), ""
+    for _ in range(lines):
+        word = int(rng.integers(len(WORDS)))
+        text += " ".join(WORDS[(word + 3 * i) % len(WORDS)] for i in range(int(rng.integers(3, 7)))) + "\n"
+    return text
+
+
+def prepared(folder: Path, model=None, train=None, **data):
+    """The task on a rhyme."""
+    kind = task_named("language")
+    (folder / "rhyme.txt").write_text(rhyme(60))
+    (folder / "prepared").mkdir()
+    settings = {"batch_size": 4, "chunk": 10, **(train or {})}
+    config = kind.Config.model_validate({"data": data, "model": {**TINY, **(model or {})}, "train": settings})
+    kind.prepare(config, str(folder / "rhyme.txt"), folder / "prepared", Progress())
+    return kind(config, folder / "prepared")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> dict:
+    """What `unroll train language --json` said, its `home`, its `text`."""
+    folder = tmp_path_factory.mktemp("rhymes")
+    (folder / "rhymes.txt").write_text(rhyme(700))
+    done = unroll(
+        "train", "language", "--data", folder / "rhymes.txt", "--home", folder / "home", "--name", "rhymes", "--json",
+        "--promote", "--set", "train.epochs=10", "--set", "train.batch_size=16", "--set", "train.chunk=25",
+        "--set", "train.learning_rate=0.02", "--set", "model.units=32", "--set", "model.embedding=16",
+        "--set", "model.cell=gru", "--set", "model.dropout=0",
+    )  # fmt: skip
+    return {**json.loads(done.stdout), "home": folder / "home", "said": done.stderr, "data": folder / "rhymes.txt"}
+
+
+@pytest.fixture(scope="module")
+def exported(trained) -> Exported:
+    return Exported(Path(trained["path"]))
+
+
+@pytest.fixture(scope="module")
+def server(trained) -> Iterator[Server]:
+    running = start_server(*SERVE, "--store", str(trained["home"] / "store"), "--home", str(trained["home"]))
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def texts(*several: str) -> dict[str, np.ndarray]:
+    return {"text": np.array([one.encode() for one in several], object)}
+
+
+def looped(exported: Exported, prompt: str, length: int) -> str:
+    """The likeliest characters, by a loop over `step`."""
+    going = exported.predict(texts(prompt), "read")
+    found = ""
+    known = Card.load(exported.directory).dataset_info["known"]
+    for _ in range(length):
+        answer = exported.predict(going, "step")
+        logits = answer.pop("logits")
+        logits[:, :RESERVED] = -np.inf
+        going = {**answer, "id": logits.argmax(axis=1).astype(np.int32)}
+        found += known[int(going["id"][0]) - RESERVED]
+    return found
+
+
+def test_it_foresees_text_better_than_n_grams_that_see_too_little(trained):
+    metrics = trained["metrics"]
+    nats = metrics["test/nats_per_character"]
+    assert nats < 1.1 < metrics["baseline/test/nats_per_character/uniform"]
+    assert metrics["test/bits_per_character"] == pytest.approx(nats / np.log(2))
+    assert metrics["test/perplexity"] == pytest.approx(np.exp(nats)), "a unit is a character"
+    for name in ("ngram", "zlib", "lzma"):
+        assert 0 < metrics[f"baseline/test/nats_per_character/{name}"] < np.log(30)
+    assert trained["comparison"]["baseline"] == "ngram"
+    assert "of a running text, cut in this order: train" in trained["said"]
+
+
+def test_scores_are_those_of_one_long_pass(trained, exported):
+    """The test split of a running text, read from its begin: what windows with their context come to."""
+    text = trained["data"].read_text()
+    begin = int(0.9 * len(text))
+    answer = exported.predict({**texts(text[begin:]), "context": texts(text[:begin])["text"]}, "score")
+    assert answer["characters"][0] == len(text) - begin
+    mean = -answer["log_probability"][0] / answer["characters"][0]
+    assert mean == pytest.approx(trained["metrics"]["test/nats_per_character"], rel=1e-3)
+    alone = exported.predict(texts(text[begin:]), "score")
+    assert b"".join(alone["units"][0]).decode() == text[begin:]
+    assert alone["log_probability"][0] == pytest.approx(alone["log_probabilities"][0].sum(), rel=1e-5)
+    assert alone["log_probability"][0] < answer["log_probability"][0], "a context helps"
+    prompt = exported.predict({**texts(text[begin:]), "length": np.array([0], np.int32)})
+    assert prompt["surprise"][0] == pytest.approx(-alone["log_probability"][0] / answer["characters"][0], rel=1e-5)
+
+
+def test_greedy_is_the_loop_over_steps(exported):
+    asked = {
+        **texts("sun ", "", "moon s"),
+        "temperature": np.zeros(3, np.float32),
+        "length": np.array([25, 9, 3], np.int32),
+    }
+    written = [one.decode() for one in exported.predict(asked)["continuation"]]
+    assert written == [looped(exported, "sun ", 25), looped(exported, "", 9), looped(exported, "moon s", 3)]
+
+
+def test_each_row_has_settings_of_its_own(exported):
+    asked = {**texts("sun ", "sun ", "sun "), "length": np.full(3, 40, np.int32)}
+    same = exported.predict({**asked, "seed": np.full(3, 5)})["continuation"]
+    assert len({*same}) == 1
+    seeds = exported.predict({**asked, "seed": np.array([5, 6, 7])})["continuation"]
+    assert len({*seeds}) == 3
+    assert seeds[0] == same[0]
+    stopped = exported.predict({**asked, "seed": np.array([5, 6, 7]), "stop": np.array([[b"\n", b"zz"]] * 3, object)})
+    assert [one.partition(b"\n")[0] for one in seeds] == list(stopped["continuation"])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"length": np.array([-1], np.int32)}, "Input 'length': expected 0 to 100000 units"),
+        ({"temperature": np.array([np.nan], np.float32)}, "expected numbers, received NaN"),
+    ],
+)
+def test_what_would_be_misread_is_refused(exported, inputs, said):
+    with pytest.raises(Exception, match=said):
+        exported.predict({**texts("sun"), **inputs})
+
+
+def test_clients_are_given_pieces_of_what_is_written_at_once(server, exported):
+    asked = {**texts("sun "), "length": np.array([50], np.int32), "seed": np.array([3])}
+    whole = exported.predict(asked)["continuation"][0].decode()
+    with Client(server.address, model="rhymes") as client:
+        pieces = list(client.generate("sun ", 50, seed=3, piece=16))
+        assert [len(piece) for piece in pieces] == [16, 16, 16, 2]
+        assert "".join(pieces) == whole
+        stop = whole[20:23]
+        assert "".join(client.generate("sun ", 50, seed=3, stop=stop)) == whole[: whole.index(stop)]
+        ((total, characters),) = client.log_probability(["sun rain"])
+        assert characters == 8
+        assert total == pytest.approx(exported.predict(texts("sun rain"), "score")["log_probability"][0], rel=1e-4)
+        with pytest.raises(ServingError, match="expected numbers from 0 to"):
+            state = client.predict(texts("a"), "read")
+            client.predict({**{name: state[name] for name in state}, "id": [10_000]}, "step")
+
+    async def gathered() -> str:
+        async with AsyncClient(server.address, model="rhymes") as client:
+            return "".join([piece async for piece in client.generate("sun ", 50, seed=3)])
+
+    assert asyncio.run(gathered()) == whole
+
+
+def test_the_terminal_shows_the_prompt_and_what_follows(server, exported):
+    with Client(server.address, model="rhymes") as client:
+        expected = "sun " + "".join(client.generate("sun "))
+    done = unroll("predict", "rhymes", "--server", server.address, "--input", "sun ")
+    assert done.stdout == f"{expected}\n"
+    told = json.loads(unroll("predict", "rhymes", "--server", server.address, "--input", "sun ", "--json").stdout)
+    assert "sun " + told["predictions"][0]["continuation"] == expected
+    assert told["predictions"][0]["characters"] == 4
+
+
+def test_the_profile_watches_surprise_unknown_characters_and_length(trained, exported):
+    profile = ReferenceProfile.load(Path(trained["path"]))
+    assert set(profile.variables) == {"surprise", "unknown", "characters"}
+    strange = exported.predict({**texts("ωωωω" * 20), "length": np.array([0], np.int32)})
+    assert strange["unknown"][0] == 1
+    assert strange["characters"][0] == 80
+    odd = exported.predict({**texts("nus noom" * 5), "length": np.array([0], np.int32)})
+    assert odd["surprise"][0] > 2 * trained["metrics"]["test/nats_per_character"]
+
+
+def test_further_data_is_scored_by_the_command(trained, tmp_path):
+    (tmp_path / "more.txt").write_text(rhyme(40, seed=9))
+    told = json.loads(
+        unroll("evaluate", "rhymes", "--data", tmp_path / "more.txt", "--home", trained["home"], "--json").stdout
+    )
+    assert told["metrics"]["data/nats_per_character"] < 1.2
+
+
+FAST = ("transformer",)  # a GRU is trained above
+
+
+@pytest.mark.parametrize(
+    "cell", [cell if cell in FAST else pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS]
+)
+def test_every_cell_is_exported_and_carries_its_state(tmp_path, cell):
+    task = prepared(tmp_path, {"cell": cell, "window": 16, "layers": 2})
+    model = untrained(task)
+    exported = export(task, model, tmp_path / "exported")
+    prompt = rhyme(9)[:300]  # longer than what is read at once
+    units = task.dataset_info()["known"]
+    ids = [START, *(RESERVED + units.index(one) for one in prompt)]
+    logits = model.head(model.stack(model.embedding(tf.constant([ids]))))[0]
+    found = exported.predict(texts(prompt, "sun"), "score")["log_probabilities"][0]
+    expected = tf.gather(tf.nn.log_softmax(logits[:-1]), ids[1:], batch_dims=1)
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    going = exported.predict(texts(prompt), "read")
+    np.testing.assert_allclose(exported.predict(going, "step")["logits"][0], logits[-1], atol=2e-4)
+    asked = {**texts(prompt), "length": np.array([12], np.int32), "seed": np.array([4])}
+    written = exported.predict(asked)["continuation"][0]
+    first = exported.predict(
+        {**going, "position": np.array([0]), "length": np.array([5], np.int32), "seed": np.array([4])}, "write"
+    )
+    rest = exported.predict({**first, "length": np.array([7], np.int32), "seed": np.array([4])}, "write")
+    assert first["text"][0] + rest["text"][0] == written
+
+
+def test_documents_end_and_a_running_text_does_not(tmp_path):
+    for document, ends in (("line", True), ("file", False)):
+        (tmp_path / document).mkdir()
+        task = prepared(tmp_path / document, document=document)
+        answer = in_process(task.servable(untrained(task)).signatures)
+        many = answer({**texts(*[""] * 40), "seed": np.arange(40), "length": np.full(40, 60, np.int32)})
+        assert (min(map(len, many["continuation"])) < 60) == ends
+
+
+def train_rhyme(folder: str, checkpoint: str, on_epoch=lambda metrics, epoch: None) -> keras.Model:
+    """Trains on a corpus that is prepared."""
+    kind = task_named("language")
+    settings = {"epochs": 3, "batch_size": 4, "chunk": 10, "learning_rate": 0.02}
+    task = kind(kind.Config.model_validate({"model": TINY, "train": settings}), Path(folder))
+    keras.utils.set_random_seed(5)
+    model = task.build()
+    fit(task, model, Path(checkpoint), Progress(), on_epoch)
+    return model
+
+
+def test_a_training_that_was_cut_off_ends_as_an_uninterrupted_one(tmp_path):
+    prepared(tmp_path)
+    whole = train_rhyme(str(tmp_path / "prepared"), str(tmp_path / "whole.npz"))
+
+    def kill(metrics, epoch):
+        if epoch:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_rhyme(str(tmp_path / "prepared"), str(tmp_path / "cut.npz"), kill)
+    resumed = train_rhyme(str(tmp_path / "prepared"), str(tmp_path / "cut.npz"))
+    for one, other in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_table_of_prompts_is_scored_into_a_file(server, tmp_path):
+    pd.DataFrame({"text": ["sun ", "moon "], "who": ["a", "b"]}).to_csv(tmp_path / "asked.csv", index=False)
+    unroll(
+        "predict",
+        "rhymes",
+        "--server",
+        server.address,
+        "--input",
+        tmp_path / "asked.csv",
+        "--output",
+        tmp_path / "o.csv",
+    )
+    answered = pd.read_csv(tmp_path / "o.csv")
+    assert answered.who.tolist() == ["a", "b"]
+    assert {"continuation", "surprise", "log_probability"} <= set(answered.columns)
