@@ -2,7 +2,7 @@
 
 import unicodedata
 
-_ABBREVIATIONS = (
+_SHORTENED = (
     "january february march april may june july august september october november december",
     "januar februar marz april mai juni juli august september oktober november dezember",
     "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
@@ -67,12 +67,12 @@ def _plain(name: str) -> str:
 def _prefixes() -> dict[str, int]:
     """By every start of a name that only one month has."""
     found: dict[str, set[int]] = {}
-    for names in _ABBREVIATIONS:
-        for number, name in enumerate(map(_plain, names.split()), 1):
+    for year in _SHORTENED:
+        for number, name in enumerate(map(_plain, year.split()), 1):
             for length in range(_SHORTEST, len(name) + 1):
                 found.setdefault(name[:length], set()).add(number)
     initials = {_plain(name): number for number, name in enumerate(_INITIALS.split(), 1)}
-    whole = {_plain(name): number for one in (*_IN_FULL, *_ABBREVIATIONS) for number, name in enumerate(one.split(), 1)}
+    whole = {_plain(name): number for one in (*_IN_FULL, *_SHORTENED) for number, name in enumerate(one.split(), 1)}
     return whole | _SHORT | initials | {start: min(numbers) for start, numbers in found.items() if len(numbers) == 1}
 
 

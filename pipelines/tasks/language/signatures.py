@@ -72,12 +72,12 @@ class Reader:
 def writer_servable(model: Autoregressive, units: Units, *, ends: bool, description: Mapping[str, Any]) -> Servable:
     """What a model of text is served by.
 
-    - `serving_default`: `text` string `[B]` to its `continuation` string `[B]`, with the `log_probability` float32 `[B]`
-      of all that was written; and of the text itself its `characters` int32 `[B]`, the share of those that are `unknown`
-      float32 `[B]`, and its `surprise` float32 `[B]`, nats a known character. Optional, a row each: `temperature`
-      float32, by which logits are divided, 0 for the likeliest; `top_k` int32, 0 for all; `top_p` float32; `seed`
-      int64; `length` int32, units to write at most; `stop` string `[B, K]`, texts that end the continuation and are
-      left out of it.
+    - `serving_default`: `text` string `[B]` to its `continuation` string `[B]`, with the `log_probability` float32
+      `[B]` of all that was written; and of the text itself its `characters` int32 `[B]`, the share of those that are
+      `unknown` float32 `[B]`, and its `surprise` float32 `[B]`, nats a known character. Optional, a row each:
+      `temperature` float32, by which logits are divided, 0 for the likeliest; `top_k` int32, 0 for all; `top_p`
+      float32; `seed` int64; `length` int32, units to write at most; `stop` string `[B, K]`, texts that end the
+      continuation and are left out of it.
     - `score`: `text` string `[B]`, optional `context` string `[B]` before it, to `log_probability` float32 `[B]` of its
       known characters, how many those are (`characters` int32 `[B]`) and how many others there are (`unknown` int32
       `[B]`); and of each unit its text (`units` string `[B, T]`) and `log_probabilities` float32 `[B, T]`.

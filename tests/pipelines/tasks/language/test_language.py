@@ -167,8 +167,8 @@ def test_clients_are_given_pieces_of_what_is_written_at_once(server, exported):
         ((total, characters),) = client.log_probability(["sun rain"])
         assert characters == 8
         assert total == pytest.approx(exported.predict(texts("sun rain"), "score")["log_probability"][0], rel=1e-4)
+        state = client.predict(texts("a"), "read")
         with pytest.raises(ServingError, match="expected numbers from 0 to"):
-            state = client.predict(texts("a"), "read")
             client.predict({**{name: state[name] for name in state}, "id": [10_000]}, "step")
 
     async def gathered() -> str:
