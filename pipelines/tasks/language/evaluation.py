@@ -84,9 +84,10 @@ def score_windows(
     Raises:
         UserError: there is no text, or none of which the model knows a character.
     """
-    found, unknown = [], 0
+    found: list[_Scored] = []
+    unknown, rng = 0, np.random.default_rng(0)
     sample: EvenSample[str] = EvenSample(2 * _PROMPTS)
-    rng, drawn = np.random.default_rng(0), ([], np.zeros(0))
+    drawn: tuple[list[str], np.ndarray] = [], np.zeros(0)
     with progress.stage("reading") as stage:
         for batch in records:
             answer = predict({"text": batch["text"], "context": batch["context"]}, "score")
@@ -101,12 +102,9 @@ def score_windows(
                     sample.add(prompt)
             stage.advance()
         stage.say(f"{sum(int(one.characters.sum()) for one in found):,} characters")
-    lost, count, units = (
-        np.concatenate([getattr(one, name) for one in found] or [np.zeros(0)])
-        for name in ("nats", "characters", "units")
-    )
-    if not count.sum():
+    if not sum(one.characters.sum() for one in found):
         raise UserError("there is no text of which the model knows a character")
+    lost, count = (np.concatenate(parts) for parts in zip(*(one[:2] for one in found), strict=True))
     mean = float(lost.sum() / count.sum())
     inputs, outputs = _asked(sample.records[:: max(1, len(sample.records) // _PROMPTS)], predict, progress)
     unigram = dataset_info["unigram"]
@@ -115,7 +113,7 @@ def score_windows(
         {
             "nats_per_character": mean,
             "bits_per_character": mean / math.log(2),
-            "perplexity": math.exp(float(lost.sum() / units.sum())),
+            "perplexity": math.exp(float(lost.sum() / sum(one.units.sum() for one in found))),
             "unknown": unknown / (unknown + float(count.sum())),
         },
         inputs=inputs,
@@ -129,7 +127,7 @@ def score_windows(
             "nats_per_character",
             lost,
             weights=count,
-            groups=np.concatenate([np.full(len(one.nats), one.piece) for one in found])
+            groups=np.repeat([one.piece for one in found], [len(one.nats) for one in found])
             if dataset_info["documents"]
             else None,
             blocks=np.arange(len(lost)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
 _WIDTH = 100  # characters of a line
@@ -10,7 +11,7 @@ _MOST = 6.0  # nats, from which colours are alike
 _SIGNS = {"\n": "↵", "\t": "→"}
 
 
-def surprise_map(units: Sequence[str], nats: Sequence[float]) -> Figure:
+def surprise_map(units: Sequence[str], nats: np.ndarray) -> Figure:
     """A text, each unit on the colour of how little it was expected.
 
     Args:
