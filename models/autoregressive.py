@@ -79,7 +79,9 @@ class Autoregressive(Configured, keras.Model):
         super().__init__(**kwargs)
         self.config = config
         size = len(config.characters)
-        self.embedding = keras.layers.Embedding(size, config.embedding, name="embedding")
+        # Keras begins so close to zero that a recurrent stack is all but blind to what it reads for a hundred steps
+        wide = keras.initializers.RandomNormal(stddev=1.0)
+        self.embedding = keras.layers.Embedding(size, config.embedding, wide, name="embedding")
         self.stack = causal_layer(
             config.cell,
             config.units,
