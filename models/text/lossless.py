@@ -14,6 +14,9 @@ from unroll.models.tokens import RESERVED, UNKNOWN
 
 REPLACEMENT = unicodedata.lookup("REPLACEMENT CHARACTER")
 _LINE_END = "\r\n?"
+_BETWEEN = "\x1e"  # a control character that no text holds, between units
+_LETTERS = "[\\p{L}\\p{N}\\p{M}]+"
+_WORD = f"( ?{_LETTERS}(?:['\u2019]{_LETTERS})*|(?s:.))"
 
 
 class Units(tf.Module, abc.ABC):
@@ -68,6 +71,59 @@ class CharacterUnits(Units):
         points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
         last = tf.shape(self._of_point)[0] - 1
         return tf.ragged.map_flat_values(lambda flat: tf.gather(self._of_point, tf.minimum(flat, last)), points)
+
+
+class WordUnits(Units):
+    """Words, with the blank before them, are units; what is not one of them is spelled, a character a unit.
+
+    So any text is a sequence of units, whose probability is that of the text.
+
+    Args:
+        units: as of `Units`; single characters among them.
+
+    Example:
+        >>> units = WordUnits([" dog", "a", "d", "o", "g", "t"])
+        >>> units(tf.constant(["a dog got"])).to_list()
+        [[5, 4, 1, 8, 7, 9]]
+    """
+
+    def __init__(self, units: Sequence[str]):
+        super().__init__(units)
+        ids = tf.range(RESERVED, RESERVED + len(units), dtype=tf.int64)
+        self._table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(tf.constant(list(units), tf.string), ids), UNKNOWN
+        )
+
+    def _ids(self, texts):
+        words = split_words(texts)  # [B, (words)]
+        ids = self._lookup(words.values)
+        known = ids != UNKNOWN
+        whole = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(ids, known), tf.cast(known, tf.int64))
+        spelled = tf.strings.unicode_split(tf.where(known, "", words.values), "UTF-8", errors="replace")
+        units = tf.concat([whole, tf.ragged.map_flat_values(self._lookup, spelled)], axis=1)  # [words, (units)]
+        return tf.RaggedTensor.from_row_splits(units.values, tf.gather(units.row_splits, words.row_splits))
+
+    def _lookup(self, texts: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._table.lookup(texts), tf.int32)
+
+
+def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
+    """Letters, digits and marks together, with apostrophes inside and a blank before, and every other sign alone.
+
+    Args:
+        texts: string `[rows]`.
+
+    Returns:
+        string `[rows, (words)]`, which put together are the text.
+
+    Example:
+        >>> split_words(tf.constant(["I don't,  no."])).to_list()
+        [[b'I', b" don't", b',', b' ', b' no', b'.']]
+    """
+    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+    texts = tf.strings.regex_replace(texts, _BETWEEN, REPLACEMENT)
+    parts = tf.strings.split(tf.strings.regex_replace(texts, _WORD, f"\\1{_BETWEEN}"), _BETWEEN)
+    return tf.ragged.boolean_mask(parts, tf.not_equal(parts, ""))
 
 
 def code_points(units: Sequence[str]) -> np.ndarray:

@@ -35,9 +35,14 @@ class CorpusSection(TableSection):
         description="shares of train, validation and test, from the beginning to the end of the data; null: "
         "[0.8, 0.1, 0.1] of a running text, and of documents a hash of each decides",
     )
-    unit: Literal["character"] = Field("character", description="what the model reads and writes at a time")
+    unit: Literal["character", "word"] = Field(
+        "character",
+        description="what the model reads and writes at a time; a word that it does not know is spelled",
+    )
     min_count: int = Field(1, ge=1, description="occurrences of a unit in the train split to be known")
-    vocabulary_size: int = Field(10_000, ge=1, le=1_000_000, description="units that are known at most")
+    vocabulary_size: int = Field(
+        10_000, ge=1, le=1_000_000, description="characters that are known at most, and words beside them"
+    )
 
 
 class WriterModelSection(Section):
@@ -76,7 +81,7 @@ class WriterTrainSection(TrainSection):
 
 
 class LanguageConfig(TaskConfig):
-    """A text to how it goes on: a character-level language model."""
+    """A text to how it goes on: a language model of characters or words."""
 
     data: CorpusSection = CorpusSection()
     model: WriterModelSection = WriterModelSection()

@@ -135,32 +135,32 @@ def score_windows(
     )
 
 
-def text_baselines(corpus: Corpus, units: Sequence[str], splits: Iterable[str], progress: Progress) -> Baselines:
+def text_baselines(corpus: Corpus, known: Sequence[str], splits: Iterable[str], progress: Progress) -> Baselines:
     """What simple methods lose on the same windows: all characters alike, n-grams, and compressors.
 
     A compressor is charged the bytes by which the train split grows when what is to be scored is put behind it.
 
     Args:
         corpus: the data.
-        units: characters that are known.
+        known: characters.
         splits: that are scored.
         progress: where to show it.
     """
     size = corpus.size("train")
     if size > _LEARNT:
         progress.line(f"N-grams are counted in the last {_LEARNT:,} of {size:,} training characters.")
-    of_point = code_points(units)
+    of_point = code_points(known)
     before = _last(corpus, min(size, _COMPRESSED))
     train = _known(_encoded(before[-_LEARNT:], of_point))
     windows = {split: list(held_out_windows(corpus, split)) for split in splits}
     metrics, losses = {}, {}
-    orders = {split: _ngram_nats(train, found, of_point, len(units)) for split, found in windows.items()}
+    orders = {split: _ngram_nats(train, found, of_point, len(known)) for split, found in windows.items()}
     chosen = "validation" if "validation" in orders else next(iter(orders))
     best = int(np.argmin([orders[chosen][0][order].sum() for order in range(ngrams.ORDER)])) + 1
     for split, found in windows.items():
-        lost, counts = orders[split] if best == ngrams.ORDER else _ngram_nats(train, found, of_point, len(units), best)
+        lost, counts = orders[split] if best == ngrams.ORDER else _ngram_nats(train, found, of_point, len(known), best)
         text = "".join(window.text for window in found)
-        uniform = math.log(len(units))
+        uniform = math.log(len(known))
         for name, value in {
             "uniform": uniform,
             "ngram": lost[-1].sum() / counts.sum(),

@@ -30,20 +30,18 @@ class Reader:
 
     Args:
         model: trained.
-        units: of its ids.
     """
 
-    def __init__(self, model: Autoregressive, units: Units):
-        self._model, self._units = model, units
+    def __init__(self, model: Autoregressive):
+        self._model = model
 
-    def __call__(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
-        """Reads texts, string `[rows]`, of any length, chunk by chunk.
+    def __call__(self, ragged: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
+        """Reads ids, int32 `[rows, (units)]`, of any length, chunk by chunk.
 
         Returns:
             Their ids, int32 `[rows, units]`, padded with 0; the natural logarithm of each one's probability, float32 of
             that shape; the last id of each, int32 `[rows]`; and the state before that is read.
         """
-        ragged = self._units(texts)
         lengths = tf.cast(ragged.row_lengths(), tf.int32)
         ids = ragged.to_tensor(PADDING)
         rows, time = tf.shape(ids)[0], tf.shape(ids)[1]
@@ -94,7 +92,7 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         ends: whether texts end. Of a running text an end is never written.
         description: what `describe` says, beside the shapes of the state.
     """
-    read, pieces = Reader(model, units), units.pieces
+    read, pieces = Reader(model), units.pieces
     special = SpecialIds(END, PADDING, (UNKNOWN, START) if ends else (UNKNOWN, START, END))
     sizes = tf.constant(units.characters, tf.int32)
     empty = model.initial_state(1)
@@ -122,7 +120,7 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         return tf.reduce_sum(known, axis=1), unknown, total
 
     def serving_default(text: tf.Tensor, **given: tf.Tensor) -> Tensors:
-        ids, log_probabilities, last, state = read(text)
+        ids, log_probabilities, last, state = read(units(text))
         known, unknown, total = tallied(ids, log_probabilities)
         stop = _spread(given.get("stop", stops["stop"]), tf.shape(text)[0])
         answer = written(last, state, given, stops=stop, pieces=pieces)
@@ -137,9 +135,9 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
 
     def score(text: tf.Tensor, context: tf.Tensor | None = None) -> Tensors:
         context = tf.constant([""]) if context is None else context
-        context = _spread(context, tf.shape(text)[0])
-        ids, log_probabilities, _, _ = read(tf.strings.join([context, text]))
-        first = tf.cast(units(context).row_lengths(), tf.int32)
+        before = units(_spread(context, tf.shape(text)[0]))
+        ids, log_probabilities, _, _ = read(tf.concat([before, units(text)], axis=1))
+        first = tf.cast(before.row_lengths(), tf.int32)
         time = tf.shape(ids)[1]
         count = tf.math.count_nonzero(ids != PADDING, axis=1, dtype=tf.int32) - first
         place = tf.range(tf.reduce_max(tf.concat([count, [0]], axis=0)))
@@ -157,7 +155,7 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         }
 
     def read_(text: tf.Tensor) -> Tensors:
-        _, _, last, state = read(text)
+        _, _, last, state = read(units(text))
         return {"id": last, **_named(state)}
 
     def step(id: tf.Tensor, **given: tf.Tensor) -> Tensors:
@@ -175,6 +173,7 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         {
             **description,
             "length": LENGTH,
+            "units": [piece.decode() for piece in pieces.numpy()],
             "state": {spec.name: {"shape": spec.shape.as_list()[1:], "dtype": spec.dtype.name} for spec in states},
         }
     )

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from unroll import monitoring
 from unroll.models.autoregressive import Autoregressive, AutoregressiveConfig
-from unroll.models.text.lossless import CharacterUnits
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.registry import register
@@ -64,7 +63,7 @@ class Language(Task):
     def __init__(self, config: LanguageConfig, directory: Path):
         super().__init__(config, directory)
         self._data = LanguageData.load(directory)
-        self._units = CharacterUnits(self._data.units)
+        self._units = self._data.encoder()
 
     def dataset_info(self) -> dict[str, Any]:
         return self._data.dataset_info
@@ -77,9 +76,8 @@ class Language(Task):
             for split in SPLITS
         )
         whole = "documents" if documents else "a running text, cut in this order"
-        lines = [
-            f"{sum(info['characters'].values()):,} characters of {whole}: {splits}; {info['units']:,} units known."
-        ]
+        known = " and ".join(f"{count:,} {what}" for what, count in info["known"].items() if count)
+        lines = [f"{sum(info['characters'].values()):,} characters of {whole}: {splits}; known are {known}."]
         if any(info["unknown"].values()):
             counts = ", ".join(f"{split} {count:,}" for split, count in info["unknown"].items())
             lines.append(f"Unknown, and not scored: {counts} characters.")
@@ -140,7 +138,7 @@ class Language(Task):
         return score_windows(dataset_info, records, predict, progress)
 
     def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
-        return text_baselines(self._data.corpus, self._data.units, scored, progress)
+        return text_baselines(self._data.corpus, self._data.characters, scored, progress)
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features = [monitoring.NumericFeature(key) for key in ("characters", "unknown", "surprise")]

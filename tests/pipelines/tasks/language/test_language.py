@@ -18,7 +18,6 @@ from unroll.models.layers.encoder import CELLS
 from unroll.models.tokens import RESERVED, START
 from unroll.monitoring.profile import ReferenceProfile
 from unroll.pipelines.registry import task_named
-from unroll.pipelines.training.card import Card
 from unroll.pipelines.training.exported import Exported
 from unroll.pipelines.training.fit import fit
 from unroll.pipelines.training.progress import Progress
@@ -84,13 +83,13 @@ def looped(exported: Exported, prompt: str, length: int) -> str:
     """The likeliest characters, by a loop over `step`."""
     going = exported.predict(texts(prompt), "read")
     found = ""
-    known = Card.load(exported.directory).dataset_info["known"]
+    pieces = json.loads(exported.predict({}, "describe")["json"].item())["units"]
     for _ in range(length):
         answer = exported.predict(going, "step")
         logits = answer.pop("logits")
         logits[:, :RESERVED] = -np.inf
         going = {**answer, "id": logits.argmax(axis=1).astype(np.int32)}
-        found += known[int(going["id"][0]) - RESERVED]
+        found += pieces[int(going["id"][0])]
     return found
 
 
@@ -217,8 +216,8 @@ def test_every_cell_is_exported_and_carries_its_state(tmp_path, cell):
     model = untrained(task)
     exported = export(task, model, tmp_path / "exported")
     prompt = rhyme(9)[:300]  # longer than what is read at once
-    units = task.dataset_info()["known"]
-    ids = [START, *(RESERVED + units.index(one) for one in prompt)]
+    pieces = json.loads(exported.predict({}, "describe")["json"].item())["units"]
+    ids = [START, *map(pieces.index, prompt)]
     logits = model.head(model.stack(model.embedding(tf.constant([ids]))))[0]
     found = exported.predict(texts(prompt, "sun"), "score")["log_probabilities"][0]
     expected = tf.gather(tf.nn.log_softmax(logits[:-1]), ids[1:], batch_dims=1)
@@ -241,6 +240,25 @@ def test_documents_end_and_a_running_text_does_not(tmp_path):
         answer = in_process(task.servable(untrained(task)).signatures)
         many = answer({**texts(*[""] * 40), "seed": np.arange(40), "length": np.full(40, 60, np.int32)})
         assert (min(map(len, many["continuation"])) < 60) == ends
+
+
+def test_words_are_scored_by_the_character(tmp_path):
+    task = prepared(tmp_path, unit="word", min_count=2)
+    assert "words" in task.summary()
+    answer = in_process(task.servable(untrained(task)).signatures)
+    text = "sun moon sunny\nrain"
+    scored = answer(texts(text), "score")
+    units = [one.decode() for one in scored["units"][0]]
+    assert "".join(units) == text
+    assert units[:3] == ["sun", " moon", " "], "what is not known is spelled"
+    assert scored["characters"][0] == len(text)
+    assert scored["log_probability"][0] == pytest.approx(scored["log_probabilities"].sum(), rel=1e-5)
+    halves = answer({**texts("ny\nrain"), "context": texts("sun moon sun")["text"]}, "score")
+    assert b"".join(halves["units"][0]).decode() == "ny\nrain"
+    evaluation = task.evaluate(task.dataset_info(), task.held_out("", "test"), answer, Progress())
+    assert evaluation.metrics["perplexity"] > np.exp(evaluation.metrics["nats_per_character"])
+    baselines = task.baselines({"validation": evaluation, "test": evaluation}, Progress())
+    assert len(baselines.losses["ngram"]) == len(evaluation.losses.model)
 
 
 def train_rhyme(folder: str, checkpoint: str, on_epoch=lambda metrics, epoch: None) -> keras.Model:
