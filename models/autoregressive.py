@@ -51,9 +51,9 @@ class Autoregressive(Configured, keras.Model):
     state belongs to a training, not to the model: it is neither among the weights nor saved, and an epoch begins
     without one.
 
-    The loss is the mean cross-entropy in nats a target, or that which `compile` was given: a function of targets and
-    logits. `nats_per_character` counts the targets that stand for characters: neither the end of a document nor what
-    is unknown, which no two vocabularies would count alike.
+    The loss is the mean cross-entropy in nats a target, or that which `compile` was given: a function of targets
+    `[targets]` and logits `[targets, ids]`. `nats_per_character` counts the targets that stand for characters: neither
+    the end of a document nor what is unknown, which no two vocabularies would count alike.
 
     Args:
         config: see `AutoregressiveConfig`.
@@ -135,9 +135,10 @@ class Autoregressive(Configured, keras.Model):
         return logits
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        counted = tf.not_equal(y, PADDING)
         if self.loss is not None:
-            return tf.reduce_mean(self.loss(y, y_pred))
-        return sequence_cross_entropy(y_pred, y, tf.not_equal(y, PADDING))
+            return tf.reduce_mean(self.loss(tf.boolean_mask(y, counted), tf.boolean_mask(y_pred, counted)))
+        return sequence_cross_entropy(y_pred, y, counted)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         characters = tf.gather(tf.constant(list(self.config.characters), tf.float32), y)

@@ -15,11 +15,14 @@ from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring.comparison import Baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
-from unroll.pipelines.tasks.language import data as language_data
 from unroll.pipelines.tasks.language.config import LanguageConfig
-from unroll.pipelines.tasks.language.corpus import Corpus
-from unroll.pipelines.tasks.language.data import LanguageData
-from unroll.pipelines.tasks.language.evaluation import (
+from unroll.pipelines.tasks.language.corpus import data as language_data
+from unroll.pipelines.tasks.language.corpus.corpus import Corpus
+from unroll.pipelines.tasks.language.corpus.data import LanguageData
+from unroll.pipelines.tasks.language.corpus.files import text_files
+from unroll.pipelines.tasks.language.corpus.streams import Streams
+from unroll.pipelines.tasks.language.plan import default_epochs
+from unroll.pipelines.tasks.language.scores.evaluation import (
     CONTEXT,
     WINDOW,
     held_out_windows,
@@ -27,14 +30,12 @@ from unroll.pipelines.tasks.language.evaluation import (
     text_baselines,
     window_batches,
 )
-from unroll.pipelines.tasks.language.plan import default_epochs
-from unroll.pipelines.tasks.language.reading import text_files
 from unroll.pipelines.tasks.language.signatures import writer_servable
-from unroll.pipelines.tasks.language.streams import Streams
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.user_code.training import user_loss
 
+_FILLED = 0.5  # of what is read, from which it is worth a word
 _VALIDATED = 1_000_000  # units of the validation split that an epoch is judged by, from its begin
 
 
@@ -83,6 +84,12 @@ class Language(Task):
             lines.append(f"Unknown, and not scored: {counts} characters.")
         if info["copies"]:
             lines.append(f"{info['copies']:,} held-out documents are in the train split, too, word for word.")
+        if (filled := self._streams("train").filled()) < _FILLED:
+            train = self.config.train
+            lines.append(
+                f"{1 - filled:.0%} of what a step reads is padding: documents are short for train.chunk={train.chunk}, "
+                f"or there is little text for train.batch_size={train.batch_size} streams."
+            )
         return "\n".join([*lines, *info["notes"]])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:

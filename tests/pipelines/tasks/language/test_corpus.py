@@ -12,11 +12,11 @@ import pytest
 from unroll.errors import UserError
 from unroll.models.tokens import RESERVED, UNKNOWN
 from unroll.monitoring.tables.notes import Notes
-from unroll.pipelines.tasks.language import corpus as corpora
 from unroll.pipelines.tasks.language.config import CorpusSection
-from unroll.pipelines.tasks.language.corpus import Corpus
-from unroll.pipelines.tasks.language.data import LanguageData, prepare
-from unroll.pipelines.tasks.language.reading import read_documents, text_files
+from unroll.pipelines.tasks.language.corpus import corpus as corpora
+from unroll.pipelines.tasks.language.corpus.corpus import Corpus
+from unroll.pipelines.tasks.language.corpus.data import LanguageData, prepare
+from unroll.pipelines.tasks.language.corpus.files import read_documents, text_files
 from unroll.pipelines.training.progress import Progress
 
 TALE = "".join(f"Line {i}: Æsop’s fable, größer.\n" for i in range(60))

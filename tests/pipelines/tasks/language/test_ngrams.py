@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from unroll.pipelines.tasks.language.ngrams import surprise
+from unroll.pipelines.tasks.language.scores.ngrams import surprise
 
 rng = np.random.default_rng(0)
 TRAIN = np.concatenate([rng.integers(0, 5, 2000) // 2, rng.integers(0, 5, 500)])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from unroll.models.tokens import END, PADDING, START
-from unroll.pipelines.tasks.language.data import Split
-from unroll.pipelines.tasks.language.streams import Streams
+from unroll.pipelines.tasks.language.corpus.data import Split
+from unroll.pipelines.tasks.language.corpus.streams import Streams
 
 
 def split(*sizes: int) -> Split:
@@ -68,6 +68,8 @@ def test_chunks_of_a_stream_go_on_and_end_elsewhere_in_each_epoch() -> None:
 
 
 def test_more_streams_than_there_is_text_for() -> None:
-    read = batches(Streams(split(3, 2), count=6, chunk=4, running=False))
+    streams = Streams(split(3, 2), count=6, chunk=4, running=False)
+    read = batches(streams)
     assert len(read) == 1
+    assert streams.filled() == 7 / 24
     assert [int(np.count_nonzero(row)) for row in read[0][1]] == [4, 3, 0, 0, 0, 0]

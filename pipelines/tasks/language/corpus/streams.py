@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from unroll.models.tokens import END, PADDING, START
-from unroll.pipelines.tasks.language.data import Split
+from unroll.pipelines.tasks.language.corpus.data import Split
 
 _LONG = 10  # chunks; a document of fewer is cut from its first unit on in every epoch
 
@@ -36,6 +36,10 @@ class Streams:
     def steps(self) -> int:
         """Batches of an epoch, within one for each long document of a stream."""
         return -(-int(np.sum(-(-self._sizes() // self.chunk))) // self.count)
+
+    def filled(self) -> float:
+        """The share of what is read that is text, and not padding behind short documents or in streams without any."""
+        return float(self._sizes().sum() / (self.steps() * self.count * self.chunk))
 
     def batches(self, seed: tuple[int, int] | None) -> tf.data.Dataset:
         """Batches as `Autoregressive` takes them, with the targets.

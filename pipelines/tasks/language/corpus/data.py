@@ -18,8 +18,8 @@ from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.tasks.language.config import CorpusSection
-from unroll.pipelines.tasks.language.corpus import Corpus
-from unroll.pipelines.tasks.language.reading import text_files
+from unroll.pipelines.tasks.language.corpus.corpus import Corpus
+from unroll.pipelines.tasks.language.corpus.files import text_files
 from unroll.pipelines.training.progress import Progress
 
 _VOCABULARY = "units.json"

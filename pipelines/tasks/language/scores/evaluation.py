@@ -15,9 +15,9 @@ from unroll.models.tokens import RESERVED, UNKNOWN
 from unroll.pipelines.scoring.comparison import Baselines, Losses
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.task import Arrays, Evaluation, Predict
-from unroll.pipelines.tasks.language import ngrams
-from unroll.pipelines.tasks.language.corpus import Corpus, Window
-from unroll.pipelines.tasks.language.plots import surprise_map
+from unroll.pipelines.tasks.language.corpus.corpus import Corpus, Window
+from unroll.pipelines.tasks.language.scores import ngrams
+from unroll.pipelines.tasks.language.scores.plots import surprise_map
 from unroll.pipelines.training.progress import Progress
 
 WINDOW, CONTEXT = 4000, 1000
@@ -28,8 +28,8 @@ _PART = 250  # characters of a window, whose losses are compared with those of b
 _ROWS = 32  # windows of a request
 _PROMPTS, _PROMPT = 1000, (10, 400)  # for the reference profile: how many at most, and their characters
 _ASKED = 64  # of those in a request
-_LEARNT = 10_000_000  # characters that n-grams are counted in
-_COMPRESSED = 20_000_000  # characters that a compressor reads
+_LEARNT = 4_000_000  # characters that n-grams are counted in
+_COMPRESSED = 8_000_000  # characters that a compressor reads
 _DRAWN = 2000  # characters in the picture
 
 

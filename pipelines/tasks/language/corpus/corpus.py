@@ -15,7 +15,7 @@ from unroll.errors import UserError
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.splits import SPLITS, NamedSplits, digest_split
 from unroll.pipelines.tasks.language.config import CorpusSection
-from unroll.pipelines.tasks.language.reading import read_documents
+from unroll.pipelines.tasks.language.corpus.files import read_documents
 
 RUNNING = [0.8, 0.1, 0.1]
 """Shares of a running text where the configuration names none."""

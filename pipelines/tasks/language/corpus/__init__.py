@@ -1,0 +1,1 @@
+"""A corpus: files, documents and splits, ids, streams."""

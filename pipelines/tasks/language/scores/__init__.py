@@ -1,0 +1,1 @@
+"""How well text is foreseen, beside simple methods."""
