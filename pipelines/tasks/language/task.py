@@ -30,12 +30,14 @@ from unroll.pipelines.tasks.language.scores.evaluation import (
     text_baselines,
     window_batches,
 )
+from unroll.pipelines.tasks.language.scores.insight import features_of_a_text, gradients_in_a_chunk
 from unroll.pipelines.tasks.language.signatures import writer_servable
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
 from unroll.pipelines.user_code.training import user_loss
 
 _FILLED = 0.5  # of what is read, from which it is worth a word
+_READ = 600  # units of the picture of features
 _VALIDATED = 1_000_000  # units of the validation split that an epoch is judged by, from its begin
 
 
@@ -150,3 +152,13 @@ class Language(Task):
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features = [monitoring.NumericFeature(key) for key in ("characters", "unknown", "surprise")]
         return monitoring.ReferenceProfile.build(features, validation.inputs, validation.outputs, model=name)
+
+    def figures(self, model: keras.Model) -> dict[str, Any]:
+        inputs, targets = next(iter(self.validation_batches()))
+        pieces = [piece.decode() for piece in self._units.pieces.numpy()]
+        gradients = gradients_in_a_chunk(model, inputs["ids"], targets)
+        figures = {"gradient_by_timestep.png": gradients} if gradients is not None else {}
+        return {
+            **figures,
+            "features.png": features_of_a_text(model, self._data.split("validation").ids[:_READ], pieces),
+        }

@@ -1,8 +1,10 @@
-"""Pictures of what a model of text makes of it."""
+"""Pictures of what a model makes of a text: each unit on a colour of its own."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _WIDTH = 100  # characters of a line
@@ -12,27 +14,58 @@ _SIGNS = {"\n": "↵", "\t": "→"}
 
 
 def surprise_map(units: Sequence[str], nats: np.ndarray) -> Figure:
-    """A text, each unit on the colour of how little it was expected.
+    """A text on the colours of how little each unit was expected.
 
     Args:
         units: their texts.
-        nats: of each.
+        nats: float `[units]`.
     """
-    cells = [(sign, value) for unit, value in zip(units, nats, strict=True) for sign in unit]
-    lines: list[list[tuple[str, float]]] = [[]]
-    for sign, value in cells:
-        lines[-1].append((_SIGNS.get(sign, sign), value))
-        if sign == "\n" or len(lines[-1]) == _WIDTH:
-            lines.append([])
-    figure = Figure(figsize=(10, 0.8 + _HEIGHT * len(lines)), layout="constrained")
-    axes = figure.add_subplot()
+    figure, (axes,) = _panels(1, len(_lines(units, nats)))
+    image = _draw(axes, units, nats, "Surprise", cmap="OrRd", vmin=0, vmax=_MOST)
+    figure.colorbar(image, ax=axes, label="nats", shrink=0.6)
+    return figure
+
+
+def activity_map(units: Sequence[str], activity: np.ndarray, names: Sequence[str]) -> Figure:
+    """A text on the colours of what features of a model are after each unit (Karpathy et al. 2015, arXiv:1506.02078).
+
+    Args:
+        units: their texts.
+        activity: float `[units, features]`.
+        names: of the features.
+    """
+    figure, panels = _panels(len(names), len(_lines(units, activity[:, 0])))
+    for axes, name, values in zip(panels, names, activity.T, strict=True):
+        most = float(np.abs(values).max()) or 1.0
+        _draw(axes, units, values, name, cmap="RdBu_r", vmin=-most, vmax=most)
+    return figure
+
+
+def _panels(count: int, lines: int) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(10, count * (0.6 + _HEIGHT * lines)), layout="constrained")
+    return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])
+
+
+def _draw(axes: Axes, units: Sequence[str], values: np.ndarray, title: str, **colours: Any) -> Any:
+    lines = _lines(units, values)
     shades = [[value for _, value in line] + [float("nan")] * (_WIDTH - len(line)) for line in lines]
-    image = axes.imshow(shades, cmap="OrRd", vmin=0, vmax=_MOST, aspect="auto", interpolation="none")
+    image = axes.imshow(shades, aspect="auto", interpolation="none", **colours)
     for y, line in enumerate(lines):
         for x, (sign, _) in enumerate(line):
             if sign.strip():
-                axes.text(x, y, sign.replace("$", r"\$"), size=_SIZE, family="monospace", ha="center", va="center")
-    axes.set(xticks=[], yticks=[], title="Surprise")
+                letter = sign.replace("$", r"\$")
+                axes.text(x, y, letter, size=_SIZE, family="monospace", ha="center", va="center")
+    axes.set(xticks=[], yticks=[], title=title)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label="nats", shrink=0.6)
-    return figure
+    return image
+
+
+def _lines(units: Sequence[str], values: np.ndarray) -> list[list[tuple[str, float]]]:
+    """Characters with the values of their units."""
+    lines: list[list[tuple[str, float]]] = [[]]
+    for unit, value in zip(units, values, strict=True):
+        for sign in unit:
+            lines[-1].append((_SIGNS.get(sign, sign), float(value)))
+            if sign == "\n" or len(lines[-1]) == _WIDTH:
+                lines.append([])
+    return lines if lines[-1] or len(lines) == 1 else lines[:-1]

@@ -261,6 +261,21 @@ def test_words_are_scored_by_the_character(tmp_path):
     assert len(baselines.losses["ngram"]) == len(evaluation.losses.model)
 
 
+def test_pictures_show_gradients_and_features(tmp_path):
+    task = prepared(tmp_path)
+    model = untrained(task)
+    figures = task.figures(model)
+    (line,) = figures["gradient_by_timestep.png"].axes[0].lines
+    assert list(line.get_xdata()) == list(range(-9, 1)), "a chunk"
+    assert np.all(line.get_ydata() > 0)
+    panels = figures["features.png"].axes
+    assert len(panels) == 4
+    shown = "".join(text.get_text() for text in panels[0].texts)
+    text = (tmp_path / "rhyme.txt").read_text()
+    begin, end = int(0.8 * len(text)), int(0.9 * len(text))
+    assert shown == text[begin:end].replace("\n", "↵").replace(" ", "")
+
+
 def train_rhyme(folder: str, checkpoint: str, on_epoch=lambda metrics, epoch: None) -> keras.Model:
     """Trains on a corpus that is prepared."""
     kind = task_named("language")
