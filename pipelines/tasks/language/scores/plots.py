@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 _WIDTH = 100  # characters of a line
 _HEIGHT, _SIZE = 0.19, 7.5  # inches of a line, points of its letters
+_PALE = 0.75  # so that letters can be read on any colour
 _MOST = 6.0  # nats, from which colours are alike
 _SIGNS = {"\n": "↵", "\t": "→"}
 
@@ -49,7 +50,7 @@ def _panels(count: int, lines: int) -> tuple[Figure, list[Axes]]:
 def _draw(axes: Axes, units: Sequence[str], values: np.ndarray, title: str, **colours: Any) -> Any:
     lines = _lines(units, values)
     shades = [[value for _, value in line] + [float("nan")] * (_WIDTH - len(line)) for line in lines]
-    image = axes.imshow(shades, aspect="auto", interpolation="none", **colours)
+    image = axes.imshow(shades, aspect="auto", interpolation="none", alpha=_PALE, **colours)
     for y, line in enumerate(lines):
         for x, (sign, _) in enumerate(line):
             if sign.strip():
