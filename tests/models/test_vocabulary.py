@@ -6,10 +6,14 @@ import unicodedata
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from unroll import serving
-from unroll.models.text.vocabulary import CharacterVocabulary, SubwordVocabulary, TextVocabulary, WordVocabulary
+from unroll.models.text.subwords import SubwordUnits, SubwordVocabulary
+from unroll.models.text.vocabulary import CharacterVocabulary, TextVocabulary, WordVocabulary
 from unroll.models.tokens import UNKNOWN
+from unroll.pipelines.data.texts.subwords import learn_subwords
 from unroll.pipelines.tasks.captioning.vocabulary import Vocabulary, normalise
 from unroll.serving.engine.session_engine import SessionEngine
 
@@ -105,3 +109,35 @@ def test_a_session_encodes_and_decodes(kind, tmp_path):
     ids, texts = sorted(outputs, key=lambda one: one.dtype.kind == "O")
     assert [one.decode() for one in texts] == ["the dogs ran", "two cats"]
     assert [one for one in ids[0] if one] == vocabulary.encode("the dogs ran")
+
+
+LETTERS = "\u00e4\u00f6ds the o\u2019go\u0301\u5b57\U0001f600"
+
+
+@pytest.fixture(scope="module")
+def subwords():
+    vocabulary, _ = both("subword")
+    graph = SubwordVocabulary(vocabulary.tokens, vocabulary.scores)
+    return vocabulary, tf.function(lambda texts: graph.ragged(texts, 1000), [tf.TensorSpec([None], tf.string)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.one_of(st.sampled_from(LETTERS), st.characters(exclude_categories=["Cs"]))), max_size=4))
+def test_any_text_is_cut_as_sentencepiece_cuts_it(subwords, texts):
+    vocabulary, graph = subwords
+    texts = [normalise(text.replace("\x00", " "), lowercase=False) for text in texts]
+    assert graph(tf.constant(texts, tf.string)).to_list() == [vocabulary.encode(text) for text in texts]
+
+
+def test_units_of_subwords_put_together_are_the_text():
+    learnt = learn_subwords(["to be or not to be", "that is the question: to be", "be that"] * 9, 40, prefix=False)
+    pieces = [piece.replace("\u2581", " ") for piece in learnt.pieces]
+    units = SubwordUnits([*pieces, "\n"], [*learnt.scores, min(learnt.scores)])
+    assert " be" in pieces
+    texts = ["to be\r\nnot  to be ", "\n\nbe: that", "", " ", "be" * 200]
+    assert [text.decode() for text in units.text(units(tf.constant(texts)).to_tensor()).numpy()] == [
+        text.replace("\r\n", "\n") for text in texts
+    ]
+    unknown = units(tf.constant(["be\u5b57\u5b57 \x1e"])).to_list()[0]
+    assert unknown.count(UNKNOWN) == 3, "a character each"
+    assert sum(np.array(units.characters)[units(tf.constant(["to be"])).to_list()[0]]) == 5

@@ -1,7 +1,6 @@
 """Captions to token ids: words, subwords or characters, losslessly."""
 
 import functools
-import io
 import re
 import sys
 import unicodedata
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from unroll.errors import UserError
 from unroll.models.tokens import RESERVED, SPACE, UNKNOWN
+from unroll.pipelines.data.texts.subwords import learn_subwords
 from unroll.pipelines.data.vocabulary import count_vocabulary
 from unroll.pipelines.tasks.captioning.config import Kind
 
@@ -39,7 +39,7 @@ class Vocabulary:
     Args:
         tokens: token i has the id i + 4; before them come padding, unknown, start and end.
         cut: makes tokens of a normalised caption.
-        scores: of subwords, the logarithms of their probabilities, which `unroll.models.text.vocabulary` encodes by.
+        scores: of subwords, the logarithms of their probabilities, which `unroll.models.text.subwords` encodes by.
 
     Example:
         >>> vocabulary = Vocabulary.build(["medium-dark skin", "dark hair"], "word", size=10)
@@ -111,28 +111,12 @@ def _word_pattern() -> re.Pattern[str]:
 def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut, list[float]]:
     import sentencepiece
 
-    model = io.BytesIO()
     try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(captions),
-            model_writer=model,
-            model_type="unigram",
-            vocab_size=size + 1,  # and one for what is unknown
-            hard_vocab_limit=False,  # few captions give fewer tokens
-            character_coverage=1.0,
-            normalization_rule_name="identity",
-            unk_id=0,
-            bos_id=-1,
-            eos_id=-1,
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
+        learnt = learn_subwords(captions, size)
+    except ValueError as error:
         raise UserError(
-            f"configuration key data.vocabulary_size: no subwords can be made of the captions ({reason}). "
+            f"configuration key data.vocabulary_size: no subwords can be made of the captions ({error}). "
             f"Received: {size}. Raise it, or set data.vocabulary=word"
         ) from None
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    tokens = [processor.id_to_piece(number) for number in range(1, processor.get_piece_size())]
-    scores = [processor.get_score(number) for number in range(1, processor.get_piece_size())]
-    return tokens, functools.partial(processor.encode, out_type=str), scores
+    processor = sentencepiece.SentencePieceProcessor(model_proto=learnt.model)
+    return learnt.pieces, functools.partial(processor.encode, out_type=str), learnt.scores

@@ -9,7 +9,7 @@ import numpy as np
 from unroll.models.text.bag_of_words import BagOfWordsWeights
 from unroll.models.text.classifier import paths
 from unroll.pipelines.data.term_counts import TOO_MANY, TermCounts
-from unroll.pipelines.data.text_shards import read_shards
+from unroll.pipelines.data.texts.shards import read_shards
 from unroll.pipelines.scoring import bag_of_words
 from unroll.pipelines.scoring.calibration import fit_temperatures
 from unroll.pipelines.scoring.mixing import mix

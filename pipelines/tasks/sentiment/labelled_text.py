@@ -17,7 +17,7 @@ from unroll.pipelines.data.dataset_info import read_info, write_info
 from unroll.pipelines.data.labels import are_record_names, find_classes, tidy_labels
 from unroll.pipelines.data.records import Batch, find_files, read_section
 from unroll.pipelines.data.splits import SPLITS, NamedSplits, RecordIndex, hash_split
-from unroll.pipelines.data.text_shards import ShardWriter
+from unroll.pipelines.data.texts.shards import ShardWriter
 from unroll.pipelines.data.vocabulary import count_vocabulary, vocabulary_table, write_vocabulary
 from unroll.pipelines.tasks.sentiment.config import LabelledTextSection
 from unroll.pipelines.tasks.sentiment.plan import default_min_count

@@ -24,9 +24,9 @@ from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.labels import class_of, tidy_label
 from unroll.pipelines.data.sections import no_groups
 from unroll.pipelines.data.splits import RecordIndex
-from unroll.pipelines.data.text_shards import batch_count, class_weights, read_in_order, read_shards
+from unroll.pipelines.data.texts.shards import batch_count, class_weights, read_in_order, read_shards
+from unroll.pipelines.data.texts.word_vectors import read_vectors
 from unroll.pipelines.data.vocabulary import read_vocabulary, text_feature, vocabulary_table
-from unroll.pipelines.data.word_vectors import read_vectors
 from unroll.pipelines.registry import register
 from unroll.pipelines.scoring import plots
 from unroll.pipelines.scoring.chance import probability_chance

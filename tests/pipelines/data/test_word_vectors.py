@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unroll.errors import UserError
-from unroll.pipelines.data.word_vectors import read_vectors
+from unroll.pipelines.data.texts.word_vectors import read_vectors
 
 LINES = "film 1 2\nParis 3 4\nparis 5 6\nNASA 7 8\n. . . 9 9\n"
 

@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from unroll.pipelines.data import vocabulary
-from unroll.pipelines.data.text_shards import class_weights
+from unroll.pipelines.data.texts.shards import class_weights
 from unroll.pipelines.data.vocabulary import count_vocabulary
 from unroll.pipelines.scoring.calibration import expected_calibration_error, fit_temperatures
 from unroll.pipelines.scoring.metrics import classification_metrics

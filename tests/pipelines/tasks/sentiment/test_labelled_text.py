@@ -13,7 +13,7 @@ import tensorflow as tf
 from tests.conftest import ROOT, reviews
 from unroll.errors import UserError
 from unroll.pipelines.data.splits import SPLITS, hash_split
-from unroll.pipelines.data.text_shards import read_shards
+from unroll.pipelines.data.texts.shards import read_shards
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo, LabelledTextSection, prepare
 from unroll.pipelines.training.progress import Progress
 

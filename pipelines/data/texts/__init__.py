@@ -1,0 +1,1 @@
+"""Texts to ids: subwords, words\x27 vectors, shards."""
