@@ -1,5 +1,6 @@
 """A model of what comes next in a sequence of ids, trained on streams whose state is carried from chunk to chunk."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ class AutoregressiveConfig:
         cell, units, layers, recurrent_dropout, residual, kernel_size, window: of the stack, see `causal_layer`.
         layer_dropout: share of the features dropped that each layer of the stack reads.
         dropout: share of the stack's outputs dropped.
+        members: networks, alike but for their initial weights, each trained by itself, whose probabilities are averaged.
     """
 
     characters: Sequence[int]
@@ -40,37 +42,15 @@ class AutoregressiveConfig:
     residual: bool = False
     kernel_size: int = 3
     window: int = WINDOW
+    members: int = 1
 
 
 @keras.saving.register_keras_serializable("unroll")
-class Autoregressive(Configured, keras.Model):
+class Network(Configured, keras.layers.Layer):
     """Ids to logits of the next one, by an embedding, a causal stack of any cell, and a linear map.
-
-    Truncated backpropagation through time (Williams & Peng 1990): a batch holds a chunk of each stream; the state in
-    which a chunk ends is kept, and the next one begins with it, but no gradient passes from chunk to chunk. The kept
-    state belongs to a training, not to the model: it is neither among the weights nor saved, and an epoch begins
-    without one.
-
-    The loss is the mean cross-entropy in nats a target, or that which `compile` was given: a function of targets
-    `[targets]` and logits `[targets, ids]`. `nats_per_character` counts the targets that stand for characters: neither
-    the end of a document nor what is unknown, which no two vocabularies would count alike.
 
     Args:
         config: see `AutoregressiveConfig`.
-
-    Call arguments:
-        inputs: a dictionary of
-            `ids`: int32 `[streams, time]`, what stands before each target, padded on the right.
-            `begins`: bool `[streams]`, whether nothing came before. What follows padding must begin: no state is
-                carried over it.
-
-    Returns:
-        Logits, float `[streams, time, ids]`. The targets that `fit` takes are int32 `[streams, time]`, 0 where none is.
-
-    Example:
-        >>> model = Autoregressive(AutoregressiveConfig([0, 0, 0, 0, 1, 1], streams=2, units=8))
-        >>> model({"ids": tf.constant([[2, 4, 5], [2, 5, 0]]), "begins": tf.constant([True, True])}).shape
-        TensorShape([2, 3, 6])
     """
 
     Config = AutoregressiveConfig
@@ -101,11 +81,9 @@ class Autoregressive(Configured, keras.Model):
         # an id that training never shows says nothing when it comes
         known = tf.one_hot(UNKNOWN, size, 0.0, 1.0)[:, None]
         self.embedding.embeddings.assign(self.embedding.embeddings * known)
-        self._kept = [tf.Variable(one, trainable=False) for one in self.stack.initial_state(config.streams)]
-        self._scores = keras.metrics.Mean(name="nats_per_character")
         self.built = True
 
-    def build(self, inputs_shape=None):
+    def build(self, ids_shape=None):
         """Nothing is left to do: the configuration knows all shapes."""
 
     def initial_state(self, rows: tf.Tensor | int) -> State:
@@ -113,35 +91,121 @@ class Autoregressive(Configured, keras.Model):
         return self.stack.initial_state(rows)
 
     def step(self, ids: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        """Logits of what follows ids int32 `[rows]`, float `[rows, ids]`, and the state then."""
+        """As `Autoregressive.step`."""
         hidden, after = self.stack.step(self.embedding(ids), state)
         return self.head(hidden), after
 
     def steps(
         self, ids: tf.Tensor, state: State, lengths: tf.Tensor | None = None, training: bool = False
     ) -> tuple[tf.Tensor, State]:
-        """Logits of what follows each of ids int32 `[rows, time]`, and the state after each row's last valid one."""
+        """As `Autoregressive.steps`."""
         hidden, after = self.stack.steps(self.embedding(ids), state, lengths, training=training)
         return self.head(self.drop(hidden, training=training)), after
+
+
+@keras.saving.register_keras_serializable("unroll")
+class Autoregressive(Configured, keras.Model):
+    """Ids to logits of the next one, by one network or by several, whose probabilities are averaged.
+
+    Truncated backpropagation through time (Williams & Peng 1990): a batch holds a chunk of each stream; the state in
+    which a chunk ends is kept, and the next one begins with it, but no gradient passes from chunk to chunk. The kept
+    state belongs to a training, not to the model: it is neither among the weights nor saved, and an epoch begins
+    without one.
+
+    The loss is the networks' mean cross-entropy in nats a target, or that which `compile` was given: a function of
+    targets `[targets]` and one network's logits `[targets, ids]`. `nats_per_character` is of their average, and counts
+    the targets that stand for characters: neither the end of a document nor what is unknown, which no two vocabularies
+    would count alike.
+
+    Args:
+        config: see `AutoregressiveConfig`.
+
+    Call arguments:
+        inputs: a dictionary of
+            `ids`: int32 `[streams, time]`, what stands before each target, padded on the right.
+            `begins`: bool `[streams]`, whether nothing came before. What follows padding must begin: no state is
+                carried over it.
+
+    Returns:
+        Logits of each network, float `[members, streams, time, ids]`. The targets that `fit` takes are int32
+        `[streams, time]`, 0 where none is.
+
+    Example:
+        >>> model = Autoregressive(AutoregressiveConfig([0, 0, 0, 0, 1, 1], streams=2, units=8))
+        >>> model({"ids": tf.constant([[2, 4, 5], [2, 5, 0]]), "begins": tf.constant([True, True])}).shape
+        TensorShape([1, 2, 3, 6])
+    """
+
+    Config = AutoregressiveConfig
+
+    def __init__(self, config: AutoregressiveConfig, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config
+        self.networks = [Network(config, name=f"network_{member}") for member in range(config.members)]
+        self._kept = [tf.Variable(one, trainable=False) for one in self.initial_state(config.streams)]
+        self._scores = keras.metrics.Mean(name="nats_per_character")
+        self.built = True
+
+    def build(self, inputs_shape=None):
+        """Nothing is left to do: the configuration knows all shapes."""
+
+    def initial_state(self, rows: tf.Tensor | int) -> State:
+        """The state before the first id of so many sequences, network by network."""
+        return [one for network in self.networks for one in network.initial_state(rows)]
+
+    def step(self, ids: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
+        """Logits of what follows ids int32 `[rows]`, float `[rows, ids]`, and the state then."""
+        found = [network.step(ids, own) for network, own in self._by_network(state)]
+        return averaged([logits for logits, _ in found]), [one for _, after in found for one in after]
+
+    def steps(self, ids: tf.Tensor, state: State, lengths: tf.Tensor | None = None) -> tuple[tf.Tensor, State]:
+        """Logits of what follows each of ids int32 `[rows, time]`, and the state after each row's last valid one."""
+        logits, after = self._read(ids, state, lengths)
+        return averaged(logits), after
 
     def call(self, inputs, training=False):
         state = [
             tf.where(tf.reshape(inputs["begins"], [-1] + [1] * (one.shape.rank - 1)), tf.zeros_like(one), one)
             for one in self._kept
         ]
-        logits, after = self.steps(inputs["ids"], state, training=training)
+        logits, after = self._read(inputs["ids"], state, training=training)
         for kept, one in zip(self._kept, after, strict=True):
             kept.assign(tf.stop_gradient(one))
-        return logits
+        return tf.stack(logits)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         counted = tf.not_equal(y, PADDING)
+        own = [self._loss_of(y, logits, counted) for logits in tf.unstack(y_pred, self.config.members)]
+        return tf.add_n(own) / len(own)
+
+    def _loss_of(self, targets, logits, counted):
         if self.loss is not None:
-            return tf.reduce_mean(self.loss(tf.boolean_mask(y, counted), tf.boolean_mask(y_pred, counted)))
-        return sequence_cross_entropy(y_pred, y, counted)
+            return tf.reduce_mean(self.loss(tf.boolean_mask(targets, counted), tf.boolean_mask(logits, counted)))
+        return sequence_cross_entropy(logits, targets, counted)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         characters = tf.gather(tf.constant(list(self.config.characters), tf.float32), y)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, tf.cast(y_pred, tf.float32))
+        logits = averaged(tf.unstack(tf.cast(y_pred, tf.float32), self.config.members))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
         self._scores.update_state(losses / tf.maximum(characters, 1), characters)
         return self.get_metrics_result()
+
+    def _read(self, ids, state, lengths=None, training=False):
+        """Logits of each network, and the state after."""
+        found = [network.steps(ids, own, lengths, training) for network, own in self._by_network(state)]
+        return [logits for logits, _ in found], [one for _, after in found for one in after]
+
+    def _by_network(self, state):
+        size = len(state) // len(self.networks)
+        return [(network, state[i * size : (i + 1) * size]) for i, network in enumerate(self.networks)]
+
+
+def averaged(logits: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Logits of the mean of several networks' probabilities; those of a single one as they are.
+
+    Args:
+        logits: float `[..., ids]` each.
+    """
+    if len(logits) == 1:
+        return logits[0]
+    return tf.reduce_logsumexp(tf.stack([tf.nn.log_softmax(one) for one in logits]), axis=0) - math.log(len(logits))

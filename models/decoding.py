@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 Step = Callable[[tf.Tensor, Any, Any], tuple[tf.Tensor, Any]]
+_NEVER = -1e9  # the logarithm of no probability at all
 
 
 class SpecialIds(NamedTuple):
@@ -143,11 +144,13 @@ def beam_search(
     state: Any,
     memory: Any,
     prompt: tf.Tensor,
-    max_length: int,
+    max_length: int | tf.Tensor,
     special: SpecialIds,
     *,
-    beams: int,
+    beams: int | tf.Tensor,
     length_penalty: float = 0.0,
+    lengths: tf.Tensor | None = None,
+    widths: tf.Tensor | None = None,
 ) -> Decoded:
     """The likeliest sequences that a search with a fixed number of hypotheses finds.
 
@@ -159,6 +162,9 @@ def beam_search(
             the hypotheses here.
         beams: hypotheses a row.
         length_penalty: 0 ranks by probability, which favours short sequences; about 0.6 to 1 evens that out.
+        lengths: int32 `[rows]`, ids of each row at most, none above `max_length`; None: that for all.
+        widths: int32 `[rows]`, hypotheses that count of each row, none above `beams`; None: all. What a row's are is
+            then as if it had been asked alone; those behind them are of no meaning.
 
     Returns:
         Of each row its hypotheses, best first: ids `[rows, beams, time]`, log-probability `[rows, beams]`.
@@ -173,26 +179,31 @@ def beam_search(
         count = tf.minimum(beams, tf.shape(logits)[1])
         ranked, following = tf.math.top_k(_log_softmax(logits, special), count)  # [B * K, C]
         over = _over(ids, special)[..., None]
+        if lengths is not None:
+            over |= (t >= lengths)[:, None, None]
         # an ended hypothesis goes on with padding, at no cost
         padding = tf.where(tf.range(count) == 0, 0.0, ranked.dtype.min)
         ranked = tf.where(over, padding, tf.reshape(ranked, [-1, beams, count]))  # [B, K, C]
         following = tf.where(over, special.padding, tf.reshape(following, [-1, beams, count]))  # [B, K, C]
         totals = total[..., None] + ranked
-        lengths = length[..., None] + tf.cast(~over, tf.int32)
-        _, best = tf.math.top_k(tf.reshape(score(totals, lengths), [-1, beams * count]), beams)  # [B, K]
+        sizes = length[..., None] + tf.cast(~over, tf.int32)
+        _, best = tf.math.top_k(tf.reshape(score(totals, sizes), [-1, beams * count]), beams)  # [B, K]
         parent = best // count
-        total = tf.gather(tf.reshape(totals, [-1, beams * count]), best, batch_dims=1)
+        total = counted(tf.gather(tf.reshape(totals, [-1, beams * count]), best, batch_dims=1))
         ids = tf.gather(tf.reshape(following, [-1, beams * count]), best, batch_dims=1)
-        length = tf.gather(lengths[..., 0], parent, batch_dims=1)
+        length = tf.gather(sizes[..., 0], parent, batch_dims=1)
         written = tf.gather(written, parent, batch_dims=1)  # [B, K, T]
         written = tf.where(tf.range(max_length) == t, ids[..., None], written)
         flat = tf.reshape(parent + beams * tf.range(rows)[:, None], [-1])  # [B * K]
         return t + 1, ids, total, length, written, tf.nest.map_structure(lambda one: tf.gather(one, flat), state)
 
+    def counted(total):
+        return total if widths is None else tf.where(tf.range(beams) < widths[:, None], total, _NEVER)
+
     rows = tf.shape(prompt)[0]
     newest, state = _read(step, state, memory, prompt, special.padding)
     state, memory = _spread(state, beams), _spread(memory, beams)
-    first = tf.where(tf.range(beams) == 0, 0.0, -1e9)  # all hypotheses are the same prompt: one of them counts
+    first = tf.where(tf.range(beams) == 0, 0.0, _NEVER)  # all hypotheses are the same prompt: one of them counts
     begin = (
         tf.constant(0),
         tf.repeat(newest[:, None], beams, axis=1),

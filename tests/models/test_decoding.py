@@ -117,6 +117,22 @@ def test_one_beam_is_greedy():
     np.testing.assert_allclose(one.log_probability[:, 0], other.log_probability, atol=1e-5)
 
 
+def test_each_row_may_have_a_width_and_a_length_of_its_own():
+    toy, widths, lengths = Toy(12, seed=3), [1, 2, 3, 5] * 3, [4, 3, 2, 0, 1, 4] * 2
+    own = {"widths": tf.constant(widths), "lengths": tf.constant(lengths)}
+    many = beam_search(*toy.asked(), starts(12), LENGTH, SPECIAL_IDS, beams=5, **own)
+    differs = 0
+    for row, (width, length) in enumerate(zip(widths, lengths, strict=True)):
+        one = Toy(1)
+        one.table = toy.table[row : row + 1]
+        alone = beam_search(*one.asked(), starts(1), length, SPECIAL_IDS, beams=width)
+        assert unpadded(many.ids[row, 0]) == unpadded(alone.ids[0, 0])
+        np.testing.assert_allclose(many.log_probability[row, 0], alone.log_probability[0, 0], atol=1e-5)
+        wide = beam_search(*one.asked(), starts(1), LENGTH, SPECIAL_IDS, beams=5)
+        differs += unpadded(many.ids[row, 0]) != unpadded(wide.ids[0, 0])
+    assert differs > 3, "or the test tells nothing"
+
+
 def test_it_stops_when_every_row_has_ended():
     calls = tf.Variable(0)
 

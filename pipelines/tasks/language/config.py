@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from unroll.pipelines.data.sections import Name, SplitColumn, TableSection
 from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, LearningRate, Share, Units
+from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, LearningRate, Members, Share, Units
 
 _SUM = 1e-6  # by which shares may differ from 1 in sum
 
@@ -51,6 +51,7 @@ class WriterModelSection(Section):
     cell: Cell = "lstm"
     units: Units = 512
     layers: Layers = 1
+    members: Members = 1
     embedding: Embedding = 64
     dropout: Share = Field(0.3, description="share of the last layer's features dropped in training")
     layer_dropout: Share = Field(0.0, description="share of the features dropped that each layer reads")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from unroll.models.autoregressive import Autoregressive, State
 from unroll.models.checks import checked
-from unroll.models.decoding import SpecialIds
+from unroll.models.decoding import SpecialIds, beam_search
 from unroll.models.generation import Choice, Written, write
 from unroll.models.text.lossless import Units
 from unroll.models.tokens import END, PADDING, START, UNKNOWN
@@ -21,6 +21,8 @@ Tensors = dict[str, tf.Tensor]
 LENGTH = 200
 """Units that are written where a request does not say how many."""
 MAX_LENGTH = 100_000
+MAX_BEAM, MAX_SEARCHED = 16, 1000
+"""Hypotheses of a search, and units that it writes."""
 _CHUNK = 256  # units that are read at once: more would take memory, fewer time
 _WARMUP = (b"", b"A short text,\n", b"a longer text, " * 40)
 
@@ -75,10 +77,12 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
       `unknown` float32 `[B]`, and its `surprise` float32 `[B]`, nats a known character. Optional, a row each:
       `temperature` float32, by which logits are divided, 0 for the likeliest; `top_k` int32, 0 for all; `top_p`
       float32; `seed` int64; `length` int32, units to write at most; `stop` string `[B, K]`, texts that end the
-      continuation and are left out of it.
+      continuation and are left out of it; `beam` int32, above 1 to search for the likeliest continuation with so many
+      hypotheses, where nothing is drawn.
     - `score`: `text` string `[B]`, optional `context` string `[B]` before it, to `log_probability` float32 `[B]` of its
       known characters, how many those are (`characters` int32 `[B]`) and how many others there are (`unknown` int32
-      `[B]`); and of each unit its text (`units` string `[B, T]`) and `log_probabilities` float32 `[B, T]`.
+      `[B]`); and of each unit its `ids` int32 `[B, T]`, 1 where it is unknown and 0 behind the text, its text (`units`
+      string `[B, T]`) and `log_probabilities` float32 `[B, T]`.
     - `read`: `text` string `[B]` to its last `id` int32 `[B]` and the state before that, `state_0`, `state_1`, ...
     - `step`: `id` and state to `logits` float32 `[B, ids]` of what follows, and the new state.
     - `write`: `id`, state, `position` int64 `[B]`, and optionally `temperature`, `top_k`, `top_p`, `seed` and `length`
@@ -105,12 +109,22 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         "length": tf.constant([LENGTH]),
     }
     stops = {"stop": tf.constant([[""]])}
+    beams = {"beam": tf.constant([1])}
 
     def written(ids: tf.Tensor, state: State, given: Mapping[str, tf.Tensor], **further: tf.Tensor) -> Written:
         settings = {name: _spread(given.get(name, default), tf.shape(ids)[0]) for name, default in defaults.items()}
         settings = _checked(settings)
         length = settings.pop("length")
         return write(model.step, ids, state, length, Choice(**settings), special, **further)
+
+    def searched(ids: tf.Tensor, state: State, length: tf.Tensor, beam: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The likeliest continuations, int32 `[rows, units]`, and their log-probabilities, float32 `[rows]`."""
+        most = tf.reduce_max(tf.concat([beam, [1]], axis=0)), tf.reduce_max(tf.concat([length, [0]], axis=0))
+        found = beam_search(
+            lambda ids, state, _: model.step(ids, state), state, (), ids[:, None], most[1], special,
+            beams=most[0], lengths=length, widths=beam,
+        )  # fmt: skip
+        return found.ids[:, 0], found.log_probability[:, 0]
 
     def tallied(ids: tf.Tensor, log_probabilities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Known characters, unknown ones, and the logarithm of the probability of the known ones, `[rows]` each."""
@@ -122,12 +136,24 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
     def serving_default(text: tf.Tensor, **given: tf.Tensor) -> Tensors:
         ids, log_probabilities, last, state = read(units(text))
         known, unknown, total = tallied(ids, log_probabilities)
-        stop = _spread(given.get("stop", stops["stop"]), tf.shape(text)[0])
-        answer = written(last, state, given, stops=stop, pieces=pieces)
-        whole = units.text(answer.ids)
+        rows = tf.shape(text)[0]
+        stop, beam, length = (
+            _spread(given.get(name, default), rows) for name, default in {**stops, **beams, "length": defaults["length"]}.items()
+        )
+        beam, length = _searchable(beam, length, stop)
+        search = beam > 1
+        drawn = {**given, "length": tf.where(search, 0, length)}
+        answer = written(last, state, drawn, stops=stop, pieces=pieces)
+        ids, log_probability = tf.cond(
+            tf.reduce_any(search),
+            lambda: searched(last, state, tf.where(search, length, 0), beam),
+            lambda: (tf.zeros([rows, 0], tf.int32), tf.zeros([rows])),
+        )
+        # of each row, one of the two is empty
+        whole = tf.strings.join([units.text(answer.ids), units.text(ids)])
         return {
             "continuation": tf.strings.substr(whole, 0 * answer.stopped, tf.strings.length(whole) - answer.stopped),
-            "log_probability": answer.log_probability,
+            "log_probability": answer.log_probability + log_probability,
             "characters": known + unknown,
             "unknown": tf.math.divide_no_nan(tf.cast(unknown, tf.float32), tf.cast(known + unknown, tf.float32)),
             "surprise": tf.math.divide_no_nan(-total, tf.cast(known, tf.float32)),
@@ -150,6 +176,7 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
             "log_probability": total,
             "characters": known,
             "unknown": unknown,
+            "ids": ids,
             "units": tf.gather(pieces, ids),
             "log_probabilities": log_probabilities,
         }
@@ -182,7 +209,7 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
     module.weights = [weight.value for weight in model.weights]
     module.units = units
     signatures = {
-        "serving_default": signature(serving_default, [text], {**defaults, **stops}, free=stops),
+        "serving_default": signature(serving_default, [text], {**defaults, **stops, **beams}, free=stops),
         "score": signature(score, [text], {"context": tf.constant([""])}),
         "read": signature(read_, [text]),
         "step": signature(step, [id_, *states]),
@@ -222,6 +249,23 @@ def _checked(settings: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         f"Input 'length': expected 0 to {MAX_LENGTH} units.",
     )
     return checked(settings, fine, lambda: said)
+
+
+def _searchable(beam: tf.Tensor, length: tf.Tensor, stop: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Refuses a search that is too wide or too long, or that is to stop at a text."""
+    wide = tf.reduce_all((beam >= 1) & (beam <= MAX_BEAM))
+    long = tf.reduce_any((beam > 1) & (length > MAX_SEARCHED))
+    stops = tf.reduce_any((beam > 1)[:, None] & (stop != ""))
+    said = tf.where(
+        wide,
+        tf.where(
+            long,
+            f"Inputs 'beam' and 'length': a search writes at most {MAX_SEARCHED} units.",
+            "Inputs 'beam' and 'stop': a search does not end at a text, leave one of them out.",
+        ),
+        f"Input 'beam': expected 1 to {MAX_BEAM} hypotheses.",
+    )
+    return checked((beam, length), wide & ~long & ~stops, lambda: said)
 
 
 def _known(ids: tf.Tensor, count: int) -> tf.Tensor:

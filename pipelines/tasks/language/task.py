@@ -154,11 +154,12 @@ class Language(Task):
         return monitoring.ReferenceProfile.build(features, validation.inputs, validation.outputs, model=name)
 
     def figures(self, model: keras.Model) -> dict[str, Any]:
+        network = model.networks[0]
         inputs, targets = next(iter(self.validation_batches()))
         pieces = [piece.decode() for piece in self._units.pieces.numpy()]
-        gradients = gradients_in_a_chunk(model, inputs["ids"], targets)
+        gradients = gradients_in_a_chunk(network, inputs["ids"], targets)
         figures = {"gradient_by_timestep.png": gradients} if gradients is not None else {}
         return {
             **figures,
-            "features.png": features_of_a_text(model, self._data.split("validation").ids[:_READ], pieces),
+            "features.png": features_of_a_text(network, self._data.split("validation").ids[:_READ], pieces),
         }

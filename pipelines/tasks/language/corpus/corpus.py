@@ -133,11 +133,12 @@ class Corpus:
                     yield int(piece), decoder.decode(text[start : min(start + _BLOCK, end)])
 
     def windows(self, pieces: Sequence[int] | np.ndarray, size: int, context: int) -> Iterator[Window]:
-        """Pieces, cut into stretches of equal size, with what stands before each.
+        """Pieces, cut into stretches of about equal size, with what stands before each.
 
         Args:
             pieces: numbers of the pieces.
-            size: characters of a stretch; the last of a piece has fewer.
+            size: characters of a stretch at most: it ends before a blank where there is one in its second half, so
+                that no word is cut.
             context: characters before it at most, in its document.
         """
         last, before, held = -1, "", ""
@@ -145,9 +146,11 @@ class Corpus:
         def cut(text: str, rest: bool) -> Iterator[Window]:
             nonlocal before, held
             held += text
-            while len(held) >= size or (rest and held):
-                yield Window(held[:size], before, last)
-                before, held = (before + held[:size])[-context:] if context else "", held[size:]
+            while len(held) > size or (rest and held):
+                blank = held.rfind(" ", size // 2, size + 1)
+                end = blank if len(held) > size and blank > 0 else size
+                yield Window(held[:end], before, last)
+                before, held = (before + held[:end])[-context:] if context else "", held[end:]
 
         for piece, text in self.texts(pieces):
             if piece != last:

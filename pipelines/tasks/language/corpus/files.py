@@ -70,7 +70,8 @@ def read_documents(section: CorpusSection, files: Sequence[Path], notes: Notes) 
         notes: where to say what was found out by looking at a file.
 
     Raises:
-        UserError: a file that is not in the encoding that is named, or a table without the columns.
+        UserError: a file that is not in the encoding that is named, a table without the columns, or keys that say
+            nothing of such files.
 
     Example:
         >>> written = Path("two.txt").write_text("First.\\r\\n\\r\\nSecond,\\r\\nin two lines.")
@@ -80,6 +81,11 @@ def read_documents(section: CorpusSection, files: Sequence[Path], notes: Notes) 
     """
     check_encoding(section.encoding)
     if are_tables(files):
+        if section.document != "file":
+            raise UserError(
+                f"configuration key data.document: says what a document of text files is, and {files[0].name} is a "
+                f"table, of which each row is one. Received: {section.document!r}. Leave it out"
+            )
         columns = [section.text, section.split]
         for batch in read_section(section, files, columns, notes=notes):
             splits = batch[section.split] if section.split else [None] * len(batch[section.text])

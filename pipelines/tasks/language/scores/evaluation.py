@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unroll.errors import UserError
-from unroll.models.text.lossless import REPLACEMENT, code_points
-from unroll.models.tokens import RESERVED, UNKNOWN
+from unroll.models.text.lossless import code_points
+from unroll.models.tokens import PADDING, RESERVED, UNKNOWN
 from unroll.pipelines.scoring.comparison import Baselines, Losses
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.task import Arrays, Evaluation, Predict
@@ -68,10 +68,9 @@ class _Scored(NamedTuple):
     piece: int
 
     @classmethod
-    def of(cls, units: Sequence[str], nats: np.ndarray, piece: int) -> "_Scored":
-        """From the text and the nats of each unit; an unknown one is U+FFFD."""
+    def of(cls, units: Sequence[str], known: np.ndarray, nats: np.ndarray, piece: int) -> "_Scored":
+        """From the text of each unit, whether it is known, and its nats."""
         sizes = np.array([len(unit) for unit in units])
-        known = np.array([unit != REPLACEMENT for unit in units], float)
         part = (np.cumsum(sizes) - 1) // _PART
         return cls(np.bincount(part, known * nats), np.bincount(part, known * sizes), np.bincount(part, known), piece)
 
@@ -93,10 +92,12 @@ def score_windows(
             answer = predict({"text": batch["text"], "context": batch["context"]}, "score")
             unknown += int(answer["unknown"].sum())
             for row, piece in enumerate(batch["piece"]):
-                units = [unit.decode() for unit in answer["units"][row] if unit]
-                found.append(_Scored.of(units, -answer["log_probabilities"][row][: len(units)], int(piece)))
+                ids = answer["ids"][row]
+                ids, nats = ids[ids != PADDING], -answer["log_probabilities"][row][ids != PADDING]
+                units = [unit.decode() for unit in answer["units"][row][: len(ids)]]
+                found.append(_Scored.of(units, ids != UNKNOWN, nats, int(piece)))
                 if len(found) == 1:
-                    drawn = units[:_DRAWN], -answer["log_probabilities"][row][:_DRAWN]
+                    drawn = units[:_DRAWN], nats[:_DRAWN]
             for text in batch["text"]:
                 for prompt in _prompts(text.decode(), rng):
                     sample.add(prompt)

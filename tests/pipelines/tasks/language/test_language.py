@@ -142,9 +142,25 @@ def test_each_row_has_settings_of_its_own(exported):
     assert [one.partition(b"\n")[0] for one in seeds] == list(stopped["continuation"])
 
 
+def test_a_search_finds_what_is_likelier_than_the_likeliest_units(exported):
+    prompts = texts("sun ", "wind", "moon rain")
+    cold = {**prompts, "temperature": np.zeros(3, np.float32), "length": np.full(3, 12, np.int32)}
+    greedy = exported.predict(cold)
+    one = exported.predict({**cold, "beam": np.ones(3, np.int32)})
+    assert [*one["continuation"]] == [*greedy["continuation"]]
+    found = exported.predict({**cold, "beam": np.array([8, 1, 4], np.int32)})
+    assert found["continuation"][1] == greedy["continuation"][1], "a row depends on itself alone"
+    assert (found["log_probability"] >= greedy["log_probability"] - 1e-4).all()
+    scored = exported.predict({"text": found["continuation"], "context": prompts["text"]}, "score")
+    np.testing.assert_allclose(scored["log_probability"], found["log_probability"], atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
+        ({"beam": np.array([17], np.int32)}, "Input 'beam': expected 1 to 16 hypotheses"),
+        ({"beam": np.array([2], np.int32), "length": np.array([1001], np.int32)}, "a search writes at most 1000"),
+        ({"beam": np.array([2], np.int32), "stop": np.array([[b"a"]], object)}, "a search does not end at a text"),
         ({"length": np.array([-1], np.int32)}, "Input 'length': expected 0 to 100000 units"),
         ({"temperature": np.array([np.nan], np.float32)}, "expected numbers, received NaN"),
     ],
@@ -218,7 +234,8 @@ def test_every_cell_is_exported_and_carries_its_state(tmp_path, cell):
     prompt = rhyme(9)[:300]  # longer than what is read at once
     pieces = json.loads(exported.predict({}, "describe")["json"].item())["units"]
     ids = [START, *map(pieces.index, prompt)]
-    logits = model.head(model.stack(model.embedding(tf.constant([ids]))))[0]
+    (network,) = model.networks
+    logits = network.head(network.stack(network.embedding(tf.constant([ids]))))[0]
     found = exported.predict(texts(prompt, "sun"), "score")["log_probabilities"][0]
     expected = tf.gather(tf.nn.log_softmax(logits[:-1]), ids[1:], batch_dims=1)
     np.testing.assert_allclose(found, expected, atol=2e-4)
