@@ -49,11 +49,17 @@ class WriterModelSection(Section):
     """The model; see `unroll.models.autoregressive.Autoregressive`."""
 
     cell: Cell = "lstm"
-    units: Units = 512
+    units: Units | None = Field(
+        None, description="features of every layer; null: 512, or 256 for little text or less than 5 minutes"
+    )
     layers: Layers = 1
     members: Members = 1
     embedding: Embedding = 64
-    dropout: Share = Field(0.3, description="share of the last layer's features dropped in training")
+    dropout: Share | None = Field(
+        None,
+        description="share of the last layer's features dropped in training; null: 0.3, or 0.1 where the text is read "
+        "less than 5 times",
+    )
     layer_dropout: Share = Field(0.0, description="share of the features dropped that each layer reads")
     recurrent_dropout: Share = Field(0.0, description="share of a recurrent layer's carried state dropped")
     residual: bool = Field(
@@ -68,7 +74,12 @@ class WriterModelSection(Section):
 class WriterTrainSection(TrainSection):
     """How the model is trained."""
 
-    batch_size: int = Field(50, ge=1, le=65536, description="streams that are read side by side")
+    batch_size: int | None = Field(  # type: ignore[assignment]
+        None,
+        ge=1,
+        le=65536,
+        description="streams that are read side by side; null: 25, or fewer so that each is 20,000 characters long",
+    )
     chunk: int = Field(
         100,
         ge=1,
@@ -81,9 +92,20 @@ class WriterTrainSection(TrainSection):
     )
 
 
+class ScoreSection(Section):
+    """How the trained model is scored."""
+
+    dynamic: bool = Field(
+        False,
+        description="also scores the test split while the model learns from what it has read of it (dynamic "
+        "evaluation), which takes minutes and changes nothing that is served",
+    )
+
+
 class LanguageConfig(TaskConfig):
     """A text to how it goes on: a language model of characters or words."""
 
     data: CorpusSection = CorpusSection()
     model: WriterModelSection = WriterModelSection()
     train: WriterTrainSection = WriterTrainSection()
+    score: ScoreSection = ScoreSection()

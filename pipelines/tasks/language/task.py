@@ -21,7 +21,8 @@ from unroll.pipelines.tasks.language.corpus.corpus import Corpus
 from unroll.pipelines.tasks.language.corpus.data import LanguageData
 from unroll.pipelines.tasks.language.corpus.files import text_files
 from unroll.pipelines.tasks.language.corpus.streams import Streams
-from unroll.pipelines.tasks.language.plan import default_epochs
+from unroll.pipelines.tasks.language.plan import default_epochs, sizes
+from unroll.pipelines.tasks.language.scores.dynamic import SEGMENT, dynamic_scores
 from unroll.pipelines.tasks.language.scores.evaluation import (
     CONTEXT,
     WINDOW,
@@ -67,6 +68,8 @@ class Language(Task):
         super().__init__(config, directory)
         self._data = LanguageData.load(directory)
         self._units = self._data.encoder()
+        self._trained: Autoregressive | None = None
+        self._sizes, self._chosen = sizes(config, self._data.dataset_info["characters"]["train"])
 
     def dataset_info(self) -> dict[str, Any]:
         return self._data.dataset_info
@@ -87,24 +90,24 @@ class Language(Task):
         if info["copies"]:
             lines.append(f"{info['copies']:,} held-out documents are in the train split, too, word for word.")
         if (filled := self._streams("train").filled()) < _FILLED:
-            train = self.config.train
             lines.append(
-                f"{1 - filled:.0%} of what a step reads is padding: documents are short for train.chunk={train.chunk}, "
-                f"or there is little text for train.batch_size={train.batch_size} streams."
+                f"{1 - filled:.0%} of what a step reads is padding: documents are short for "
+                f"train.chunk={self.config.train.chunk}, or there is little text for "
+                f"train.batch_size={self._sizes.streams} streams."
             )
-        return "\n".join([*lines, *info["notes"]])
+        return "\n".join([*lines, *info["notes"], *filter(None, [self._chosen])])
 
     def train_batches(self, epoch: int) -> tf.data.Dataset:
         return self._streams("train").batches((self.config.train.seed, epoch))
 
     def validation_batches(self) -> tf.data.Dataset:
-        train = self.config.train
-        steps = max(1, _VALIDATED // (train.batch_size * train.chunk))
+        steps = max(1, _VALIDATED // (self._sizes.streams * self.config.train.chunk))
         return self._streams("validation").batches(None).take(steps)
 
     def _streams(self, split: str) -> Streams:
-        train = self.config.train
-        return Streams(self._data.split(split), train.batch_size, train.chunk, self._data.corpus.running)
+        return Streams(
+            self._data.split(split), self._sizes.streams, self.config.train.chunk, self._data.corpus.running
+        )
 
     def default_epochs(self) -> DefaultEpochs:
         return default_epochs(self._data.dataset_info["characters"]["train"])
@@ -113,16 +116,15 @@ class Language(Task):
         return self._streams("train").steps()
 
     def build(self) -> keras.Model:
-        section = self.config.model.model_dump()
+        own = {"units": self._sizes.units, "dropout": self._sizes.dropout, "streams": self._sizes.streams}
         characters = tuple(self._units.characters)
-        return Autoregressive(
-            AutoregressiveConfig(characters=characters, streams=self.config.train.batch_size, **section)
-        )
+        return Autoregressive(AutoregressiveConfig(characters, **(self.config.model.model_dump() | own)))
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else the loss is the model's own
 
     def servable(self, model: keras.Model) -> Servable:
+        self._trained = model
         description = {"task": self.name, "input": "prompt", "data": self.config.data.model_dump(mode="json")}
         return writer_servable(model, self._units, ends=not self._data.corpus.running, description=description)
 
@@ -147,7 +149,14 @@ class Language(Task):
         return score_windows(dataset_info, records, predict, progress)
 
     def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
-        return text_baselines(self._data.corpus, self._data.characters, scored, progress)
+        found = text_baselines(self._data.corpus, self._data.characters, scored, progress)
+        if self.config.score.dynamic and self._trained is not None:
+            found.metrics.update(dynamic_scores(self._trained, self._read_slowly, progress))
+        return found
+
+    def _read_slowly(self, split: str) -> tf.data.Dataset:
+        """A split as one stream, in short chunks."""
+        return Streams(self._data.split(split), 1, SEGMENT, self._data.corpus.running).batches(None)
 
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features = [monitoring.NumericFeature(key) for key in ("characters", "unknown", "surprise")]
