@@ -1,8 +1,8 @@
 """What can be set of `unroll train language`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from unroll.pipelines.data.sections import Name, SplitColumn, TableSection
 from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
@@ -43,6 +43,12 @@ class CorpusSection(TableSection):
     vocabulary_size: int = Field(
         10_000, ge=1, le=1_000_000, description="characters that are known at most, and words beside them"
     )
+
+    @model_validator(mode="after")
+    def _one_split(self) -> Self:
+        if self.split and self.split_fractions:
+            raise ValueError("split and split_fractions both say where the splits are. Leave one of them out")
+        return self
 
 
 class WriterModelSection(Section):

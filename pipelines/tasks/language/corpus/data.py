@@ -105,6 +105,8 @@ def prepare(section: CorpusSection, data: str, directory: Path, progress: Progre
                 f"configuration key data.min_count: no character of the train split occurs so often. Received: "
                 f"{section.min_count}. Lower it"
             )
+        if len(characters_known) == 1 and len(counts) == 1:
+            raise UserError(f"--data {data}: holds nothing but {characters_known[0]!r}, and there is nothing to learn")
         words = _most(_counted_words(corpus), section) if section.unit == "word" else []
         units = [*characters_known, *words]
         (directory / _VOCABULARY).write_text(json.dumps(units))

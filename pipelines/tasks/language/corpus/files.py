@@ -21,6 +21,19 @@ from unroll.pipelines.tasks.language.config import CorpusSection
 
 TEXT_SUFFIXES = (".txt", ".text", ".md")
 _CARRIAGE = re.compile("\r\n?")
+_KINDS = {
+    b"%PDF": "a PDF",
+    b"PK\x03\x04": "a document of Word or another archive",
+    b"\xd0\xcf\x11\xe0": "a document of an old Office",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"\x7fELF": "a program",
+    b"version https://git-lfs": "a pointer of Git LFS",
+}
+_PACKED = b"\x1f\x8b"
+_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROLS = 0.03  # share of such bytes, above which a file is none of text
+_FIRST = 1 << 14  # bytes that are looked at
 _BETWEEN = {"line": re.compile("\n"), "paragraph": re.compile("\n(?:[^\\S\n]*\n)+")}
 
 
@@ -92,7 +105,13 @@ def read_documents(section: CorpusSection, files: Sequence[Path], notes: Notes) 
             for text, split in zip(batch[section.text], splits, strict=True):
                 yield Part(_CARRIAGE.sub("\n", text or ""), True, (split or "") if section.split else None)
         return
+    if section.split:
+        raise UserError(
+            f"configuration key data.split: names a column, and {files[0].name} is a text. Received: "
+            f"{section.split!r}. Leave it out, and name shares: --set data.split_fractions=[0.8, 0.1, 0.1]"
+        )
     for file in files:
+        _check_text(file)
         blocks = _blocks(file, section.encoding, notes)
         if section.document == "file":
             yield from (Part(block, False) for block in blocks)
@@ -121,3 +140,28 @@ def _blocks(file: Path, encoding: str, notes: Notes) -> Iterator[str]:
             yield decoder.decode(b"", final=True) + ("\n" if held else "")
         except UnicodeDecodeError:
             raise undecodable(file, encoding) from None
+        except (OSError, EOFError) as error:
+            raise _unreadable(file, error) from None
+
+
+def _check_text(file: Path) -> None:
+    """Refuses what is no text whatever its encoding, saying what it is."""
+    try:
+        with open_bytes(file) as stream:
+            first = stream.read(_FIRST)
+    except (OSError, EOFError) as error:
+        raise _unreadable(file, error) from None
+    if first.startswith(_PACKED):
+        raise UserError(f"{file}: is compressed by gzip. Rename it to {file.name}.gz")
+    if kind := next((kind for mark, kind in _KINDS.items() if first.startswith(mark)), ""):
+        raise UserError(f"{file}: is {kind}, not text. Save what it says as text, or name another file")
+    if (controls := len(_CONTROL.findall(first))) > _CONTROLS * len(first):
+        raise UserError(
+            f"{file}: is not text: {controls:,} of its first {len(first):,} bytes are control characters. Name another "
+            "file"
+        )
+
+
+def _unreadable(file: Path, error: Exception) -> UserError:
+    cut = "It may have been cut off: write it again" if isinstance(error, EOFError) else "Name another file"
+    return UserError(f"{file}: cannot be read ({str(error).rstrip('.')}). {cut}")

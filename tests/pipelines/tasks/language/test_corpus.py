@@ -75,6 +75,57 @@ def test_another_encoding_is_refused_with_the_one_that_it_is(tmp_path: Path) -> 
         documents(tmp_path / "cut.txt")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("scan.txt", b"%PDF-1.7\n1 0 obj", "is a PDF, not text"),
+        ("letter.txt", b"PK\x03\x04" + b"word" * 30, "is a document of Word or another archive"),
+        ("packed.txt", gzip.compress(TALE.encode()), "is compressed by gzip. Rename it to packed.txt.gz"),
+        ("plain.txt.gz", TALE.encode(), r"cannot be read \(Not a gzipped file"),
+        ("cut.txt.gz", gzip.compress(TALE.encode())[:99], "may have been cut off: write it again"),
+        ("sound.txt", bytes(range(1, 256)) * 9, "is not text: 234 of its first 2,295 bytes are control characters"),
+        ("same.txt", b"b" * 3000, "holds nothing but 'b', and there is nothing to learn"),
+        ("nul.txt", TALE.encode() + bytes(40), "holds NUL bytes"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_what_it_is(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "prepared").mkdir()
+    with pytest.raises(UserError, match=said):
+        prepare(CorpusSection(), str(tmp_path / name), tmp_path / "prepared", Progress())
+
+
+def test_keys_that_say_nothing_of_such_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(TALE)
+    pd.DataFrame({"text": [TALE, TALE[:90]]}).to_csv(tmp_path / "b.csv", index=False)
+    for name, section, said in (
+        ("b.csv", {"document": "line"}, "data.document: .*b.csv is a table, of which each row is one"),
+        ("b.csv", {"document": "paragraph"}, "data.document: .*Received: 'paragraph'. Leave it out"),
+        ("a.txt", {"split": "part"}, r"data.split: names a column, and a.txt is a text.*--set data.split_fractions="),
+    ):
+        with pytest.raises(UserError, match=said):
+            documents(tmp_path / name, **section)
+    with pytest.raises(ValueError, match="split and split_fractions both say where the splits are"):
+        CorpusSection(split="part", split_fractions=[0.8, 0.1, 0.1])
+
+
+def test_windows_cut_no_word(tmp_path: Path) -> None:
+    (tmp_path / "tale.txt").write_text(TALE)
+    corpus = written(tmp_path / "corpus", tmp_path / "tale.txt")
+    for split in ("train", "test"):
+        windows = list(corpus.windows(corpus.pieces(split), 40, 20))
+        assert "".join(window.text for window in windows) == texts(corpus, split)[0]
+        assert all(window.text.startswith(" ") for window in windows[1:])
+        assert all(20 < len(window.text) <= 40 for window in windows[:-1])
+    unbroken = written(tmp_path / "corpus", _file(tmp_path / "same.txt", "ab" * 300))
+    assert {len(window.text) for window in unbroken.windows([0], 40, 0)} == {40}
+
+
+def _file(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
 def test_a_folder_of_texts_a_table_and_not_both(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("One.\n")
     (tmp_path / "b.md").write_text("Two.\n")
