@@ -35,13 +35,17 @@ class CorpusSection(TableSection):
         description="shares of train, validation and test, from the beginning to the end of the data; null: "
         "[0.8, 0.1, 0.1] of a running text, and of documents a hash of each decides",
     )
-    unit: Literal["character", "word"] = Field(
+    unit: Literal["character", "subword", "word"] = Field(
         "character",
         description="what the model reads and writes at a time; a word that it does not know is spelled",
     )
     min_count: int = Field(1, ge=1, description="occurrences of a unit in the train split to be known")
-    vocabulary_size: int = Field(
-        10_000, ge=1, le=1_000_000, description="characters that are known at most, and words beside them"
+    vocabulary_size: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="characters that are known at most, and words beside them, or subwords, characters included; null: "
+        "10,000, of subwords one for each 400 training characters, but 500 at least and 10,000 at most",
     )
 
     @model_validator(mode="after")

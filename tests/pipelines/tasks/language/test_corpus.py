@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from unroll.errors import UserError
 from unroll.models.tokens import RESERVED, UNKNOWN
@@ -84,7 +85,7 @@ def test_another_encoding_is_refused_with_the_one_that_it_is(tmp_path: Path) -> 
         ("plain.txt.gz", TALE.encode(), r"cannot be read \(Not a gzipped file"),
         ("cut.txt.gz", gzip.compress(TALE.encode())[:99], "may have been cut off: write it again"),
         ("sound.txt", bytes(range(1, 256)) * 9, "is not text: 234 of its first 2,295 bytes are control characters"),
-        ("same.txt", b"b" * 3000, "holds nothing but 'b', and there is nothing to learn"),
+        ("same.txt", b"b" * 3000, "the train split holds nothing but 'b', and there is nothing to learn"),
         ("nul.txt", TALE.encode() + bytes(40), "holds NUL bytes"),
     ],
 )
@@ -185,9 +186,33 @@ def test_what_is_seldom_is_unknown_and_counted(tmp_path: Path) -> None:
     data = LanguageData.load(tmp_path / "prepared")
     assert data.dataset_info["unknown"] == {"train": 1, "validation": 0, "test": 2}
     ids = data.split("test").ids
-    known = dict(enumerate(data.units, RESERVED))
+    known = dict(enumerate(data.vocabulary.units, RESERVED))
     assert "".join(known.get(one, "?") for one in ids).endswith("??")
     assert np.count_nonzero(ids == UNKNOWN) == 2
+
+
+@pytest.mark.parametrize("unit", ["subword", "word"])
+def test_units_of_any_kind_put_together_are_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+    from unroll.pipelines.tasks.language.corpus import vocabulary
+
+    text = TALE + "".join(f"  The {word} of {word}s,\tno\ufffd {word}!\n\n" for word in ("naïve", "größt", "tale") * 40)
+    (tmp_path / "tale.txt").write_text(text + "?")
+    for part in (1 << 16, 50):
+        monkeypatch.setattr(vocabulary, "_PART", part)
+        folder = tmp_path / f"prepared{part}"
+        folder.mkdir()
+        section = CorpusSection(unit=unit, split_fractions=[0.9, 0.05, 0.05], vocabulary_size=120)
+        prepare(section, str(tmp_path / "tale.txt"), folder, Progress())
+        data = LanguageData.load(folder)
+        ids = data.split("train").ids
+        pieces = [piece.decode() for piece in data.encoder().pieces.numpy()]
+        assert "".join(pieces[one] for one in ids) == text[: int(0.9 * (len(text) + 1))]
+        assert data.dataset_info["unknown"] == {"train": 0, "validation": 0, "test": 1}
+        assert len(ids) < 0.6 * len(text), "units are longer than characters"
+        assert np.array_equal(ids, data.encoder()(tf.constant([text[: int(0.9 * (len(text) + 1))]])).values), "as at once"
+    known = data.dataset_info["known"]
+    assert known["characters"] == len(set(text))
+    assert sum(known.values()) <= 2 * 120
 
 
 def test_too_little_text_is_refused(tmp_path: Path) -> None:
