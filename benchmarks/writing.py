@@ -1,8 +1,8 @@
 """Characters a second that a language model writes: in the served graph, and one by one through `step`.
 
-Beside it a plain loop in Python over the Keras model, a function of TensorFlow for each character, as tutorials have it;
-and with `--torch` PyTorch's, in an environment that has it. Networks are untrained: speed does not depend on what they
-know. A round measures all systems in turn; of all rounds the median counts.
+Beside them a plain loop in Python over the Keras model, a call of a tf.function for each character, as tutorials have
+it, and with `--torch` PyTorch's, in an environment that has it. Networks are untrained: speed does not depend on what
+they know. Of several rounds the median counts.
 
     python benchmarks/writing.py                                     # about 4 minutes
     python benchmarks/writing.py --cells lstm --torch /path/to/python

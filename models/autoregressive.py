@@ -27,7 +27,8 @@ class AutoregressiveConfig:
         cell, units, layers, recurrent_dropout, residual, kernel_size, window: of the stack, see `causal_layer`.
         layer_dropout: share of the features dropped that each layer of the stack reads.
         dropout: share of the stack's outputs dropped.
-        members: networks, alike but for their initial weights, each trained by itself, whose probabilities are averaged.
+        members: networks, alike but for their initial weights, each trained by itself, of whose probabilities the mean
+            is taken.
     """
 
     characters: Sequence[int]

@@ -119,4 +119,6 @@ def test_the_kept_state_is_no_weight(tmp_path):
     model.save(tmp_path / "model.keras")
     read = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(whole_pass(read, ids), before, atol=1e-6)
-    np.testing.assert_allclose(read(chunk(0, 6, False, False))[0], before[:, :6], atol=1e-5, err_msg="begins with nothing")
+    np.testing.assert_allclose(
+        read(chunk(0, 6, False, False))[0], before[:, :6], atol=1e-5, err_msg="begins with nothing"
+    )

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from unroll.pipelines.data.sections import Name, SplitColumn, TableSection
 from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, LearningRate, Members, Share, Units
+from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, Members, Share, Units
 
 _SUM = 1e-6  # by which shares may differ from 1 in sum
 
@@ -90,13 +90,20 @@ class WriterTrainSection(TrainSection):
         le=65536,
         description="streams that are read side by side; null: 25, or fewer so that each is 20,000 characters long",
     )
-    chunk: int = Field(
-        100,
+    chunk: int | None = Field(
+        None,
         ge=1,
         le=65536,
-        description="units that a stream goes on at a step, and gradients reach back; its state is carried further",
+        description="units that a stream goes on at a step, and gradients reach back; its state is carried further; "
+        "null: 100, or 50 in less than 5 minutes",
     )
-    learning_rate: LearningRate = 3e-3
+    learning_rate: float | None = Field(  # type: ignore[assignment]
+        None,
+        gt=0,
+        le=10,
+        description="learning rate after the warm-up; it decays to 0 along a cosine; null: 0.003, or 0.006 in less "
+        "than 5 minutes",
+    )
     weight_decay: float = Field(
         0.004, ge=0, lt=1, description="share of every weight, times the learning rate, taken off at each step (AdamW)"
     )

@@ -1,7 +1,5 @@
 """What the size of the data and the time for the training decide where the configuration leaves it open."""
 
-from typing import NamedTuple
-
 from unroll.pipelines.tasks.language.config import LanguageConfig
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs, epochs_for
 
@@ -14,20 +12,6 @@ _STREAM = 20_000  # training characters of a stream at least, so that an epoch h
 _STREAMS = (4, 25)
 
 
-class Sizes(NamedTuple):
-    """What the configuration may leave open.
-
-    Args:
-        units: of every layer.
-        dropout: share of the last layer's features.
-        streams: that are read side by side.
-    """
-
-    units: int
-    dropout: float
-    streams: int
-
-
 def default_epochs(characters: int) -> DefaultEpochs:
     """What is good for a train split of so many characters.
 
@@ -38,27 +22,34 @@ def default_epochs(characters: int) -> DefaultEpochs:
     return epochs_for(characters, seen=_SEEN, least=1, most=_MAX_EPOCHS, of="training characters")
 
 
-def sizes(config: LanguageConfig, characters: int) -> tuple[Sizes, str]:
-    """The sizes that a configuration names, or those that suit; and which were chosen, in a line, empty if none was.
+def sized(config: LanguageConfig, characters: int) -> tuple[LanguageConfig, str]:
+    """A configuration in which nothing is left open, and what was decided, in a line; empty if nothing was.
 
     Args:
         config: what it names is kept.
         characters: of the train split.
 
     Example:
-        >>> sizes(LanguageConfig(), 948_084)[1]
-        'For 948,084 training characters: model.units=512, model.dropout=0.3, train.batch_size=25.'
+        >>> sized(LanguageConfig(), 948_084)[1].partition(", train")[0]
+        'For 948,084 training characters: model.units=512, model.dropout=0.3'
     """
     minutes, epochs = config.train.minutes, config.train.epochs
     short = minutes is not None and minutes < _SHORT
     planned = default_epochs(characters).count if minutes is None and epochs is None else epochs
     seldom = short if planned is None else planned < _READ_AGAIN
-    chosen = {
-        "model.units": (config.model.units, 256 if short or characters < _FEW else 512),
-        "model.dropout": (config.model.dropout, 0.1 if seldom else 0.3),
-        "train.batch_size": (config.train.batch_size, max(_STREAMS[0], min(_STREAMS[1], characters // _STREAM))),
+    model = {"units": 256 if short or characters < _FEW else 512, "dropout": 0.1 if seldom else 0.3}
+    train = {
+        "batch_size": max(_STREAMS[0], min(_STREAMS[1], characters // _STREAM)),
+        # many small steps where there is time for few
+        "chunk": 50 if short else 100,
+        "learning_rate": 6e-3 if short else 3e-3,
     }
-    found = Sizes(*(default if named is None else named for named, default in chosen.values()))
-    new = ", ".join(f"{key}={default}" for key, (named, default) in chosen.items() if named is None)
+    chosen = {
+        name: {key: value for key, value in values.items() if getattr(getattr(config, name), key) is None}
+        for name, values in (("model", model), ("train", train))
+    }
+    sections = {name: getattr(config, name).model_copy(update=values) for name, values in chosen.items()}
+    named = ", ".join(f"{name}.{key}={value:g}" for name, values in chosen.items() for key, value in values.items())
     budget = "" if minutes is None else f" and {minutes:g} minutes"
-    return found, f"For {characters:,} training characters{budget}: {new}." if new else ""
+    said = f"For {characters:,} training characters{budget}: {named}." if named else ""
+    return config.model_copy(update=sections), said

@@ -138,7 +138,8 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         known, unknown, total = tallied(ids, log_probabilities)
         rows = tf.shape(text)[0]
         stop, beam, length = (
-            _spread(given.get(name, default), rows) for name, default in {**stops, **beams, "length": defaults["length"]}.items()
+            _spread(given.get(name, default), rows)
+            for name, default in {**stops, **beams, "length": defaults["length"]}.items()
         )
         beam, length = _searchable(beam, length, stop)
         search = beam > 1

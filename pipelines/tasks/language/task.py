@@ -1,5 +1,6 @@
 """Text that goes on: `unroll train language --data corpus.txt`."""
 
+import dataclasses
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from unroll.pipelines.tasks.language.corpus.corpus import Corpus
 from unroll.pipelines.tasks.language.corpus.data import LanguageData
 from unroll.pipelines.tasks.language.corpus.files import text_files
 from unroll.pipelines.tasks.language.corpus.streams import Streams
-from unroll.pipelines.tasks.language.plan import default_epochs, sizes
+from unroll.pipelines.tasks.language.plan import default_epochs, sized
 from unroll.pipelines.tasks.language.scores.dynamic import SEGMENT, dynamic_scores
 from unroll.pipelines.tasks.language.scores.evaluation import (
     CONTEXT,
@@ -65,11 +66,11 @@ class Language(Task):
         language_data.prepare(config.data, data, directory, progress)
 
     def __init__(self, config: LanguageConfig, directory: Path):
-        super().__init__(config, directory)
         self._data = LanguageData.load(directory)
+        config, self._chosen = sized(config, self._data.dataset_info["characters"]["train"])
+        super().__init__(config, directory)
         self._units = self._data.encoder()
         self._trained: Autoregressive | None = None
-        self._sizes, self._chosen = sizes(config, self._data.dataset_info["characters"]["train"])
 
     def dataset_info(self) -> dict[str, Any]:
         return self._data.dataset_info
@@ -93,7 +94,7 @@ class Language(Task):
             lines.append(
                 f"{1 - filled:.0%} of what a step reads is padding: documents are short for "
                 f"train.chunk={self.config.train.chunk}, or there is little text for "
-                f"train.batch_size={self._sizes.streams} streams."
+                f"train.batch_size={self.config.train.batch_size} streams."
             )
         return "\n".join([*lines, *info["notes"], *filter(None, [self._chosen])])
 
@@ -101,13 +102,12 @@ class Language(Task):
         return self._streams("train").batches((self.config.train.seed, epoch))
 
     def validation_batches(self) -> tf.data.Dataset:
-        steps = max(1, _VALIDATED // (self._sizes.streams * self.config.train.chunk))
+        steps = max(1, _VALIDATED // (self.config.train.batch_size * self.config.train.chunk))
         return self._streams("validation").batches(None).take(steps)
 
     def _streams(self, split: str) -> Streams:
-        return Streams(
-            self._data.split(split), self._sizes.streams, self.config.train.chunk, self._data.corpus.running
-        )
+        train = self.config.train
+        return Streams(self._data.split(split), train.batch_size, train.chunk, self._data.corpus.running)
 
     def default_epochs(self) -> DefaultEpochs:
         return default_epochs(self._data.dataset_info["characters"]["train"])
@@ -116,9 +116,9 @@ class Language(Task):
         return self._streams("train").steps()
 
     def build(self) -> keras.Model:
-        own = {"units": self._sizes.units, "dropout": self._sizes.dropout, "streams": self._sizes.streams}
+        section = self.config.model.model_dump()
         characters = tuple(self._units.characters)
-        return Autoregressive(AutoregressiveConfig(characters, **(self.config.model.model_dump() | own)))
+        return Autoregressive(AutoregressiveConfig(characters, self.config.train.batch_size, **section))
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else the loss is the model's own
@@ -151,7 +151,8 @@ class Language(Task):
     def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
         found = text_baselines(self._data.corpus, self._data.characters, scored, progress)
         if self.config.score.dynamic and self._trained is not None:
-            found.metrics.update(dynamic_scores(self._trained, self._read_slowly, progress))
+            own = dynamic_scores(self._trained, self._read_slowly, progress)
+            return dataclasses.replace(found, metrics={**found.metrics, **own})
         return found
 
     def _read_slowly(self, split: str) -> tf.data.Dataset:

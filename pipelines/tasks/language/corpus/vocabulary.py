@@ -1,7 +1,7 @@
 """The units of a corpus, learnt from its train split: characters, and perhaps words or subwords beside them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -31,8 +31,8 @@ class Vocabulary(NamedTuple):
         scores: of subwords, natural logarithms of their probabilities; empty of other units.
     """
 
-    units: list[str]
-    scores: list[float] = []
+    units: Sequence[str]
+    scores: Sequence[float] = ()
 
     @property
     def characters(self) -> list[str]:

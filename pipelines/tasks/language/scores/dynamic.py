@@ -117,14 +117,13 @@ class _Learner:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
             loss = tf.reduce_sum(tf.where(targets == PADDING, 0.0, losses))
         gradients = [
-            tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, self._weights, unconnected_gradients="zero")
+            tf.convert_to_tensor(gradient)
+            for gradient in tape.gradient(loss, self._weights, unconnected_gradients="zero")
         ]
         characters = tf.gather(self._sizes, targets)
         return tf.reduce_sum(tf.where(characters > 0, losses, 0.0)), tf.reduce_sum(characters), after, gradients
 
     @tf.function
     def _learn(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
-        for weight, trained, scale, gradient in zip(
-            self._weights, self._trained, self._scale, gradients, strict=True
-        ):
+        for weight, trained, scale, gradient in zip(self._weights, self._trained, self._scale, gradients, strict=True):
             weight.assign(weight - rate * gradient * scale + _PULL * (trained - weight))

@@ -192,11 +192,12 @@ def test_what_is_seldom_is_unknown_and_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", ["subword", "word"])
-def test_units_of_any_kind_put_together_are_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
+def test_units_put_together_are_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unit: str) -> None:
     from unroll.pipelines.tasks.language.corpus import vocabulary
 
     text = TALE + "".join(f"  The {word} of {word}s,\tno\ufffd {word}!\n\n" for word in ("naïve", "größt", "tale") * 40)
     (tmp_path / "tale.txt").write_text(text + "?")
+    train = text[: int(0.9 * (len(text) + 1))]
     for part in (1 << 16, 50):
         monkeypatch.setattr(vocabulary, "_PART", part)
         folder = tmp_path / f"prepared{part}"
@@ -206,10 +207,10 @@ def test_units_of_any_kind_put_together_are_the_text(tmp_path: Path, monkeypatch
         data = LanguageData.load(folder)
         ids = data.split("train").ids
         pieces = [piece.decode() for piece in data.encoder().pieces.numpy()]
-        assert "".join(pieces[one] for one in ids) == text[: int(0.9 * (len(text) + 1))]
+        assert "".join(pieces[one] for one in ids) == train
         assert data.dataset_info["unknown"] == {"train": 0, "validation": 0, "test": 1}
         assert len(ids) < 0.6 * len(text), "units are longer than characters"
-        assert np.array_equal(ids, data.encoder()(tf.constant([text[: int(0.9 * (len(text) + 1))]])).values), "as at once"
+        assert np.array_equal(ids, data.encoder()(tf.constant([train])).values), "as at once"
     known = data.dataset_info["known"]
     assert known["characters"] == len(set(text))
     assert sum(known.values()) <= 2 * 120

@@ -3,29 +3,35 @@
 import pytest
 
 from unroll.pipelines.tasks.language.config import LanguageConfig
-from unroll.pipelines.tasks.language.plan import sizes
+from unroll.pipelines.tasks.language.plan import sized
 
 
 @pytest.mark.parametrize(
     ("characters", "train", "expected"),
     [
-        (948_084, {}, (512, 0.3, 25)),
-        (948_084, {"minutes": 30}, (512, 0.3, 25)),
-        (948_084, {"minutes": 1.5}, (256, 0.1, 25)),
-        (948_084, {"epochs": 4}, (512, 0.1, 25)),
-        (948_084, {"minutes": 1.5, "epochs": 20}, (256, 0.3, 25)),
-        (90_000, {}, (256, 0.3, 4)),
-        (10**8, {}, (512, 0.1, 25)),
+        (948_084, {}, (512, 0.3, 25, 100, 0.003)),
+        (948_084, {"minutes": 30}, (512, 0.3, 25, 100, 0.003)),
+        (948_084, {"minutes": 1.5}, (256, 0.1, 25, 50, 0.006)),
+        (948_084, {"epochs": 4}, (512, 0.1, 25, 100, 0.003)),
+        (948_084, {"minutes": 1.5, "epochs": 20}, (256, 0.3, 25, 50, 0.006)),
+        (90_000, {}, (256, 0.3, 4, 100, 0.003)),
+        (10**8, {}, (512, 0.1, 25, 100, 0.003)),
     ],
 )
 def test_sizes_follow_the_data_and_the_time(characters: int, train: dict, expected: tuple) -> None:
-    found, said = sizes(LanguageConfig.model_validate({"train": train}), characters)
-    assert found == expected
-    assert f"model.units={expected[0]}, model.dropout={expected[1]}, train.batch_size={expected[2]}" in said
+    found, said = sized(LanguageConfig.model_validate({"train": train}), characters)
+    assert (found.model.units, found.model.dropout) == expected[:2]
+    assert (found.train.batch_size, found.train.chunk, found.train.learning_rate) == expected[2:]
+    units, dropout, streams, chunk, rate = expected
+    assert said.endswith(
+        f": model.units={units}, model.dropout={dropout}, train.batch_size={streams}, train.chunk={chunk}, "
+        f"train.learning_rate={rate}."
+    )
 
 
 def test_what_is_named_is_kept_and_not_told() -> None:
-    named = {"model": {"units": 64, "dropout": 0.0}, "train": {"batch_size": 7, "minutes": 1}}
-    found, said = sizes(LanguageConfig.model_validate(named), 10**6)
-    assert found == (64, 0.0, 7)
-    assert said == ""
+    named = {"model": {"units": 64}, "train": {"batch_size": 7, "chunk": 9, "learning_rate": 0.1, "minutes": 1.5}}
+    found, said = sized(LanguageConfig.model_validate(named), 10**6)
+    assert said == "For 1,000,000 training characters and 1.5 minutes: model.dropout=0.1."
+    assert found == LanguageConfig.model_validate(named | {"model": {"units": 64, "dropout": 0.1}})
+    assert sized(found, 10**6) == (found, "")
