@@ -102,11 +102,13 @@ class Language(Task):
         return self._streams("train").batches((self.config.train.seed, epoch))
 
     def validation_batches(self) -> tf.data.Dataset:
-        steps = max(1, _VALIDATED // (self.config.train.batch_size * self.config.train.chunk))
-        return self._streams("validation").batches(None).take(steps)
+        streams = self._streams("validation")
+        return streams.batches(None).take(max(1, _VALIDATED // (streams.count * streams.chunk)))
 
     def _streams(self, split: str) -> Streams:
         train = self.config.train
+        assert train.batch_size  # `sized` left nothing open
+        assert train.chunk
         return Streams(self._data.split(split), train.batch_size, train.chunk, self._data.corpus.running)
 
     def default_epochs(self) -> DefaultEpochs:
@@ -117,8 +119,8 @@ class Language(Task):
 
     def build(self) -> keras.Model:
         section = self.config.model.model_dump()
-        characters = tuple(self._units.characters)
-        return Autoregressive(AutoregressiveConfig(characters, self.config.train.batch_size, **section))
+        characters, streams = tuple(self._units.characters), self._streams("train").count
+        return Autoregressive(AutoregressiveConfig(characters, streams, **section))
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else the loss is the model's own
