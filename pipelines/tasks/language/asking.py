@@ -5,6 +5,7 @@ from typing import Any
 
 from unroll.pipelines.asking import Answer, text
 from unroll.pipelines.asking.row_question import RowQuestion
+from unroll.pipelines.training.progress import Progress
 from unroll.serving.client.client import Client
 
 INPUT = "prompt"
@@ -35,5 +36,13 @@ def pieces(client: Client, description: Mapping[str, Any], inputs: Sequence[str]
 
 
 def _shown(client: Client, prompt: str) -> Iterator[str]:
+    answer = client.predict({"text": [prompt], "length": [0]})
+    characters = answer["characters"].item()
+    if unknown := round(answer["unknown"].item() * characters):
+        with Progress() as progress:
+            progress.line(
+                f"{unknown:,} of {characters:,} characters of the prompt are unknown to the model, which reads nothing "
+                "in their place."
+            )
     yield prompt
     yield from client.generate(prompt)

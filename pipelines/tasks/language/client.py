@@ -45,12 +45,12 @@ def generate(
         >>> for piece in client.generate("ROMEO:", 400, temperature=0.8):  # doctest: +SKIP
         ...     print(piece, end="", flush=True)
     """
-    stops = [stop] if isinstance(stop, str) else list(stop)
+    stops = [stop] if isinstance(stop, str) else list(stop) if isinstance(stop, Sequence) else [stop]
     if not isinstance(prompt, str):
         raise UserError(f"prompt: expected a text, received {shown(prompt)}. Give a str")
     if not all(isinstance(one, str) and one for one in stops):
         raise UserError(f"stop: expected texts that are not empty, received {shown(stop)}. Leave it out for none")
-    if not isinstance(length, int) or length < 0:
+    if not isinstance(length, int) or isinstance(length, bool) or length < 0:
         raise UserError(f"length: expected a number of units, received {shown(length)}. Give 200, say")
     if not isinstance(piece, int) or not 1 <= piece <= _MAX_PIECE:
         raise UserError(f"piece: expected 1 to {_MAX_PIECE} units, received {shown(piece)}. Give 16, say")

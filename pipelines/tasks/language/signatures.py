@@ -21,6 +21,8 @@ Tensors = dict[str, tf.Tensor]
 LENGTH = 200
 """Units that are written where a request does not say how many."""
 MAX_LENGTH = 100_000
+MAX_TEMPERATURE = 100.0
+"""Beyond, what is never to be written is hardly less likely than the rest."""
 MAX_BEAM, MAX_SEARCHED = 16, 1000
 """Hypotheses of a search, and units that it writes."""
 _CHUNK = 256  # units that are read at once: more would take memory, fewer time
@@ -241,15 +243,21 @@ def _spread(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 def _checked(settings: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Refuses what would be misread."""
-    length, numbers = settings["length"], (settings["temperature"], settings["top_p"])
-    countable = tf.reduce_all((length >= 0) & (length <= MAX_LENGTH))
-    fine = countable & ~tf.reduce_any([tf.reduce_any(tf.math.is_nan(one)) for one in numbers])
-    said = tf.where(
-        countable,
-        "Inputs 'temperature' and 'top_p': expected numbers, received NaN.",
-        f"Input 'length': expected 0 to {MAX_LENGTH} units.",
-    )
-    return checked(settings, fine, lambda: said)
+    within = {
+        "length": (0, MAX_LENGTH, f"0 to {MAX_LENGTH} units"),
+        "temperature": (0.0, MAX_TEMPERATURE, f"0 to {MAX_TEMPERATURE:g}"),
+        "top_p": (0.0, 1.0, "a share from 0 to 1"),
+        "top_k": (0, tf.int32.max, "0, for all, or how many units are kept"),
+    }
+    # NaN is within nothing
+    fine = {
+        name: tf.reduce_all((settings[name] >= least) & (settings[name] <= most))
+        for name, (least, most, _) in within.items()
+    }
+    said = tf.constant("")
+    for name, (*_, expected) in within.items():
+        said = tf.where(fine[name] | (said != ""), said, f"Input '{name}': expected {expected}.")
+    return checked(settings, tf.reduce_all(list(fine.values())), lambda: said)
 
 
 def _searchable(beam: tf.Tensor, length: tf.Tensor, stop: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -180,7 +180,12 @@ def test_a_search_finds_what_is_likelier_than_the_likeliest_units(exported):
         ({"beam": np.array([2], np.int32), "length": np.array([1001], np.int32)}, "a search writes at most 1000"),
         ({"beam": np.array([2], np.int32), "stop": np.array([[b"a"]], object)}, "a search does not end at a text"),
         ({"length": np.array([-1], np.int32)}, "Input 'length': expected 0 to 100000 units"),
-        ({"temperature": np.array([np.nan], np.float32)}, "expected numbers, received NaN"),
+        ({"temperature": np.array([np.nan], np.float32)}, "Input 'temperature': expected 0 to 100"),
+        ({"temperature": np.array([-1], np.float32)}, "Input 'temperature': expected 0 to 100"),
+        ({"temperature": np.array([np.inf], np.float32)}, "Input 'temperature': expected 0 to 100"),
+        ({"top_p": np.array([1.5], np.float32)}, "Input 'top_p': expected a share from 0 to 1"),
+        ({"top_p": np.array([np.nan], np.float32)}, "Input 'top_p': expected a share from 0 to 1"),
+        ({"top_k": np.array([-2], np.int32)}, "Input 'top_k': expected 0, for all"),
     ],
 )
 def test_what_would_be_misread_is_refused(exported, inputs, said):
@@ -216,6 +221,9 @@ def test_the_terminal_shows_the_prompt_and_what_follows(server, exported):
         expected = "sun " + "".join(client.generate("sun "))
     done = unroll("predict", "rhymes", "--server", server.address, "--input", "sun ")
     assert done.stdout == f"{expected}\n"
+    assert done.stderr == ""
+    strange = unroll("predict", "rhymes", "--server", server.address, "--input", "ωω sun")
+    assert "2 of 6 characters of the prompt are unknown to the model" in strange.stderr
     told = json.loads(unroll("predict", "rhymes", "--server", server.address, "--input", "sun ", "--json").stdout)
     assert "sun " + told["predictions"][0]["continuation"] == expected
     assert told["predictions"][0]["characters"] == 4
