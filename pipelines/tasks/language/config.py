@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from unroll.pipelines.data.sections import Name, SplitColumn, TableSection
 from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Layers, Members, Share, Units
+from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Members, Share, Units
 
 _SUM = 1e-6  # by which shares may differ from 1 in sum
 
@@ -60,9 +60,16 @@ class WriterModelSection(Section):
 
     cell: Cell = "lstm"
     units: Units | None = Field(
-        None, description="features of every layer; null: 512, or 256 for little text or less than 5 minutes"
+        None,
+        description="features of every layer; null: 512, or 256 of several layers, for little text, or for less than 5 "
+        "minutes",
     )
-    layers: Layers = 1
+    layers: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="recurrent layers, or blocks of a TCN or Transformer; null: 1, of mingru 3, tcn 6, transformer 4",
+    )
     members: Members = 1
     embedding: Embedding = 64
     dropout: Share | None = Field(
@@ -101,8 +108,8 @@ class WriterTrainSection(TrainSection):
         None,
         gt=0,
         le=10,
-        description="learning rate after the warm-up; it decays to 0 along a cosine; null: 0.003, or 0.006 in less "
-        "than 5 minutes",
+        description="learning rate after the warm-up; it decays to 0 along a cosine; null: 0.003, of a "
+        "transformer 0.001, and twice that in less than 5 minutes",
     )
     weight_decay: float = Field(
         0.004, ge=0, lt=1, description="share of every weight, times the learning rate, taken off at each step (AdamW)"

@@ -10,6 +10,8 @@ _FEW = 300_000  # training characters, which a small network knows by heart
 _READ_AGAIN = 5  # epochs, from which dropout pays
 _STREAM = 20_000  # training characters of a stream at least, so that an epoch has a few hundred steps
 _STREAMS = (4, 25)
+_DEEP = {"mingru": 3, "tcn": 6, "transformer": 4}
+"""Layers of cells of which one sees no more than a few units, or cannot weigh one state by another."""
 
 
 def default_epochs(characters: int) -> DefaultEpochs:
@@ -31,18 +33,23 @@ def sized(config: LanguageConfig, characters: int) -> tuple[LanguageConfig, str]
 
     Example:
         >>> sized(LanguageConfig(), 948_084)[1].partition(", train")[0]
-        'For 948,084 training characters: model.units=512, model.dropout=0.3'
+        'For 948,084 training characters: model.units=512, model.layers=1, model.dropout=0.3'
     """
     minutes, epochs = config.train.minutes, config.train.epochs
     short = minutes is not None and minutes < _SHORT
     planned = default_epochs(characters).count if minutes is None and epochs is None else epochs
     seldom = short if planned is None else planned < _READ_AGAIN
-    model = {"units": 256 if short or characters < _FEW else 512, "dropout": 0.1 if seldom else 0.3}
+    cell = config.model.cell
+    model = {
+        "units": 256 if short or characters < _FEW or cell in _DEEP else 512,
+        "layers": _DEEP.get(cell, 1),
+        "dropout": 0.1 if seldom else 0.3,
+    }
     train = {
         "batch_size": max(_STREAMS[0], min(_STREAMS[1], characters // _STREAM)),
         # many small steps where there is time for few
         "chunk": 50 if short else 100,
-        "learning_rate": 6e-3 if short else 3e-3,
+        "learning_rate": (2 if short else 1) * (1e-3 if cell == "transformer" else 3e-3),
     }
     chosen = {
         name: {key: value for key, value in values.items() if getattr(getattr(config, name), key) is None}

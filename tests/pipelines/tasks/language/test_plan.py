@@ -23,15 +23,23 @@ def test_sizes_follow_the_data_and_the_time(characters: int, train: dict, expect
     assert (found.model.units, found.model.dropout) == expected[:2]
     assert (found.train.batch_size, found.train.chunk, found.train.learning_rate) == expected[2:]
     units, dropout, streams, chunk, rate = expected
-    assert said.endswith(
-        f": model.units={units}, model.dropout={dropout}, train.batch_size={streams}, train.chunk={chunk}, "
-        f"train.learning_rate={rate}."
-    )
+    network = f"model.units={units}, model.layers=1, model.dropout={dropout}"
+    assert said.endswith(f": {network}, train.batch_size={streams}, train.chunk={chunk}, train.learning_rate={rate}.")
+
+
+def test_cells_that_see_little_by_one_layer_have_several() -> None:
+    found, _ = sized(LanguageConfig.model_validate({"model": {"cell": "transformer"}}), 10**6)
+    assert (found.model.layers, found.model.units, found.train.learning_rate) == (4, 256, 0.001)
+    for cell, layers in (("lstm", 1), ("rnn", 1), ("mingru", 3), ("tcn", 6)):
+        assert sized(LanguageConfig.model_validate({"model": {"cell": cell}}), 10**6)[0].model.layers == layers
 
 
 def test_what_is_named_is_kept_and_not_told() -> None:
-    named = {"model": {"units": 64}, "train": {"batch_size": 7, "chunk": 9, "learning_rate": 0.1, "minutes": 1.5}}
+    named = {
+        "model": {"units": 64, "layers": 2},
+        "train": {"batch_size": 7, "chunk": 9, "learning_rate": 0.1, "minutes": 1.5},
+    }
     found, said = sized(LanguageConfig.model_validate(named), 10**6)
     assert said == "For 1,000,000 training characters and 1.5 minutes: model.dropout=0.1."
-    assert found == LanguageConfig.model_validate(named | {"model": {"units": 64, "dropout": 0.1}})
+    assert found == LanguageConfig.model_validate(named | {"model": {"units": 64, "layers": 2, "dropout": 0.1}})
     assert sized(found, 10**6) == (found, "")
