@@ -270,16 +270,18 @@ def test_words_are_scored_by_the_character_and_documents_end(tmp_path):
     task = prepared(tmp_path, unit="word", min_count=2, document="line")
     assert "words" in task.summary()
     answer = in_process(task.servable(untrained(task)).signatures)
-    text = "sun moon sunder\nrain"
+    text = "sun moon sunder rain"
     scored = answer(texts(text), "score")
     units = [one.decode() for one in scored["units"][0]]
     assert "".join(units) == text
     assert units[:3] == ["sun", " moon", " "], "what is not known is spelled"
-    assert scored["characters"][0] == len(text) - 1, "no line holds the end of one"
-    known = scored["ids"][0] != UNKNOWN
-    assert scored["log_probability"][0] == pytest.approx(scored["log_probabilities"][0][known].sum(), rel=1e-5)
+    assert scored["characters"][0] == len(text)
+    assert scored["log_probability"][0] == pytest.approx(scored["log_probabilities"].sum(), rel=1e-5)
     halves = answer({**texts("der\nrain"), "context": texts("sun moon sun")["text"]}, "score")
     assert b"".join(halves["units"][0]).decode() == "der\ufffdrain"
+    known = halves["ids"][0] != UNKNOWN
+    assert halves["characters"][0] == 7, "no line holds the end of one"
+    assert halves["log_probability"][0] == pytest.approx(halves["log_probabilities"][0][known].sum(), rel=1e-5)
     evaluation = task.evaluate(task.dataset_info(), task.held_out("", "test"), answer, Progress())
     assert evaluation.metrics["perplexity"] > np.exp(evaluation.metrics["nats_per_character"])
     baselines = task.baselines({"validation": evaluation, "test": evaluation}, Progress())
