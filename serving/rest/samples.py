@@ -53,10 +53,8 @@ def first(definitions: Mapping[str, Any]) -> dict[str, Any] | None:
 def predict_input(definitions: Mapping[str, Any]) -> str:
     """What `unroll predict` can send to a model: TEXT_OR_FILE, or FILE; empty where it has nothing for it."""
     default = definitions.get(DEFAULT_SIGNATURE)
-    needed = required(default) if default else []
-    if len(needed) == 1:
-        (alias,) = needed
-        info = default.inputs[alias]
+    if default and len(needed := required(default)) == 1:
+        alias, info = needed[0], default.inputs[needed[0]]
         texts = info.dtype == STRING and len(info.tensor_shape.dim) == 1
         if texts and not holds_examples(default, alias) and not holds_picture(alias):
             return "TEXT_OR_FILE"

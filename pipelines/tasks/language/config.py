@@ -111,18 +111,13 @@ class WriterTrainSection(TrainSection):
         description="learning rate after the warm-up; it decays to 0 along a cosine; null: 0.003, of a "
         "transformer 0.001, and twice that in less than 5 minutes",
     )
+    dynamic_evaluation: bool = Field(
+        False,
+        description="also scores the test split while the model learns from what it has read of it, which takes "
+        "minutes and changes nothing that is served",
+    )
     weight_decay: float = Field(
         0.004, ge=0, lt=1, description="share of every weight, times the learning rate, taken off at each step (AdamW)"
-    )
-
-
-class ScoreSection(Section):
-    """How the trained model is scored."""
-
-    dynamic: bool = Field(
-        False,
-        description="also scores the test split while the model learns from what it has read of it (dynamic "
-        "evaluation), which takes minutes and changes nothing that is served",
     )
 
 
@@ -132,4 +127,3 @@ class LanguageConfig(TaskConfig):
     data: CorpusSection = CorpusSection()
     model: WriterModelSection = WriterModelSection()
     train: WriterTrainSection = WriterTrainSection()
-    score: ScoreSection = ScoreSection()

@@ -152,7 +152,7 @@ class Language(Task):
 
     def baselines(self, scored: Mapping[str, Evaluation], progress: Progress) -> Baselines:
         found = text_baselines(self._data.corpus, self._data.characters, scored, progress)
-        if self.config.score.dynamic and self._trained is not None:
+        if self.config.train.dynamic_evaluation and self._trained is not None:
             own = dynamic_scores(self._trained, self._read_slowly, progress)
             return dataclasses.replace(found, metrics={**found.metrics, **own})
         return found

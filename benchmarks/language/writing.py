@@ -4,8 +4,8 @@ Beside them a plain loop in Python over the Keras model, a call of a tf.function
 it, and with `--torch` PyTorch's, in an environment that has it. Networks are untrained: speed does not depend on what
 they know. Of several rounds the median counts.
 
-    python benchmarks/writing.py                                     # about 4 minutes
-    python benchmarks/writing.py --cells lstm --torch /path/to/python
+    python benchmarks/language/writing.py                                     # about 4 minutes
+    python benchmarks/language/writing.py --cells lstm --torch /path/to/python
 """
 
 import argparse
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)  # else benchmarks/serving.py hides the package
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # else this folder hides packages
 from unroll.serving.engine.quiet import import_tensorflow  # noqa: E402
 
 import_tensorflow()
@@ -38,7 +38,7 @@ from unroll.serving.engine.session_engine import SessionEngine  # noqa: E402
 
 CHARACTERS = [*map(chr, range(32, 96)), "\n"]  # as many as tinyshakespeare has
 LENGTH = 500
-_TORCH = Path(__file__).parent / "peers" / "torch_writer.py"
+_TORCH = Path(__file__).parents[1] / "peers" / "torch_writer.py"
 Writes = Callable[[int], int]
 """Rows in, how many characters were written in all out."""
 
