@@ -25,7 +25,7 @@ MAX_TEMPERATURE = 100.0
 """Beyond, what is never to be written is hardly less likely than the rest."""
 MAX_BEAM, MAX_SEARCHED = 16, 1000
 """Hypotheses of a search, and units that it writes."""
-_CHUNK = 256  # units that are read at once: more would take memory, fewer time
+_CHUNK = 256  # units that are read at once at most: more would take memory, fewer time
 _WARMUP = (b"", b"A short text,\n", b"a longer text, " * 40)
 
 
@@ -50,22 +50,23 @@ class Reader:
         ids = ragged.to_tensor(PADDING)
         rows, time = tf.shape(ids)[0], tf.shape(ids)[1]
         before = tf.concat([tf.fill([rows, 1], START), ids], axis=1)[:, :time]
-        chunks = tf.maximum(1, (time + _CHUNK - 1) // _CHUNK)
-        filled = [[0, 0], [0, chunks * _CHUNK - time]]
+        size = tf.clip_by_value(time, 1, _CHUNK)
+        chunks = tf.maximum(1, (time + size - 1) // size)
+        filled = [[0, 0], [0, chunks * size - time]]
         before, targets = tf.pad(before, filled), tf.pad(ids, filled)
 
         def body(chunk, state, found):
-            here = slice(chunk * _CHUNK, (chunk + 1) * _CHUNK)
-            logits, after = self._model.steps(before[:, here], state, tf.clip_by_value(lengths - here.start, 0, _CHUNK))
+            here = slice(chunk * size, (chunk + 1) * size)
+            logits, after = self._model.steps(before[:, here], state, tf.clip_by_value(lengths - here.start, 0, size))
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets[:, here], logits)
             return chunk + 1, after, found.write(chunk, -losses)
 
         state = self._model.initial_state(rows)
-        begin = (tf.constant(0), state, tf.TensorArray(tf.float32, chunks, element_shape=[None, _CHUNK]))
+        begin = (tf.constant(0), state, tf.TensorArray(tf.float32, chunks, element_shape=[None, None]))
         free = [tf.TensorShape([None, *one.shape[1:]]) for one in state]
         shapes = (tf.TensorShape([]), free, tf.TensorShape(None))
         _, state, found = tf.while_loop(lambda chunk, *_: chunk < chunks, body, begin, shape_invariants=shapes)
-        log_probabilities = tf.reshape(tf.transpose(found.stack(), [1, 0, 2]), [rows, chunks * _CHUNK])[:, :time]
+        log_probabilities = tf.reshape(tf.transpose(found.stack(), [1, 0, 2]), [rows, chunks * size])[:, :time]
         counted = tf.sequence_mask(lengths, time)
         last = tf.gather(tf.pad(ids, [[0, 0], [1, 0]], constant_values=START), lengths, batch_dims=1)
         return ids, tf.where(counted, log_probabilities, 0.0), last, state

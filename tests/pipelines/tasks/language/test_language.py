@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import unroll
-from tests.serving_fixtures import SERVE, Server, start_server
+from tests.serving_fixtures import SERVE, Server, start_server, suggested
 from tests.untrained_models import export, untrained
 from unroll.models.autoregressive import averaged
 from unroll.models.layers.encoder import CELLS
@@ -219,6 +219,7 @@ def test_clients_are_given_pieces_of_what_is_written_at_once(server, exported):
 def test_the_terminal_shows_the_prompt_and_what_follows(server, exported):
     with Client(server.address, model="rhymes") as client:
         expected = "sun " + "".join(client.generate("sun "))
+    assert "predict rhymes --input TEXT_OR_FILE" in " ".join(suggested(server))
     done = unroll("predict", "rhymes", "--server", server.address, "--input", "sun ")
     assert done.stdout == f"{expected}\n"
     assert done.stderr == ""
