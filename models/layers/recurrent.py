@@ -4,8 +4,9 @@ import keras
 import tensorflow as tf
 
 from unroll.models.layers.mingru import MinGRU
+from unroll.models.layers.recurrence.layers import GRU, LSTM, SimpleRNN
 
-CELLS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "mingru": MinGRU}
+CELLS = {"rnn": SimpleRNN, "lstm": LSTM, "gru": GRU, "mingru": MinGRU}
 
 
 @keras.saving.register_keras_serializable("unroll")

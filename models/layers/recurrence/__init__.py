@@ -1,0 +1,1 @@
+"""Keras's recurrent layers, trained faster by a CPU."""

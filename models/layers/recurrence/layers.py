@@ -1,0 +1,84 @@
+"""Keras's recurrent layers, with a loop of our own where a CPU trains them."""
+
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from unroll.models.layers.recurrence.loop import recurrence
+from unroll.models.layers.recurrence.steps import GRUStep, LSTMStep, SimpleStep, Step
+
+
+class _TrainedFaster(keras.layers.RNN):
+    """A Keras layer, the same but for the time that a step of training takes on a CPU.
+
+    Inputs are multiplied for all timesteps at once and gradients taken as `recurrence` says. Everything else is left to
+    Keras: a GPU, which has cuDNN's kernels, other precision than float32, recurrent dropout, and every graph that does
+    not train, exported ones among them. Weights are Keras's own, and so are the names by which files find them: the
+    classes are called as Keras calls them for that reason.
+
+    Args:
+        units: features of the state.
+        recurrent_dropout, return_sequences, return_state, name, dtype: as Keras has them.
+    """
+
+    _step: ClassVar[Step]
+
+    def __init__(
+        self,
+        units: int,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        *,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(
+            units,
+            recurrent_dropout=recurrent_dropout,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            name=name,
+            dtype=dtype,
+        )
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        exact = self.compute_dtype == "float32" and not self.recurrent_dropout
+        if not (training and exact) or tf.config.list_logical_devices("GPU"):
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+        projected, bias = self._projected(tf.transpose(sequences, [1, 0, 2]))
+        kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
+        by_time = None if mask is None else tf.transpose(mask)
+        hidden, states = recurrence(self._step, projected, kernel, bias, initial_state, by_time)
+        outputs = tf.transpose(hidden, [1, 0, 2])  # [B, T, U]
+        if mask is not None:  # as Keras has it, nothing is said before the first valid timestep
+            outputs = tf.where(tf.cumsum(tf.cast(mask, tf.int32), axis=1)[..., None] > 0, outputs, 0)
+        return outputs[:, -1], outputs, states
+
+    def _projected(self, by_time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Inputs `[time, batch, features]` times their weights, and the bias of the product of the state."""
+        kernel, bias = (tf.convert_to_tensor(one) for one in (self.cell.kernel, self.cell.bias))
+        projected = tf.matmul(tf.reshape(by_time, [-1, kernel.shape[0]]), kernel)
+        if bias.shape.rank == 2:
+            of_inputs, bias = tf.unstack(bias)
+            projected = tf.nn.bias_add(projected, of_inputs)
+        return tf.reshape(projected, [*tf.unstack(tf.shape(by_time)[:2]), kernel.shape[1]]), bias
+
+
+class SimpleRNN(_TrainedFaster, keras.layers.SimpleRNN):
+    """Elman 1990."""
+
+    _step = SimpleStep()
+
+
+class LSTM(_TrainedFaster, keras.layers.LSTM):
+    """Hochreiter & Schmidhuber 1997."""
+
+    _step = LSTMStep()
+
+
+class GRU(_TrainedFaster, keras.layers.GRU):
+    """Cho et al. 2014."""
+
+    _step = GRUStep()
