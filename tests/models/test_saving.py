@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from unroll import models
+from unroll.models.autoregressive import Autoregressive, AutoregressiveConfig
 from unroll.models.captioner import Captioner, CaptionerConfig
 from unroll.models.layers.attention import AdditiveAttention
 from unroll.models.layers.configuration import Configured
@@ -71,6 +72,10 @@ def own_captioner():
 
 EXAMPLES = {
     "AdditiveAttention": (lambda: AdditiveAttention(3), (normal(2, 6), normal(2, 4, 5), normal(2, 4, 3))),
+    "Autoregressive": (
+        lambda: Autoregressive(AutoregressiveConfig([0, 0, 0, 0] + [1] * 16, streams=2, units=5)),
+        ({"ids": IDS, "begins": tf.constant([True, True])},),
+    ),
     "Backbone": (
         lambda: Backbone("MobileNetV2", 32, None),
         (tf.constant(rng.uniform(0, 255, [1, 32, 32, 3]), tf.float32),),

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from unroll.models.layers.recurrence.loop import recurrence
-from unroll.models.layers.recurrence.steps import GRUStep, LSTMStep, SimpleStep, Step
+from unroll.models.layers.recurrence.steps import GRUStep, LSTMStep, Step
 
 
 class _TrainedFaster(keras.layers.RNN):
@@ -50,26 +50,18 @@ class _TrainedFaster(keras.layers.RNN):
         projected, bias = self._projected(tf.transpose(sequences, [1, 0, 2]))
         kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
         by_time = None if mask is None else tf.transpose(mask)
-        hidden, states = recurrence(self._step, projected, kernel, bias, initial_state, by_time)
+        hidden, states = recurrence(self._step, projected, kernel, initial_state, bias, by_time)
         outputs = tf.transpose(hidden, [1, 0, 2])  # [B, T, U]
         if mask is not None:  # as Keras has it, nothing is said before the first valid timestep
             outputs = tf.where(tf.cumsum(tf.cast(mask, tf.int32), axis=1)[..., None] > 0, outputs, 0)
         return outputs[:, -1], outputs, states
 
-    def _projected(self, by_time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Inputs `[time, batch, features]` times their weights, and the bias of the product of the state."""
+    def _projected(self, by_time: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Inputs `[time, batch, features]` times their weights, and the bias of the state's product if it has one."""
         kernel, bias = (tf.convert_to_tensor(one) for one in (self.cell.kernel, self.cell.bias))
-        projected = tf.matmul(tf.reshape(by_time, [-1, kernel.shape[0]]), kernel)
-        if bias.shape.rank == 2:
-            of_inputs, bias = tf.unstack(bias)
-            projected = tf.nn.bias_add(projected, of_inputs)
-        return tf.reshape(projected, [*tf.unstack(tf.shape(by_time)[:2]), kernel.shape[1]]), bias
-
-
-class SimpleRNN(_TrainedFaster, keras.layers.SimpleRNN):
-    """Elman 1990."""
-
-    _step = SimpleStep()
+        of_inputs, of_state = tf.unstack(bias) if bias.shape.rank == 2 else (bias, None)
+        projected = tf.nn.bias_add(tf.matmul(tf.reshape(by_time, [-1, kernel.shape[0]]), kernel), of_inputs)
+        return tf.reshape(projected, [*tf.unstack(tf.shape(by_time)[:2]), kernel.shape[1]]), of_state
 
 
 class LSTM(_TrainedFaster, keras.layers.LSTM):

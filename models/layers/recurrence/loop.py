@@ -15,8 +15,8 @@ def recurrence(
     step: Step,
     inputs: tf.Tensor,
     kernel: tf.Tensor,
-    bias: tf.Tensor,
     first: Sequence[tf.Tensor],
+    bias: tf.Tensor | None = None,
     mask: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Runs a cell over time.
@@ -25,8 +25,9 @@ def recurrence(
         step: what the cell does.
         inputs: projected, float `[time, rows, gates * units]`, time at least 1.
         kernel: what h is multiplied by, float `[units, gates * units]`.
-        bias: of that product, float `[gates * units]`.
         first: the states before the first timestep, h first, float `[rows, units]` each.
+        bias: of that product, float `[gates * units]`; None for none. One that is but added to the inputs costs less
+            among them.
         mask: bool `[time, rows]`; a timestep where it is False leaves the states as they are. None for no such.
 
     Returns:
@@ -43,9 +44,11 @@ def recurrence(
         return one if valid is None else [tf.where(valid[t], *pair) for pair in zip(one, other, strict=True)]
 
     @tf.custom_gradient
-    def run(inputs, kernel, bias, *first):
+    def run(inputs, kernel, first, *biases):
         def forward(t, states, kept, outputs):
-            product = tf.nn.bias_add(tf.matmul(states[0], kernel), bias)
+            product = tf.matmul(states[0], kernel)
+            for one in biases:
+                product = tf.nn.bias_add(product, one)
             after, keep = step.forward(inputs[t], product, states)
             after = where_valid(t, after, states)
             return t + 1, after, _written(kept, t, keep), outputs.write(t, after[0])
@@ -73,11 +76,11 @@ def recurrence(
             by_row = tf.reshape(of_product, [-1, width])
             read = tf.reshape(tf.concat([first[0][None], outputs[:-1]], axis=0), [-1, units])
             of_kernel = tf.matmul(read, by_row, transpose_a=True)
-            return of_inputs, of_kernel, tf.reduce_sum(by_row, axis=0), *before
+            return of_inputs, of_kernel, before, *(tf.reduce_sum(by_row, axis=0) for _ in biases)
 
         return (outputs, *last), gradient
 
-    outputs, *last = run(inputs, kernel, bias, *first)
+    outputs, *last = run(inputs, kernel, list(first), *([] if bias is None else [bias]))
     return outputs, last
 
 

@@ -42,20 +42,6 @@ class Step(Protocol):
         """From the gradients of the states after a timestep to those of what it read."""
 
 
-class SimpleStep:
-    """h = tanh(x + p): Elman 1990."""
-
-    kept, adds = 1, True
-
-    def forward(self, inputs, product, states):
-        hidden = tf.tanh(inputs + product)
-        return [hidden], [hidden]
-
-    def backward(self, kept, gradients):
-        reached = _of_tanh(y=kept[0], dy=gradients[0])
-        return Reached(reached, reached, [None])
-
-
 class LSTMStep:
     """c = f c + i g, h = o tanh(c): Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000."""
 
