@@ -73,7 +73,7 @@ def own_captioner():
 EXAMPLES = {
     "AdditiveAttention": (lambda: AdditiveAttention(3), (normal(2, 6), normal(2, 4, 5), normal(2, 4, 3))),
     "Autoregressive": (
-        lambda: Autoregressive(AutoregressiveConfig([0, 0, 0, 0] + [1] * 16, streams=2, units=5)),
+        lambda: Autoregressive(AutoregressiveConfig([0, 0, 0, 0] + [1] * 16, streams=2, units=5, members=2)),
         ({"ids": IDS, "begins": tf.constant([True, True])},),
     ),
     "Backbone": (
@@ -130,7 +130,8 @@ class Alone(keras.Model):
 
 
 def test_no_registered_layer_is_left_out():
-    assert {name.removeprefix("unroll>") for name in REGISTERED} == set(EXAMPLES)
+    held = "Network"  # by every Autoregressive, which asks it for steps: it is never called
+    assert {name.removeprefix("unroll>") for name in REGISTERED} == {*EXAMPLES, held}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
