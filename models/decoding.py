@@ -148,14 +148,16 @@ def beam_search(
     special: SpecialIds,
     *,
     beams: int | tf.Tensor,
-    length_penalty: float = 0.0,
+    length_penalty: float | tf.Tensor = 0.0,
     lengths: tf.Tensor | None = None,
     widths: tf.Tensor | None = None,
+    bonus: Callable[[Any], tf.Tensor] | None = None,
 ) -> Decoded:
     """The likeliest sequences that a search with a fixed number of hypotheses finds.
 
-    Hypotheses are ranked by log p / ((5 + length) / 6)^penalty (Wu et al. 2016, eq. 14, without coverage), the ended
-    ones among the others, and `step` is asked about `rows * beams` rows, those of one sequence side by side.
+    Hypotheses are ranked by log p / ((5 + length) / 6)^penalty, and a bonus such as that for coverage (Wu et al. 2016,
+    eq. 14), the ended ones among the others, and `step` is asked about `rows * beams` rows, those of one sequence side
+    by side.
 
     Args:
         step, state, memory, prompt, max_length, special: as of `greedy`; the rows of state and memory are spread over
@@ -165,6 +167,7 @@ def beam_search(
         lengths: int32 `[rows]`, ids of each row at most, none above `max_length`; None: that for all.
         widths: int32 `[rows]`, hypotheses that count of each row, none above `beams`; None: all. What a row's are is
             then as if it had been asked alone; those behind them are of no meaning.
+        bonus: from a state to what is added to the hypotheses that it is of, float32 `[rows * beams]`.
 
     Returns:
         Of each row its hypotheses, best first: ids `[rows, beams, time]`, log-probability `[rows, beams]`.
@@ -172,6 +175,9 @@ def beam_search(
 
     def score(total, length):
         return total / tf.pow((5.0 + tf.cast(length, tf.float32)) / 6.0, length_penalty)
+
+    def favour(state):
+        return 0.0 if bonus is None else tf.reshape(bonus(state), [-1, beams])
 
     def body(t, ids, total, length, written, state):
         logits, state = step(tf.reshape(ids, [-1]), state, memory)
@@ -187,7 +193,8 @@ def beam_search(
         following = tf.where(over, special.padding, tf.reshape(following, [-1, beams, count]))  # [B, K, C]
         totals = total[..., None] + ranked
         sizes = length[..., None] + tf.cast(~over, tf.int32)
-        _, best = tf.math.top_k(tf.reshape(score(totals, sizes), [-1, beams * count]), beams)  # [B, K]
+        scores = score(totals, sizes) if bonus is None else score(totals, sizes) + favour(state)[..., None]
+        _, best = tf.math.top_k(tf.reshape(scores, [-1, beams * count]), beams)  # [B, K]
         parent = best // count
         total = counted(tf.gather(tf.reshape(totals, [-1, beams * count]), best, batch_dims=1))
         ids = tf.gather(tf.reshape(following, [-1, beams * count]), best, batch_dims=1)
@@ -212,8 +219,8 @@ def beam_search(
         tf.fill([rows, beams, max_length], special.padding),
         state,
     )
-    t, _, total, length, written, _ = _while(body, begin, max_length, special)
-    order = tf.argsort(score(total, length), axis=1, direction="DESCENDING", stable=True)
+    t, _, total, length, written, state = _while(body, begin, max_length, special)
+    order = tf.argsort(score(total, length) + favour(state), axis=1, direction="DESCENDING", stable=True)
     return Decoded(tf.gather(written, order, batch_dims=1)[..., :t], tf.gather(total, order, batch_dims=1))
 
 

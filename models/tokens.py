@@ -21,6 +21,9 @@ class Detokenizer(tf.Module):
     Args:
         tokens: the vocabulary; token i has the id i + 4.
 
+    Attributes:
+        pieces: string `[ids]`, each id's token as the vocabulary has it.
+
     Example:
         >>> Detokenizer(["\u2581a", "\u2581dog", "s"])(tf.constant([[2, 4, 5, 6, 3, 0]])).numpy()
         array([b'a dogs'], dtype=object)
@@ -30,13 +33,13 @@ class Detokenizer(tf.Module):
         super().__init__(name="detokenizer")
         reserved = [""] * RESERVED
         reserved[UNKNOWN] = SPACE + "\ufffd"
-        self._tokens = tf.constant([*reserved, *tokens])
+        self.pieces = tf.constant([*reserved, *tokens])
 
     def tokens(self, ids: tf.Tensor) -> tf.Tensor:
         """Each id's token as people read it, string of the ids' shape; empty for padding, start and end."""
-        return tf.strings.strip(tf.strings.regex_replace(tf.gather(self._tokens, ids), SPACE, " "))
+        return tf.strings.strip(tf.strings.regex_replace(tf.gather(self.pieces, ids), SPACE, " "))
 
     def __call__(self, ids: tf.Tensor) -> tf.Tensor:
         """Texts, string `[...]`, of int32 `[..., tokens]`."""
-        text = tf.strings.reduce_join(tf.gather(self._tokens, ids), axis=-1)
+        text = tf.strings.reduce_join(tf.gather(self.pieces, ids), axis=-1)
         return tf.strings.strip(tf.strings.regex_replace(text, SPACE, " "))

@@ -26,6 +26,9 @@ class Segmenter(tf.Module):
         scores: float `[pieces]`, natural logarithms of the pieces' probabilities.
         join_unknown: whether unknown characters side by side are one unknown token, as in sentencepiece.
 
+    Attributes:
+        scores: float32 `[ids]`, of each id.
+
     Call arguments:
         words: string `[words]`, UTF-8.
 
@@ -46,13 +49,15 @@ class Segmenter(tf.Module):
         self._longest = max(map(len, pieces))
         self._join_unknown = join_unknown
         unknown = min(scores) - _UNKNOWN_PENALTY
-        self._scores = tf.constant(np.array([unknown] * RESERVED + list(scores), np.float32))
+        self.scores = tf.constant(np.array([unknown] * RESERVED + list(scores), np.float32))
 
     def __call__(self, words: tf.Tensor) -> tf.RaggedTensor:
         distinct, place = tf.unique(words)
         return tf.gather(self._segmented(distinct), place)
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def _segmented(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """A function of its own in the graph, since several signatures call it."""
         characters = tf.strings.unicode_split(words, "UTF-8", errors="replace")  # [N, (T)]
         lengths = tf.cast(characters.row_lengths(), tf.int32)
         parts = -(-lengths // _MAX_RUN)
@@ -87,7 +92,7 @@ class Segmenter(tf.Module):
             found = tf.cast(self._table.lookup(piece), tf.int32)
             inside = (tf.range(count) >= size - 1) & (found != UNKNOWN) | (size == 1)
             ids.append(found)
-            scores.append(tf.where(inside, tf.gather(self._scores, found), -np.inf))
+            scores.append(tf.where(inside, tf.gather(self.scores, found), -np.inf))
         return tf.stack(ids[::-1], axis=2), tf.stack(scores[::-1], axis=2)
 
     def _best(self, scores: tf.Tensor) -> tf.Tensor:
@@ -129,6 +134,9 @@ class SubwordVocabulary(TextVocabulary):
         tokens, lowercase: as of `TextVocabulary`; no token goes on over a space.
         scores: as of `Segmenter`.
 
+    Attributes:
+        scores: float32 `[ids]`, of each id.
+
     Example:
         >>> vocabulary = SubwordVocabulary(["\u2581", "a", "b", "ab"], [-1.0, -2.0, -2.0, -3.0])
         >>> vocabulary.encode(tf.constant(["aba"]), max_tokens=10).numpy()
@@ -138,6 +146,7 @@ class SubwordVocabulary(TextVocabulary):
     def __init__(self, tokens: Sequence[str], scores: Sequence[float], lowercase: bool = False):
         super().__init__(tokens, lowercase)
         self._segmenter = Segmenter(tokens, scores)
+        self.scores = self._segmenter.scores
 
     def _ids(self, texts, max_tokens):
         words = tf.strings.split(tf.strings.regex_replace(texts, SPACE, " "))[:, :max_tokens]  # [R, (W)]

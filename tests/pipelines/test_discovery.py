@@ -120,7 +120,7 @@ def test_mistakes_are_told_before_tensorflow_is_loaded(tmp_path: Path) -> None:
         "config sentiment": "",
         "config captioning --markdown": "",
         "tasks": "",
-        "config weather": "no task is named 'weather'. There is: captioning, forecasting, language, sentiment",
+        "config weather": "no task is named 'weather'. There is: captioning, forecasting, language, sentiment, tran",
         "train weather": "no task is named 'weather'",
         "train sentiment --data reviews.csv --set model.unitz=3": "model.unitz: unknown. Did you mean model.units?",
         "train captioning --data reviews.csv --set model.units=0": "configuration key model.units",

@@ -1,0 +1,1 @@
+"""Sequences to sequences: texts of one language to texts of another."""

@@ -1,0 +1,36 @@
+"""Texts to a model that translates them."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from unroll.pipelines.asking import Answer, text
+from unroll.pipelines.asking.row_question import RowQuestion
+from unroll.serving.client.client import Client
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INPUT = "text to translate"
+
+
+def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
+    """Sends texts, as those of any model of texts; of tables the column `data.source`."""
+    return text.ask(client, _as_text(description), inputs)
+
+
+def ask_frame(
+    client: Client, description: Mapping[str, Any], section: Mapping[str, Any], frame: "pd.DataFrame"
+) -> list[dict[str, Any]]:
+    """Sends the texts in a DataFrame's column `data.source`; see `unroll.pipelines.asking.text`."""
+    return text.ask_frame(client, _as_text(description), {**section, "text": section["source"]}, frame)
+
+
+def question(client: Client, description: Mapping[str, Any]) -> RowQuestion[str]:
+    """How it is asked about a row of a table."""
+    return text.question(client, _as_text(description))
+
+
+def _as_text(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The column of sources under the name of the model's input."""
+    section = description.get("data", {})
+    return {**description, "data": {**section, "text": section.get("source", "source")}}

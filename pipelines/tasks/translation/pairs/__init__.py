@@ -1,0 +1,1 @@
+"""Pairs of texts: files, what is left out, splits, ids, batches."""

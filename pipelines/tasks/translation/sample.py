@@ -1,0 +1,54 @@
+"""Names in English and German to try it on."""
+
+import csv
+import io
+from pathlib import Path
+
+from unroll.pipelines.samples import Sample, package_folder
+from unroll.workspace import write_atomically
+
+_NAMES = ("languages", "territories", "scripts", "currencies")
+
+
+def sample(directory: Path) -> Sample:
+    """Names of languages, countries, scripts, currencies and units in English and German, from Unicode's CLDR (Unicode
+    License) as the package Babel (BSD) has it.
+
+    They are names, not sentences: what a model learns of them translates names.
+
+    Args:
+        directory: where the table is written, columns source, target and kind. One that is there is used again.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    path = directory / "names_en_de.tsv"
+    if not path.exists():
+        package_folder("babel")
+        text = io.StringIO()
+        writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+        writer.writerow(["source", "target", "kind"])
+        writer.writerows(_names())
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.getvalue().encode())
+    return Sample(
+        task="translation",
+        words="names of languages, countries, scripts, currencies and units from Unicode's CLDR",
+        path=path,
+        settings={"data": {"group": "kind"}},
+    )
+
+
+def _names() -> list[tuple[str, str, str]]:
+    from babel import Locale
+
+    english, german = Locale("en"), Locale("de")
+    rows = []
+    for kind in _NAMES:
+        known = getattr(german, kind)
+        rows += [(name, known[key], kind) for key, name in getattr(english, kind).items() if known.get(key)]
+    for key, name in english._data["unit_display_names"].items():
+        other = german._data["unit_display_names"].get(key, {})
+        if "long" in name and "long" in other:
+            rows.append((name["long"], other["long"], "units"))
+    return rows

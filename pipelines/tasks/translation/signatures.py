@@ -1,0 +1,193 @@
+"""The signatures of an exported translator."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from unroll.models.checks import checked
+from unroll.models.decoding import Decoded, beam_search
+from unroll.models.sequence_loss import token_losses
+from unroll.models.text.subwords import SubwordVocabulary
+from unroll.models.tokens import END, PADDING, SPECIAL_IDS, START, UNKNOWN
+from unroll.models.translation.translator import Translator, mixed
+from unroll.pipelines.task import Servable
+from unroll.pipelines.training.signature import signature
+
+Tensors = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Search:
+    """How a translation is found.
+
+    Args:
+        model: trained.
+        text: its subwords.
+        max_tokens: subwords of a source that are read.
+        max_length: subwords of a translation, the end included.
+        beams: hypotheses.
+        length_penalty, coverage_penalty: of the search.
+    """
+
+    model: Translator
+    text: SubwordVocabulary
+    max_tokens: int
+    max_length: int
+    beams: int
+    length_penalty: float | tf.Tensor
+    coverage_penalty: float = 0.0
+
+    def read(self, texts: tf.Tensor) -> tf.Tensor:
+        """Ids of sources, int32 `[rows, positions]`, each with the end behind it."""
+        ids = self.text.ragged(texts, self.max_tokens)
+        ends = tf.fill([tf.size(texts), 1], END)
+        return tf.concat([ids, ends], axis=1).to_tensor(PADDING)
+
+    def __call__(self, source: tf.Tensor) -> Decoded:
+        """Translations, best first, ids int32 `[rows, beams, time]`, and their log-probabilities."""
+        memory, state = self.model.start(source)
+
+        def covered(state):
+            looked = tf.minimum(tf.maximum(state.looked, 1e-3), 1.0)
+            mask = tf.repeat(source != PADDING, self.beams, axis=0)
+            return self.coverage_penalty * tf.reduce_sum(tf.where(mask, tf.math.log(looked), 0.0), axis=1)
+
+        return beam_search(
+            self.model.step,
+            state,
+            memory,
+            tf.fill([tf.shape(source)[0], 1], START),
+            self.max_length,
+            SPECIAL_IDS,
+            beams=self.beams,
+            length_penalty=self.length_penalty,
+            bonus=covered if self.coverage_penalty else None,
+        )
+
+    def likely(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """Log-probabilities of targets int32 `[rows, time]`, the end included: float32 `[rows]`."""
+        before = tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=START)
+        _, nats = token_losses(mixed(self.model({"source": source, "target": before})), target)
+        return -tf.reduce_sum(tf.where(target != PADDING, nats, 0.0), axis=1)
+
+
+def translation_servable(
+    search: Search, *, description: Mapping[str, Any], warmup: Sequence[str], said: Sequence[str] = ()
+) -> Servable:
+    """What a translator is served by.
+
+    - `serving_default`: `text` string `[B]` to `translation` string `[B]`, `log_probability` float32 `[B]`, the other
+      hypotheses as `alternatives` string `[B, K]` and `alternative_log_probabilities` `[B, K]`, best first; and, of the
+      text, `subwords` int32 `[B]`, `unknown` float32 `[B]`, the share of them that is unknown, and `rarity` float32
+      `[B]`, the nats that one of them costs by its frequency alone.
+    - `score`: `source` and `target` string `[B]` to `log_probability` float32 `[B]` of the target, its end included,
+      and `subwords` int32 `[B]`, that it has with its end.
+    - `attention`: `text` to `translation`, `source_tokens` string `[B, S]`, its `tokens` string `[B, T]`, empty behind
+      the last, and `weights` float32 `[B, T, S]`, what was looked at for each.
+    - `read`: `text` to all that `step` takes but the id: `memory_...` and `state_...`.
+    - `step`: `id` int32 `[B]`, the memory and the state to `logits` float32 `[B, V]` over the next id and the new
+      `state_...`. The first id is `start`, the last `end` of `describe`.
+    - `describe`: a `json` string that says what the model takes, and its subwords by id.
+
+    Args:
+        search: how a translation is found.
+        description: what `describe` says.
+        warmup: texts.
+        said: what was decided, a line each.
+    """
+    model, vocabulary = search.model, search.text
+
+    def serving_default(text: tf.Tensor) -> Tensors:
+        source = search.read(text)
+        ids, log_probability = search(source)
+        translations = vocabulary.decode(ids)  # [B, beams]
+        count = tf.math.count_nonzero(source != PADDING, axis=1, dtype=tf.int32) - 1
+        unknown = tf.math.count_nonzero(source == UNKNOWN, axis=1, dtype=tf.float32)
+        counted = (source != PADDING) & (source != END)
+        rarity = -tf.reduce_sum(tf.where(counted, tf.gather(vocabulary.scores, source), 0.0), axis=1)
+        return {
+            "translation": translations[:, 0],
+            "log_probability": log_probability[:, 0],
+            "alternatives": translations[:, 1:],
+            "alternative_log_probabilities": log_probability[:, 1:],
+            "subwords": count,
+            "unknown": tf.math.divide_no_nan(unknown, tf.cast(count, tf.float32)),
+            "rarity": tf.math.divide_no_nan(rarity, tf.cast(count, tf.float32)),
+        }
+
+    def score(source: tf.Tensor, target: tf.Tensor) -> Tensors:
+        ids = search.read(target)
+        return {
+            "log_probability": search.likely(search.read(source), ids),
+            "subwords": tf.math.count_nonzero(ids, axis=1, dtype=tf.int32),
+        }
+
+    def attention(text: tf.Tensor) -> Tensors:
+        source = search.read(text)
+        ids = search(source).ids[:, 0]  # [B, T]
+        weights = model.attention(source, tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=START))
+        return {
+            "translation": vocabulary.decode(ids),
+            "source_tokens": vocabulary.decode.tokens(source),
+            "tokens": vocabulary.decode.tokens(ids),
+            "weights": weights,
+        }
+
+    def read(text: tf.Tensor) -> Tensors:
+        memory, state = model.start(search.read(text))
+        return {**_named("memory", memory), **_named("state", state)}
+
+    empty_memory, empty_state = model.start(tf.constant([[END]]))
+    specs = [
+        tf.TensorSpec([None, *_free(prefix, one)], one.dtype, name)
+        for prefix, nest in (("memory", empty_memory), ("state", empty_state))
+        for name, one in _named(prefix, nest).items()
+    ]
+
+    def step(id: tf.Tensor, **given: tf.Tensor) -> Tensors:
+        memory, state = (
+            tf.nest.pack_sequence_as(nest, [given[name] for name in _named(prefix, nest)])
+            for prefix, nest in (("memory", empty_memory), ("state", empty_state))
+        )
+        logits, after = model.step(_known(id, model.config.vocabulary), state, memory)
+        return {"logits": logits, **_named("state", after)}
+
+    pieces = [piece.decode() for piece in vocabulary.decode.pieces.numpy()]
+    described = json.dumps({**description, "start": START, "end": END, "pieces": pieces})
+    text, id_ = tf.TensorSpec([None], tf.string, "text"), tf.TensorSpec([None], tf.int32, "id")
+    sides = [tf.TensorSpec([None], tf.string, name) for name in ("source", "target")]
+    module = tf.Module(name="translator")
+    module.weights = [weight.value for weight in model.weights]
+    module.text = vocabulary
+    signatures = {
+        "serving_default": signature(serving_default, [text]),
+        "score": signature(score, sides),
+        "attention": signature(attention, [text]),
+        "read": signature(read, [text]),
+        "step": signature(step, [id_, *specs]),
+        "describe": signature(lambda: {"json": tf.constant(described)}),
+    }
+    texts = np.array([one.encode() for one in warmup], object)
+    return Servable(module, signatures, [("serving_default", {"text": texts})], said)
+
+
+def _named(prefix: str, nest: Any) -> Tensors:
+    return {f"{prefix}_{i}": one for i, one in enumerate(tf.nest.flatten(nest))}
+
+
+def _free(prefix: str, tensor: tf.Tensor) -> list[int | None]:
+    """The shape of a row, of which the source's positions are free."""
+    shape = tensor.shape.as_list()[1:]
+    if prefix == "memory":  # keys and values [heads, positions, width], and a mask [positions]
+        return [None] if len(shape) == 1 else [shape[0], None, shape[2]]
+    return [None] if shape == [1] and tensor.dtype == tf.float32 else shape
+
+
+def _known(ids: tf.Tensor, count: int) -> tf.Tensor:
+    """Refuses ids that are none, which an embedding would read as it likes."""
+    fine = tf.reduce_all((ids >= 0) & (ids < count))
+    return checked(ids, fine, lambda: tf.constant(f"Input 'id': expected numbers from 0 to {count - 1}."))
