@@ -11,6 +11,8 @@ import tensorflow as tf
 from unroll import models
 from unroll.models.autoregressive import Autoregressive, AutoregressiveConfig
 from unroll.models.captioner import Captioner, CaptionerConfig
+from unroll.models.encoder_decoder.network import EncoderDecoder, EncoderDecoderConfig
+from unroll.models.encoder_decoder.translator import Translator, TranslatorConfig
 from unroll.models.layers.attention import AdditiveAttention
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.encoder import encoder
@@ -49,6 +51,7 @@ FORECAST = ForecasterConfig(
 )
 CAPTIONS = CaptionerConfig(9, 16, filters=4, blocks=1, units=4, embedding=3, label_smoothing=0.1)
 WINDOWS = {"history": normal(2, 6, 2), "covariates": normal(2, 10, 1), "static": tf.constant([[1], [2]])}
+TRANSLATED = TranslatorConfig(9, "gru", 4, 2, embedding=3, members=2)
 PICTURES = tf.constant(rng.uniform(0, 255, [2, 16, 16, 3]), tf.float32)
 CAPTIONED = {"pictures": PICTURES, "ids": IDS, "rows": tf.constant([0, 1])}
 
@@ -82,6 +85,7 @@ EXAMPLES = {
     ),
     "Captioner": (lambda: Captioner(CAPTIONS), (CAPTIONED,)),
     "CausalConv1D": (lambda: CausalConv1D(3, 2, 2), (SEQUENCE,)),
+    "EncoderDecoder": (lambda: EncoderDecoder(EncoderDecoderConfig(9, "lstm", 4, 2, embedding=3)), (IDS, IDS[:, 1:])),
     "ForecastPath": (
         lambda: ForecastPath(FORECAST),
         (normal(4, 6), tf.ones([4, 6]), normal(2, 6, 2), normal(2, 4, 2), tf.constant([[1], [2]]), normal(4, 4)),
@@ -104,6 +108,7 @@ EXAMPLES = {
     "TCN": (lambda: TCN(4, 2), (SEQUENCE,)),
     "Transformer": (lambda: Transformer(5, 2, causal=False), (SEQUENCE, LENGTHS)),
     "TransformerBlock": (lambda: TransformerBlock(5), (SEQUENCE, tf.constant(True), rotation(tf.range(4), 6))),
+    "Translator": (lambda: Translator(TRANSLATED), ({"source": IDS, "target": IDS},)),
     "TemporalBlock": (lambda: TemporalBlock(4, 2, 2), (SEQUENCE,)),
     "TextClassifier": (lambda: TextClassifier(TEXT), (IDS,)),
     "TextEncoder": (lambda: TextEncoder(TEXT), (IDS, LENGTHS)),

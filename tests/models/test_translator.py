@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from unroll.models.decoding import beam_search
+from unroll.models.encoder_decoder.translator import Translator, TranslatorConfig
 from unroll.models.layers.encoder import CELLS
 from unroll.models.sequence_loss import token_losses
 from unroll.models.tokens import SPECIAL_IDS, START
-from unroll.models.translation.translator import Translator, TranslatorConfig
 
 SOURCE = tf.constant([[5, 6, 7, 8, 3], [9, 3, 0, 0, 0]])
 TARGET = tf.constant([[2, 6, 7, 9], [2, 4, 0, 0]])

@@ -24,12 +24,12 @@ class PairSection(TableSection):
         None,
         ge=1,
         le=1_000_000,
-        description="subwords of both languages together, at most; null: the number of pairs decides, 500 to 8,000",
+        description="subwords of both sides together, at most; null: the number of pairs decides, 500 to 8,000",
     )
 
 
 class TranslatorModelSection(Section):
-    """The model; see `unroll.models.translation.translator.Translator`."""
+    """The model; see `unroll.models.encoder_decoder.translator.Translator`."""
 
     cell: Cell = "lstm"
     units: int | None = Field(

@@ -31,7 +31,7 @@ def default_vocabulary(pairs: int) -> int:
         (500, 5800)
     """
     least, most = _PIECES
-    return max(least, min(most, round(pairs / _PAIRS_A_PIECE, -2)))
+    return max(least, min(most, 100 * round(pairs / _PAIRS_A_PIECE / 100)))
 
 
 def planned(config: TranslationConfig, pairs: int) -> tuple[TranslationConfig, str]:

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from unroll.pipelines.samples import Sample, package_folder
 from unroll.workspace import write_atomically
 
-_NAMES = ("languages", "territories", "scripts", "currencies")
+_OTHERS = "_formats", "_relative", "_systems", "_patterns", "_symbols"  # tables of CLDR that hold no names
 
 
 def sample(directory: Path) -> Sample:
@@ -33,7 +35,7 @@ def sample(directory: Path) -> Sample:
         write_atomically(path, text.getvalue().encode())
     return Sample(
         task="translation",
-        words="names of languages, countries, scripts, currencies and units from Unicode's CLDR",
+        words="names of countries, scripts, currencies, units and the like, from Unicode's CLDR",
         path=path,
         settings={"data": {"group": "kind"}},
     )
@@ -42,13 +44,19 @@ def sample(directory: Path) -> Sample:
 def _names() -> list[tuple[str, str, str]]:
     from babel import Locale
 
-    english, german = Locale("en"), Locale("de")
+    english, german = (Locale(name)._data for name in ("en", "de"))
     rows = []
-    for kind in _NAMES:
-        known = getattr(german, kind)
-        rows += [(name, known[key], kind) for key, name in getattr(english, kind).items() if known.get(key)]
-    for key, name in english._data["unit_display_names"].items():
-        other = german._data["unit_display_names"].get(key, {})
+    for kind, table in english.items():
+        if kind.endswith(_OTHERS) or not (isinstance(table, Mapping) and _all_texts(table)):
+            continue
+        others = german[kind]
+        rows += [(name, others[key], kind) for key, name in table.items() if others.get(key)]
+    for key, name in english["unit_display_names"].items():
+        other = german["unit_display_names"].get(key, {})
         if "long" in name and "long" in other:
             rows.append((name["long"], other["long"], "units"))
     return rows
+
+
+def _all_texts(table: Mapping[str, Any]) -> bool:
+    return len(table) > 0 and all(isinstance(one, str) for one in table.values())

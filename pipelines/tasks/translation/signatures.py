@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from unroll.models.checks import checked
 from unroll.models.decoding import Decoded, beam_search
+from unroll.models.encoder_decoder.translator import Translator, mixed
 from unroll.models.sequence_loss import token_losses
 from unroll.models.text.subwords import SubwordVocabulary
 from unroll.models.tokens import END, PADDING, SPECIAL_IDS, START, UNKNOWN
-from unroll.models.translation.translator import Translator, mixed
 from unroll.pipelines.task import Servable
 from unroll.pipelines.training.signature import signature
 
@@ -71,7 +71,11 @@ class Search:
     def likely(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """Log-probabilities of targets int32 `[rows, time]`, the end included: float32 `[rows]`."""
         before = tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=START)
-        _, nats = token_losses(mixed(self.model({"source": source, "target": before})), target)
+        logits = mixed(self.model({"source": source, "target": before}))
+        # what is never written has no part in the probabilities of what is
+        ids = tf.range(self.model.config.vocabulary)
+        never = tf.reduce_any(ids[:, None] == [SPECIAL_IDS.padding, *SPECIAL_IDS.suppressed], axis=1)
+        _, nats = token_losses(tf.where(never & (ids != target[..., None]), logits.dtype.min, logits), target)
         return -tf.reduce_sum(tf.where(target != PADDING, nats, 0.0), axis=1)
 
 

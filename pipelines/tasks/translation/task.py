@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from unroll import monitoring
+from unroll.models.encoder_decoder.translator import Translator, TranslatorConfig
 from unroll.models.text.subwords import SubwordVocabulary
-from unroll.models.translation.translator import Translator, TranslatorConfig
 from unroll.monitoring.features import Feature
 from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.registry import register
@@ -71,7 +71,7 @@ class Translation(Task):
     def summary(self) -> str:
         info = self._data.dataset_info
         splits = ", ".join(f"{split} {info['counts'][split]:,}" for split in SPLITS)
-        lines = [f"{info['read']:,} pairs: {splits}; {info['subwords']:,} subwords of both languages."]
+        lines = [f"{info['read']:,} pairs: {splits}; {info['subwords']:,} subwords of both sides."]
         if info["left_out"]:
             told = ", ".join(f"{count:,} {REASONS[reason]}" for reason, count in info["left_out"].items())
             lines.append(f"Pairs left out: {told}.")

@@ -25,7 +25,7 @@ REASONS = {
     "copies": "there before, word for word",
     "held_out": "in a held-out split, too",
     "lengths": "whose lengths do not go together",
-    "language": "with a side in the other's language",
+    "swapped": "with a side written as the other side is",
     "long": "longer than data.max_tokens",
 }
 
@@ -66,7 +66,8 @@ def clean(pairs: Sequence[Pair], splits: Sequence[str]) -> Kept:
         pairs: as they were read.
         splits: of each.
     """
-    kept, seen = Kept(), set()
+    kept = Kept()
+    seen: set[tuple[str, str, str]] = set()
     order = sorted(range(len(pairs)), key=lambda row: -SPLITS.index(splits[row]))  # held-out ones first
     chosen = []
     for row in order:
@@ -75,7 +76,7 @@ def clean(pairs: Sequence[Pair], splits: Sequence[str]) -> Kept:
             kept.left_out["empty"] += 1
         elif (pair.source, pair.target, split) in seen:
             kept.left_out["copies"] += 1
-        elif split == "train" and {(*pair[:2], other) for other in SPLITS[1:]} & seen:
+        elif split == "train" and {(*pair.sides, other) for other in SPLITS[1:]} & seen:
             kept.left_out["held_out"] += 1
         else:
             seen.add((pair.source, pair.target, split))
@@ -105,31 +106,31 @@ def _wrong(pairs: Sequence[Pair]) -> list[str]:
     sizes = np.array([[len(pair.source), len(pair.target)] for pair in pairs])
     ratios = np.log((sizes[:, 0] + 5) / (sizes[:, 1] + 5))
     far = (np.abs(ratios - np.median(ratios)) > _LENGTHS) & (sizes.max(axis=1) > _SHORT)
-    swapped = _other_language(pairs)
+    swapped = _written_as_the_other(pairs)
     reasons = []
     for row, pair in enumerate(pairs):
         if pair.source == pair.target and len(pair.source.split()) > _NAME:
             reasons.append("equal")
         elif swapped[row]:
-            reasons.append("language")
+            reasons.append("swapped")
         else:
             reasons.append("lengths" if far[row] else "")
     return reasons
 
 
-def _other_language(pairs: Sequence[Pair]) -> np.ndarray:
+def _written_as_the_other(pairs: Sequence[Pair]) -> np.ndarray:
     """Whether a side's runs of three characters are rather those of the other side, in nats a run, bool `[pairs]`."""
     step = -(-len(pairs) // _COUNTED)
     counts = [
-        np.bincount(np.concatenate([_runs(pair[side]) for pair in pairs[::step]]), minlength=_BUCKETS) + 0.5
+        np.bincount(np.concatenate([_runs(pair.sides[side]) for pair in pairs[::step]]), minlength=_BUCKETS) + 0.5
         for side in (0, 1)
     ]
     ratio = np.log(counts[0] / counts[0].sum()) - np.log(counts[1] / counts[1].sum())
-    scores = np.array([[ratio[_runs(pair[side])].mean() for side in (0, 1)] for pair in pairs])
+    scores = np.array([[ratio[_runs(pair.sides[side])].mean() for side in (0, 1)] for pair in pairs])
     usual = np.median(scores, axis=0)
     if usual[0] < _APART or usual[1] > -_APART:  # one language in two spellings, say
         return np.zeros(len(pairs), bool)
-    long = np.array([[len(pair[side]) >= _SHORT for side in (0, 1)] for pair in pairs])
+    long = np.array([[len(pair.sides[side]) >= _SHORT for side in (0, 1)] for pair in pairs])
     return ((scores[:, 0] < usual[1] / 2) & long[:, 0]) | ((scores[:, 1] > usual[0] / 2) & long[:, 1])
 
 

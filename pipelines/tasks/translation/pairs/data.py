@@ -199,7 +199,7 @@ class _Encoder:
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=learnt.model)
 
     def __call__(self, pairs: Sequence[Pair]) -> list[tuple[np.ndarray, np.ndarray]]:
-        sides = [self._processor.encode([pair[side] for pair in pairs]) for side in (0, 1)]
+        sides = [self._processor.encode([pair.sides[side] for pair in pairs]) for side in (0, 1)]
         return [(self._ours(source), self._ours(target)) for source, target in zip(*sides, strict=True)]
 
     @staticmethod
@@ -211,7 +211,7 @@ class _Encoder:
 
 def _learn(pairs: Sequence[Pair], size: int) -> Subwords:
     try:
-        return learn_subwords(itertools.chain.from_iterable(pair[:2] for pair in pairs), size)
+        return learn_subwords(itertools.chain.from_iterable(pair.sides for pair in pairs), size)
     except ValueError as error:
         raise UserError(
             f"configuration key data.vocabulary_size: no subwords can be made of the pairs ({error}). "

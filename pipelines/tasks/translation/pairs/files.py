@@ -32,6 +32,11 @@ class Pair(NamedTuple):
     split: str | None = None
     group: str = ""
 
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Source and target."""
+        return self.source, self.target
+
 
 def pair_files(data: str) -> list[Path]:
     """The files that `data` names: tables, or any others, whose lines may belong together.

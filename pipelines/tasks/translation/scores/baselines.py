@@ -64,7 +64,7 @@ def dictionary(pairs: Sequence[Pair]) -> dict[str, str]:
         >>> words["dog"]
         'Hund'
     """
-    sides = [[_WORD.findall(pair[side]) for pair in pairs] for side in (0, 1)]
+    sides = [[_WORD.findall(pair.sides[side]) for pair in pairs] for side in (0, 1)]
     numbers = [_numbered(side) for side in sides]
     cells = [
         (np.repeat(own, len(others)), np.tile(others, len(own)), row)

@@ -96,7 +96,7 @@ def test_what_would_teach_wrong_is_left_out_of_training_and_counted():
         "empty": Pair("the dog", ""),
         "copies": pairs[0],
         "equal": Pair("the old house near it", "the old house near it"),
-        "language": Pair("der kleine Hund springt über den Zaun", "es regnet während der Hund springt"),
+        "swapped": Pair("der kleine Hund springt über den Zaun", "es regnet während der Hund springt"),
         "lengths": Pair("a dog", "Hund " * 40),
     }
     kept = clean([*pairs, *odd.values(), Pair("Ulm", "Ulm")], ["train"] * (len(pairs) + len(odd) + 1))
@@ -110,12 +110,12 @@ def test_held_out_pairs_are_not_learnt_but_scored_whatever_they_are():
     kept = clean([*pairs, odd, pairs[3], odd], ["train"] * len(pairs) + ["test", "test", "train"])
     assert kept.pairs["test"] == [odd, pairs[3]]
     assert kept.left_out == {"held_out": 2}
-    assert kept.suspicious == {"language": 1}
+    assert kept.suspicious == {"swapped": 1}
 
 
 def test_two_spellings_of_one_language_are_not_taken_for_two():
     pairs = [Pair(text, text.replace("t", "th")) for text in sentences(EN, 200, 3)]
-    assert not clean(pairs, ["train"] * 200).left_out.keys() & {"language"}
+    assert not clean(pairs, ["train"] * 200).left_out.keys() & {"swapped"}
 
 
 def test_translations_of_one_source_stay_together():

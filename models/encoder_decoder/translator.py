@@ -7,14 +7,14 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from unroll.models.encoder_decoder.network import EncoderDecoder, EncoderDecoderConfig, Memory
 from unroll.models.layers.configuration import Configured
 from unroll.models.sequence_loss import token_losses
 from unroll.models.tokens import END, PADDING
-from unroll.models.translation.network import Memory, TranslationNetwork, TranslationNetworkConfig
 
 
 @dataclass(frozen=True)
-class TranslatorConfig(TranslationNetworkConfig):
+class TranslatorConfig(EncoderDecoderConfig):
     """What a `Translator` is made of.
 
     Args:
@@ -27,9 +27,9 @@ class TranslatorConfig(TranslationNetworkConfig):
     label_smoothing: float = 0.1
 
     @property
-    def network(self) -> TranslationNetworkConfig:
-        shared = (field.name for field in fields(TranslationNetworkConfig))
-        return TranslationNetworkConfig(**{name: getattr(self, name) for name in shared})
+    def network(self) -> EncoderDecoderConfig:
+        shared = (field.name for field in fields(EncoderDecoderConfig))
+        return EncoderDecoderConfig(**{name: getattr(self, name) for name in shared})
 
 
 class State(NamedTuple):
@@ -74,7 +74,7 @@ class Translator(Configured, keras.Model):
     def __init__(self, config: TranslatorConfig, **kwargs):
         super().__init__(**kwargs)
         self.config = config
-        self.networks = [TranslationNetwork(config.network, name=f"network_{i}") for i in range(config.members)]
+        self.networks = [EncoderDecoder(config.network, name=f"network_{i}") for i in range(config.members)]
         self._nats = keras.metrics.Mean(name="nats")
         self.built = True
 

@@ -6,16 +6,16 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from unroll.models.encoder_decoder.source_attention import SourceAttention
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.encoder import causal_layer, encoder
 from unroll.models.layers.transformer import WINDOW
 from unroll.models.tokens import PADDING
-from unroll.models.translation.source_attention import SourceAttention
 
 
 @dataclass(frozen=True)
-class TranslationNetworkConfig:
-    """What a `TranslationNetwork` is made of.
+class EncoderDecoderConfig:
+    """What a `EncoderDecoder` is made of.
 
     Args:
         vocabulary: ids of both languages, the special ones included.
@@ -52,7 +52,7 @@ class Memory(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("unroll")
-class TranslationNetwork(Configured, keras.layers.Layer):
+class EncoderDecoder(Configured, keras.layers.Layer):
     """Reads a source in both directions, and says which token comes next in the target.
 
     Each layer of the decoder reads the tokens so far and then asks the source, whatever its cell is (Domhan 2018, "How
@@ -60,7 +60,7 @@ class TranslationNetwork(Configured, keras.layers.Layer):
     Layers are added to what they read where the shapes agree (Wu et al. 2016).
 
     Args:
-        config: see `TranslationNetworkConfig`.
+        config: see `EncoderDecoderConfig`.
 
     Call arguments:
         source: int32 `[rows, positions]`, padded on the right; no row without an id.
@@ -71,15 +71,15 @@ class TranslationNetwork(Configured, keras.layers.Layer):
         positions]`, the mean of all layers.
 
     Example:
-        >>> network = TranslationNetwork(TranslationNetworkConfig(vocabulary=50, units=16, embedding=8))
+        >>> network = EncoderDecoder(EncoderDecoderConfig(vocabulary=50, units=16, embedding=8))
         >>> logits, weights = network(tf.constant([[5, 6, 3]]), tf.constant([[2, 7, 8, 9]]))
         >>> logits.shape, weights.shape
         (TensorShape([1, 4, 50]), TensorShape([1, 4, 3]))
     """
 
-    Config = TranslationNetworkConfig
+    Config = EncoderDecoderConfig
 
-    def __init__(self, config: TranslationNetworkConfig, **kwargs):
+    def __init__(self, config: EncoderDecoderConfig, **kwargs):
         super().__init__(**kwargs)
         self.config = config
         cell, units, size = config.cell, config.units, config.embedding

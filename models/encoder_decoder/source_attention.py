@@ -6,7 +6,6 @@ import tensorflow as tf
 from unroll.models.layers.transformer import head_sizes
 
 
-@keras.saving.register_keras_serializable("unroll")
 class SourceAttention(keras.layers.Layer):
     """What is looked at in the source, added to what a decoder's layer says: x + W_o Attention(RMSNorm(x), source).
 
@@ -36,8 +35,6 @@ class SourceAttention(keras.layers.Layer):
 
     def __init__(self, units: int, dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
-        self.units = units
-        self.dropout = dropout
         self.heads, self.width = head_sizes(units)
         self.norm = keras.layers.RMSNormalization(name="norm")
         self.query = keras.layers.Dense(self.heads * self.width, use_bias=False, name="query")
@@ -66,6 +63,3 @@ class SourceAttention(keras.layers.Layer):
         read = tf.matmul(tf.cast(weights, values.dtype), values)
         read = tf.reshape(tf.transpose(read, [0, 2, 1, 3]), [rows, time, self.heads * self.width])
         return hidden + self.drop(self.joined(read), training=training), tf.reduce_mean(weights, axis=1)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units, "dropout": self.dropout}
