@@ -109,7 +109,7 @@ class WriterTrainSection(TrainSection):
         gt=0,
         le=10,
         description="learning rate after the warm-up; it decays to 0 along a cosine; null: 0.003, of a "
-        "transformer 0.001, and twice that in less than 5 minutes",
+        "transformer 0.001, and twice that in less than 5 minutes or epochs",
     )
     dynamic_evaluation: bool = Field(
         False,

@@ -7,7 +7,7 @@ _SEEN = 12_000_000  # characters that are read in training at least, those read 
 _MAX_EPOCHS = 60
 _SHORT = 5  # minutes, in which a small network learns more than a large one
 _FEW = 300_000  # training characters, which a small network knows by heart
-_READ_AGAIN = 5  # epochs, from which dropout pays
+_READ_AGAIN = 5  # epochs, from which dropout pays, and small steps of learning do
 _STREAM = 20_000  # training characters of a stream at least, so that an epoch has a few hundred steps
 _STREAMS = (4, 25)
 _DEEP = {"mingru": 3, "tcn": 6, "transformer": 4}
@@ -49,7 +49,7 @@ def sized(config: LanguageConfig, characters: int) -> tuple[LanguageConfig, str]
         "batch_size": max(_STREAMS[0], min(_STREAMS[1], characters // _STREAM)),
         # many small steps where there is time for few
         "chunk": 50 if short else 100,
-        "learning_rate": (2 if short else 1) * (1e-3 if cell == "transformer" else 3e-3),
+        "learning_rate": (2 if seldom else 1) * (1e-3 if cell == "transformer" else 3e-3),
     }
     chosen = {
         name: {key: value for key, value in values.items() if getattr(getattr(config, name), key) is None}

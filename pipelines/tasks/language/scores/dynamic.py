@@ -17,7 +17,7 @@ from unroll.pipelines.training.progress import Progress
 
 SEGMENT = 40
 """Units that are read between two steps of learning."""
-_RATES = (0.0, 3e-5, 1e-4, 3e-4)
+_RATES = (0.0, 1e-4, 3e-4, 1e-3)
 _PULL = 0.02  # share of the way back to the trained weights, at each step
 _SAMPLE = 100  # segments of the train split, for the size of gradients
 _TRIED = 500  # segments of the validation split, on which a rate is chosen
