@@ -66,16 +66,19 @@ class CausalConv1D(keras.layers.Layer):
     def step(self, inputs, state):
         """One timestep: float `[rows, F]` and the newest `past` inputs, `[rows, past, F]`; the new ones come back."""
         window = tf.concat([state, inputs[:, None]], axis=1)  # [N, past + 1, F]
-        return tf.einsum("nkf,kfo->no", window[:, :: self.dilation], self._kernel()) + self.bias, window[:, 1:]
+        read = tf.einsum("nkf,kfo->no", window[:, :: self.dilation], self._kernel())
+        return read + tf.cast(self.bias, read.dtype), window[:, 1:]
 
     def _read(self, sequence):
         """float `[B, past + T, F]` to `[B, T, filters]`."""
-        return tf.nn.conv1d(sequence, self._kernel(), 1, "VALID", dilations=self.dilation) + self.bias
+        read = tf.nn.conv1d(sequence, self._kernel(), 1, "VALID", dilations=self.dilation)
+        return read + tf.cast(self.bias, read.dtype)
 
     def _kernel(self) -> tf.Tensor:
         direction = tf.convert_to_tensor(self.direction)  # [K, F, filters]
         norm = tf.sqrt(tf.reduce_sum(tf.square(direction), axis=[0, 1]))
-        return direction * (self.scale / norm)
+        # Keras casts weights within `call` alone, and steps are not within it
+        return tf.cast(direction * (self.scale / norm), self.compute_dtype)
 
     def get_config(self):
         return {

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from unroll.models.layers.encoder import CELLS, encoder
+from unroll.models.layers.encoder import CELLS, causal_layer, encoder
 from unroll.models.layers.mingru import MinGRU
 from unroll.models.layers.recurrent import Recurrent
 from unroll.models.layers.tcn import TCN, CausalConv1D
@@ -149,6 +149,37 @@ def test_padding_and_batch_mates_change_nothing(cell, bidirectional):
     expected = layer(tf.constant(alone), tf.constant([5])).numpy()[0]
     got = layer(tf.constant(padded), tf.constant([5, 17])).numpy()[0, :5]
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_timestep_is_a_sequence_and_a_row_of_padding_is_no_harm(cell, bidirectional):
+    layer = encoder(cell, units=6, layers=2, bidirectional=bidirectional, window=3)
+    x = sequences(3, 5, 4)
+    for training in (False, True):
+        got = layer(tf.constant(x), tf.constant([1, 0, 5]), training=training).numpy()
+        assert np.isfinite(got).all()
+        for row, length in ((0, 1), (2, 5)):
+            alone = layer(tf.constant(x[row : row + 1, :length]), tf.constant([length]), training=training)
+            np.testing.assert_allclose(got[row, :length], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_in_half_precision_steps_are_the_whole_pass(cell):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        layer, x = causal_layer(cell, 6, 2, window=3), tf.constant(sequences(2, 5, 4), tf.float16)
+        whole, state = layer(x, training=True), layer.initial_state(2)
+        for t in range(5):
+            output, after = layer.step(x[:, t], state)
+            assert [one.dtype for one in after] == [one.dtype for one in state], (
+                "a stream goes on with what it was given"
+            )
+            np.testing.assert_allclose(output, whole[:, t], atol=0.02)
+            state = after
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert whole.dtype == tf.float16
 
 
 @pytest.mark.parametrize("cell", CELLS)
