@@ -3,12 +3,14 @@
     python benchmarks/minutes.py                                   # forecasting and sentiment, half a minute to two
     python benchmarks/minutes.py --tasks captioning --minutes 1 3 10
     python benchmarks/minutes.py --tasks forecasting --busy 1      # a busy process a core begins in mid-run
+    python benchmarks/minutes.py --tasks sentiment --minutes 3 --cells rnn lstm gru mingru tcn transformer
 
 The score should not get worse with the minutes, beyond noise, and `seconds` should be near the budget: training and
-validation, as the run tells them.
+validation, as the run tells them. With `--cells`, each is trained for all of the minutes, and other settings stay.
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -21,7 +23,13 @@ import pandas as pd
 from unroll.pipelines.samples import sample_for
 from unroll.pipelines.tasks.sentiment.sample import sample as reviews
 
-METRICS = {"forecasting": "test/mase", "sentiment": "test/log_loss", "captioning": "test/exact_match"}
+METRICS = {
+    "forecasting": "test/mase",
+    "sentiment": "test/log_loss",
+    "captioning": "test/exact_match",
+    "language": "test/nats_per_character",
+    "translation": "test/bleu",
+}
 _BUSY_AFTER = 0.5  # of the budget, and of what comes before training, about
 
 
@@ -30,6 +38,8 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=METRICS, default=["forecasting", "sentiment"])
     parser.add_argument("--data", help="file, folder or glob instead of the sample data; for a single task")
     parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 1, 2])
+    parser.add_argument("--cells", nargs="+", default=[""], help="one after the other instead of the task's default")
+    parser.add_argument("--metric", help="instead of the task's, such as test/accuracy")
     parser.add_argument("--texts", type=int, default=3000, help="of the sample reviews, drawn by a fixed seed")
     parser.add_argument("--busy", type=int, default=0, help="processes that begin to compute in mid-run")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -39,18 +49,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         for task in arguments.tasks:
             data, settings = _data(task, arguments.data, arguments.texts, Path(home))
-            for minutes in arguments.minutes:
-                given = [*settings, *arguments.set, f"train.minutes={minutes:g}"]
+            metric = arguments.metric or METRICS[task]
+            for minutes, cell in itertools.product(arguments.minutes, arguments.cells):
+                chosen = [f"model.cell={cell}"] if cell else []
+                given = [*settings, *arguments.set, *chosen, f"train.minutes={minutes:g}"]
                 document = _train(task, data, given, Path(home), arguments.busy, 60 * minutes)
+                training = document["training"]
                 rows.append(
                     {
                         "task": task,
                         "set": Path(data).stem,
+                        **({"cell": cell} if cell else {}),
                         "minutes": minutes,
-                        "metric": METRICS[task],
-                        "value": document["metrics"][METRICS[task]],
-                        "seconds": document["training"]["seconds"],
-                        "epochs": document["training"]["epochs"],
+                        "metric": metric,
+                        "value": document["metrics"][metric],
+                        "seconds": training["seconds"],
+                        "epochs": training["epochs"],
+                        "parameters": training["parameters"],
+                        "seconds_a_step": training["step_seconds"],
                     }
                 )
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)

@@ -66,9 +66,14 @@ class History:
         return math.ceil(self.epochs[self.best]["epoch"]) if self.epochs else self.done
 
     def length(self) -> dict[str, float]:
-        """Epochs, seconds in all, and seconds of an epoch with its validation."""
+        """Epochs, seconds in all, seconds of an epoch with its validation, and those of a recent step."""
         seconds, epoch = self.pace.seconds, self.pace.seconds / self.read if self.read else 0.0
-        return {"epochs": round(self.read, 3), "seconds": round(seconds, 1), "epoch_seconds": round(epoch, 3)}
+        return {
+            "epochs": round(self.read, 3),
+            "seconds": round(seconds, 1),
+            "epoch_seconds": round(epoch, 3),
+            "step_seconds": round(self.pace.step_seconds, 5),
+        }
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "History":

@@ -153,7 +153,7 @@ def train(
                 _module(task),
                 epochs=history.epochs,
                 best_epoch=history.best,
-                length={**history.length(), "ended": history.ended},
+                length={**history.length(), "parameters": model.count_params(), "ended": history.ended},
             )
             figures = problem.figures(model)
             model = portable(problem, model)

@@ -6,7 +6,7 @@ SPACE = {
     "data.size": Sizes((16, 24, 32, 48, 64, 96, 128)),
     "model.filters": Integers(16, 64, log=True),
     "model.conditioning": Choice(("attention", "show_and_tell", "karpathy")),
-    "model.cell": Choice(("lstm", "gru", "mingru")),
+    "model.cell": Choice(("lstm", "gru", "mingru", "transformer")),
     "model.units": Integers(128, 512, log=True),
     "model.dropout": Floats(0.1, 0.6),
     "train.label_smoothing": Floats(0.0, 0.2),
