@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,13 +25,14 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from unroll.models.autoregressive import Autoregressive, AutoregressiveConfig
+from unroll.models.autoregressive import AutoregressiveConfig, Network
 from unroll.models.layers import recurrent
 from unroll.models.layers.recurrent import Recurrent
 from unroll.models.layers.sequence_decoder import SequenceDecoder, SequenceDecoderConfig
 from unroll.models.text.classifier import TextClassifier, TextClassifierConfig
 
 LAYERS = ((64, 100, 64, 64), (50, 100, 512, 64))  # batch, time, units, features
+TASKS = ("sentiment", "language", "captioning")
 CELLS = {
     "unroll": dict(recurrent.CELLS),
     "keras": {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU},
@@ -42,7 +43,9 @@ Step = Callable[[], Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", nargs="+", default=["lstm", "gru"], choices=CELLS["keras"])
-    parser.add_argument("--models", action="store_true", help="models of the tasks instead of single layers")
+    parser.add_argument(
+        "--models", nargs="*", choices=TASKS, help="models of these tasks, by default of all, instead of single layers"
+    )
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=0, help="of an op; 0 leaves the choice to each system")
     parser.add_argument("--torch", type=Path, metavar="PYTHON", help="interpreter of an environment with torch")
@@ -51,7 +54,7 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     rows: list[dict[str, Any]] = []
     layers = _layers(arguments.cells, arguments.torch, arguments.threads)
-    for case, steps in _models() if arguments.models else layers:
+    for case, steps in layers if arguments.models is None else _models(arguments.models or TASKS):
         times = _times(steps, arguments.rounds)
         for system, (passed, computed) in times.items():
             figures = {"ms": round(passed, 2), "cpu_ms": round(computed, 2)}
@@ -80,7 +83,7 @@ def _layers(cells: list[str], torch: Path | None, threads: int) -> Iterator[tupl
                 yield case, {**systems, **peer}
 
 
-def _models() -> Iterator[tuple[dict[str, Any], dict[str, Step]]]:
+def _models(tasks: Sequence[str]) -> Iterator[tuple[dict[str, Any], dict[str, Step]]]:
     """With the settings that the tasks have by default, but for the cell."""
     rng = np.random.default_rng(0)
 
@@ -94,7 +97,7 @@ def _models() -> Iterator[tuple[dict[str, Any], dict[str, Step]]]:
     def decoder(context: str) -> SequenceDecoderConfig:
         return SequenceDecoderConfig(1000, context)
 
-    def written(model: Autoregressive) -> tf.Tensor:
+    def written(model: Network) -> tf.Tensor:
         return model.steps(chunk, model.initial_state(50), training=True)[0]
 
     models: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
@@ -102,7 +105,7 @@ def _models() -> Iterator[tuple[dict[str, Any], dict[str, Step]]]:
             lambda: TextClassifier(sentiment),
             lambda model: model(texts, training=True)["encoders"],
         ),
-        "language, LSTM 512, chunks of 100": (lambda: Autoregressive(writer), written),
+        "language, LSTM 512, chunks of 100": (lambda: Network(writer), written),
         **{
             f"captioning's decoder, LSTM 256, {context}": (
                 lambda context=context: SequenceDecoder(decoder(context)),
@@ -112,6 +115,8 @@ def _models() -> Iterator[tuple[dict[str, Any], dict[str, Step]]]:
         },
     }
     for name, (make, said_of) in models.items():
+        if not name.startswith(tuple(tasks)):
+            continue
         steps = {}
         for system in CELLS:
             model = _made(system, make)

@@ -195,7 +195,7 @@ class SequenceDecoder(Configured, keras.layers.Layer):
         tokens = self.dropout(self.embedding(ids), training=training)  # [N, T, E]
         mixed = training and own is not None
         if not (mixed or self.reads_context):
-            outputs, weights = self._at_once(tokens, state, memory)
+            outputs, weights = self._at_once(tokens, state, memory, training)
             return self._logits(self.dropout(outputs, training=training)), weights
         by_time = tf.TensorArray(tokens.dtype, time).unstack(tf.transpose(tokens, [1, 0, 2]))
         chosen = tf.random.uniform([time, rows, 1]) < (own if mixed else 0.0)
@@ -228,10 +228,10 @@ class SequenceDecoder(Configured, keras.layers.Layer):
         hidden, stack = self.stack.step(token, state.stack)
         return *self._read(hidden, memory), State(hidden, stack)
 
-    def _at_once(self, tokens, state: State, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
+    def _at_once(self, tokens, state: State, memory: Memory, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """What `_step` gives of tokens `[rows, T, E]`, but the state, where no step needs what the last one said."""
         tokens = tokens if memory.added is None else tokens + memory.added[:, None]
-        hidden, _ = self.stack.steps(tokens, state.stack)  # [N, T, U]
+        hidden, _ = self.stack.steps(tokens, state.stack, training=training)  # [N, T, U]
         return self._read(hidden, memory)
 
     def _read(self, hidden, memory: Memory) -> tuple[tf.Tensor, tf.Tensor]:
