@@ -11,13 +11,14 @@ import tensorflow as tf
 
 from tests.conftest import unroll
 from tests.serving_fixtures import SERVE, Server, start_server
-from tests.untrained_models import export, prepared, untrained
+from tests.untrained_models import prepared, untrained
 from unroll.models.text.subwords import SubwordVocabulary
 from unroll.models.tokens import PADDING, RESERVED, START, UNKNOWN
 from unroll.monitoring.profile import ReferenceProfile
 from unroll.pipelines.tasks.translation.pairs.files import Pair
 from unroll.pipelines.tasks.translation.scores.baselines import dictionary, translation_baselines, word_for_word
 from unroll.pipelines.training.exported import Exported
+from unroll.pipelines.training.signature import in_process
 from unroll.serving import Client, ServingError
 
 ANIMALS = {"dog": "Hund", "wolf": "Wolf", "bird": "Vogel", "frog": "Frosch", "cat": "Kater", "horse": "Hengst"}
@@ -48,6 +49,7 @@ def trained(tmp_path_factory) -> dict:
         "--json", "--promote", "--set", "train.epochs=16", "--set", "train.batch_size=8",
         "--set", "train.learning_rate=0.01", "--set", "model.cell=mingru", "--set", "model.units=48",
         "--set", "model.embedding=24", "--set", "model.dropout=0", "--set", "data.vocabulary_size=150",
+        "--set", "model.length_penalty=1",
     )  # fmt: skip
     return {**json.loads(done.stdout), "home": folder / "home", "said": done.stderr}
 
@@ -163,17 +165,16 @@ def test_the_profile_watches_lengths_unknown_and_rare_subwords_and_the_score(tra
     assert odd > usual
 
 
-def test_members_and_a_transformer_are_exported(tmp_path):
-    table = pairs(150)
-    task = prepared("translation", table, {"model": {**TINY, "cell": "transformer", "members": 2}}, tmp_path)
-    exported = export(task, untrained(task), tmp_path / "exported")
-    answer = exported.predict(texts(SOURCE, "dog"))
-    assert np.all(np.isfinite(answer["log_probability"]))
-    alone = exported.predict(texts("dog"))
-    assert alone["translation"][0] == answer["translation"][1], "padding changes nothing"
-    greedy = exported.predict({**exported.predict(texts(SOURCE), "read"), "id": np.array([START], np.int32)}, "step")
-    model_said = tf.nn.softmax(greedy["logits"][0]).numpy()
-    assert model_said.sum() == pytest.approx(1, abs=1e-4)
+def test_members_answer_together_and_the_validation_split_decides_on_lengths(tmp_path):
+    settings = {**TINY, "cell": "transformer", "members": 2, "length_penalty": None}
+    task = prepared("translation", pairs(150), {"model": settings}, tmp_path)
+    servable = task.servable(untrained(task))
+    (said,) = servable.said
+    assert said.startswith(f"model.length_penalty={task.dataset_info()['length_penalty']}: BLEU on ")
+    answer = in_process(servable.signatures)
+    both, alone = answer(texts(SOURCE, "dog")), answer(texts("dog"))
+    assert np.all(np.isfinite(both["log_probability"]))
+    assert alone["translation"][0] == both["translation"][1], "padding changes nothing"
 
 
 def test_a_dictionary_is_learnt_from_pairs_alone():
