@@ -18,6 +18,7 @@ from unroll.monitoring.profile import ReferenceProfile
 from unroll.pipelines.tasks.translation.pairs.files import Pair
 from unroll.pipelines.tasks.translation.scores.baselines import dictionary, translation_baselines, word_for_word
 from unroll.pipelines.training.exported import Exported
+from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.signature import in_process
 from unroll.serving import Client, ServingError
 
@@ -37,6 +38,11 @@ def pairs(count: int = 0) -> pd.DataFrame:
 
 
 TINY = {"units": 8, "embedding": 8, "layers": 1, "cell": "gru", "length_penalty": 1.0, "dropout": 0.1}
+
+
+def whole(test):
+    """Asks what the command trains, which takes a while: what is asked in process below is the smoke test."""
+    return pytest.mark.slow(pytest.mark.timeout(900)(test))
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +80,7 @@ def texts(*several: str, name: str = "text") -> dict[str, np.ndarray]:
 SOURCE, TARGET = "the red wolf sings", "nun singt der rote Wolf"
 
 
+@whole
 def test_it_learns_what_no_simple_method_knows(trained):
     metrics = trained["metrics"]
     assert metrics["test/bleu"] > metrics["baseline/test/bleu/dictionary"] + 10
@@ -85,6 +92,7 @@ def test_it_learns_what_no_simple_method_knows(trained):
     assert "bleu is nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:" in card
 
 
+@whole
 def test_a_text_is_answered_with_its_translation_and_others(exported):
     answer = exported.predict(texts(SOURCE, f"  {SOURCE} \n", "", "字"))
     assert answer["translation"][0] == answer["translation"][1], "blanks are one"
@@ -94,6 +102,7 @@ def test_a_text_is_answered_with_its_translation_and_others(exported):
     assert answer["unknown"].tolist() == [0, 0, 0, 0.5]
 
 
+@whole
 def test_scores_are_those_of_the_steps(trained, exported):
     """Teacher forcing through `score` and a loop over `step` give the same probability."""
     told = json.loads(exported.predict({}, "describe")["json"].item())
@@ -119,6 +128,7 @@ def test_scores_are_those_of_the_steps(trained, exported):
     )
 
 
+@whole
 def test_attention_says_what_was_looked_at(exported):
     answer = exported.predict(texts(SOURCE, "dog"), "attention")
     rows, columns = answer["tokens"].shape[1], answer["source_tokens"].shape[1]
@@ -128,6 +138,7 @@ def test_attention_says_what_was_looked_at(exported):
     assert "".join(sources) == SOURCE.replace(" ", "")
 
 
+@whole
 def test_the_client_translates_over_the_wire(server, exported):
     expected = exported.predict(texts(SOURCE))
     with Client(server.address, model="animals") as client:
@@ -141,6 +152,7 @@ def test_the_client_translates_over_the_wire(server, exported):
     assert told["predictions"][0]["translation"] == expected["translation"][0].decode()
 
 
+@whole
 def test_tables_are_translated_and_scored(trained, tmp_path):
     table = pairs(20)
     table.to_csv(tmp_path / "more.csv", index=False)
@@ -157,6 +169,7 @@ def test_tables_are_translated_and_scored(trained, tmp_path):
     assert again["metrics"] == pytest.approx(told["metrics"])
 
 
+@whole
 def test_the_profile_watches_lengths_unknown_and_rare_subwords_and_the_score(trained, exported):
     profile = ReferenceProfile.load(Path(trained["path"]))
     measured = {"subwords", "unknown", "rarity", "log_probability", "translation/length", "translation/tokens"}
@@ -175,6 +188,11 @@ def test_members_answer_together_and_the_validation_split_decides_on_lengths(tmp
     both, alone = answer(texts(SOURCE, "dog")), answer(texts("dog"))
     assert np.all(np.isfinite(both["log_probability"]))
     assert alone["translation"][0] == both["translation"][1], "padding changes nothing"
+    evaluation = task.evaluate(task.dataset_info(), task.held_out("", "test"), answer, Progress())
+    assert set(evaluation.metrics) == {"bleu", "bleu_lc", "chrf", "exact_match", "nats_per_subword"}
+    assert "fit their own records" in evaluation.chance, "it was not trained"
+    assert list(evaluation.figures) == ["alignments.png"]
+    assert sum(row["pairs"] for row in evaluation.tables["by words of the source"]) == len(evaluation.losses.model)
 
 
 def test_a_dictionary_is_learnt_from_pairs_alone():
