@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="JSB_Chorales.mat or Nottingham.mat")
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
     parser.add_argument("--units", type=int, default=200)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=150)
     parser.add_argument("--batch", type=int, default=16, help="sequences of a training step")
     parser.add_argument("--dropout", type=float, default=0.5, help="of what the layers read and the last one gives")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
