@@ -23,6 +23,7 @@ from unroll.pipelines.tasks.language.corpus.data import LanguageData
 from unroll.pipelines.tasks.language.corpus.files import text_files
 from unroll.pipelines.tasks.language.corpus.streams import Streams
 from unroll.pipelines.tasks.language.plan import default_epochs, sized
+from unroll.pipelines.tasks.language.refit import learn_validation
 from unroll.pipelines.tasks.language.scores.dynamic import SEGMENT, dynamic_scores
 from unroll.pipelines.tasks.language.scores.evaluation import (
     CONTEXT,
@@ -36,6 +37,7 @@ from unroll.pipelines.tasks.language.scores.insight import features_of_a_text, g
 from unroll.pipelines.tasks.language.signatures import writer_servable
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
+from unroll.pipelines.training.signature import in_process
 from unroll.pipelines.user_code.training import user_loss
 
 _FILLED = 0.5  # of what is read, from which it is worth a word
@@ -126,9 +128,22 @@ class Language(Task):
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else the loss is the model's own
 
     def servable(self, model: keras.Model) -> Servable:
-        self._trained = model
+        self._trained = self.build()
+        self._trained.set_weights(model.get_weights())
+        running, train = self._data.corpus.running, self.config.train
+        assert train.chunk
+        split = self._data.split("validation")
+        said = learn_validation(model, split, chunk=train.chunk, running=running, clip_norm=train.clip_norm)
         description = {"task": self.name, "input": "prompt", "data": self.config.data.model_dump(mode="json")}
-        return writer_servable(model, self._units, ends=not self._data.corpus.running, description=description)
+        before, served = (
+            writer_servable(one, self._units, ends=not running, description=description)
+            for one in (
+                self._trained,
+                model,
+            )  # what is said of the validation split, the one has that has not learnt it
+        )
+        answers = in_process(before.signatures)  # scores of the validation split are of one that has not learnt it
+        return dataclasses.replace(served, said=[said] if said else [], predict_validation=answers)
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         return window_batches(held_out_windows(self._data.corpus, split))

@@ -139,7 +139,8 @@ def score_windows(
 def text_baselines(corpus: Corpus, known: Sequence[str], splits: Iterable[str], progress: Progress) -> Baselines:
     """What simple methods lose on the same windows: all characters alike, n-grams, and compressors.
 
-    A compressor is charged the bytes by which the train split grows when what is to be scored is put behind it.
+    On the validation split they have learnt the train split, on the test split both. A compressor is charged the bytes
+    by which what it has read grows when what is to be scored is put behind it.
 
     Args:
         corpus: the data.
@@ -147,31 +148,29 @@ def text_baselines(corpus: Corpus, known: Sequence[str], splits: Iterable[str], 
         splits: that are scored.
         progress: where to show it.
     """
-    size = corpus.size("train")
-    if size > _LEARNT:
-        progress.line(f"N-grams are counted in the last {_LEARNT:,} of {size:,} training characters.")
-    of_point = code_points(known)
-    before = _last(corpus, min(size, _COMPRESSED))
-    train = _known(_encoded(before[-_LEARNT:], of_point))
-    windows = {split: list(held_out_windows(corpus, split)) for split in splits}
-    metrics, losses = {}, {}
-    orders = {split: _ngram_nats(train, found, of_point, len(known)) for split, found in windows.items()}
-    chosen = "validation" if "validation" in orders else next(iter(orders))
-    best = int(np.argmin([orders[chosen][0][order].sum() for order in range(ngrams.ORDER)])) + 1
-    for split, found in windows.items():
-        lost, counts = orders[split] if best == ngrams.ORDER else _ngram_nats(train, found, of_point, len(known), best)
-        text = "".join(window.text for window in found)
-        uniform = math.log(len(known))
+    of_point, uniform = code_points(known), math.log(len(known))
+    metrics, losses, best = {}, {}, ngrams.ORDER
+    learnt = {"validation": ("train",), "test": ("train", "validation")}
+    for split in (one for one in learnt if one in splits):
+        size = sum(corpus.size(one) for one in learnt[split])
+        if split == "test" and size > _LEARNT:
+            progress.line(f"N-grams are counted in the last {_LEARNT:,} of {size:,} characters before the test split.")
+        before = _last(corpus, learnt[split], min(size, _COMPRESSED))
+        counted, windows = _known(_encoded(before[-_LEARNT:], of_point)), list(held_out_windows(corpus, split))
+        lost, counts = _ngram_nats(counted, windows, of_point, len(known), best)
+        if split == "validation":
+            best = int(np.argmin(lost.sum(axis=1))) + 1
+            progress.line(f"The n-gram baseline is of order {best}, chosen on the validation split.")
+        text = "".join(window.text for window in windows)
         for name, value in {
             "uniform": uniform,
-            "ngram": lost[-1].sum() / counts.sum(),
+            "ngram": lost[best - 1].sum() / counts.sum(),
             "zlib": _zlib_nats(before, text),
             "lzma": _lzma_nats(before, text),
         }.items():
             metrics[f"{split}/nats_per_character/{name}"] = float(value)
         if split == "test":
             losses = {"ngram": lost[-1], "uniform": uniform * counts}
-    progress.line(f"The n-gram baseline is of order {best}, chosen on the {chosen} split.")
     return Baselines(metrics, losses)
 
 
@@ -206,11 +205,12 @@ def _known(ids: np.ndarray) -> np.ndarray:
     return ids[ids != UNKNOWN] - RESERVED
 
 
-def _last(corpus: Corpus, characters: int) -> str:
-    """The end of the train split."""
+def _last(corpus: Corpus, splits: Iterable[str], characters: int) -> str:
+    """The end of some splits, one behind the other."""
     held = ""
-    for _, text in corpus.texts(corpus.pieces("train")):
-        held = (held + text)[-characters:]
+    for split in splits:
+        for _, text in corpus.texts(corpus.pieces(split)):
+            held = (held + text)[-characters:]
     return held
 
 
