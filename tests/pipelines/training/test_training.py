@@ -169,7 +169,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, reviews_csv, argumen
 
 def test_unknown_names_are_answered_with_the_known_ones(trained):
     home = trained["home"]
-    assert "There is: captioning, forecasting, sentiment" in one_line_error(
+    assert "There is: captioning, forecasting, language, sentiment, translation" in one_line_error(
         unroll("train", "sentimental", "--data", "x.csv", check=2)
     )
     done = unroll("promote", "large", "1", "--home", home, check=2)
