@@ -35,6 +35,37 @@ def checked(values: T, fine: tf.Tensor, problem: Callable[[], tf.Tensor]) -> T:
         return tf.nest.map_structure(tf.identity, values)
 
 
+def known_ids(ids: tf.Tensor, count: int) -> tf.Tensor:
+    """The input `id`, which must be numbers below a count: an embedding reads others as it likes.
+
+    Args:
+        ids: int32.
+        count: of the ids that there are.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as of `checked`.
+    """
+    fine = tf.reduce_all((ids >= 0) & (ids < count))
+    return checked(ids, fine, lambda: tf.constant(f"Input 'id': expected numbers from 0 to {count - 1}."))
+
+
+def known_state(inputs: Mapping[str, tf.Tensor], specs: Sequence[tf.TensorSpec]) -> list[tf.Tensor]:
+    """The state that a client carries, in the order of its specs; without NaN, which would be all that follows.
+
+    Args:
+        inputs: by name, others among them.
+        specs: of the state.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as of `checked`, naming the first input with a NaN.
+    """
+    state = [inputs[spec.name] for spec in specs]
+    names = [spec.name for spec in specs if spec.dtype.is_floating]
+    wrong = tf.stack([tf.reduce_any(tf.math.is_nan(inputs[name])) for name in names]) if names else tf.constant([False])
+    sentences = tf.constant([f"Input '{name}': expected the state as it was answered, received NaN." for name in names])
+    return checked(state, ~tf.reduce_any(wrong), lambda: tf.gather(sentences, tf.argmax(tf.cast(wrong, tf.int32))))
+
+
 def checked_shapes(
     inputs: Mapping[str, tf.Tensor],
     specs: Mapping[str, tf.TensorSpec],

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
+from unroll.errors import UserError
 from unroll.serving.client.questions import Describe, Inquiry, Pieces, Predict, come_in_pieces, known_questions
 
 T = TypeVar("T")
@@ -29,10 +30,20 @@ class TypedMethods:
 
         @functools.wraps(function)
         def method(*given: Any, **named: Any) -> Any:
-            asked: Any = function(*given, **named)
+            asked: Any = self._of_its_kind(name, function(*given, **named))
             return self._in_pieces(asked) if come_in_pieces(name) else self._run(self._answer_to(asked))
 
         return method
+
+    def _of_its_kind(self, name: str, question: Steps[T]) -> Steps[T]:
+        """The same question, of a model that may be of another kind."""
+        try:
+            return (yield from question)
+        except KeyError as missing:
+            raise UserError(
+                f"{self.model}: its answer has no {missing}, which {name}() reads: it is a model of another kind. "
+                "Ask it with predict()"
+            ) from None
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *known_questions()})

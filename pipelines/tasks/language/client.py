@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from unroll.errors import UserError
 from unroll.serving.client.questions import Inquiry, Piece, Pieces, Predict, pieces, question
 from unroll.serving.protocol.arguments import check_list, shown
@@ -74,6 +76,7 @@ def log_probability(texts: Sequence[str]) -> Inquiry[list[tuple[float, int]]]:
 def _written(prompt: str, length: int, settings: Mapping[str, Any], stops: Sequence[str], piece: int) -> Pieces:
     answer = yield Predict({"text": [prompt]}, "read")
     version, position, held = answer.version, 0, ""
+    settings = {**settings, "seed": np.bitwise_xor(settings["seed"], answer["seed"])}
     going = {"id": answer["id"], "position": [0]}
     while position < length:
         state = {name: value for name, value in answer.items() if name.startswith("state_")}

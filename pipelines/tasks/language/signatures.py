@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from unroll.models.autoregressive import Autoregressive, State
-from unroll.models.checks import checked
+from unroll.models.checks import checked, known_ids, known_state
 from unroll.models.decoding import SpecialIds, beam_search
 from unroll.models.generation import Choice, Written, write
 from unroll.models.text.lossless import Units
@@ -25,6 +25,7 @@ MAX_TEMPERATURE = 100.0
 """Beyond, what is never to be written is hardly less likely than the rest."""
 MAX_BEAM, MAX_SEARCHED = 16, 1000
 """Hypotheses of a search, and units that it writes."""
+_SEEDS = 2**31 - 1  # that a client in any language can add to
 _CHUNK = 256  # units that are read at once at most: more would take memory, fewer time
 _WARMUP = (b"", b"A short text,\n", b"a longer text, " * 40)
 
@@ -86,7 +87,8 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
       known characters, how many those are (`characters` int32 `[B]`) and how many others there are (`unknown` int32
       `[B]`); and of each unit its `ids` int32 `[B, T]`, 1 where it is unknown and 0 behind the text, its text (`units`
       string `[B, T]`) and `log_probabilities` float32 `[B, T]`.
-    - `read`: `text` string `[B]` to its last `id` int32 `[B]` and the state before that, `state_0`, `state_1`, ...
+    - `read`: `text` string `[B]` to its last `id` int32 `[B]`, the state before that (`state_0`, ...), and the
+      `seed` int64 `[B]` that `serving_default` draws by where it is given 0: another text has other draws.
     - `step`: `id` and state to `logits` float32 `[B, ids]` of what follows, and the new state.
     - `write`: `id`, state, `position` int64 `[B]`, and optionally `temperature`, `top_k`, `top_p`, `seed` and `length`
       to further `text` string `[B]`, the `id`, state and position to go on with, and whether it has `ended` bool `[B]`.
@@ -146,7 +148,8 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
         )
         beam, length = _searchable(beam, length, stop)
         search = beam > 1
-        drawn = {**given, "length": tf.where(search, 0, length)}
+        seed = tf.bitwise.bitwise_xor(_spread(given.get("seed", defaults["seed"]), rows), _own_seed(text))
+        drawn = {**given, "seed": seed, "length": tf.where(search, 0, length)}
         answer = written(last, state, drawn, stops=stop, pieces=pieces)
         ids, log_probability = tf.cond(
             tf.reduce_any(search),
@@ -187,15 +190,14 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
 
     def read_(text: tf.Tensor) -> Tensors:
         _, _, last, state = read(units(text))
-        return {"id": last, **_named(state)}
+        return {"id": last, "seed": _own_seed(text), **_named(state)}
 
     def step(id: tf.Tensor, **given: tf.Tensor) -> Tensors:
-        logits, state = model.step(_known(id, len(units.characters)), [given[spec.name] for spec in states])
+        logits, state = model.step(known_ids(id, len(units.characters)), known_state(given, states))
         return {"logits": logits, **_named(state)}
 
     def write_(id: tf.Tensor, position: tf.Tensor, **given: tf.Tensor) -> Tensors:
-        state = [given[spec.name] for spec in states]
-        answer = written(_known(id, len(units.characters)), state, given, position=position)
+        answer = written(known_ids(id, len(units.characters)), known_state(given, states), given, position=position)
         count = tf.math.count_nonzero(answer.ids, axis=1, dtype=tf.int64)
         further = {"id": answer.last, **_named(answer.state), "position": position + count}
         return {"text": units.text(answer.ids), **further, "ended": answer.ended}
@@ -278,7 +280,6 @@ def _searchable(beam: tf.Tensor, length: tf.Tensor, stop: tf.Tensor) -> tuple[tf
     return checked((beam, length), wide & ~long & ~stops, lambda: said)
 
 
-def _known(ids: tf.Tensor, count: int) -> tf.Tensor:
-    """Refuses ids that are none, which an embedding would read as it likes."""
-    fine = tf.reduce_all((ids >= 0) & (ids < count))
-    return checked(ids, fine, lambda: tf.constant(f"Input 'id': expected numbers from 0 to {count - 1}."))
+def _own_seed(text: tf.Tensor) -> tf.Tensor:
+    """Of each text another number, without which all would be drawn alike, and soon end alike."""
+    return tf.strings.to_hash_bucket_fast(text, _SEEDS)

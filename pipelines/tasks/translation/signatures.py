@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from unroll.models.checks import checked
+from unroll.models.checks import known_ids, known_state
 from unroll.models.decoding import Decoded, beam_search
 from unroll.models.encoder_decoder.translator import Translator, mixed
 from unroll.models.sequence_loss import token_losses
@@ -153,11 +153,9 @@ def translation_servable(
     ]
 
     def step(id: tf.Tensor, **given: tf.Tensor) -> Tensors:
-        memory, state = (
-            tf.nest.pack_sequence_as(nest, [given[name] for name in _named(prefix, nest)])
-            for prefix, nest in (("memory", empty_memory), ("state", empty_state))
-        )
-        logits, after = model.step(_known(id, model.config.vocabulary), state, memory)
+        nest = (empty_memory, empty_state)
+        memory, state = tf.nest.pack_sequence_as(nest, known_state(given, specs))
+        logits, after = model.step(known_ids(id, model.config.vocabulary), state, memory)
         return {"logits": logits, **_named("state", after)}
 
     pieces = [piece.decode() for piece in vocabulary.decode.pieces.numpy()]
@@ -189,9 +187,3 @@ def _free(prefix: str, tensor: tf.Tensor) -> list[int | None]:
     if prefix == "memory":  # keys and values [heads, positions, width], and a mask [positions]
         return [None] if len(shape) == 1 else [shape[0], None, shape[2]]
     return [None] if shape == [1] and tensor.dtype == tf.float32 else shape
-
-
-def _known(ids: tf.Tensor, count: int) -> tf.Tensor:
-    """Refuses ids that are none, which an embedding would read as it likes."""
-    fine = tf.reduce_all((ids >= 0) & (ids < count))
-    return checked(ids, fine, lambda: tf.constant(f"Input 'id': expected numbers from 0 to {count - 1}."))

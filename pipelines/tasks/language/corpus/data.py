@@ -20,7 +20,7 @@ from unroll.pipelines.data.splits import SPLITS
 from unroll.pipelines.tasks.language.config import CorpusSection
 from unroll.pipelines.tasks.language.corpus.corpus import Corpus
 from unroll.pipelines.tasks.language.corpus.files import text_files
-from unroll.pipelines.tasks.language.corpus.vocabulary import Vocabulary, counted, learn, whole_words
+from unroll.pipelines.tasks.language.corpus.vocabulary import Vocabulary, counted, learn, together, whole_words
 from unroll.pipelines.training.progress import Progress
 
 _VOCABULARY = "units.json"
@@ -129,11 +129,12 @@ def _encode(corpus: Corpus, split: str, encoder: Units, directory: Path) -> int:
     pieces, kind, unknown = corpus.pieces(split), _kind(encoder), 0
     sizes = dict.fromkeys(pieces.tolist(), 0)
     with (directory / f"{split}.ids").open("wb") as stream:
-        for piece, text in whole_words(corpus.texts(pieces)):
-            ids = encoder(tf.constant([text])).values.numpy()
-            ids.astype(kind).tofile(stream)
-            sizes[piece] += len(ids)
-            unknown += int(np.sum(ids == UNKNOWN))
+        for numbers, texts in together(whole_words(corpus.texts(pieces))):
+            ids = encoder(tf.constant(texts))
+            ids.values.numpy().astype(kind).tofile(stream)
+            for piece, size in zip(numbers, ids.row_lengths().numpy().tolist(), strict=True):
+                sizes[piece] += size
+            unknown += int(np.sum(ids.values.numpy() == UNKNOWN))
     np.save(directory / f"{split}_ends.npy", np.cumsum(list(sizes.values())))
     return unknown
 

@@ -97,6 +97,30 @@ def whole_words(parts: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     yield from ((last, one) for one in _cut(held, _PART))
 
 
+def together(parts: Iterable[tuple[int, str]]) -> Iterator[tuple[list[int], list[str]]]:
+    """Parts in lists of a bounded size, since an operation takes about as long for one short text as for many.
+
+    Args:
+        parts: each with the number of its piece.
+
+    Example:
+        >>> list(together([(0, "a"), (1, "b")]))
+        [([0, 1], ['a', 'b'])]
+    """
+    pieces: list[int] = []
+    texts: list[str] = []
+    size = 0
+    for piece, text in parts:
+        pieces.append(piece)
+        texts.append(text)
+        size += len(text)
+        if size >= _PART:
+            yield pieces, texts
+            pieces, texts, size = [], [], 0
+    if texts:
+        yield pieces, texts
+
+
 def _cut(text: str, size: int) -> Iterator[str]:
     begin = 0
     while begin < len(text):
@@ -115,8 +139,8 @@ def _most(counts: Counter[str], section: CorpusSection) -> list[str]:
 def _counted_words(corpus: Corpus) -> Counter[str]:
     """Words of the train split that are longer than a character."""
     counts: Counter[bytes] = Counter()
-    for _, text in whole_words(corpus.texts(corpus.pieces("train"))):
-        counts.update(split_words(tf.constant([text])).values.numpy().tolist())
+    for _, texts in together(whole_words(corpus.texts(corpus.pieces("train")))):
+        counts.update(split_words(tf.constant(texts)).values.numpy().tolist())
     return Counter({word: count for one, count in counts.items() if len(word := one.decode()) > 1})
 
 

@@ -21,7 +21,7 @@ from unroll.pipelines.data.splits import SPLITS, NamedSplits
 from unroll.pipelines.data.texts.subwords import Subwords, learn_subwords
 from unroll.pipelines.task import Arrays
 from unroll.pipelines.tasks.translation.config import PairSection
-from unroll.pipelines.tasks.translation.pairs.cleaning import Kept, clean, source_split, tidy
+from unroll.pipelines.tasks.translation.pairs.cleaning import REASONS, Kept, clean, source_split, tidy
 from unroll.pipelines.tasks.translation.pairs.files import Pair, read_pairs
 from unroll.pipelines.tasks.translation.plan import default_vocabulary
 from unroll.pipelines.training.progress import Progress
@@ -53,10 +53,16 @@ def prepare(section: PairSection, data: str, directory: Path, progress: Progress
     with progress.stage("encoding"):
         encoder = _Encoder(learnt)
         encoded = {split: encoder(kept.pairs[split]) for split in SPLITS}
+        whole = encoded["train"]
         fits = [max(map(len, pair)) <= section.max_tokens for pair in encoded["train"]]
         kept.left_out["long"] += len(fits) - sum(fits)
         kept.pairs["train"] = list(itertools.compress(train, fits))
         encoded["train"] = list(itertools.compress(encoded["train"], fits))
+        if not any(fits):
+            raise UserError(
+                f"configuration key data.max_tokens: no training pair is so short. Received: {section.max_tokens}. "
+                f"Raise it to {min(max(map(len, pair)) for pair in whole)} or more"
+            )
         for split in SPLITS:
             _write(directory, split, kept.pairs[split], encoded[split])
     write_info(
@@ -241,7 +247,9 @@ def _check(section: PairSection, data: str, read: Sequence[Pair], kept: Kept) ->
             how = f"column {section.split!r} names none" if section.split else f"{len(read):,} pairs are too few"
             if not section.split and any(pair.split for pair in read):
                 how = "no file's name begins with it"
-            raise UserError(f"--data {data}: no pair is in the {split} split: {how}. Add some")
+            told = ", ".join(f"{count:,} {REASONS[reason]}" for reason, count in kept.left_out.items() if count)
+            left_out = f" (left out: {told})" if told else ""
+            raise UserError(f"--data {data}: no pair is in the {split} split: {how}{left_out}. Add some")
 
 
 def _write(

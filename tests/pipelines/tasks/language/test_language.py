@@ -15,6 +15,7 @@ import tensorflow as tf
 from tests.conftest import unroll
 from tests.serving_fixtures import SERVE, Server, start_server, suggested
 from tests.untrained_models import export, untrained
+from unroll.errors import UserError
 from unroll.models.autoregressive import averaged
 from unroll.models.layers.encoder import CELLS
 from unroll.models.tokens import RESERVED, START, UNKNOWN
@@ -127,11 +128,11 @@ def check_parts(exported: Exported, prompt: str) -> None:
     """A text that is written in parts is that which is written at once."""
     going = exported.predict(texts(prompt), "read")
     asked = {**texts(prompt), "length": np.array([12], np.int32), "seed": np.array([4])}
-    written = exported.predict(asked)["continuation"][0]
+    written, seed = exported.predict(asked)["continuation"][0], 4 ^ going["seed"]
     first = exported.predict(
-        {**going, "position": np.array([0]), "length": np.array([5], np.int32), "seed": np.array([4])}, "write"
+        {**going, "position": np.array([0]), "length": np.array([5], np.int32), "seed": seed}, "write"
     )
-    rest = exported.predict({**first, "length": np.array([7], np.int32), "seed": np.array([4])}, "write")
+    rest = exported.predict({**first, "length": np.array([7], np.int32), "seed": seed}, "write")
     assert first["text"][0] + rest["text"][0] == written
 
 
@@ -206,14 +207,28 @@ def test_clients_are_given_pieces_of_what_is_written_at_once(server, exported):
         assert characters == 8
         assert total == pytest.approx(exported.predict(texts("sun rain"), "score")["log_probability"][0], rel=1e-4)
         state = client.predict(texts("a"), "read")
+        state = {name: state[name] for name in state if name != "seed"}
         with pytest.raises(ServingError, match="expected numbers from 0 to"):
-            client.predict({**{name: state[name] for name in state}, "id": [10_000]}, "step")
+            client.predict({**state, "id": [10_000]}, "step")
+        with pytest.raises(ServingError, match="Input 'state_0': expected the state as it was answered, received NaN"):
+            client.predict({**state, "state_0": np.full_like(state["state_0"], np.nan)}, "step")
+        with pytest.raises(UserError, match=r"rhymes: its answer has no 'translation', which translate\(\) reads"):
+            client.translate(["sun"])
 
     async def gathered() -> str:
         async with AsyncClient(server.address, model="rhymes") as client:
             return "".join([piece async for piece in client.generate("sun ", 50, seed=3)])
 
     assert asyncio.run(gathered()) == whole
+
+
+def test_other_texts_have_other_draws(exported):
+    seeds = exported.predict(texts("sun ", "moon ", "sun "), "read")["seed"]
+    assert seeds[0] == seeds[2] != seeds[1]
+    hot = {"temperature": np.array([100] * 2, np.float32), "length": np.array([80] * 2, np.int32)}
+    one, other = exported.predict({**texts("sun ", "moon "), **hot})["continuation"]
+    # all is about as likely, so that the same draws would write the same
+    assert sum(a == b for a, b in zip(one, other, strict=True)) < 40
 
 
 def test_the_terminal_shows_the_prompt_and_what_follows(server, exported):

@@ -147,3 +147,16 @@ def test_batches_hold_each_pair_once_and_about_as_much(tmp_path):
         [batch[1].shape for batch in data.batches("train", 32, (0, epoch)).as_numpy_iterator()] for epoch in (1, 1, 2)
     ]
     assert orders[0] == orders[1] != orders[2]
+
+
+def test_a_limit_that_no_pair_keeps_is_named(tmp_path: Path) -> None:
+    rows = "".join(f"red house {i}\trotes Haus {i}\n" for i in range(300))
+    (tmp_path / "pairs.tsv").write_text(f"source\ttarget\n{rows}")
+    with pytest.raises(UserError, match=r"data.max_tokens: no training pair is so short. Received: 1. Raise it to \d"):
+        prepare(PairSection(max_tokens=1), str(tmp_path / "pairs.tsv"), tmp_path, Progress())
+
+
+def test_why_no_pair_is_left_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\n" + "one\teins\n" * 50)
+    with pytest.raises(UserError, match=r"no pair is in the \w+ split: 50 pairs .*\(left out: 49 there before"):
+        prepare(PairSection(), str(tmp_path / "pairs.tsv"), tmp_path, Progress())
