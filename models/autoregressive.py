@@ -1,12 +1,12 @@
 """A model of what comes next in a sequence of ids, trained on streams whose state is carried from chunk to chunk."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
+from unroll.models.ensemble import averaged
 from unroll.models.layers.configuration import Configured
 from unroll.models.layers.encoder import causal_layer
 from unroll.models.layers.transformer import WINDOW
@@ -199,14 +199,3 @@ class Autoregressive(Configured, keras.Model):
     def _by_network(self, state):
         size = len(state) // len(self.networks)
         return [(network, state[i * size : (i + 1) * size]) for i, network in enumerate(self.networks)]
-
-
-def averaged(logits: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Logits of the mean of several networks' probabilities; those of a single one as they are.
-
-    Args:
-        logits: float `[..., ids]` each.
-    """
-    if len(logits) == 1:
-        return logits[0]
-    return tf.reduce_logsumexp(tf.stack([tf.nn.log_softmax(one) for one in logits]), axis=0) - math.log(len(logits))

@@ -125,9 +125,9 @@ class Task(abc.ABC):
         return {}
 
     @classmethod
-    @abc.abstractmethod
     def preparation(cls, config: Any) -> dict[str, Any]:
         """The part of the configuration that the prepared data set depends on; names its cache."""
+        return config.data.model_dump(mode="json")
 
     @classmethod
     @abc.abstractmethod

@@ -89,6 +89,14 @@ def start_server(*python: str, cwd: Path = ROOT) -> Server:
     return server
 
 
+def running_server(home: Path) -> Iterator[Server]:
+    """A server of a workspace's store, for a fixture to yield from; killed at the end."""
+    running = start_server(*SERVE, "--store", str(home / "store"), "--home", str(home))
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
 def suggested(server: Server) -> list[str]:
     """The command by which a server says it can be tried."""
     until(lambda: "Try it:\n" in server.output[:-1])

@@ -1,6 +1,5 @@
 """One or several networks that translate together."""
 
-import math
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from unroll.models.encoder_decoder.network import EncoderDecoder, EncoderDecoderConfig, Memory
+from unroll.models.ensemble import averaged
 from unroll.models.layers.configuration import Configured
 from unroll.models.sequence_loss import token_losses
 from unroll.models.tokens import END, PADDING
@@ -111,17 +111,18 @@ class Translator(Configured, keras.Model):
         ]
         going = tf.cast((ids != END) & (ids != PADDING), tf.float32)[:, None]
         looked = state.looked + going * _mean([looks for _, looks, _ in said])
-        return mixed([logits for logits, *_ in said]), State([after for *_, after in said], looked)
+        return averaged([logits for logits, *_ in said]), State([after for *_, after in said], looked)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         counted = tf.not_equal(y, PADDING)
         if self.loss is not None:
-            self._nats.update_state(token_losses(mixed(y_pred), y)[1], counted)
+            self._nats.update_state(token_losses(averaged(y_pred), y)[1], counted)
             targets = tf.boolean_mask(y, counted)
             return tf.reduce_mean([self.loss(targets, tf.boolean_mask(logits, counted)) for logits in y_pred])
         found = [token_losses(logits, y, self.config.label_smoothing) for logits in y_pred]
         # of several members the mean is not that of their mixture, which would cost as much again in training
-        nats = _mean([nats for _, nats in found]) if training or len(found) == 1 else token_losses(mixed(y_pred), y)[1]
+        own = training or len(found) == 1
+        nats = _mean([nats for _, nats in found]) if own else token_losses(averaged(y_pred), y)[1]
         self._nats.update_state(nats, counted)
         weights = tf.cast(counted, tf.float32)
         return tf.math.divide_no_nan(
@@ -130,13 +131,6 @@ class Translator(Configured, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return self.get_metrics_result()  # what the loss has counted
-
-
-def mixed(logits: list[tf.Tensor]) -> tf.Tensor:
-    """Logits of the mean of several networks' probabilities."""
-    if len(logits) == 1:
-        return logits[0]
-    return tf.reduce_logsumexp(tf.stack([tf.nn.log_softmax(one) for one in logits]), axis=0) - math.log(len(logits))
 
 
 def _mean(tensors: list[tf.Tensor]) -> tf.Tensor:

@@ -78,10 +78,6 @@ class Forecasting(Task):
     config: ForecastConfig
 
     @classmethod
-    def preparation(cls, config: ForecastConfig) -> dict[str, Any]:
-        return config.data.model_dump(mode="json")
-
-    @classmethod
     def prepare(cls, config: ForecastConfig, data: str, directory: Path, progress: Progress) -> None:
         series_data.prepare(config.data, data, directory, progress)
 

@@ -60,10 +60,6 @@ class Language(Task):
         return text_files(data)
 
     @classmethod
-    def preparation(cls, config: LanguageConfig) -> dict[str, Any]:
-        return config.data.model_dump(mode="json")
-
-    @classmethod
     def prepare(cls, config: LanguageConfig, data: str, directory: Path, progress: Progress) -> None:
         language_data.prepare(config.data, data, directory, progress)
 
@@ -134,16 +130,16 @@ class Language(Task):
         assert train.chunk
         split = self._data.split("validation")
         said = learn_validation(model, split, chunk=train.chunk, running=running, clip_norm=train.clip_norm)
+        served = self._served(model)
+        if not said:
+            return served
+        # scores of the validation split are of one that has not learnt it
+        answers = in_process(self._served(self._trained).signatures)
+        return dataclasses.replace(served, said=[said], predict_validation=answers)
+
+    def _served(self, model: Autoregressive) -> Servable:
         description = {"task": self.name, "input": "prompt", "data": self.config.data.model_dump(mode="json")}
-        before, served = (
-            writer_servable(one, self._units, ends=not running, description=description)
-            for one in (
-                self._trained,
-                model,
-            )  # what is said of the validation split, the one has that has not learnt it
-        )
-        answers = in_process(before.signatures)  # scores of the validation split are of one that has not learnt it
-        return dataclasses.replace(served, said=[said] if said else [], predict_validation=answers)
+        return writer_servable(model, self._units, ends=not self._data.corpus.running, description=description)
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         return window_batches(held_out_windows(self._data.corpus, split))

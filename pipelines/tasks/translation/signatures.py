@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from unroll.models.checks import known_ids, known_state
 from unroll.models.decoding import Decoded, beam_search
-from unroll.models.encoder_decoder.translator import Translator, mixed
+from unroll.models.encoder_decoder.translator import Translator
+from unroll.models.ensemble import averaged
 from unroll.models.sequence_loss import token_losses
 from unroll.models.text.subwords import SubwordVocabulary
 from unroll.models.tokens import END, PADDING, SPECIAL_IDS, START, UNKNOWN
@@ -70,8 +71,7 @@ class Search:
 
     def likely(self, source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """Log-probabilities of targets int32 `[rows, time]`, the end included: float32 `[rows]`."""
-        before = tf.pad(target[:, :-1], [[0, 0], [1, 0]], constant_values=START)
-        logits = mixed(self.model({"source": source, "target": before}))
+        logits = averaged(self.model({"source": source, "target": _before(target)}))
         # what is never written has no part in the probabilities of what is
         ids = tf.range(self.model.config.vocabulary)
         never = tf.reduce_any(ids[:, None] == [SPECIAL_IDS.padding, *SPECIAL_IDS.suppressed], axis=1)
@@ -133,7 +133,7 @@ def translation_servable(
     def attention(text: tf.Tensor) -> Tensors:
         source = search.read(text)
         ids = search(source).ids[:, 0]  # [B, T]
-        weights = model.attention(source, tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=START))
+        weights = model.attention(source, _before(ids))
         return {
             "translation": vocabulary.decode(ids),
             "source_tokens": vocabulary.decode.tokens(source),
@@ -175,6 +175,11 @@ def translation_servable(
     }
     texts = np.array([one.encode() for one in warmup], object)
     return Servable(module, signatures, [("serving_default", {"text": texts})], said)
+
+
+def _before(ids: tf.Tensor) -> tf.Tensor:
+    """What stands before each id, the start first."""
+    return tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=START)
 
 
 def _named(prefix: str, nest: Any) -> Tensors:

@@ -52,10 +52,6 @@ class Translation(Task):
         return all_files(config.data, data)
 
     @classmethod
-    def preparation(cls, config: TranslationConfig) -> dict[str, Any]:
-        return config.data.model_dump(mode="json")
-
-    @classmethod
     def prepare(cls, config: TranslationConfig, data: str, directory: Path, progress: Progress) -> None:
         pair_data.prepare(config.data, data, directory, progress)
 

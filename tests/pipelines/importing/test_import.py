@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import unroll
-from tests.serving_fixtures import SERVE, Server, start_server
+from tests.serving_fixtures import Server, running_server
 from unroll.pipelines.training.exported import Exported
 from unroll.serving.client.client import Client
 
@@ -38,10 +38,7 @@ def home(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(home) -> Iterator[Server]:
-    running = start_server(*SERVE, "--store", str(home / "store"), "--home", str(home))
-    yield running
-    running.process.kill()
-    running.process.wait()
+    yield from running_server(home)
 
 
 @pytest.mark.parametrize("name", ["exported", "saved"])

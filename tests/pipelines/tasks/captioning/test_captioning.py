@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from tests.conftest import ROOT, unroll
 from tests.pipelines.test_input_checks import check_every_input
-from tests.serving_fixtures import SERVE, Server, start_server
+from tests.serving_fixtures import Server, running_server
 from unroll import serving
 from unroll.api import load
 from unroll.errors import UserError
@@ -84,10 +84,7 @@ def exported(captioner) -> Exported:
 
 @pytest.fixture(scope="module")
 def server(captioner) -> Iterator[Server]:
-    running = start_server(*SERVE, "--store", str(captioner["home"] / "store"), "--home", str(captioner["home"]))
-    yield running
-    running.process.kill()
-    running.process.wait()
+    yield from running_server(captioner["home"])
 
 
 def test_split(captioner) -> pd.DataFrame:

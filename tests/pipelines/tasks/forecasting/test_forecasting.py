@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import ROOT, unroll
-from tests.serving_fixtures import SERVE, Server, start_server, suggested
+from tests.serving_fixtures import Server, running_server, suggested
 from tests.untrained_models import export, prepared, untrained
 from unroll import serving
 from unroll.api import load
@@ -66,10 +66,7 @@ def exported(forecaster) -> Exported:
 
 @pytest.fixture(scope="module")
 def server(forecaster) -> Iterator[Server]:
-    running = start_server(*SERVE, "--store", str(forecaster["home"] / "store"), "--home", str(forecaster["home"]))
-    yield running
-    running.process.kill()
-    running.process.wait()
+    yield from running_server(forecaster["home"])
 
 
 def inputs(history: np.ndarray, **given: np.ndarray) -> dict[str, np.ndarray]:

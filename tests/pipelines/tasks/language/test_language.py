@@ -13,10 +13,10 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import unroll
-from tests.serving_fixtures import SERVE, Server, start_server, suggested
+from tests.serving_fixtures import Server, running_server, suggested
 from tests.untrained_models import export, untrained
 from unroll.errors import UserError
-from unroll.models.autoregressive import averaged
+from unroll.models.ensemble import averaged
 from unroll.models.layers.encoder import CELLS
 from unroll.models.tokens import RESERVED, START, UNKNOWN
 from unroll.monitoring.profile import ReferenceProfile
@@ -72,10 +72,7 @@ def exported(trained) -> Exported:
 
 @pytest.fixture(scope="module")
 def server(trained) -> Iterator[Server]:
-    running = start_server(*SERVE, "--store", str(trained["home"] / "store"), "--home", str(trained["home"]))
-    yield running
-    running.process.kill()
-    running.process.wait()
+    yield from running_server(trained["home"])
 
 
 def texts(*several: str) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import unroll
-from tests.serving_fixtures import SERVE, Server, start_server
+from tests.serving_fixtures import Server, running_server
 from tests.untrained_models import prepared, untrained
 from unroll.models.text.subwords import SubwordVocabulary
 from unroll.models.tokens import PADDING, RESERVED, START, UNKNOWN
@@ -67,10 +67,7 @@ def exported(trained) -> Exported:
 
 @pytest.fixture(scope="module")
 def server(trained) -> Iterator[Server]:
-    running = start_server(*SERVE, "--store", str(trained["home"] / "store"), "--home", str(trained["home"]))
-    yield running
-    running.process.kill()
-    running.process.wait()
+    yield from running_server(trained["home"])
 
 
 def texts(*several: str, name: str = "text") -> dict[str, np.ndarray]:
