@@ -34,6 +34,8 @@ class SequenceDecoderConfig:
         units: features of every layer.
         embedding: features of a token, and of what attention compares.
         dropout: share dropped of tokens' features and of outputs.
+        token_dropout: share of the tokens that training hides whole, so that the source has to say what the tokens
+            before would (Bowman et al. 2016, section 3.2.1).
         window: tokens that a Transformer attends to.
 
     Raises:
@@ -47,6 +49,7 @@ class SequenceDecoderConfig:
     layers: int = 1
     embedding: int = 128
     dropout: float = 0.0
+    token_dropout: float = 0.0
     kernel_size: int = 3
     window: int = WINDOW
 
@@ -123,6 +126,7 @@ class SequenceDecoder(Configured, keras.layers.Layer):
             config.cell, units, config.layers, kernel_size=config.kernel_size, window=config.window, name="stack"
         )
         self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
+        self.hide = keras.layers.Dropout(config.token_dropout, noise_shape=(None, None, 1), name="hide")
         self.readout = keras.layers.Dense(units, activation="relu", name="readout")
         self.head = keras.layers.Dense(config.vocabulary, name="head", dtype="float32")
         self.recurrent = config.cell in RECURRENT_CELLS
@@ -192,7 +196,7 @@ class SequenceDecoder(Configured, keras.layers.Layer):
     def call(self, source, ids, own=None, source_mask=None, training=False):
         memory, state = self.start(source, source_mask=source_mask)
         rows, time = tf.shape(ids)[0], tf.shape(ids)[1]
-        tokens = self.dropout(self.embedding(ids), training=training)  # [N, T, E]
+        tokens = self.hide(self.dropout(self.embedding(ids), training=training), training=training)  # [N, T, E]
         mixed = training and own is not None
         if not (mixed or self.reads_context):
             outputs, weights = self._at_once(tokens, state, memory, training)
