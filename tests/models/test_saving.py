@@ -32,7 +32,9 @@ from unroll.models.text.ngrams import NgramEvidence
 
 for module in pkgutil.walk_packages(models.__path__, f"{models.__name__}."):
     importlib.import_module(module.name)
-REGISTERED = {name for name in keras.saving.get_custom_objects() if name.startswith("unroll>")}
+REGISTERED = {
+    name for name, one in keras.saving.get_custom_objects().items() if one.__module__.startswith(models.__name__)
+}
 rng = np.random.default_rng(0)
 
 

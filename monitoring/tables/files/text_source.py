@@ -164,13 +164,18 @@ def undecodable(file: Path, encoding: str, guess: str | None = None) -> UserErro
     line = ""
     if guess is None:
         guess, line = _guess(file, encoding)
+        if not line:
+            return UserError(
+                f"{file}: ends within a character of {encoding}, so it was cut off or has another encoding. Write it "
+                f"again, or name its encoding, as in --set data.encoding={guess}"
+            )
     return UserError(
         f"{file}{line}: is not {encoding} text. Name its encoding, as in --set data.encoding={guess}, or convert it"
     )
 
 
 def _guess(file: Path, encoding: str) -> tuple[str, str]:
-    """A likely encoding, and the first line that is not of the one that was named."""
+    """A likely encoding, and the first line that is not of the one that was named; "" if only the end is not."""
     decoder = codecs.getincrementaldecoder(encoding)()
     with open_bytes(file) as stream:
         before = 0

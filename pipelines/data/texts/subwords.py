@@ -1,7 +1,8 @@
 """Subwords, learnt by sentencepiece: a unigram model of the pieces that words are made of (Kudo 2018)."""
 
 import io
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _MAX_BYTES = 1 << 16  # of a text that is learnt from; sentencepiece leaves longer ones out without a word
@@ -32,7 +33,7 @@ def learn_subwords(texts: Iterable[str], size: int, *, prefix: bool = True) -> S
         prefix: whether a text's first word is read as if a blank stood before it.
 
     Raises:
-        ValueError: a size that leaves no room for all characters, or no text; sentencepiece's words.
+        ValueError: the texts hold nothing but blanks, or more characters than there may be pieces.
 
     Example:
         >>> learnt = learn_subwords(["the dogs", "the dog ran"] * 9, 20)
@@ -41,10 +42,19 @@ def learn_subwords(texts: Iterable[str], size: int, *, prefix: bool = True) -> S
     """
     import sentencepiece
 
-    model = io.BytesIO()
+    model, characters = io.BytesIO(), {" "}
+
+    def counted(texts: Iterable[str]) -> Iterator[str]:
+        for text in texts:
+            characters.update(text)
+            yield text
+
+    written = itertools.dropwhile(lambda text: not text.strip(), texts)
+    if (first := next(written, None)) is None:  # sentencepiece would end the process
+        raise ValueError("they hold nothing but blanks")
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(texts),
+            sentence_iterator=counted(itertools.chain([first], written)),
             model_writer=model,
             model_type="unigram",
             vocab_size=size + 1,  # and one for what is unknown
@@ -59,6 +69,8 @@ def learn_subwords(texts: Iterable[str], size: int, *, prefix: bool = True) -> S
             minloglevel=2,
         )
     except RuntimeError as error:
+        if size < len(characters):
+            raise ValueError(f"they have {len(characters):,} characters, and each is one") from None
         raise ValueError(str(error).strip().splitlines()[-1]) from None
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     numbers = range(1, processor.get_piece_size())

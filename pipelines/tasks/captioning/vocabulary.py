@@ -115,7 +115,7 @@ def _subwords(captions: Iterable[str], size: int) -> tuple[list[str], Cut, list[
         learnt = learn_subwords(captions, size)
     except ValueError as error:
         raise UserError(
-            f"configuration key data.vocabulary_size: no subwords can be made of the captions ({error}). "
+            f"configuration key data.vocabulary_size: no subwords can be made of the captions: {error}. "
             f"Received: {size}. Raise it, or set data.vocabulary=word"
         ) from None
     processor = sentencepiece.SentencePieceProcessor(model_proto=learnt.model)

@@ -61,15 +61,24 @@ def generate(
 
 
 @question
-def log_probability(texts: Sequence[str]) -> Inquiry[list[tuple[float, int]]]:
+def log_probability(texts: Sequence[str], context: str = "") -> Inquiry[list[tuple[float, int]]]:
     """Asks a model of text how likely texts are: of each the natural logarithm of its probability, and its characters.
+
+    Args:
+        texts: that are scored.
+        context: what stands before each, and is not scored.
+
+    Raises:
+        UserError: an argument that is not of its kind.
 
     Example:
         >>> client.log_probability(["To be, or not to be"])  # doctest: +SKIP
         [(-31.4, 19)]
     """
     check_list("texts", texts, "texts")
-    answer = yield Predict({"text": texts}, "score")
+    if not isinstance(context, str):
+        raise UserError(f"context: expected a text, received {shown(context)}. Give a str")
+    answer = yield Predict({"text": texts, "context": [context]}, "score")
     return list(zip(answer["log_probability"].tolist(), answer["characters"].tolist(), strict=True))
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from unroll.pipelines.asking import Answer, text
 from unroll.pipelines.asking.row_question import RowQuestion
+from unroll.pipelines.training.progress import Progress
 from unroll.serving.client.client import Client
 
 if TYPE_CHECKING:
@@ -15,7 +16,15 @@ INPUT = "text to translate"
 
 def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
     """Sends texts, as those of any model of texts; of tables the column `data.source`."""
-    return text.ask(client, _as_text(description), inputs)
+    answer = text.ask(client, _as_text(description), inputs)
+    if cut := sum(row["cut"] for row in answer.rows):
+        most = description["data"]["max_tokens"]
+        with Progress() as progress:
+            progress.line(
+                f"{cut:,} of {len(answer.rows):,} texts {'is' if cut == 1 else 'are'} longer than {most:,} subwords "
+                "(data.max_tokens), and what comes after them is not translated. Give sentences, one by one."
+            )
+    return answer
 
 
 def ask_frame(

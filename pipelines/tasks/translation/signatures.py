@@ -43,10 +43,15 @@ class Search:
     coverage_penalty: float = 0.0
 
     def read(self, texts: tf.Tensor) -> tf.Tensor:
-        """Ids of sources, int32 `[rows, positions]`, each with the end behind it."""
-        ids = self.text.ragged(texts, self.max_tokens)
+        """Ids of texts, int32 `[rows, positions]`, each with the end behind it."""
+        return self.read_cut(texts)[0]
+
+    def read_cut(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `read`, and whether each is longer than what is read, bool `[rows]`."""
+        ids = self.text.ragged(texts, self.max_tokens + 1)
         ends = tf.fill([tf.size(texts), 1], END)
-        return tf.concat([ids, ends], axis=1).to_tensor(PADDING)
+        kept = tf.concat([ids[:, : self.max_tokens], ends], axis=1).to_tensor(PADDING)
+        return kept, ids.row_lengths() > self.max_tokens
 
     def __call__(self, source: tf.Tensor) -> Decoded:
         """Translations, best first, ids int32 `[rows, beams, time]`, and their log-probabilities."""
@@ -86,8 +91,9 @@ def translation_servable(
 
     - `serving_default`: `text` string `[B]` to `translation` string `[B]`, `log_probability` float32 `[B]`, the other
       hypotheses as `alternatives` string `[B, K]` and `alternative_log_probabilities` `[B, K]`, best first; and, of the
-      text, `subwords` int32 `[B]`, `unknown` float32 `[B]`, the share of them that is unknown, and `rarity` float32
-      `[B]`, the nats that one of them costs by its frequency alone.
+      text, the `subwords` int32 `[B]` that were read, whether it has more (`cut` bool `[B]`), `unknown` float32 `[B]`,
+      the share of them that is unknown, and `rarity` float32 `[B]`, the nats that one of them costs by its frequency
+      alone. The translation of nothing is nothing.
     - `score`: `source` and `target` string `[B]` to `log_probability` float32 `[B]` of the target, its end included,
       and `subwords` int32 `[B]`, that it has with its end.
     - `attention`: `text` to `translation`, `source_tokens` string `[B, S]`, its `tokens` string `[B, T]`, empty behind
@@ -106,10 +112,12 @@ def translation_servable(
     model, vocabulary = search.model, search.text
 
     def serving_default(text: tf.Tensor) -> Tensors:
-        source = search.read(text)
+        source, cut = search.read_cut(text)
         ids, log_probability = search(source)
-        translations = vocabulary.decode(ids)  # [B, beams]
         count = tf.math.count_nonzero(source != PADDING, axis=1, dtype=tf.int32) - 1
+        nothing = (count == 0)[:, None]
+        translations = tf.where(nothing, "", vocabulary.decode(ids))  # [B, beams]
+        log_probability = tf.where(nothing, 0.0, log_probability)
         unknown = tf.math.count_nonzero(source == UNKNOWN, axis=1, dtype=tf.float32)
         counted = (source != PADDING) & (source != END)
         rarity = -tf.reduce_sum(tf.where(counted, tf.gather(vocabulary.scores, source), 0.0), axis=1)
@@ -119,6 +127,7 @@ def translation_servable(
             "alternatives": translations[:, 1:],
             "alternative_log_probabilities": log_probability[:, 1:],
             "subwords": count,
+            "cut": cut,
             "unknown": tf.math.divide_no_nan(unknown, tf.cast(count, tf.float32)),
             "rarity": tf.math.divide_no_nan(rarity, tf.cast(count, tf.float32)),
         }

@@ -123,7 +123,8 @@ def read_documents(section: CorpusSection, files: Sequence[Path], notes: Notes) 
             if section.document == "paragraph" and whole and not rest.strip():
                 rest = whole.pop() + "\n\n" + rest  # the next block may go on with empty lines
             yield from (Part(text, True) for text in whole)
-        yield from (Part(text, True) for text in between.split(rest.removesuffix("\n")))
+        if rest := rest.removesuffix("\n"):
+            yield from (Part(text, True) for text in between.split(rest))
 
 
 def _blocks(file: Path, encoding: str, notes: Notes) -> Iterator[str]:

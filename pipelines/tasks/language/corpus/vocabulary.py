@@ -153,7 +153,7 @@ def _subwords(corpus: Corpus, section: CorpusSection, characters: list[str], not
         learnt = learn_subwords(_lines(corpus), max(count, len(characters)), prefix=False)
     except ValueError as error:
         raise UserError(
-            f"configuration key data.unit: no subwords can be made of the text ({error}). Received: 'subword'. Have "
+            f"configuration key data.unit: no subwords can be made of the texts: {error}. Received: 'subword'. Have "
             "characters instead: --set data.unit=character"
         ) from None
     known = set(characters)

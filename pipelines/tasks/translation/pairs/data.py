@@ -17,6 +17,7 @@ from unroll.errors import UserError
 from unroll.models.tokens import END, PADDING, RESERVED, START, UNKNOWN
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.data.dataset_info import read_info, write_info
+from unroll.pipelines.data.sections import no_groups
 from unroll.pipelines.data.splits import SPLITS, NamedSplits
 from unroll.pipelines.data.texts.subwords import Subwords, learn_subwords
 from unroll.pipelines.task import Arrays
@@ -187,10 +188,13 @@ def further_pairs(section: PairSection, data: str, progress: Progress) -> list[P
     """
     notes = Notes()
     section = section.model_copy(update={"split": None})
-    read = [Pair(tidy(one.source), tidy(one.target), *one[2:]) for one in read_pairs(section, data, notes)]
+    found = read_pairs(section, data, notes, grouped=False)
+    read = [Pair(tidy(one.source), tidy(one.target), *one[2:]) for one in found]
     pairs = [pair for pair in read if pair.source and pair.target]
     if len(pairs) < len(read):
         notes.add(f"Pairs with an empty side, left out: {len(read) - len(pairs):,} of {len(read):,}.")
+    if section.group and not any(pair.group for pair in pairs):
+        notes.add(no_groups(section.group))
     for line in notes:
         progress.line(line)
     return pairs
@@ -220,7 +224,7 @@ def _learn(pairs: Sequence[Pair], size: int) -> Subwords:
         return learn_subwords(itertools.chain.from_iterable(pair.sides for pair in pairs), size)
     except ValueError as error:
         raise UserError(
-            f"configuration key data.vocabulary_size: no subwords can be made of the pairs ({error}). "
+            f"configuration key data.vocabulary_size: no subwords can be made of the training pairs: {error}. "
             f"Received: {size}. Raise it"
         ) from None
 

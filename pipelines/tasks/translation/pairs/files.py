@@ -75,13 +75,14 @@ def are_tables(files: Sequence[Path]) -> bool:
     return suffix(files[0]) in SUFFIXES
 
 
-def read_pairs(section: PairSection, data: str, notes: Notes) -> Iterator[Pair]:
+def read_pairs(section: PairSection, data: str, notes: Notes, *, grouped: bool = True) -> Iterator[Pair]:
     """The pairs, in their order.
 
     Args:
         section: names the columns, or the endings of the files' names.
         data: a table, a file of sources, or a folder or glob of either.
         notes: where to say what was found out by looking at files.
+        grouped: whether tables must have the column of groups.
 
     Raises:
         UserError: a file that is not in the encoding that is named, a table without the columns, a file without another
@@ -95,7 +96,8 @@ def read_pairs(section: PairSection, data: str, notes: Notes) -> Iterator[Pair]:
     files = pair_files(data)
     if are_tables(files):
         columns = [section.source, section.target, section.split, section.group]
-        for batch in read_section(section, files, columns, notes=notes):
+        optional = [] if grouped else [section.group]
+        for batch in read_section(section, files, columns, optional=optional, notes=notes):
             rows = len(batch[section.source])
             splits = batch[section.split] if section.split else [None] * rows
             groups = batch[section.group] if section.group else [None] * rows
@@ -137,8 +139,8 @@ def _aligned(section: PairSection, data: str, files: Sequence[Path]) -> list[tup
             found.append((file, others[0]))
     if not found:
         raise UserError(
-            f"--data {data}: is no table ({', '.join(SUFFIXES)}), and no file's name ends in .{section.source}, as "
-            f"those of aligned files do{_advice(section, files)}"
+            f"--data {data}: is neither a table ({', '.join(SUFFIXES)}) nor a file of source texts, a line each, whose "
+            f"name says so by its ending, .{section.source}{_advice(section, files)}"
         )
     return found
 

@@ -20,6 +20,9 @@ def alignment_sheet(shown: Sequence[tuple[Sequence[str], Sequence[str], np.ndarr
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     for axes, (source, target, weights) in zip(panels, shown, strict=False):
+        if not len(source) * len(target):  # nothing was said of it, or nothing said
+            axes.set_axis_off()
+            continue
         axes.imshow(np.asarray(weights), cmap="Blues", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(source)), source, rotation=60, ha="right", fontsize=7)
         axes.set_yticks(range(len(target)), target, fontsize=7)

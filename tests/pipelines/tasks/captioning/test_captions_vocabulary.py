@@ -1,5 +1,7 @@
 """Captions to tokens and back."""
 
+import re
+
 import pytest
 
 from unroll.errors import UserError
@@ -80,6 +82,11 @@ def test_subwords_are_the_same_every_time_and_made_in_silence(capfd):
 
 
 def test_too_few_subwords_for_the_letters_are_refused():
-    with pytest.raises(UserError, match=r"data.vocabulary_size: .*Received: 5. Raise it") as caught:
+    with pytest.raises(UserError, match=r"they have (\d+) characters, .*Received: 5. Raise it") as caught:
         Vocabulary.build(CAPTIONS, "subword", size=5)
-    assert "\n" not in str(caught.value)
+    needed = int(re.search(r"(\d+) characters", str(caught.value))[1])
+    assert Vocabulary.build(CAPTIONS, "subword", size=needed).tokens, "as many are enough"
+    with pytest.raises(UserError, match="data.vocabulary_size"):
+        Vocabulary.build(CAPTIONS, "subword", size=needed - 1)
+    with pytest.raises(UserError, match="nothing but blanks"):
+        Vocabulary.build(["  ", " "], "subword", size=50)

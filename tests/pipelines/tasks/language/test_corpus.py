@@ -72,8 +72,14 @@ def test_another_encoding_is_refused_with_the_one_that_it_is(tmp_path: Path) -> 
         documents(tmp_path / "tale.txt")
     assert documents(tmp_path / "tale.txt", encoding="cp1252") == [TALE], "the remedy works"
     (tmp_path / "cut.txt").write_bytes("naïve".encode()[:3])
-    with pytest.raises(UserError, match="is not utf-8 text"):
+    with pytest.raises(UserError, match="cut.txt: ends within a character of utf-8, so it was cut off or has another"):
         documents(tmp_path / "cut.txt")
+
+
+def test_a_last_line_end_begins_no_document(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("one\n\ntwo\n")
+    assert documents(tmp_path / "lines.txt", document="line") == ["one", "", "two"]
+    assert documents(tmp_path / "lines.txt", document="paragraph") == ["one", "two"]
 
 
 # with a time of its own, gzip would name the tests otherwise in each worker

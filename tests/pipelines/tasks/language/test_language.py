@@ -203,6 +203,11 @@ def test_clients_are_given_pieces_of_what_is_written_at_once(server, exported):
         ((total, characters),) = client.log_probability(["sun rain"])
         assert characters == 8
         assert total == pytest.approx(exported.predict(texts("sun rain"), "score")["log_probability"][0], rel=1e-4)
+        assert client.log_probability(["rain"], context="sun ")[0][0] == pytest.approx(
+            total - client.log_probability(["sun "])[0][0], abs=1e-4
+        )
+        with pytest.raises(UserError, match="context: expected a text, received int: 3"):
+            client.log_probability(["rain"], context=3)
         state = client.predict(texts("a"), "read")
         state = {name: state[name] for name in state if name != "seed"}
         with pytest.raises(ServingError, match="expected numbers from 0 to"):

@@ -12,7 +12,7 @@ from unroll.models.tokens import END, START
 from unroll.monitoring.tables.notes import Notes
 from unroll.pipelines.tasks.translation.config import PairSection
 from unroll.pipelines.tasks.translation.pairs.cleaning import clean, source_split, tidy
-from unroll.pipelines.tasks.translation.pairs.data import TranslationData, prepare
+from unroll.pipelines.tasks.translation.pairs.data import TranslationData, further_pairs, prepare
 from unroll.pipelines.tasks.translation.pairs.files import Pair, all_files, read_pairs
 from unroll.pipelines.training.progress import Progress
 
@@ -72,6 +72,7 @@ def test_names_of_files_tell_the_splits(tmp_path):
         ({"en": "a\n", "fr": "b\n"}, {}, "no file train.de stands beside it.* data.source=en --set data.target=fr"),
         ({"en": "a\n"}, {}, "Give a table with both, or put the other file beside it"),
         ({"en": "", "de": ""}, {}, "is empty"),
+        ({"en": "a\n", "de": "b\n"}, {"source": "xx"}, r"is neither a table \(.csv, .* by its ending, .xx. Say what"),
     ],
 )  # fmt: skip
 def test_files_that_do_not_belong_together_are_refused(tmp_path, texts, section, said):
@@ -147,6 +148,15 @@ def test_batches_hold_each_pair_once_and_about_as_much(tmp_path):
         [batch[1].shape for batch in data.batches("train", 32, (0, epoch)).as_numpy_iterator()] for epoch in (1, 1, 2)
     ]
     assert orders[0] == orders[1] != orders[2]
+
+
+def test_further_pairs_need_no_groups(tmp_path: Path, capsys) -> None:
+    (tmp_path / "pairs.tsv").write_text("source\ttarget\none\teins\n")
+    section = PairSection(group="kind")
+    assert further_pairs(section, str(tmp_path / "pairs.tsv"), Progress()) == [Pair("one", "eins")]
+    assert "No record has a group in column 'kind'" in capsys.readouterr().err
+    with pytest.raises(UserError, match="kind"):
+        list(read_pairs(section, str(tmp_path / "pairs.tsv"), Notes()))
 
 
 def test_a_limit_that_no_pair_keeps_is_named(tmp_path: Path) -> None:

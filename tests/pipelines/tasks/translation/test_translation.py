@@ -15,6 +15,7 @@ from tests.untrained_models import prepared, untrained
 from unroll.models.text.subwords import SubwordVocabulary
 from unroll.models.tokens import PADDING, RESERVED, START, UNKNOWN
 from unroll.monitoring.profile import ReferenceProfile
+from unroll.pipelines.tasks.translation.config import PairSection
 from unroll.pipelines.tasks.translation.pairs.files import Pair
 from unroll.pipelines.tasks.translation.scores.baselines import dictionary, translation_baselines, word_for_word
 from unroll.pipelines.training.exported import Exported
@@ -185,6 +186,10 @@ def test_members_answer_together_and_the_validation_split_decides_on_lengths(tmp
     both, alone = answer(texts(SOURCE, "dog")), answer(texts("dog"))
     assert np.all(np.isfinite(both["log_probability"]))
     assert alone["translation"][0] == both["translation"][1], "padding changes nothing"
+    odd = answer(texts("", "dog " * 300))
+    assert (odd["translation"][0], odd["log_probability"][0], set(odd["alternatives"][0])) == (b"", 0, {b""})
+    assert odd["cut"].tolist() == [False, True]
+    assert odd["subwords"].tolist() == [0, PairSection().max_tokens]
     evaluation = task.evaluate(task.dataset_info(), task.held_out("", "test"), answer, Progress())
     assert set(evaluation.metrics) == {"bleu", "bleu_lc", "chrf", "exact_match", "nats_per_subword"}
     assert "fit their own records" in evaluation.chance, "it was not trained"
