@@ -17,11 +17,11 @@ INPUT = "text to translate"
 def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -> Answer:
     """Sends texts, as those of any model of texts; of tables the column `data.source`."""
     answer = text.ask(client, _as_text(description), inputs)
-    if cut := sum(row["cut"] for row in answer.rows):
+    if cut := sum(row["cut"] for row in answer.predictions):
         most = description["data"]["max_tokens"]
         with Progress() as progress:
             progress.line(
-                f"{cut:,} of {len(answer.rows):,} texts {'is' if cut == 1 else 'are'} longer than {most:,} subwords "
+                f"{cut:,} of {len(answer.predictions):,} texts {'is' if cut == 1 else 'are'} longer than {most:,} subwords "
                 "(data.max_tokens), and what comes after them is not translated. Give sentences, one by one."
             )
     return answer

@@ -86,7 +86,7 @@ def test_too_few_subwords_for_the_letters_are_refused():
         Vocabulary.build(CAPTIONS, "subword", size=5)
     needed = int(re.search(r"(\d+) characters", str(caught.value))[1])
     assert Vocabulary.build(CAPTIONS, "subword", size=needed).tokens, "as many are enough"
-    with pytest.raises(UserError, match="data.vocabulary_size"):
+    with pytest.raises(UserError, match=r"data.vocabulary_size"):
         Vocabulary.build(CAPTIONS, "subword", size=needed - 1)
     with pytest.raises(UserError, match="nothing but blanks"):
         Vocabulary.build(["  ", " "], "subword", size=50)

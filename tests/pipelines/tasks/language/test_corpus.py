@@ -72,7 +72,7 @@ def test_another_encoding_is_refused_with_the_one_that_it_is(tmp_path: Path) -> 
         documents(tmp_path / "tale.txt")
     assert documents(tmp_path / "tale.txt", encoding="cp1252") == [TALE], "the remedy works"
     (tmp_path / "cut.txt").write_bytes("naïve".encode()[:3])
-    with pytest.raises(UserError, match="cut.txt: ends within a character of utf-8, so it was cut off or has another"):
+    with pytest.raises(UserError, match=r"cut.txt: ends within a character of utf-8, so it was cut off or has another"):
         documents(tmp_path / "cut.txt")
 
 

@@ -148,6 +148,10 @@ def test_the_client_translates_over_the_wire(server, exported):
             client.predict({**{name: state[name] for name in state}, "id": [10_000]}, "step")
     told = json.loads(unroll("predict", "animals", "--server", server.address, "--input", SOURCE, "--json").stdout)
     assert told["predictions"][0]["translation"] == expected["translation"][0].decode()
+    long = unroll("predict", "animals", "--server", server.address, "--input", "dog " * 200, "--input", SOURCE)
+    assert "1 of 2 texts is longer than 128 subwords (data.max_tokens), and what comes after" in " ".join(
+        long.stderr.split()
+    )
 
 
 @whole
