@@ -18,11 +18,11 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
     """Sends texts, as those of any model of texts; of tables the column `data.source`."""
     answer = text.ask(client, _as_text(description), inputs)
     if cut := sum(row["cut"] for row in answer.predictions):
-        most = description["data"]["max_tokens"]
+        most, texts = description["data"]["max_tokens"], len(answer.predictions)
         with Progress() as progress:
             progress.line(
-                f"{cut:,} of {len(answer.predictions):,} texts {'is' if cut == 1 else 'are'} longer than {most:,} subwords "
-                "(data.max_tokens), and what comes after them is not translated. Give sentences, one by one."
+                f"{cut:,} of {texts:,} texts {'is' if cut == 1 else 'are'} longer than {most:,} subwords (data"
+                ".max.max_tokens), and what comes after them is not translated. Give sentences, one by one."
             )
     return answer
 
