@@ -21,8 +21,8 @@ def ask(client: Client, description: Mapping[str, Any], inputs: Sequence[str]) -
         most, texts = description["data"]["max_tokens"], len(answer.predictions)
         with Progress() as progress:
             progress.line(
-                f"{cut:,} of {texts:,} texts {'is' if cut == 1 else 'are'} longer than {most:,} subwords (data"
-                ".max.max_tokens), and what comes after them is not translated. Give sentences, one by one."
+                f"{cut:,} of {texts:,} texts {'is' if cut == 1 else 'are'} longer than {most:,} subwords "
+                "(data.max_tokens), and what comes after them is not translated. Give sentences, one by one."
             )
     return answer
 
