@@ -124,7 +124,7 @@ class Plan:
         spent = f"{pace.seconds:.0f} s of {self.budget:.0f} s are used, in {read:.3g} epochs"
         if pace.trace_seconds > _LONG_TRACE * self.budget:
             spent += f", {pace.trace_seconds:.0f} s of it to trace the graph"
-        if pace.budget is not None and pace.budget < self.budget:
+        if self._shortened(pace):
             why = "the network got no share of the answer" if useless else "the validation score had turned"
             return f"{spent}, as {why}"
         if pace.share >= _DECAYED:
@@ -145,9 +145,18 @@ class Plan:
         fits, seconds = self._fits(pace, left), self.steps_per_epoch * pace.step_seconds
         if told is not None and abs(fits - told) <= _CHANGED * told:
             return "", told
-        now = "" if told is None else f" now, not {told:.2g}"
-        return f"About {fits:.2g} epochs of {seconds:.2g} s fit into {self.minutes:g} minutes{now}.", fits
+        now = "" if told is None else f" now, not {_rounded(told)}"
+        where = "are the whole of the shorter plan" if self._shortened(pace) else f"fit into {self.minutes:g} minutes"
+        return f"About {_rounded(fits)} epochs of {_rounded(seconds)} s {where}{now}.", fits
+
+    def _shortened(self, pace: "Pace") -> bool:
+        return pace.budget is not None and self.budget is not None and pace.budget < self.budget
 
     def _fits(self, pace: "Pace", left: float) -> float:
         """Epochs in all."""
         return (pace.steps + left) / self.steps_per_epoch
+
+
+def _rounded(number: float) -> str:
+    """Two digits of small numbers, and all before the point of large ones."""
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"

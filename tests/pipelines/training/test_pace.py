@@ -114,3 +114,12 @@ def test_a_small_set_waits_for_fewer_epochs_than_a_third_of_its_budget() -> None
         "epochs are what was asked for"
     )
     assert dataclasses.replace(plan, patience=50).turned(25, 0.5) is False
+
+
+def test_what_is_told_of_the_time_is_in_plain_numbers_and_of_the_plan_that_holds() -> None:
+    plan = Plan(None, DefaultEpochs(3), chosen=False, minutes=30, patience=None, steps_per_epoch=100)
+    pace = Pace(steps=100, step_seconds=1.04, budget=1800.0)
+    line, told = plan.news(pace, 1500.0, None)
+    assert line == "About 16 epochs of 104 s fit into 30 minutes."
+    pace.budget = 900.0  # it has turned
+    assert plan.news(pace, 700.0, told)[0] == "About 8 epochs of 104 s are the whole of the shorter plan now, not 16."
