@@ -24,7 +24,7 @@ class CaptionerConfig:
         filters: of the residual network's first stage.
         blocks: of each of its stages.
         grid_dropout: share of the grid's features dropped.
-        context, cell, units, layers, embedding, dropout, token_dropout, kernel_size, window: of the `SequenceDecoder`.
+        context, cell, units, layers, embedding, dropout, word_dropout, kernel_size, window: of the `SequenceDecoder`.
         label_smoothing, coverage: of the loss, see `CaptionModel`.
         scheduled_sampling: trains on the model's own tokens for the share that `own` holds.
     """
@@ -42,7 +42,7 @@ class CaptionerConfig:
     layers: int = 1
     embedding: int = 128
     dropout: float = 0.0
-    token_dropout: float = 0.0
+    word_dropout: float = 0.0
     kernel_size: int = 3
     window: int = WINDOW
     label_smoothing: float = 0.0

@@ -34,8 +34,8 @@ class SequenceDecoderConfig:
         units: features of every layer.
         embedding: features of a token, and of what attention compares.
         dropout: share dropped of tokens' features and of outputs.
-        token_dropout: share of the tokens that training hides whole, so that the source has to say what the tokens
-            before would (Bowman et al. 2016, section 3.2.1).
+        word_dropout: share of the tokens that training hides, so that the source has to say what the tokens before
+            would (Bowman et al. 2016, section 3.2.1).
         window: tokens that a Transformer attends to.
 
     Raises:
@@ -49,7 +49,7 @@ class SequenceDecoderConfig:
     layers: int = 1
     embedding: int = 128
     dropout: float = 0.0
-    token_dropout: float = 0.0
+    word_dropout: float = 0.0
     kernel_size: int = 3
     window: int = WINDOW
 
@@ -126,7 +126,7 @@ class SequenceDecoder(Configured, keras.layers.Layer):
             config.cell, units, config.layers, kernel_size=config.kernel_size, window=config.window, name="stack"
         )
         self.dropout = keras.layers.Dropout(config.dropout, name="dropout")
-        self.hide = keras.layers.Dropout(config.token_dropout, noise_shape=(None, None, 1), name="hide")
+        self.hide = keras.layers.Dropout(config.word_dropout, noise_shape=(None, None, 1), name="hide")
         self.readout = keras.layers.Dense(units, activation="relu", name="readout")
         self.head = keras.layers.Dense(config.vocabulary, name="head", dtype="float32")
         self.recurrent = config.cell in RECURRENT_CELLS

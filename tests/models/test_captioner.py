@@ -188,6 +188,23 @@ def test_padding_of_the_source_changes_nothing(cell, context):
         np.testing.assert_allclose(one, beside[:, t], atol=1e-5)
 
 
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_training_hides_whole_words(context):
+    decoder = SequenceDecoder(SequenceDecoderConfig(30, context, "gru", units=8, embedding=6, word_dropout=0.5))
+    source, ids = tf.repeat(normal(1, 5, 7), 64, axis=0), tf.fill([64, 1], 7)
+    trained, served = decoder(source, ids, training=True)[0][:, 0], decoder(source, ids)[0][0, 0]
+    (words,) = decoder.embedding.get_weights()
+    decoder.embedding.set_weights([0 * words])
+    hidden = decoder(source, ids)[0][0, 0]
+    decoder.embedding.set_weights([2 * words])  # what is left counts twice, as in any dropout
+    kept = decoder(source, ids)[0][0, 0]
+    is_hidden = np.isclose(trained, hidden, atol=1e-5).all(axis=1)
+    is_kept = np.isclose(trained, kept, atol=1e-5).all(axis=1)
+    assert (is_hidden ^ is_kept).all()
+    assert 10 < is_hidden.sum() < 54
+    assert not np.allclose(served, hidden)
+
+
 def test_a_source_of_padding_alone_has_no_weight_and_finite_gradients():
     decoder = SequenceDecoder(SequenceDecoderConfig(30, "attention", "gru", units=8, embedding=6))
     source, ids, mask = tf.Variable(normal(2, 5, 7)), tf.constant([[2, 5], [2, 6]]), tf.sequence_mask([0, 3], 5)

@@ -105,8 +105,10 @@ class CaptionModelSection(ModelSection):
     dropout: Share | None = Field(
         None, description="share dropped of tokens' features and of the decoder's outputs; null: the epochs decide"
     )
-    token_dropout: Share = Field(
-        0.0, description="share of the tokens that training hides whole, so that the picture has to say what comes next"
+    word_dropout: Share | None = Field(
+        None,
+        description="share of tokens that training hides, so that the picture has to say what comes next; null: the "
+        "epochs decide",
     )
     kernel_size: KernelSize = 3
     beams: int = Field(4, ge=2, le=64, description="hypotheses of the beam search, the answer among them")

@@ -24,7 +24,11 @@ _FILTERS = 32
 _FLAT = 0.1  # share of neighbouring pixels that are equal, above which pictures are drawn
 _COLOUR = 0.05  # of photographs
 _SEEN, _MIN_EPOCHS, _MAX_EPOCHS = 150_000, 10, 100  # pictures that are read in training; epochs
-_SHORT = 80  # epochs on two idle cores, up to which dropout delays what is learnt by more than it spares
+_DROPOUT = {  # by epochs on two idle cores: of fewer it delays what is learnt by more than it spares
+    40: {"dropout": 0.1, "grid_dropout": 0.05, "word_dropout": 0.0},
+    80: {"dropout": 0.1, "grid_dropout": 0.05, "word_dropout": 0.2},
+    math.inf: {"dropout": 0.3, "grid_dropout": 0.2, "word_dropout": 0.0},
+}
 _FEW = 300  # pictures, below which the captions of similar ones answer more than what a network learns
 _FEW_SIZE, _FEW_EPOCHS = 48, 40  # that are spent on them where no budget is set
 
@@ -86,15 +90,16 @@ def planned(config: CaptionConfig, dataset_info: Mapping[str, Any]) -> tuple[Cap
         train = train.model_copy(update={"colour": colour})
         if drawn:
             said.append("They are drawn, in areas of one colour, so colours are left as they are (train.colour=0).")
-    if None in (model.dropout, model.grid_dropout):
+    if None in (model.dropout, model.grid_dropout, model.word_dropout):
         epochs = _expected_epochs(size, dataset_info["images"]["train"], config)
-        dropout = {"dropout": 0.1, "grid_dropout": 0.05} if epochs <= _SHORT else {"dropout": 0.3, "grid_dropout": 0.2}
-        dropout |= {key: value for key in dropout if (value := getattr(model, key)) is not None}
+        dropout = next(chosen for most, chosen in _DROPOUT.items() if epochs <= most)
+        dropout = dropout | {key: value for key in dropout if (value := getattr(model, key)) is not None}
         model = model.model_copy(update=dropout)
         if not model.build:
             said.append(
-                f"Dropout of {model.dropout:g} and, of the picture's features, {model.grid_dropout:g} (model.dropout, "
-                f"model.grid_dropout), for {epochs:.0f} epochs at most."
+                f"Dropout of {model.dropout:g}, of the picture's features {model.grid_dropout:g}, of words "
+                f"{model.word_dropout:g} (model.dropout, model.grid_dropout, model.word_dropout), for {epochs:.0f} "
+                "epochs at most."
             )
     model = model.model_copy(update={"filters": filters, "blocks": blocks})
     data = config.data.model_copy(update={"size": size})

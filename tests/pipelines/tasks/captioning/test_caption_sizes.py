@@ -41,23 +41,25 @@ def test_pictures_are_read_no_larger_than_they_come_and_as_small_as_the_minutes_
 
 
 @pytest.mark.parametrize(
-    ("pictures", "train", "dropout"),
+    ("pictures", "train", "dropout", "words"),
     [
-        (4780, {"minutes": 12}, 0.1),
-        (4780, {"minutes": 60}, 0.3),
-        (4780, {}, 0.1),  # 32 epochs
-        (1500, {}, 0.3),  # 100
-        (1500, {"epochs": 20}, 0.1),
-        (4780, {"epochs": 90, "minutes": 90}, 0.3),
+        (4780, {"minutes": 12}, 0.1, 0),
+        (4780, {"minutes": 20}, 0.1, 0.2),
+        (4780, {"minutes": 60}, 0.3, 0),
+        (4780, {}, 0.1, 0),  # 32 epochs
+        (1500, {}, 0.3, 0),  # 100
+        (1500, {"epochs": 20}, 0.1, 0),
+        (1500, {"epochs": 60}, 0.1, 0.2),
+        (4780, {"epochs": 90, "minutes": 90}, 0.3, 0),
     ],
 )
-def test_dropout_is_for_trainings_of_many_epochs(pictures, train, dropout):
+def test_dropout_is_for_trainings_of_many_epochs(pictures, train, dropout, words):
     found, said = planned(CaptionConfig(train=train), {"size": 32, "images": {"train": pictures}})
-    assert found.model.dropout == dropout
-    assert any(f"Dropout of {dropout}" in line for line in said)
+    assert (found.model.dropout, found.model.word_dropout) == (dropout, words)
+    assert any(f"Dropout of {dropout}" in line and f"of words {words} (" in line for line in said)
     kept, _ = planned(CaptionConfig(train=train, model={"dropout": 0.2}), {"size": 32, "images": {"train": pictures}})
     assert kept.model.dropout == 0.2
-    assert kept.model.grid_dropout == found.model.grid_dropout
+    assert (kept.model.grid_dropout, kept.model.word_dropout) == (found.model.grid_dropout, words)
 
 
 def test_a_few_large_pictures_do_not_decide():
