@@ -6,6 +6,7 @@ they know. Of several rounds the median counts.
 
     python benchmarks/language/writing.py                                     # about 4 minutes
     python benchmarks/language/writing.py --cells lstm --torch /path/to/python
+    python benchmarks/language/writing.py --cells lstm --ngrams corpus.txt    # mixed in
 """
 
 import argparse
@@ -32,7 +33,10 @@ from unroll import serving  # noqa: E402
 from unroll.models.autoregressive import Autoregressive, AutoregressiveConfig  # noqa: E402
 from unroll.models.layers.encoder import CELLS  # noqa: E402
 from unroll.models.text.lossless import CharacterUnits  # noqa: E402
+from unroll.models.text.mixture import Gate, Mixture  # noqa: E402
 from unroll.models.tokens import RESERVED  # noqa: E402
+from unroll.pipelines.tasks.language.corpus.data import Split  # noqa: E402
+from unroll.pipelines.tasks.language.mixing import HIDDEN, ORDER, Ngrams, mixed  # noqa: E402
 from unroll.pipelines.tasks.language.signatures import writer_servable  # noqa: E402
 from unroll.serving.engine.session_engine import SessionEngine  # noqa: E402
 
@@ -46,11 +50,13 @@ Writes = Callable[[int], int]
 def main() -> None:
     arguments = _arguments()
     rows = []
+    text = arguments.ngrams.read_text() if arguments.ngrams else ""
     for cell in arguments.cells:
         keras.utils.set_random_seed(0)
-        units = CharacterUnits(CHARACTERS)
+        units = CharacterUnits(sorted(set(text)) or CHARACTERS)
         sizes = {"embedding": arguments.embedding, "units": arguments.units, "members": arguments.members}
-        model = Autoregressive(AutoregressiveConfig(tuple(units.characters), cell=cell, **sizes))
+        network = Autoregressive(AutoregressiveConfig(tuple(units.characters), cell=cell, **sizes))
+        model = _with_ngrams(network, units, text) if text else network
         with tempfile.TemporaryDirectory() as folder:
             engine = _engine(model, units, Path(folder))
             systems = {"graph": _in_the_graph(engine), "step": _by_steps(engine), "keras": _in_python(model)}
@@ -73,7 +79,14 @@ def main() -> None:
     Console().print(table)
 
 
-def _engine(model: Autoregressive, units: CharacterUnits, folder: Path) -> SessionEngine:
+def _with_ngrams(network: Autoregressive, units: CharacterUnits, text: str) -> Mixture:
+    ids = units(tf.constant([text])).values.numpy()
+    sizes = [(ORDER + 5, HIDDEN), (HIDDEN,), (HIDDEN, 2)]
+    ngrams = Ngrams(ORDER, Gate(*map(np.zeros, sizes), np.full(2, 0.5)), gain=0.0)
+    return mixed(network, ngrams, [Split(ids, np.array([len(ids)]))], running=True)
+
+
+def _engine(model: Autoregressive | Mixture, units: CharacterUnits, folder: Path) -> SessionEngine:
     servable = writer_servable(model, units, ends=False, description={})
     serving.export_saved_model(
         servable.module, servable.signatures, folder / "1", name="m", warmup_requests=[], model=model
@@ -135,7 +148,7 @@ def _drawn(logits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.argmax(logits + rng.gumbel(size=logits.shape), axis=1).astype(np.int32)
 
 
-def _in_python(model: Autoregressive) -> Writes:
+def _in_python(model: Autoregressive | Mixture) -> Writes:
     @tf.function(reduce_retracing=True)
     def step(ids: tf.Tensor, state: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         logits, after = model.step(ids, state)
@@ -173,6 +186,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--streams", nargs="+", type=int, default=[1, 16])
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ngrams", type=Path, help="a text, whose n-grams are mixed in")
     parser.add_argument("--torch", help="interpreter of an environment that has torch")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

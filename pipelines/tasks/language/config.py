@@ -71,6 +71,10 @@ class WriterModelSection(Section):
         description="recurrent layers, or blocks of a TCN or Transformer; null: 1, of mingru 3, tcn 6, transformer 4",
     )
     members: Members = 1
+    ngrams: bool = Field(
+        True,
+        description="mixes n-grams of what was learnt into the answer, where the validation split gains by that",
+    )
     embedding: Embedding = 64
     dropout: Share | None = Field(
         None,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from unroll.models.autoregressive import Autoregressive
@@ -38,7 +37,7 @@ def learn_validation(model: Autoregressive, split: Split, *, chunk: int, running
         return ""
 
     def read(first: int, last: int) -> Streams:
-        return Streams(_part(split, first, last), model.config.streams, chunk, running)
+        return Streams(split.part(first, last), model.config.streams, chunk, running)
 
     end = len(split.ids)
     begin = end - min(end, _TRIED)
@@ -103,9 +102,3 @@ class _Learner:
 
 def _loss(model: Autoregressive, streams: Streams) -> float:
     return float(model.evaluate(streams.batches(None), verbose=0, return_dict=True)["nats_per_character"])
-
-
-def _part(split: Split, first: int, last: int) -> Split:
-    """Units of a split, of which the pieces at the ends may be cut."""
-    ends = np.clip(split.ends, first, last) - first
-    return Split(split.ids[first:last], np.unique(ends[ends > 0]))

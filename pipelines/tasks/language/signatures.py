@@ -12,6 +12,7 @@ from unroll.models.checks import checked, known_ids, known_state
 from unroll.models.decoding import SpecialIds, beam_search
 from unroll.models.generation import Choice, Written, write
 from unroll.models.text.lossless import Units
+from unroll.models.text.mixture import Mixture
 from unroll.models.tokens import END, PADDING, START, UNKNOWN
 from unroll.pipelines.task import Servable
 from unroll.pipelines.training.signature import signature
@@ -37,7 +38,7 @@ class Reader:
         model: trained.
     """
 
-    def __init__(self, model: Autoregressive):
+    def __init__(self, model: Autoregressive | Mixture):
         self._model = model
 
     def __call__(self, ragged: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
@@ -73,7 +74,9 @@ class Reader:
         return ids, tf.where(counted, log_probabilities, 0.0), last, state
 
 
-def writer_servable(model: Autoregressive, units: Units, *, ends: bool, description: Mapping[str, Any]) -> Servable:
+def writer_servable(
+    model: Autoregressive | Mixture, units: Units, *, ends: bool, description: Mapping[str, Any]
+) -> Servable:
     """What a model of text is served by.
 
     - `serving_default`: `text` string `[B]` to its `continuation` string `[B]`, with the `log_probability` float32
@@ -96,7 +99,7 @@ def writer_servable(model: Autoregressive, units: Units, *, ends: bool, descript
     - `describe`: a `json` string that says what the model takes.
 
     Args:
-        model: trained.
+        model: trained, by itself or with n-grams.
         units: of its ids.
         ends: whether texts end. Of a running text an end is never written.
         description: what `describe` says, beside the shapes of the state.

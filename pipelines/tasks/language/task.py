@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.language.config import LanguageConfig
 from unroll.pipelines.tasks.language.corpus import data as language_data
 from unroll.pipelines.tasks.language.corpus.corpus import Corpus
-from unroll.pipelines.tasks.language.corpus.data import LanguageData
+from unroll.pipelines.tasks.language.corpus.data import LanguageData, Split
 from unroll.pipelines.tasks.language.corpus.files import text_files
 from unroll.pipelines.tasks.language.corpus.streams import Streams
+from unroll.pipelines.tasks.language.mixing import Ngrams, learn_mixture, mixed
 from unroll.pipelines.tasks.language.plan import default_epochs, sized
 from unroll.pipelines.tasks.language.refit import learn_validation
 from unroll.pipelines.tasks.language.scores.dynamic import SEGMENT, dynamic_scores
@@ -69,9 +70,11 @@ class Language(Task):
         super().__init__(config, directory)
         self._units = self._data.encoder()
         self._trained: Autoregressive | None = None
+        self._ngrams: Ngrams | None = None
 
     def dataset_info(self) -> dict[str, Any]:
-        return self._data.dataset_info
+        found = self._ngrams
+        return {**self._data.dataset_info, "ngrams": found and {"order": found.order, "gain": round(found.gain, 4)}}
 
     def summary(self) -> str:
         info = self._data.dataset_info
@@ -116,7 +119,7 @@ class Language(Task):
         return self._streams("train").steps()
 
     def build(self) -> keras.Model:
-        section = self.config.model.model_dump()
+        section = self.config.model.model_dump(exclude={"ngrams"})
         characters, streams = tuple(self._units.characters), self._streams("train").count
         return Autoregressive(AutoregressiveConfig(characters, streams, **section))
 
@@ -128,18 +131,23 @@ class Language(Task):
         self._trained.set_weights(model.get_weights())
         running, train = self._data.corpus.running, self.config.train
         assert train.chunk
-        split = self._data.split("validation")
+        learnt, split = self._data.split("train"), self._data.split("validation")
+        decided = ""
+        if self.config.model.ngrams:  # before the network has learnt what the gate learns by
+            self._ngrams, decided = learn_mixture(self._trained, learnt, split, chunk=train.chunk, running=running)
         said = learn_validation(model, split, chunk=train.chunk, running=running, clip_norm=train.clip_norm)
-        served = self._served(model)
+        served = self._served(model, [learnt, split])
         if not said:
             return served
         # scores of the validation split are of one that has not learnt it
-        answers = in_process(self._served(self._trained).signatures)
-        return dataclasses.replace(served, said=[said], predict_validation=answers)
+        answers = in_process(self._served(self._trained, [learnt]).signatures)
+        return dataclasses.replace(served, said=[*filter(None, [decided]), said], predict_validation=answers)
 
-    def _served(self, model: Autoregressive) -> Servable:
+    def _served(self, network: Autoregressive, learnt: Sequence[Split]) -> Servable:
+        running, ngrams = self._data.corpus.running, self._ngrams
+        model = mixed(network, ngrams, learnt, running) if ngrams else network
         description = {"task": self.name, "input": "prompt", "data": self.config.data.model_dump(mode="json")}
-        return writer_servable(model, self._units, ends=not self._data.corpus.running, description=description)
+        return writer_servable(model, self._units, ends=not running, description=description)
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         return window_batches(held_out_windows(self._data.corpus, split))

@@ -41,6 +41,11 @@ class Split:
     ids: np.ndarray
     ends: np.ndarray
 
+    def part(self, first: int, last: int) -> "Split":
+        """Some of its units, of which the pieces at the ends may be cut."""
+        ends = np.clip(self.ends, first, last) - first
+        return Split(self.ids[first:last], np.unique(ends[ends > 0]))
+
 
 @dataclass(frozen=True)
 class LanguageData:
