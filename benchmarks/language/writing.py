@@ -81,8 +81,9 @@ def main() -> None:
 
 def _with_ngrams(network: Autoregressive, units: CharacterUnits, text: str) -> Mixture:
     ids = units(tf.constant([text])).values.numpy()
-    sizes = [(ORDER + 5, HIDDEN), (HIDDEN,), (HIDDEN, 2)]
-    ngrams = Ngrams(ORDER, Gate(*map(np.zeros, sizes), np.full(2, 0.5)), gain=0.0)
+    size = ORDER + 5
+    gate = Gate(*map(np.zeros, [size, size, (size, HIDDEN), HIDDEN, (HIDDEN, 2)]), np.full(2, 0.5))
+    ngrams = Ngrams(ORDER, gate, gain=0.0)
     return mixed(network, ngrams, [Split(ids, np.array([len(ids)]))], running=True)
 
 

@@ -10,7 +10,7 @@ from unroll.models.autoregressive import Autoregressive, State
 from unroll.models.text.ngram_table import NgramTable
 
 _UNLIKELY = 1e-9  # of n-grams: less is not told from nothing
-_LEAST_REST, _MOST = 1e-3, 10.0  # of features, that a few may not count for too much
+_LEAST_REST = 1e-3  # whose logarithm is taken
 
 
 class Experts(NamedTuple):
@@ -29,15 +29,18 @@ class Experts(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """How both are weighed: `weights = tanh(sureness @ inner + shift) @ outer + bias`.
+    """How both are weighed: `weights = tanh(clip(sureness, least, most) @ inner + shift) @ outer + bias`.
 
     Args:
+        least, most: float32 `[features]`, what the gate has seen: beyond, nobody knows what it would say.
         inner: float32 `[features, hidden]`.
         shift: float32 `[hidden]`.
         outer: float32 `[hidden, 2]`.
         bias: float32 `[2]`.
     """
 
+    least: np.ndarray
+    most: np.ndarray
     inner: np.ndarray
     shift: np.ndarray
     outer: np.ndarray
@@ -122,13 +125,12 @@ def experts(logits: tf.Tensor, table: NgramTable, contexts: tf.Tensor) -> Expert
     likely = tf.exp(network)
     means = [tf.reduce_sum(p * log, axis=1) for p in (likely, probabilities) for log in (network, ngrams)]
     most = [tf.reduce_max(log, axis=1) for log in (network, ngrams)]
-    told = tf.maximum(tf.stack([*means, *most], axis=1), -_MOST)
-    return Experts(network, ngrams, tf.concat([told, tf.math.log(tf.maximum(rest, _LEAST_REST))], axis=1))
+    left = tf.math.log(tf.maximum(rest, _LEAST_REST))
+    return Experts(network, ngrams, tf.concat([tf.stack([*means, *most], axis=1), left], axis=1))
 
 
 def weighed(said: Experts, gate: Gate) -> tf.Tensor:
     """Logits of the mixture, float32 `[rows, ids]`."""
-    # sums of products: of so few rows a matrix product takes longer to begin than to compute
-    hidden = tf.tanh(tf.reduce_sum(said.sureness[:, :, None] * gate.inner, axis=1) + gate.shift)
-    weights = tf.reduce_sum(hidden[:, :, None] * gate.outer, axis=1) + gate.bias
+    sureness = tf.minimum(tf.maximum(said.sureness, gate.least), gate.most)
+    weights = tf.matmul(tf.tanh(tf.matmul(sureness, gate.inner) + gate.shift), gate.outer) + gate.bias
     return weights[:, :1] * said.network + weights[:, 1:] * said.ngrams

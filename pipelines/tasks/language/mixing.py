@@ -17,11 +17,13 @@ from unroll.pipelines.tasks.language.corpus.streams import Streams
 
 ORDER, HIDDEN = 10, 16
 """Units of the longest n-gram at most, and of the gate."""
+_OUTLIERS = 1e-3  # share of a feature's smallest and largest values, that are taken for smaller ones
+_SPREAD = 0.1  # of a feature at least: one that hardly differs must not count for much where it does
 _LEARNT = 4_000_000  # characters that n-grams are counted in
 _LIMIT = 16_000_000  # bytes of a table
 _SAMPLE, _NUMBERS = 100_000, 32_000_000  # units that the gate learns from at most, and numbers to be kept of them
 _LEAST = 2_000  # units, below which nothing can be told
-_BLOCKS, _FOLDS = 10, 5  # of those, one behind the other; how often a part of them is held out
+_BLOCKS, _FOLDS = 12, 3  # of those, one behind the other; how often a part of them is held out
 _WORTHWHILE = 0.003  # nats a character
 _STEPS, _BATCH, _RATE, _DECAY = 300, 2000, 0.03, 1e-4  # of its learning
 
@@ -163,12 +165,15 @@ def _read(
 def _taught(said: Experts, targets: np.ndarray, rows: np.ndarray) -> Gate:
     """A gate that has learnt from some rows, bool `[units]`."""
     rng, places = np.random.default_rng(0), np.flatnonzero(rows)
-    mean, spread = said.sureness[rows].mean(axis=0), said.sureness[rows].std(axis=0) + 1e-3
+    least, most = np.quantile(said.sureness[rows], [_OUTLIERS, 1 - _OUTLIERS], axis=0).astype(np.float32)
+    seen = np.clip(said.sureness[rows], least, most)
+    mean, spread = seen.mean(axis=0), np.maximum(seen.std(axis=0), _SPREAD)
     size = len(mean)
     begin = [rng.normal(size=(size, HIDDEN)) / np.sqrt(size), np.zeros(HIDDEN), np.zeros((HIDDEN, 2)), [0.5, 0.5]]
-    gate = Gate(*(tf.Variable(np.asarray(one, np.float32)) for one in begin))
+    learnt = [tf.Variable(np.asarray(one, np.float32)) for one in begin]
+    gate = Gate((least - mean) / spread, (most - mean) / spread, *learnt)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.PolynomialDecay(_RATE, _STEPS, 0.0))
-    optimizer.build(list(gate))
+    optimizer.build(learnt)
 
     @tf.function(autograph=False)
     def learn(network: tf.Tensor, ngrams: tf.Tensor, sureness: tf.Tensor, following: tf.Tensor) -> None:
@@ -177,14 +182,14 @@ def _taught(said: Experts, targets: np.ndarray, rows: np.ndarray) -> Gate:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
             large = sum(tf.reduce_sum(one**2) for one in (gate.inner, gate.outer))
             loss = tf.reduce_mean(losses) + _DECAY * large
-        optimizer.apply(tape.gradient(loss, list(gate)), list(gate))
+        optimizer.apply(tape.gradient(loss, learnt), learnt)
 
     for _ in range(_STEPS):
         drawn = rng.choice(places, _BATCH)
         learn(said.network[drawn], said.ngrams[drawn], (said.sureness[drawn] - mean) / spread, targets[drawn])
-    inner, shift, outer, bias = (one.numpy() for one in gate)
+    inner, shift, outer, bias = (one.numpy() for one in learnt)
     inner = inner / spread[:, None]
-    return Gate(inner, shift - mean @ inner, outer, bias)
+    return Gate(least, most, inner, shift - mean @ inner, outer, bias)
 
 
 def _nats(gate: Gate, said: Experts, targets: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -194,4 +199,4 @@ def _nats(gate: Gate, said: Experts, targets: np.ndarray, rows: np.ndarray) -> n
 
 
 def _weights(gate: Gate, sureness: np.ndarray) -> np.ndarray:
-    return np.tanh(sureness @ gate.inner + gate.shift) @ gate.outer + gate.bias
+    return np.tanh(np.clip(sureness, gate.least, gate.most) @ gate.inner + gate.shift) @ gate.outer + gate.bias

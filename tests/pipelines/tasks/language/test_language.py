@@ -55,10 +55,10 @@ def prepared(folder: Path, model=None, train=None, **data):
 def trained(tmp_path_factory) -> dict:
     """What `unroll train language --json` said, its `home`, its `text`."""
     folder = tmp_path_factory.mktemp("rhymes")
-    (folder / "rhymes.txt").write_text(rhyme(700))
+    (folder / "rhymes.txt").write_text(rhyme(1000))  # enough to be mixed with n-grams
     done = unroll(
         "train", "language", "--data", folder / "rhymes.txt", "--home", folder / "home", "--name", "rhymes", "--json",
-        "--promote", "--set", "train.epochs=10", "--set", "train.batch_size=16", "--set", "train.chunk=25",
+        "--promote", "--set", "train.epochs=8", "--set", "train.batch_size=16", "--set", "train.chunk=25",
         "--set", "train.learning_rate=0.02", "--set", "model.units=32", "--set", "model.embedding=16",
         "--set", "model.cell=gru", "--set", "model.dropout=0",
     )  # fmt: skip
