@@ -25,7 +25,8 @@ _SAMPLE, _NUMBERS = 100_000, 32_000_000  # units that the gate learns from at mo
 _LEAST = 2_000  # units, below which nothing can be told
 _BLOCKS, _FOLDS = 12, 3  # of those, one behind the other; how often a part of them is held out
 _WORTHWHILE = 0.003  # nats a character
-_STEPS, _BATCH, _RATE, _DECAY = 300, 2000, 0.03, 1e-4  # of its learning
+_STEPS, _RATE, _DECAY = 300, 0.03, 1e-4  # of its learning
+_BATCH, _WIDEST = 2000, 500_000  # units of a step at most, and numbers
 
 
 class Ngrams(NamedTuple):
@@ -184,8 +185,9 @@ def _taught(said: Experts, targets: np.ndarray, rows: np.ndarray) -> Gate:
             loss = tf.reduce_mean(losses) + _DECAY * large
         optimizer.apply(tape.gradient(loss, learnt), learnt)
 
+    batch = min(_BATCH, _WIDEST // said.network.shape[1])
     for _ in range(_STEPS):
-        drawn = rng.choice(places, _BATCH)
+        drawn = rng.choice(places, batch)
         learn(said.network[drawn], said.ngrams[drawn], (said.sureness[drawn] - mean) / spread, targets[drawn])
     inner, shift, outer, bias = (one.numpy() for one in learnt)
     inner = inner / spread[:, None]

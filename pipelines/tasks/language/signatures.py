@@ -27,7 +27,8 @@ MAX_TEMPERATURE = 100.0
 MAX_BEAM, MAX_SEARCHED = 16, 1000
 """Hypotheses of a search, and units that it writes."""
 _SEEDS = 2**31 - 1  # that a client in any language can add to
-_CHUNK = 256  # units that are read at once at most: more would take memory, fewer time
+_CHUNK = (16, 256)  # units that are read at once: more would take memory, fewer time
+_NUMBERS = 1 << 25  # of the logits that are held at once, within the least of those units
 _WARMUP = (b"", b"A short text,\n", b"a longer text, " * 40)
 
 
@@ -36,10 +37,11 @@ class Reader:
 
     Args:
         model: trained.
+        ids: that there are.
     """
 
-    def __init__(self, model: Autoregressive | Mixture):
-        self._model = model
+    def __init__(self, model: Autoregressive | Mixture, ids: int):
+        self._model, self._ids = model, ids
 
     def __call__(self, ragged: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
         """Reads ids, int32 `[rows, (units)]`, of any length, chunk by chunk.
@@ -52,7 +54,7 @@ class Reader:
         ids = ragged.to_tensor(PADDING)
         rows, time = tf.shape(ids)[0], tf.shape(ids)[1]
         before = tf.concat([tf.fill([rows, 1], START), ids], axis=1)[:, :time]
-        size = tf.clip_by_value(time, 1, _CHUNK)
+        size = tf.clip_by_value(time, 1, tf.clip_by_value(_NUMBERS // self._ids // tf.maximum(rows, 1), *_CHUNK))
         chunks = tf.maximum(1, (time + size - 1) // size)
         filled = [[0, 0], [0, chunks * size - time]]
         before, targets = tf.pad(before, filled), tf.pad(ids, filled)
@@ -104,7 +106,7 @@ def writer_servable(
         ends: whether texts end. Of a running text an end is never written.
         description: what `describe` says, beside the shapes of the state.
     """
-    read, pieces = Reader(model), units.pieces
+    read, pieces = Reader(model, len(units.characters)), units.pieces
     special = SpecialIds(END, PADDING, (UNKNOWN, START) if ends else (UNKNOWN, START, END))
     sizes = tf.constant(units.characters, tf.int32)
     empty = model.initial_state(1)
