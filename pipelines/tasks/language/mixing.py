@@ -55,7 +55,7 @@ def learn_mixture(
         network: trained.
         train: what both have learnt.
         validation: what they have not.
-        chunk: units that are read at once of each block.
+        chunk: units that are read at once of each block at most.
         running: whether the pieces are one text.
 
     Returns:
@@ -73,15 +73,16 @@ def learn_mixture(
     order = _best_order(counted, judged.ids, characters)
     counted = counted if order == ORDER else _counted([train], characters, running, order)
     table = _table(counted, characters, running)
-    said, targets, blocks = _read(network, table, judged, chunk, running)
+    said, targets, blocks = _read(network, table, judged, min(chunk, size // (4 * _BLOCKS)), running)
     known = np.array(characters)[targets]
     folds, nats = blocks * _FOLDS // _BLOCKS, np.zeros(len(targets))
     for fold in range(_FOLDS):
         held = folds == fold
         nats[held] = _nats(_taught(said, targets, ~held), said, targets, held)
     alone = -np.take_along_axis(said.network, targets[:, None], axis=1)[:, 0]
-    gains = np.bincount(blocks, (alone - nats) * (known > 0), _BLOCKS) / np.bincount(blocks, known, _BLOCKS)
-    gain, chance = gains.mean(), gains.std(ddof=1) / np.sqrt(_BLOCKS)
+    gains, sizes = np.bincount(blocks, (alone - nats) * (known > 0)), np.bincount(blocks, known)
+    gains = gains[sizes > 0] / sizes[sizes > 0]
+    gain, chance = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
     if gain < max(_WORTHWHILE, 2 * chance):
         return None, f"N-grams are not mixed in: that would gain {max(0.0, gain):.3f} nats a character."
     gate = _taught(said, targets, np.ones(len(targets), bool))
