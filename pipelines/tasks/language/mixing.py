@@ -80,8 +80,8 @@ def learn_mixture(
         held = folds == fold
         nats[held] = _nats(_taught(said, targets, ~held), said, targets, held)
     alone = -np.take_along_axis(said.network, targets[:, None], axis=1)[:, 0]
-    gains, sizes = np.bincount(blocks, (alone - nats) * (known > 0)), np.bincount(blocks, known)
-    gains = gains[sizes > 0] / sizes[sizes > 0]
+    gained, sizes = np.bincount(blocks, (alone - nats) * (known > 0)), np.bincount(blocks, known)
+    gains = gained[sizes > 0] / sizes[sizes > 0]
     gain, chance = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
     if gain < max(_WORTHWHILE, 2 * chance):
         return None, f"N-grams are not mixed in: that would gain {max(0.0, gain):.3f} nats a character."
