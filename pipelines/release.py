@@ -101,7 +101,7 @@ def export(problem: Task, model: keras.Model, card: Card, data: str, directory: 
             directory,
             name=card.name,
             warmup_requests=servable.warmup,
-            model=model,
+            model=servable.network or model,
         )
     for line in servable.said:
         progress.line(line)

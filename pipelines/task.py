@@ -43,6 +43,7 @@ class Servable:
         warmup: requests (signature, inputs) that a server replays when it loads the model.
         said: what was decided on the validation split, a line each, for the terminal.
         predict_validation: answers the validation split as the graph would that has not learnt it; None if none has.
+        network: that the signatures call, where it is not the trained model itself but has learnt more since.
     """
 
     module: "tf.Module"
@@ -50,6 +51,7 @@ class Servable:
     warmup: Sequence[tuple[str, Arrays]]
     said: Sequence[str] = ()
     predict_validation: Predict | None = None
+    network: "keras.Model | None" = None
 
 
 @dataclass(frozen=True)

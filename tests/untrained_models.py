@@ -36,7 +36,8 @@ def untrained(task: Task) -> keras.Model:
 def export(task: Task, model: keras.Model, directory: Path, name: str = "m") -> Exported:
     """A task's model as the SavedModel that training writes."""
     servable = task.servable(model)
+    called = servable.network or model
     serving.export_saved_model(
-        servable.module, servable.signatures, directory, name=name, warmup_requests=servable.warmup, model=model
+        servable.module, servable.signatures, directory, name=name, warmup_requests=servable.warmup, model=called
     )
     return Exported(directory)

@@ -127,20 +127,22 @@ class Language(Task):
         model.compile(optimizer, loss=user_loss(self.config.train.loss))  # else the loss is the model's own
 
     def servable(self, model: keras.Model) -> Servable:
-        self._trained = self.build()
-        self._trained.set_weights(model.get_weights())
+        self._trained = model  # and left as it is: exported again, it must not have seen the validation split
+        network = self.build()
+        network.set_weights(model.get_weights())
+        self.compile(network, keras.optimizers.Adam())
         running, train = self._data.corpus.running, self.config.train
         assert train.chunk
         learnt, split = self._data.split("train"), self._data.split("validation")
         decided = ""
         if self.config.model.ngrams:  # before the network has learnt what the gate learns by
-            self._ngrams, decided = learn_mixture(self._trained, learnt, split, chunk=train.chunk, running=running)
-        said = learn_validation(model, split, chunk=train.chunk, running=running, clip_norm=train.clip_norm)
-        served = self._served(model, [learnt, split])
+            self._ngrams, decided = learn_mixture(model, learnt, split, chunk=train.chunk, running=running)
+        said = learn_validation(network, split, chunk=train.chunk, running=running, clip_norm=train.clip_norm)
+        served = dataclasses.replace(self._served(network, [learnt, split]), network=network)
         if not said:
             return served
         # scores of the validation split are of one that has not learnt it
-        answers = in_process(self._served(self._trained, [learnt]).signatures)
+        answers = in_process(self._served(model, [learnt]).signatures)
         return dataclasses.replace(served, said=[*filter(None, [decided]), said], predict_validation=answers)
 
     def _served(self, network: Autoregressive, learnt: Sequence[Split]) -> Servable:

@@ -40,10 +40,10 @@ def rhyme(lines: int, seed: int = 0) -> str:
     return text
 
 
-def prepared(folder: Path, model=None, train=None, **data):
+def prepared(folder: Path, model=None, train=None, lines=60, **data):
     """The task on a rhyme."""
     kind = task_named("language")
-    (folder / "rhyme.txt").write_text(rhyme(60))
+    (folder / "rhyme.txt").write_text(rhyme(lines))
     (folder / "prepared").mkdir()
     settings = {"batch_size": 4, "chunk": 10, **(train or {})}
     config = kind.Config.model_validate({"data": data, "model": {**TINY, **(model or {})}, "train": settings})
@@ -77,6 +77,22 @@ def server(trained) -> Iterator[Server]:
 
 def texts(*several: str) -> dict[str, np.ndarray]:
     return {"text": np.array([one.encode() for one in several], object)}
+
+
+def test_what_is_exported_twice_learns_the_validation_split_once(tmp_path):
+    task = prepared(tmp_path, lines=1000)
+    model = untrained(task)
+    task.compile(model, keras.optimizers.Adam())
+    weights = model.get_weights()
+    first, again = task.servable(model), task.servable(model)
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    for servable in (first, again):
+        assert any("validation split is learnt, too" in line for line in servable.said)
+        assert np.any(servable.network.get_weights()[1] != weights[1])
+    asked = texts("sun cloud moon")
+    one, other = (servable.predict_validation(asked, "score")["log_probability"] for servable in (first, again))
+    np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def looped(exported: Exported, prompt: str, length: int) -> str:
