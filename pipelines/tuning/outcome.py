@@ -20,8 +20,8 @@ class Outcome:
         trials: that are complete or were pruned.
         values: the best trial's, by key; none where the defaults are best.
         chosen: validation loss of the best trial and of the defaults, on the blocks that chose.
-        gain: relative, on the blocks on which nothing was chosen: mean, and the ends of its 95 % interval over blocks;
-            NaN where there are none.
+        gain: on the blocks on which nothing was chosen, as a share of the defaults' mean loss there: mean, and the ends
+            of its 95 % interval over blocks; NaN where there are none.
         holds: whether that mean is a gain at all; else the defaults are trained.
     """
 
@@ -46,7 +46,7 @@ class Outcome:
         lines = [
             f"Best of {self.trials} trials: {settings}",
             f"On the half of the validation split that chose it, the loss is {rounded(best)}, that of the defaults "
-            f"{rounded(default)} ({_percent(1 - best / default)}).",
+            f"{rounded(default)} ({_percent(_less(best, default))}).",
         ]
         mean, low, high = self.gain
         if np.isnan(mean):
@@ -56,7 +56,7 @@ class Outcome:
             held += f" (95 % interval {_percent(low)} to {_percent(high)})"
         if mean <= 0:
             return [*lines, f"{held}: nothing of the gain holds, so the defaults are trained."]
-        share = min(1.0, mean / max(1 - best / default, 1e-12))
+        share = min(1.0, mean / max(_less(best, default), 1e-12))
         doubt = "; that may be chance" if not low > 0 else ""
         return [*lines, f"{held}: {share:.0%} of the gain survives{doubt}."]
 
@@ -90,21 +90,30 @@ def outcome(trials: Sequence[FrozenTrial]) -> Outcome:
             "--set train.minutes=2"
         )
     best = min(complete, key=lambda one: one[0])
-    pairs = zip(best[1].user_attrs[CHECKS], default[1].user_attrs[CHECKS], strict=False)
     return Outcome(
         trials=len(trials),
         values={} if best[1].user_attrs.get(DEFAULTS) else best[1].params,
         chosen=(best[0], default[0]),
-        gain=_gain([(1 - one / other) for one, other in pairs]),
+        gain=_gain(best[1].user_attrs[CHECKS], default[1].user_attrs[CHECKS]),
     )
 
 
-def _gain(gains: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of the blocks' gains, and its 95 % interval by Student's t."""
+def _less(loss: float, default: float) -> float:
+    """By how much a loss is less than another, as a share of that; in whole where that is nothing."""
+    return (default - loss) / (abs(default) or 1.0)
+
+
+def _gain(best: Sequence[float], default: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of the blocks' gains, and its 95 % interval by Student's t.
+
+    They are shares of the defaults' mean loss: a block by itself may hold nothing that was answered wrongly.
+    """
     from scipy.stats import t
 
-    if not gains:
+    if not best or not default:
         return np.nan, np.nan, np.nan
+    scale = abs(float(np.mean(default))) or 1.0
+    gains = [(other - one) / scale for one, other in zip(best, default, strict=False)]
     mean = float(np.mean(gains))
     if len(gains) < 3:
         return mean, np.nan, np.nan

@@ -51,7 +51,7 @@ def learn_validation(model: Autoregressive, split: Split, *, chunk: int, running
             learner.learn(read(begin, middle), number)
             found[rate, number + 1] = _loss(model, judge)
     rate, passes = min(found, key=lambda one: found[one])
-    gain = 1 - found[rate, passes] / untouched
+    gain = 1 - found[rate, passes] / untouched if untouched else 0.0  # where no character of it is known
     learner.reset(rate)
     if gain < _WORTHWHILE:
         return "The validation split is not learnt: its first half tells next to nothing of its second."

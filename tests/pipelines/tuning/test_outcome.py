@@ -30,7 +30,7 @@ def searched(trials: list[tuple[float | None, list[float]]]) -> Outcome:
 def test_the_gain_is_the_mean_over_the_blocks_with_its_interval() -> None:
     default, best = np.array([1.0, 2.0, 1.5, 1.2]), np.array([0.9, 1.7, 1.4, 1.1])
     found = searched([(1.0, list(default)), (None, []), (0.8, list(best)), (0.9, [9.0] * 4)])
-    gains = 1 - best / default
+    gains = (default - best) / default.mean()
     expected = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
     assert found.values == {"units": 2}
     assert found.trials == 4
@@ -49,6 +49,22 @@ def test_a_gain_that_may_be_chance_is_called_so() -> None:
     found = searched([(1.0, [1.0, 1.0, 1.0]), (0.9, [0.7, 1.05, 0.9])])
     assert found.holds
     assert "that may be chance" in found.lines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("default", "best", "holds"),
+    [
+        ([0.0, 0.0, 0.3], [0.0, 0.0, 0.1], True),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], False),
+        ([0.0, 0.0, 0.0], [0.0, 0.1, 0.0], False),
+        ([-1.0, -2.0, -3.0], [-2.0, -3.0, -4.0], True),
+    ],
+)
+def test_blocks_without_a_loss_and_losses_below_zero_are_compared(default, best, holds) -> None:
+    found = searched([(0.2, default), (0.1, best)])
+    assert found.holds == holds
+    assert all(np.isfinite(found.gain))
+    assert found.lines()
 
 
 def test_a_split_without_a_second_half_is_said() -> None:
