@@ -189,7 +189,8 @@ def _tell(study: optuna.Study, told: set[int], stage: Stage, progress: Progress)
             if pruned
             else f"validation loss {rounded(one.value or 0.0)}"
         )
-        best = " (best so far)" if not pruned and one.value == min(complete) and len(complete) > 1 else ""
+        lowest = not pruned and one.value == min(complete) and complete.count(one.value) == 1
+        best = " (best so far)" if lowest and len(complete) > 1 else ""
         settings = "the defaults" if one.user_attrs.get(DEFAULTS) else _settings(one.params)
         progress.line(f"Trial {one.number}: {result}{best}, {settings}")
     if complete:
