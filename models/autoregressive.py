@@ -165,11 +165,7 @@ class Autoregressive(Configured, keras.Model):
         return averaged(logits), after
 
     def call(self, inputs, training=False):
-        state = [
-            tf.where(tf.reshape(inputs["begins"], [-1] + [1] * (one.shape.rank - 1)), tf.zeros_like(one), one)
-            for one in self._kept
-        ]
-        logits, after = self._read(inputs["ids"], state, training=training)
+        logits, after = self._read(inputs["ids"], carried(self._kept, inputs["begins"]), training=training)
         for kept, one in zip(self._kept, after, strict=True):
             kept.assign(tf.stop_gradient(one))
         return tf.stack(logits)
@@ -199,3 +195,8 @@ class Autoregressive(Configured, keras.Model):
     def _by_network(self, state):
         size = len(state) // len(self.networks)
         return [(network, state[i * size : (i + 1) * size]) for i, network in enumerate(self.networks)]
+
+
+def carried(state: State, begins: tf.Tensor) -> State:
+    """The state of each row, anew where it begins, bool `[rows]`."""
+    return [tf.where(tf.reshape(begins, [-1] + [1] * (one.shape.rank - 1)), tf.zeros_like(one), one) for one in state]

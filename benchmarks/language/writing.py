@@ -36,7 +36,8 @@ from unroll.models.text.lossless import CharacterUnits  # noqa: E402
 from unroll.models.text.mixture import Gate, Mixture  # noqa: E402
 from unroll.models.tokens import RESERVED  # noqa: E402
 from unroll.pipelines.tasks.language.corpus.data import Split  # noqa: E402
-from unroll.pipelines.tasks.language.mixing import HIDDEN, ORDER, Ngrams, mixed  # noqa: E402
+from unroll.pipelines.tasks.language.mixing import HIDDEN, Ngrams, mixed  # noqa: E402
+from unroll.pipelines.tasks.language.scores.ngrams import ORDER  # noqa: E402
 from unroll.pipelines.tasks.language.signatures import writer_servable  # noqa: E402
 from unroll.serving.engine.session_engine import SessionEngine  # noqa: E402
 

@@ -129,8 +129,13 @@ def experts(logits: tf.Tensor, table: NgramTable, contexts: tf.Tensor) -> Expert
     return Experts(network, ngrams, tf.concat([tf.stack([*means, *most], axis=1), left], axis=1))
 
 
+def weights_of(sureness: tf.Tensor, gate: Gate) -> tf.Tensor:
+    """By what the logarithms of the network's and of the n-grams' probabilities are multiplied, float32 `[rows, 2]`."""
+    sureness = tf.minimum(tf.maximum(sureness, gate.least), gate.most)
+    return tf.matmul(tf.tanh(tf.matmul(sureness, gate.inner) + gate.shift), gate.outer) + gate.bias
+
+
 def weighed(said: Experts, gate: Gate) -> tf.Tensor:
     """Logits of the mixture, float32 `[rows, ids]`."""
-    sureness = tf.minimum(tf.maximum(said.sureness, gate.least), gate.most)
-    weights = tf.matmul(tf.tanh(tf.matmul(sureness, gate.inner) + gate.shift), gate.outer) + gate.bias
+    weights = weights_of(said.sureness, gate)
     return weights[:, :1] * said.network + weights[:, 1:] * said.ngrams

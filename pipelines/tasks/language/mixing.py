@@ -7,19 +7,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from unroll.models.autoregressive import Autoregressive, State
+from unroll.models.autoregressive import Autoregressive, State, carried
 from unroll.models.text.kneser_ney import Level, gram_keys, interpolated, levels, within
-from unroll.models.text.mixture import Experts, Gate, Mixture, contexts_of, experts, weighed
+from unroll.models.text.mixture import Experts, Gate, Mixture, contexts_of, experts, weighed, weights_of
 from unroll.models.text.ngram_table import NgramTable
 from unroll.models.tokens import END, PADDING, START, UNKNOWN
 from unroll.pipelines.tasks.language.corpus.data import Split
 from unroll.pipelines.tasks.language.corpus.streams import Streams
+from unroll.pipelines.tasks.language.scores.ngrams import LEARNT, ORDER
 
-ORDER, HIDDEN = 10, 16
-"""Units of the longest n-gram at most, and of the gate."""
+HIDDEN = 16
+"""Units of the gate."""
 _OUTLIERS = 1e-3  # share of a feature's smallest and largest values, that are taken for smaller ones
 _SPREAD = 0.1  # of a feature at least: one that hardly differs must not count for much where it does
-_LEARNT = 4_000_000  # characters that n-grams are counted in
 _LIMIT = 16_000_000  # bytes of a table
 _SAMPLE, _NUMBERS = 100_000, 32_000_000  # units that the gate learns from at most, and numbers to be kept of them
 _LEAST = 2_000  # units, below which nothing can be told
@@ -86,7 +86,7 @@ def learn_mixture(
     if gain < max(_WORTHWHILE, 2 * chance):
         return None, f"N-grams are not mixed in: that would gain {max(0.0, gain):.3f} nats a character."
     gate = _taught(said, targets, np.ones(len(targets), bool))
-    weights = _weights(gate, said.sureness).mean(axis=0)
+    weights = weights_of(said.sureness, gate).numpy().mean(axis=0)
     return Ngrams(order, gate, float(gain)), (
         f"N-grams of order {order} are mixed in, {table.bytes / 1e6:.1f} MB of them: on blocks of the validation split "
         f"that were held out, that gains {gain:.3f} nats a character. The logarithms of their probabilities count "
@@ -103,7 +103,7 @@ def mixed(network: Autoregressive, ngrams: Ngrams, learnt: Sequence[Split], runn
 
 def _counted(splits: Sequence[Split], characters: Sequence[int], running: bool, order: int) -> list[Level]:
     ids = np.concatenate([_sequence(split, running) for split in splits])
-    newest = np.cumsum(np.array(characters)[ids[::-1]])[::-1] <= _LEARNT
+    newest = np.cumsum(np.array(characters)[ids[::-1]])[::-1] <= LEARNT
     ids = ids[newest & (ids != UNKNOWN)]
     if running:
         return within(levels(ids, order), _LIMIT)
@@ -115,7 +115,7 @@ def _counted(splits: Sequence[Split], characters: Sequence[int], running: bool, 
 
 def _sequence(split: Split, running: bool) -> np.ndarray:
     """The newest ids of a split, with what stands between documents."""
-    first = max(0, len(split.ids) - _LEARNT)
+    first = max(0, len(split.ids) - LEARNT)
     part = split.part(first, len(split.ids))
     ids = np.asarray(part.ids).astype(np.int64)
     if running:
@@ -142,12 +142,9 @@ def _read(
 ) -> tuple[Experts, np.ndarray, np.ndarray]:
     """What both say before each unit of a split, those units int64 `[units]`, and the block of each."""
 
-    def carried(one: tf.Tensor, begins: tf.Tensor) -> tf.Tensor:
-        return tf.where(tf.reshape(begins, [-1] + [1] * (one.shape.rank - 1)), tf.zeros_like(one), one)
-
     @tf.function(autograph=False)
     def read(ids: tf.Tensor, begins: tf.Tensor, scored: tf.Tensor, state: State) -> tuple[Experts, State]:
-        state = [carried(one, begins) for one in state]
+        state = carried(state, begins)
         logits, after = network.steps(ids, state[:-1])
         contexts, last = contexts_of(ids, state[-1])
         return experts(tf.boolean_mask(logits, scored), table, tf.boolean_mask(contexts, scored)), [*after, last]
@@ -199,7 +196,3 @@ def _nats(gate: Gate, said: Experts, targets: np.ndarray, rows: np.ndarray) -> n
     """What the mixture loses on some rows."""
     logits = weighed(Experts(*(part[rows] for part in said)), gate)
     return tf.nn.sparse_softmax_cross_entropy_with_logits(targets[rows], logits).numpy()
-
-
-def _weights(gate: Gate, sureness: np.ndarray) -> np.ndarray:
-    return np.tanh(np.clip(sureness, gate.least, gate.most) @ gate.inner + gate.shift) @ gate.outer + gate.bias

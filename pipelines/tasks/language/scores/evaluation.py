@@ -28,7 +28,6 @@ _PART = 250  # characters of a window, whose losses are compared with those of b
 _ROWS = 32  # windows of a request
 _PROMPTS, _PROMPT = 1000, (10, 400)  # for the reference profile: how many at most, and their characters
 _ASKED = 64  # of those in a request
-_LEARNT = 4_000_000  # characters that n-grams are counted in
 _COMPRESSED = 8_000_000  # characters that a compressor reads
 _DRAWN = 2000  # characters in the picture
 
@@ -153,10 +152,12 @@ def text_baselines(corpus: Corpus, known: Sequence[str], splits: Iterable[str], 
     learnt = {"validation": ("train",), "test": ("train", "validation")}
     for split in (one for one in learnt if one in splits):
         size = sum(corpus.size(one) for one in learnt[split])
-        if split == "test" and size > _LEARNT:
-            progress.line(f"N-grams are counted in the last {_LEARNT:,} of {size:,} characters before the test split.")
+        if split == "test" and size > ngrams.LEARNT:
+            progress.line(
+                f"N-grams are counted in the last {ngrams.LEARNT:,} of {size:,} characters before the test split."
+            )
         before = _last(corpus, learnt[split], min(size, _COMPRESSED))
-        counted, windows = _known(_encoded(before[-_LEARNT:], of_point)), list(held_out_windows(corpus, split))
+        counted, windows = _known(_encoded(before[-ngrams.LEARNT :], of_point)), list(held_out_windows(corpus, split))
         lost, counts = _ngram_nats(counted, windows, of_point, len(known), best)
         if split == "validation":
             best = int(np.argmin(lost.sum(axis=1))) + 1

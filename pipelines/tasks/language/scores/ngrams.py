@@ -8,6 +8,8 @@ from unroll.models.text.kneser_ney import gram_keys, interpolated, levels
 
 ORDER = 10
 """Symbols of the longest n-gram that is tried."""
+LEARNT = 4_000_000
+"""Characters that n-grams are counted in at most."""
 
 
 def surprise(train: np.ndarray, asked: Sequence[np.ndarray], symbols: int, order: int = ORDER) -> list[np.ndarray]:
