@@ -61,7 +61,7 @@ class Released:
 
 def portable(problem: Task, model: keras.Model) -> keras.Model:
     """The model in float32, compiled for fine-tuning: at a tenth of the training's learning rate, which is constant."""
-    if problem.config.train.mixed_precision:  # a CPU would take long over float16
+    if model.compute_dtype == "float16":  # which takes a CPU long
         trained, model = model, problem.build()
         model.set_weights(trained.get_weights())
     problem.compile(model, keras.optimizers.Adam(_FINE_TUNING * problem.config.train.learning_rate))

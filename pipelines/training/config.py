@@ -11,7 +11,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from unroll.errors import UserError
-from unroll.pipelines.training.keys import Epochs, LearningRate, Patience
+from unroll.pipelines.training.keys import Epochs, LearningRate, MixedPrecision, Patience
 
 
 class Section(BaseModel):
@@ -60,7 +60,7 @@ class TrainSection(Section):
         description="time for training and validation, over which the learning rate falls and which is used up unless "
         "the validation score turns; null: no limit",
     )
-    mixed_precision: bool = Field(False, description="computes in float16; needs a GPU")
+    mixed_precision: MixedPrecision = False
     loss: ObjectName | None = Field(None, description="loss of your own, module:name; null: the task's")
     optimizer: ObjectName | None = Field(
         None, description="another optimizer, module:name, such as keras.optimizers:Lion; null: AdamW"

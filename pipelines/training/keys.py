@@ -35,3 +35,10 @@ Patience = Annotated[
         description="epochs without a better validation score before training stops; null: a third of the training",
     ),
 ]
+MixedPrecision = Annotated[
+    bool | None,
+    Field(
+        description="computes in float16 on a GPU, or products of matrices in bfloat16 on a CPU with units for them "
+        "(AMX); null: the latter alone"
+    ),
+]

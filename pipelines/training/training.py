@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from unroll import serving
 from unroll.errors import UserError
@@ -23,6 +22,7 @@ from unroll.pipelines.task import Row, Task
 from unroll.pipelines.training.card import Card
 from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.fit import History, fit
+from unroll.pipelines.training.precision import chosen_precision, precision
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.tracking import Registered, Run, Tracking, check_tracking, run_name
 from unroll.pipelines.user_code.objects import user_objects
@@ -123,7 +123,7 @@ def train(
     start = time.monotonic()
     register_task(task)  # a class that was passed, and is to be found by the model's card
     serving.Store(workspace.store).versions(name)  # refuses a bad name before the work, not after it
-    _check_devices(config)
+    chosen_precision(config.train)
     settings = config.model_dump(mode="json")
     own = {one.name: one.digest() for one in user_objects(settings)}
     with progress.stage("asking MLflow"):
@@ -173,20 +173,15 @@ def train(
 def _fit(problem: Task, checkpoint: Path, run: Run, progress: Progress) -> tuple[keras.Model, History]:
     config = problem.config.train
     keras.utils.set_random_seed(config.seed)
-    with _dtype_policy("mixed_float16" if config.mixed_precision else "float32"):
+    with precision(config):
         model = problem.build()
-    history = fit(problem, model, checkpoint, progress, run.metrics)
+        history = fit(problem, model, checkpoint, progress, run.metrics)
     return model, history
 
 
 def _module(task: type[Task]) -> str:
     """Where others find the task; nowhere if it was written into a notebook or a script."""
     return "" if task.__module__ == "__main__" else task.__module__
-
-
-def _check_devices(config: TaskConfig) -> None:
-    if config.train.mixed_precision and not tf.config.list_physical_devices("GPU"):
-        raise UserError("configuration key train.mixed_precision: needs a GPU, and none is visible. Leave it out")
 
 
 def _read(file: Path) -> str | None:
@@ -207,13 +202,3 @@ def run_directory(workspace: Workspace, key: str) -> Iterator[Path]:
                 "Wait for it, or change the configuration or the name"
             ) from None
         yield directory
-
-
-@contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

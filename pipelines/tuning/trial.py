@@ -15,6 +15,7 @@ from unroll.pipelines.prepared import prepared
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.task import Task
 from unroll.pipelines.training.fit import fit
+from unroll.pipelines.training.precision import precision
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.tracking import Run, Tracking
 from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING, on_block
@@ -86,8 +87,9 @@ class Trials:
                     raise optuna.TrialPruned
 
             keras.utils.set_random_seed(config.train.seed)
-            model = problem.build()
-            history = fit(problem, model, checkpoint(self._directory, trial), progress, after_epoch)
+            with precision(config.train):
+                model = problem.build()
+                history = fit(problem, model, checkpoint(self._directory, trial), progress, after_epoch)
         trial.set_user_attr(CHECKS, _checks(of_all, model))
         return history.epochs[history.best][f"validation/{problem.monitor}"]
 

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from unroll.pipelines.data.sections import Name, SplitColumn, TableSection
 from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Members, Share, Units
+from unroll.pipelines.training.keys import Cell, Embedding, KernelSize, Members, MixedPrecision, Share, Units
 
 _SUM = 1e-6  # by which shares may differ from 1 in sum
 
@@ -115,6 +115,7 @@ class WriterTrainSection(TrainSection):
         description="learning rate after the warm-up; it decays to 0 along a cosine; null: 0.003, of a "
         "transformer 0.001, and twice that in less than 5 minutes or epochs",
     )
+    mixed_precision: MixedPrecision = None
     dynamic_evaluation: bool = Field(
         False,
         description="also scores the test split while the model learns from what it has read of it, which takes "

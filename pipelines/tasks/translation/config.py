@@ -4,7 +4,7 @@ from pydantic import Field
 
 from unroll.pipelines.data.sections import GroupColumn, Name, SplitColumn, TableSection
 from unroll.pipelines.training.config import Section, TaskConfig, TrainSection
-from unroll.pipelines.training.keys import Cell, KernelSize, LearningRate, Members, Share
+from unroll.pipelines.training.keys import Cell, KernelSize, LearningRate, Members, MixedPrecision, Share
 
 
 class PairSection(TableSection):
@@ -73,6 +73,7 @@ class TranslatorTrainSection(TrainSection):
         96, ge=1, le=65536, description="pairs of average length in a step; of longer ones fewer, of shorter ones more"
     )
     learning_rate: LearningRate = 2e-3
+    mixed_precision: MixedPrecision = None
     label_smoothing: Share = Field(0.1, description="share of the target spread evenly over all subwords")
 
 
