@@ -210,6 +210,22 @@ class Task(abc.ABC):
         """
         return None
 
+    def answer_losses(self, model: "keras.Model", parts: Sequence[tuple[float, float]]) -> list[float] | None:
+        """What an answer that simple methods have a part in loses on parts of the validation split.
+
+        By these `unroll tune` compares trials, after each epoch and in the end.
+
+        Args:
+            model: trained.
+            parts: from one share of the split to another, as of `validation_block`. How much the model and the simple
+                methods count is decided on the first alone.
+
+        Returns:
+            The mean loss on each part in which there are records. None: the answer is the model's alone, and
+            `monitor` its loss.
+        """
+        return None
+
     @abc.abstractmethod
     def servable(self, model: "keras.Model") -> Servable:
         """A trained model from raw input to final answer, calibrated on the validation split."""

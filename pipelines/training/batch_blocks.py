@@ -1,7 +1,9 @@
 """Parts of batches of records."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -42,6 +44,26 @@ def block(batches: tf.data.Dataset, begin: float, end: float, *, in_order: bool)
         return before + rows, kept if len(kept) > 1 else kept[0]
 
     return batches.scan(tf.constant(0, tf.int64), cut).filter(lambda *one: _rows(one) > 0)
+
+
+def rows_of(sizes: Sequence[int], begin: float, end: float) -> np.ndarray:
+    """The numbers of the rows that `block` takes of batches that may be sorted, int `[rows]`.
+
+    Args:
+        sizes: rows of each batch.
+        begin: a share from 0 to 1.
+        end: a larger one.
+
+    Example:
+        >>> rows_of([4, 4, 2], 0.5, 1.0).tolist()
+        [2, 3, 6, 7, 9]
+    """
+    starts = np.cumsum([0, *sizes])
+    parts = [
+        np.arange(start + int(size * begin), start + int(size * end))
+        for start, size in zip(starts[:-1], sizes, strict=True)
+    ]
+    return np.concatenate([*parts, np.empty(0, int)])
 
 
 def _rows(batch: Any) -> tf.Tensor:

@@ -81,26 +81,30 @@ class Trials:
             problem = on_block(of_all, config, *CHOOSING)
 
             def after_epoch(metrics: dict[str, float], epoch: int) -> None:
-                run.metrics(metrics, epoch)
-                trial.report(metrics[f"validation/{problem.monitor}"], epoch)
+                answer = of_all.answer_losses(model, [CHOOSING])
+                run.metrics(metrics | ({"validation/answer_loss": answer[0]} if answer else {}), epoch)
+                trial.report(answer[0] if answer else metrics[f"validation/{problem.monitor}"], epoch)
                 if not by_default and (trial.should_prune() or time.time() > self._ends):
                     raise optuna.TrialPruned
 
             keras.utils.set_random_seed(config.train.seed)
             with precision(config.train):
                 model = problem.build()
-                history = fit(problem, model, checkpoint(self._directory, trial), progress, after_epoch)
-        trial.set_user_attr(CHECKS, _checks(of_all, model))
-        return history.epochs[history.best][f"validation/{problem.monitor}"]
+                fit(problem, model, checkpoint(self._directory, trial), progress, after_epoch)
+        chosen, *checks = _losses(of_all, model)
+        trial.set_user_attr(CHECKS, checks)
+        return chosen
 
 
-def _checks(problem: Task, model: keras.Model) -> list[float]:
-    """The loss on each block on which nothing is chosen; of few records, on fewer."""
-    losses = []
-    for begin, end in CHECKING:
-        batches = problem.validation_block(begin, end)
-        scores = model.evaluate(batches, verbose=0, return_dict=True)  # none of no batch at all
-        losses += [float(scores[key]) for key in scores if key == problem.monitor]
+def _losses(problem: Task, model: keras.Model) -> list[float]:
+    """The loss on the part that chooses, and on each block on which nothing is chosen; of few records, on fewer."""
+    parts = [CHOOSING, *CHECKING]
+    losses = problem.answer_losses(model, parts)
+    if losses is None:
+        losses = []
+        for begin, end in parts:
+            scores = model.evaluate(problem.validation_block(begin, end), verbose=0, return_dict=True)
+            losses += [float(scores[key]) for key in scores if key == problem.monitor]  # none of no batch at all
     return [one for one in losses if math.isfinite(one)]
 
 

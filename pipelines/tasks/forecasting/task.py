@@ -1,6 +1,6 @@
 """Forecasting of one or many series: `unroll train forecasting --data load.csv --set data.time=date`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +43,13 @@ from unroll.pipelines.tasks.forecasting.minimum import lowest_values, minimum_su
 from unroll.pipelines.tasks.forecasting.plan import plan
 from unroll.pipelines.tasks.forecasting.plots import backtest_figures
 from unroll.pipelines.tasks.forecasting.signatures import forecast_signatures
-from unroll.pipelines.tasks.forecasting.simple.blending import fit_blend, network_gain, shares_said, simple_experts
+from unroll.pipelines.tasks.forecasting.simple.blending import (
+    blend_losses,
+    fit_blend,
+    network_gain,
+    shares_said,
+    simple_experts,
+)
 from unroll.pipelines.tasks.forecasting.simple.fitting import Refitted, SimpleFit, fit_simple
 from unroll.pipelines.tasks.forecasting.simple.shares import Shares
 from unroll.pipelines.tasks.forecasting.sizes import default_epochs, independent_windows
@@ -182,6 +188,9 @@ class Forecasting(Task):
     def contribution(self, model: keras.Model) -> float | None:
         _, shares = fit_blend(model, self._experts(self._simple.path), self._read)
         return None if shares is None else network_gain(shares)
+
+    def answer_losses(self, model: keras.Model, parts: Sequence[tuple[float, float]]) -> list[float]:
+        return blend_losses(model, self._experts(self._simple.path), self._read, parts)
 
     def servable(self, model: keras.Model) -> Servable:
         simple = self._simple

@@ -1,23 +1,20 @@
 """What answers a text: a simple path, and as much of the network as helps on texts that neither was fitted on."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
 
 from unroll.models.text.bag_of_words import BagOfWordsWeights
 from unroll.models.text.classifier import paths
-from unroll.pipelines.data.term_counts import TOO_MANY, TermCounts
 from unroll.pipelines.data.texts.shards import read_shards
-from unroll.pipelines.scoring import bag_of_words
 from unroll.pipelines.scoring.calibration import fit_temperatures
 from unroll.pipelines.scoring.mixing import mix
-
-BATCH = 64  # texts of a prediction
-_MAX_TEXTS = 20_000  # of the train split that are fitted: the network reads all
-_SMALL = 4000  # texts of the train split, of which each choice is fitted five times
-_MAX_WEIGHTS = 25_000_000
+from unroll.pipelines.tasks.sentiment.simple_path import BATCH, SimplePath
+from unroll.pipelines.training.batch_blocks import rows_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class Answer:
             one.
         before: the same, not fitted on the validation split.
         weight: of the simple path.
-        said: how all this was chosen, or why there is no simple path, in a line; empty where none was asked for.
+        said: how all this was chosen, in a line; empty where there was nothing to choose.
     """
 
     network: list[float]
@@ -40,59 +37,53 @@ class Answer:
     said: str = ""
 
 
-def fit_answer(
-    model: keras.Model, directory: Path, *, texts: int, vocabulary: int, buckets: int, classes: int
-) -> Answer:
-    """Fits the simple path, and weighs it and the network.
-
-    The simple path's settings are chosen by cross-validation over the train and the validation split if the first is
-    small, else on the validation split; it then learns from both.
+def fit_answer(model: keras.Model, directory: Path, simple: SimplePath | None) -> Answer:
+    """Weighs the network and the simple path.
 
     Args:
         model: trained.
         directory: the prepared data set.
-        texts: of its train split.
-        vocabulary: number of token ids.
-        buckets: that pairs of words are hashed into; 0 leaves the simple path out.
-        classes: number of classes.
+        simple: None: the network answers alone.
     """
-    network, labels = _network(model, directory)
-    alone = Answer([*fit_temperatures(network, labels), 0.0][:2])
-    weights = classes * (vocabulary + buckets)
-    if not buckets:
-        return alone
-    if weights > _MAX_WEIGHTS:
-        said = f"a simple path would have {weights:,} weights, of {_MAX_WEIGHTS:,} at most. Lower model.ngram_buckets"
-        return replace(alone, said=f"The network answers alone: {said} for one.")
-    train, validation = (
-        TermCounts.of(read_shards(directory, split, batch_size=BATCH, words=True), vocabulary, buckets, share)
-        for split, share in (("train", min(1.0, _MAX_TEXTS / texts)), ("validation", 1.0))
-    )
-    learnt = train + validation
-    if texts < _SMALL:
-        choice, held_out = bag_of_words.cross_validate(learnt, classes)
-        scale, simple = fit_temperatures([held_out], learnt.labels)[0], held_out[len(train.labels) :]
-        before = next(bag_of_words.fit(train, classes, [choice]))
-    else:
-        choice, simple, before = bag_of_words.choose(train, validation, classes)
-        scale = fit_temperatures([simple], labels)[0]
-    served = next(bag_of_words.fit(learnt, classes, [choice]))
-    how = "cross-validation" if texts < _SMALL else "the validation split"
-    mixed = mix(simple, network, labels, scale)
-    untried = "" if learnt.characters is not None else f" Characters were not tried: {TOO_MANY}."
+    network, labels, _ = _network(model, directory)
+    if simple is None:
+        return Answer([*fit_temperatures(network, labels), 0.0][:2])
+    mixed = mix(simple.logits, network, labels, simple.scale)
     said = (
-        f"The answer begins from {choice}, chosen by {how} and fitted on {len(learnt.labels):,} texts; of the network "
-        f"{mixed.share:.0%} counts beside it, which is best for {len(labels):,} validation texts less a standard error."
-        f"{untried}"
+        f"{simple.begins}; of the network {mixed.share:.0%} counts beside it, which is best for {len(labels):,} "
+        "validation texts less a standard error."
     )
-    return Answer([*mixed.network, 0.0][:2], served, before, mixed.simple, said)
+    said = " ".join(filter(None, [said, simple.untried]))
+    return Answer([*mixed.network, 0.0][:2], simple.served, simple.before, mixed.simple, said)
 
 
-def _network(model: keras.Model, directory: Path) -> tuple[list[np.ndarray], np.ndarray]:
-    """Logits of the network's paths on the validation split, each float `[records, classes]`, and its labels."""
+def answer_losses(
+    model: keras.Model, directory: Path, simple: SimplePath | None, parts: Sequence[tuple[float, float]]
+) -> list[float]:
+    """Cross-entropy of the whole answer on parts of the validation split, in nats a text.
+
+    Args:
+        model, directory, simple: as of `fit_answer`.
+        parts: by the first of which the paths are weighed; those without a text are left out.
+    """
+    network, labels, sizes = _network(model, directory)
+    rows = [rows_of(sizes, *part) for part in parts]
+    first = rows[0]
+    if simple is None:
+        logits = np.tensordot(fit_temperatures([path[first] for path in network], labels[first]), network, axes=1)
+    else:
+        mixed = mix(simple.logits[first], [path[first] for path in network], labels[first], simple.scale)
+        logits = mixed.simple * simple.logits + np.tensordot(mixed.network, network, axes=1)
+    losses = -log_softmax(logits, axis=1)[np.arange(len(labels)), labels]
+    return [float(losses[part].mean()) for part in rows if len(part)]
+
+
+def _network(model: keras.Model, directory: Path) -> tuple[list[np.ndarray], np.ndarray, list[int]]:
+    """Logits of the network's paths on the validation split, each float `[texts, classes]`, its labels, and the sizes
+    of its batches."""
     batches = read_shards(directory, "validation", batch_size=BATCH)
     answers, labels = zip(*((paths(model.predict_on_batch(ids)), labels) for ids, labels in batches), strict=True)
     logits = [np.concatenate([np.mean(answer["encoders"], axis=1) for answer in answers])]
     if "evidence" in answers[0]:
         logits.append(np.concatenate([answer["evidence"] for answer in answers]))
-    return logits, np.concatenate(labels)
+    return logits, np.concatenate(labels), [len(batch) for batch in labels]

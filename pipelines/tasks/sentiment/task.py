@@ -1,7 +1,8 @@
 """Sentiment, or any other class of a text: `unroll train sentiment --data reviews.csv`."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ from unroll.pipelines.scoring.metrics import accuracy_losses, by_group, classifi
 from unroll.pipelines.scoring.text_baseline import MAX_TEXTS, text_baselines
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Servable, Task
 from unroll.pipelines.tasks.sentiment import labelled_text
-from unroll.pipelines.tasks.sentiment.answer import BATCH, Answer, fit_answer
+from unroll.pipelines.tasks.sentiment.answer import Answer, answer_losses, fit_answer
 from unroll.pipelines.tasks.sentiment.config import SentimentConfig
 from unroll.pipelines.tasks.sentiment.labelled_text import DatasetInfo
 from unroll.pipelines.tasks.sentiment.plan import default_epochs, planned
 from unroll.pipelines.tasks.sentiment.signatures import text_servable
+from unroll.pipelines.tasks.sentiment.simple_path import BATCH, SimplePath, fit_simple, too_large
 from unroll.pipelines.tasks.sentiment.user_model import TextInfo, user_classifier
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
@@ -176,14 +178,27 @@ class Sentiment(Task):
 
     def answer(self, model: keras.Model) -> Answer:
         """How the paths of a trained model are added up, and what to."""
-        return fit_answer(
-            model,
-            self.directory,
-            texts=self._data.records("train"),
-            vocabulary=len(self._vocabulary) + RESERVED,
-            buckets=0 if self.config.model.build else self.config.model.ngram_buckets,
-            classes=len(self._names),
-        )
+        answer = fit_answer(model, self.directory, self._simple)
+        return replace(answer, said=answer.said or too_large(**self._sizes))
+
+    def answer_losses(self, model: keras.Model, parts: Sequence[tuple[float, float]]) -> list[float]:
+        return answer_losses(model, self.directory, self._simple, parts)
+
+    @cached_property
+    def _simple(self) -> SimplePath | None:
+        """Fitted once, whatever network is beside it."""
+        if not self._sizes["buckets"] or too_large(**self._sizes):
+            return None
+        return fit_simple(self.directory, texts=self._data.records("train"), **self._sizes)
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        section = self.config.model
+        return {
+            "vocabulary": len(self._vocabulary) + RESERVED,
+            "buckets": 0 if section.build else section.ngram_buckets,
+            "classes": len(self._names),
+        }
 
     def held_out(self, data: str, split: str) -> Iterator[Arrays]:
         with RecordIndex.open(self.directory / "index.sqlite") as index:

@@ -1,8 +1,9 @@
 """The blend of a trained network and simple forecasts."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from unroll.models.series.baselines import last_value, seasonal_naive
@@ -11,6 +12,7 @@ from unroll.models.series.quantile_model import QuantileModel, ensemble
 from unroll.models.series.simple_path import SimplePath
 from unroll.pipelines.tasks.forecasting.simple.shares import HeldOut, Shares
 from unroll.pipelines.tasks.forecasting.windows.feed import Feed
+from unroll.pipelines.training.batch_blocks import block
 
 _BATCH = 256
 _MAX_WINDOWS = 20_000
@@ -31,13 +33,16 @@ def simple_experts(path: SimplePath, season: int, horizon: int) -> dict[str, Exp
     }
 
 
-def fit_blend(model: QuantileModel, experts: Mapping[str, Expert], feed: Feed) -> tuple[Blend, Shares | None]:
+def fit_blend(
+    model: QuantileModel, experts: Mapping[str, Expert], feed: Feed, part: tuple[float, float] = (0.0, 1.0)
+) -> tuple[Blend, Shares | None]:
     """Mixes a trained network with simple forecasts as the validation split has it.
 
     Args:
         model: trained.
         experts: the simple forecasts, the best of them first; without any, the network answers alone.
         feed: of its windows.
+        part: of the split that is looked at, from one share of its windows to another.
 
     Returns:
         The blend, and how its shares came about; None for the network alone.
@@ -47,14 +52,43 @@ def fit_blend(model: QuantileModel, experts: Mapping[str, Expert], feed: Feed) -
     held_out = HeldOut(feed.features.horizon, next(iter(experts)))
     everyone = Blend(model, experts, dict.fromkeys(experts, 1.0))
     simple = tf.function(everyone.simple, autograph=False)
-    batches = feed.aligned("validation", _BATCH, stride=feed.stride("validation", _MAX_WINDOWS))
-    for window in batches:
+    for window in _windows(feed, part):
         inputs, target = feed.pair(window)
         network, _ = ensemble(model.predict_on_batch(inputs))
         forecasts = {name: one.numpy() for name, one in {**simple(inputs), NETWORK: network}.items()}
         held_out.add(forecasts, target.numpy(), feed.steps(window), window["series"].numpy())
     shares = held_out.shares()
     return Blend(model, experts, shares.shares), shares
+
+
+def blend_losses(
+    model: QuantileModel, experts: Mapping[str, Expert], feed: Feed, parts: Sequence[tuple[float, float]]
+) -> list[float]:
+    """The loss of `QuantileModel` that a network and simple forecasts together have on parts of the validation split.
+
+    Args:
+        model, experts, feed: as of `fit_blend`.
+        parts: by the first of which the two are mixed; those without a window are left out.
+    """
+    blend, _ = fit_blend(model, experts, feed, parts[0])
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def loss_of(inputs: Mapping[str, tf.Tensor], target: tf.Tensor) -> tf.Tensor:
+        forecast, quantiles = blend(inputs)
+        return model.compute_loss(None, target, {"forecast": forecast[:, None], "quantiles": quantiles[:, None]})
+
+    found = []
+    for part in parts:
+        batches = [(float(loss_of(*feed.pair(window))), len(window["series"])) for window in _windows(feed, part)]
+        if batches:
+            losses, rows = zip(*batches, strict=True)
+            found.append(float(np.average(losses, weights=rows)))
+    return found
+
+
+def _windows(feed: Feed, part: tuple[float, float]) -> tf.data.Dataset:
+    batches = feed.aligned("validation", _BATCH, stride=feed.stride("validation", _MAX_WINDOWS))
+    return block(batches, *part, in_order=True)
 
 
 def network_gain(shares: Shares) -> float:

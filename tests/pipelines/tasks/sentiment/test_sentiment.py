@@ -11,7 +11,7 @@ from unroll.models.text.bag_of_words import BagOfWords
 from unroll.models.text.classifier import total
 from unroll.models.text.tokenizer import RESERVED, Tokenizer, joined, tokenize
 from unroll.pipelines.data.vocabulary import read_vocabulary, vocabulary_table
-from unroll.pipelines.tasks.sentiment import answer as answering
+from unroll.pipelines.tasks.sentiment import simple_path
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_pretrained_vectors_are_what_the_embedding_begins_with(tmp_path):
 
 @pytest.mark.parametrize(("small", "how"), [(4000, "cross-validation"), (0, "the validation split")])
 def test_the_validation_split_is_scored_by_weights_that_have_not_learnt_it(tmp_path, monkeypatch, small, how):
-    monkeypatch.setattr(answering, "_SMALL", small)
+    monkeypatch.setattr(simple_path, "_SMALL", small)
     section = {"units": 4, "layers": 1, "members": 1, "ngram_buckets": 4096}
     task = prepared("sentiment", reviews(300, words=5), {"model": section}, tmp_path)
     servable = task.servable(task.build())
