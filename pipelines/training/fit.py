@@ -14,6 +14,7 @@ import numpy as np
 
 from unroll.errors import UserError
 from unroll.pipelines.task import Task
+from unroll.pipelines.training import memory
 from unroll.pipelines.training.checkpoint import load_checkpoint, save_checkpoint
 from unroll.pipelines.training.config import TrainSection
 from unroll.pipelines.training.progress import Progress, Stage
@@ -82,6 +83,7 @@ class History:
         return cls(**{**stored, **paces})
 
 
+@memory.kept()
 def fit(
     task: Task,
     model: keras.Model,

@@ -1,5 +1,6 @@
 """The precision in which a model is trained. What is exported computes in float32."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from unroll.pipelines.training.config import TrainSection
 _CPU = Path("/proc/cpuinfo")
 _MATRIX_UNITS = "amx_bf16"
 _REWRITE = "auto_mixed_precision_onednn_bfloat16"
+_NOT_REWRITTEN = "TF_AUTO_MIXED_PRECISION_GRAPH_REWRITE_INFERLIST_REMOVE"
+_ELEMENTWISE = "AddN,Mean,Mul,RealDiv,Rsqrt,Sigmoid,SigmoidGrad,Softmax,Square,SquaredDifference,Sub,Sum,Tanh,TanhGrad"
+"""Operations of TensorFlow that are faster in float32."""
 
 
 @contextmanager
@@ -20,12 +24,14 @@ def precision(config: TrainSection) -> Iterator[None]:
     """Models that are built and trained here compute as `chosen_precision` says.
 
     With float16 it is the layers that do, by Keras' policy. With bfloat16 TensorFlow rewrites the graphs that are run
-    here: products of matrices and convolutions read bfloat16 and add up in float32. Weights are float32 in each case.
+    here: products of matrices and convolutions read bfloat16 and add up in float32, gates and norms are of float32.
+    Weights are float32 in each case.
     """
     chosen = chosen_precision(config)
     policy, options = keras.config.dtype_policy(), tf.config.optimizer.get_experimental_options()
     keras.config.set_dtype_policy("mixed_float16" if chosen == "float16" else "float32")
     tf.config.optimizer.set_experimental_options({_REWRITE: chosen == "bfloat16"})
+    os.environ.setdefault(_NOT_REWRITTEN, _ELEMENTWISE)
     try:
         yield
     finally:
