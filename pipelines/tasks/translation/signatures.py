@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from unroll.models.checks import known_ids, known_state
 from unroll.models.decoding import Decoded, beam_search
+from unroll.models.encoder_decoder.quality import Quality
 from unroll.models.encoder_decoder.translator import Translator
 from unroll.models.ensemble import averaged
 from unroll.models.sequence_loss import token_losses
@@ -85,15 +86,21 @@ class Search:
 
 
 def translation_servable(
-    search: Search, *, description: Mapping[str, Any], warmup: Sequence[str], said: Sequence[str] = ()
+    search: Search,
+    quality: Quality,
+    *,
+    description: Mapping[str, Any],
+    warmup: Sequence[str],
+    said: Sequence[str] = (),
 ) -> Servable:
     """What a translator is served by.
 
     - `serving_default`: `text` string `[B]` to `translation` string `[B]`, `log_probability` float32 `[B]`, the other
-      hypotheses as `alternatives` string `[B, K]` and `alternative_log_probabilities` `[B, K]`, best first; and, of the
-      text, the `subwords` int32 `[B]` that were read, whether it has more (`cut` bool `[B]`), `unknown` float32 `[B]`,
-      the share of them that is unknown, and `rarity` float32 `[B]`, the nats that one of them costs by its frequency
-      alone. The translation of nothing is nothing.
+      hypotheses as `alternatives` string `[B, K]` and `alternative_log_probabilities` `[B, K]`, best first; `quality`
+      float32 `[B]`, the chrF from 0 to 1 that is to be expected of the translation; and, of the text, the `subwords`
+      int32 `[B]` that were read, whether it has more (`cut` bool `[B]`), `unknown` float32 `[B]`, the share of them
+      that is unknown, and `rarity` float32 `[B]`, the nats that one of them costs by its frequency alone. The
+      translation of nothing is nothing.
     - `score`: `source` and `target` string `[B]` to `log_probability` float32 `[B]` of the target, its end included,
       and `subwords` int32 `[B]`, that it has with its end.
     - `attention`: `text` to `translation`, `source_tokens` string `[B, S]`, its `tokens` string `[B, T]`, empty behind
@@ -105,6 +112,7 @@ def translation_servable(
 
     Args:
         search: how a translation is found.
+        quality: what one is likely worth.
         description: what `describe` says.
         warmup: texts.
         said: what was decided, a line each.
@@ -120,12 +128,14 @@ def translation_servable(
         log_probability = tf.where(nothing, 0.0, log_probability)
         unknown = tf.math.count_nonzero(source == UNKNOWN, axis=1, dtype=tf.float32)
         counted = (source != PADDING) & (source != END)
+        tokens = tf.math.count_nonzero(ids[:, 0] != PADDING, axis=1, dtype=tf.int32)
         rarity = -tf.reduce_sum(tf.where(counted, tf.gather(vocabulary.scores, source), 0.0), axis=1)
         return {
             "translation": translations[:, 0],
             "log_probability": log_probability[:, 0],
             "alternatives": translations[:, 1:],
             "alternative_log_probabilities": log_probability[:, 1:],
+            "quality": tf.where(count == 0, 1.0, quality(log_probability[:, 0], tokens)),
             "subwords": count,
             "cut": cut,
             "unknown": tf.math.divide_no_nan(unknown, tf.cast(count, tf.float32)),

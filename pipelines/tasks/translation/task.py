@@ -24,7 +24,7 @@ from unroll.pipelines.tasks.translation.pairs.files import all_files, pair_files
 from unroll.pipelines.tasks.translation.plan import default_epochs, planned
 from unroll.pipelines.tasks.translation.scores.baselines import MAX_PAIRS, translation_baselines
 from unroll.pipelines.tasks.translation.scores.evaluation import score_pairs
-from unroll.pipelines.tasks.translation.search import choose_length_penalty
+from unroll.pipelines.tasks.translation.search import choose_length_penalty, fit_quality
 from unroll.pipelines.tasks.translation.signatures import Search, translation_servable
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
@@ -132,7 +132,8 @@ class Translation(Task):
             "data": self.config.data.model_dump(mode="json"),
         }
         warmup = [pair.source for pair in validation[:_WARMUP]]
-        return translation_servable(search, description=description, warmup=warmup, said=said)
+        quality = fit_quality(search, validation)
+        return translation_servable(search, quality, description=description, warmup=warmup, said=said)
 
     @cached_property
     def _vocabulary(self) -> SubwordVocabulary:
@@ -167,6 +168,9 @@ class Translation(Task):
     def profile(self, name: str, validation: Evaluation) -> monitoring.ReferenceProfile:
         features: list[Feature] = [
             monitoring.GeneratedTextFeature.fit("translation", validation.outputs["translation"]),
-            *(monitoring.NumericFeature(key) for key in ("log_probability", "subwords", "unknown", "rarity")),
+            *(
+                monitoring.NumericFeature(key)
+                for key in ("log_probability", "quality", "subwords", "unknown", "rarity")
+            ),
         ]
         return monitoring.ReferenceProfile.build(features, validation.inputs, validation.outputs, model=name)

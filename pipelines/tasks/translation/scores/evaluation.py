@@ -12,7 +12,12 @@ from unroll.pipelines.scoring.comparison import Losses
 from unroll.pipelines.scoring.even_sample import EvenSample
 from unroll.pipelines.scoring.metrics import by_group
 from unroll.pipelines.task import Arrays, Evaluation, Predict, Row
-from unroll.pipelines.tasks.translation.scores.metrics import bleu_signature, sentence_chrf, translation_metrics
+from unroll.pipelines.tasks.translation.scores.metrics import (
+    bleu_signature,
+    rank_correlation,
+    sentence_chrf,
+    translation_metrics,
+)
 from unroll.pipelines.tasks.translation.scores.plots import alignment_sheet
 from unroll.pipelines.training.progress import Progress
 
@@ -23,7 +28,7 @@ _OTHERS = 4  # references that each is compared with
 _SHOWN = 4  # alignments
 _DRAWN = 8, 16  # words of a source that is drawn
 _LENGTHS = (1, 6, 11, 16, 21, 31, 51)  # words of a source, from which a bin begins
-_OUTPUTS = ("translation", "log_probability", "subwords", "unknown", "rarity")
+_OUTPUTS = ("translation", "log_probability", "quality", "subwords", "unknown", "rarity")
 
 
 def score_pairs(records: Iterable[Arrays], predict: Predict, progress: Progress) -> Evaluation:
@@ -57,12 +62,14 @@ def score_pairs(records: Iterable[Arrays], predict: Predict, progress: Progress)
     translations = [one.decode() for one in answered["translation"]]
     references = [one.decode() for one in targets]
 
+    own = sentence_chrf(translations, references)
+
     def scores(rows: Sequence[int] | np.ndarray) -> dict[str, float]:
         found = translation_metrics([translations[row] for row in rows], [references[row] for row in rows])
         nats = -likely["log_probability"][rows].sum() / likely["subwords"][rows].sum()
-        return {**found, "nats_per_subword": float(nats)}
+        foreseen = rank_correlation(answered["quality"][rows], own[rows])
+        return {**found, "nats_per_subword": float(nats), "quality_correlation": foreseen}
 
-    own = sentence_chrf(translations, references)
     sample: EvenSample[int] = EvenSample(_MAX_KEPT)
     for row in range(len(texts)):
         sample.add(row)

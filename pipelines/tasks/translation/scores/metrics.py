@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
+from scipy.stats import spearmanr
 
 from unroll.pipelines.tasks.translation.pairs.cleaning import tidy
 
@@ -53,3 +54,17 @@ def sentence_chrf(translations: Sequence[str], references: Sequence[str]) -> np.
     chrf = CHRF()
     pairs = zip(translations, references, strict=True)
     return np.array([chrf.sentence_score(one, [other]).score / 100 for one, other in pairs])
+
+
+def rank_correlation(estimates: np.ndarray, scores: np.ndarray) -> float:
+    """Spearman's, of what is estimated of each translation and what it scores; 0 where either is one number throughout.
+
+    Example:
+        >>> rank_correlation(np.array([0.1, 0.5, 0.9]), np.array([0.2, 0.3, 0.4]))
+        1.0
+        >>> rank_correlation(np.array([0.5, 0.5]), np.array([0.2, 0.3]))
+        0.0
+    """
+    if len(scores) < 2 or not (np.ptp(estimates) and np.ptp(scores)):
+        return 0.0
+    return round(float(spearmanr(estimates, scores).statistic), 12)

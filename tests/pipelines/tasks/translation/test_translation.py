@@ -101,6 +101,16 @@ def test_a_text_is_answered_with_its_translation_and_others(exported):
 
 
 @whole
+def test_a_text_like_none_in_training_is_doubted(trained, exported):
+    """Scrambled words have no translation; the estimate is calibrated on what has."""
+    table = pairs()
+    scrambled = [" ".join(reversed(one.split())) for one in table["source"]]
+    usual, odd = (exported.predict(texts(*several))["quality"] for several in (table["source"], scrambled))
+    assert usual.mean() > odd.mean() + 0.03
+    assert usual.mean() == pytest.approx(trained["metrics"]["validation/chrf"] / 100, abs=0.15)
+
+
+@whole
 def test_scores_are_those_of_the_steps(trained, exported):
     """Teacher forcing through `score` and a loop over `step` give the same probability."""
     told = json.loads(exported.predict({}, "describe")["json"].item())
@@ -174,7 +184,15 @@ def test_tables_are_translated_and_scored(trained, tmp_path):
 @whole
 def test_the_profile_watches_lengths_unknown_and_rare_subwords_and_the_score(trained, exported):
     profile = ReferenceProfile.load(Path(trained["path"]))
-    measured = {"subwords", "unknown", "rarity", "log_probability", "translation/length", "translation/tokens"}
+    measured = {
+        "subwords",
+        "unknown",
+        "rarity",
+        "log_probability",
+        "quality",
+        "translation/length",
+        "translation/tokens",
+    }
     assert measured <= set(profile.variables)
     usual, odd = exported.predict(texts(SOURCE, "flow sgnis"))["rarity"]
     assert odd > usual
@@ -192,10 +210,19 @@ def test_members_answer_together_and_the_validation_split_decides_on_lengths(tmp
     assert alone["translation"][0] == both["translation"][1], "padding changes nothing"
     odd = answer(texts("", "dog " * 300))
     assert (odd["translation"][0], odd["log_probability"][0], set(odd["alternatives"][0])) == (b"", 0, {b""})
+    assert odd["quality"][0] == 1, "nothing is left to be better"
+    assert 0 <= odd["quality"][1] <= 1
     assert odd["cut"].tolist() == [False, True]
     assert odd["subwords"].tolist() == [0, PairSection().max_tokens]
     evaluation = task.evaluate(task.dataset_info(), task.held_out("", "test"), answer, Progress())
-    assert set(evaluation.metrics) == {"bleu", "bleu_lc", "chrf", "exact_match", "nats_per_subword"}
+    assert set(evaluation.metrics) == {
+        "bleu",
+        "bleu_lc",
+        "chrf",
+        "exact_match",
+        "nats_per_subword",
+        "quality_correlation",
+    }
     assert "fit their own records" in evaluation.chance, "it was not trained"
     assert list(evaluation.figures) == ["alignments.png"]
     assert sum(row["pairs"] for row in evaluation.tables["by words of the source"]) == len(evaluation.losses.model)
