@@ -14,8 +14,8 @@ import numpy as np
 
 from unroll.errors import UserError
 from unroll.pipelines.task import Task
-from unroll.pipelines.training import memory
 from unroll.pipelines.training.checkpoint import load_checkpoint, save_checkpoint
+from unroll.pipelines.training.computing import memory
 from unroll.pipelines.training.config import TrainSection
 from unroll.pipelines.training.progress import Progress, Stage
 from unroll.pipelines.training.schedule.decay import Decay

@@ -20,9 +20,9 @@ from unroll.pipelines.registry import register as register_task
 from unroll.pipelines.release import export, portable, record, release
 from unroll.pipelines.task import Row, Task
 from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.computing.precision import chosen_precision, precision
 from unroll.pipelines.training.config import TaskConfig
 from unroll.pipelines.training.fit import History, fit
-from unroll.pipelines.training.precision import chosen_precision, precision
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.tracking import Registered, Run, Tracking, check_tracking, run_name
 from unroll.pipelines.user_code.objects import user_objects

@@ -14,8 +14,8 @@ from unroll.errors import UserError
 from unroll.pipelines.prepared import prepared
 from unroll.pipelines.registry import task_named
 from unroll.pipelines.task import Task
+from unroll.pipelines.training.computing.precision import precision
 from unroll.pipelines.training.fit import fit
-from unroll.pipelines.training.precision import precision
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.tracking import Run, Tracking
 from unroll.pipelines.tuning.held_out_blocks import CHECKING, CHOOSING, on_block

@@ -5,7 +5,7 @@ import resource
 
 import pytest
 
-from unroll.pipelines.training import memory
+from unroll.pipelines.training.computing import memory
 
 SIZE, PAGE, TIMES = 48 << 20, resource.getpagesize(), 8
 

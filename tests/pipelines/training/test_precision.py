@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from unroll.errors import UserError
-from unroll.pipelines.training import precision as chosen
+from unroll.pipelines.training.computing import precision as chosen
+from unroll.pipelines.training.computing.precision import chosen_precision, precision
 from unroll.pipelines.training.config import TrainSection
-from unroll.pipelines.training.precision import chosen_precision, precision
 
 AMX, PLAIN = "flags\t\t: fpu sse2 avx512_bf16 amx_bf16 amx_tile\n", "flags\t\t: fpu sse2 avx2\n"
 

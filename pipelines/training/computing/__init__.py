@@ -1,0 +1,1 @@
+"""What a model is trained with: the precision of numbers, and memory."""
