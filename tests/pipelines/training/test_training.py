@@ -156,7 +156,7 @@ def one_line_error(done):
         (["--set", "data.text=body"], "has no column 'body'. It has: 'text', 'label', 'source'"),
         (["--data", "nowhere.csv"], "--data nowhere.csv: no such file"),
         (["--name", "../up"], "Received: name='../up'"),
-        (["--set", "train.mixed_precision=true"], "train.mixed_precision: needs a GPU"),
+        (["--set", "train.mixed_precision=half"], "train.mixed_precision"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, reviews_csv, arguments, words):
