@@ -8,10 +8,8 @@ turns, round by round; medians are given.
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +20,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)  # else benchmarks/serving.py hides the package
-from tests.serving_fixtures import SERVE, start_server  # noqa: E402
+from benchmarks.harness.served_client import served_client  # noqa: E402
 from unroll.serving import Client  # noqa: E402
 
 _BATCH = 16
@@ -38,15 +36,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     pictures = _pictures(arguments.pictures, arguments.column)
-    with tempfile.TemporaryDirectory() as home:
-        shutil.copytree(arguments.saved_model, Path(home) / "store" / "captioner" / "1")
-        threads = ("--tensorflow_intra_op_parallelism", str(arguments.intra_op))
-        server = start_server(*SERVE, "--home", home, "--request_log_sampling", "0", *threads)
-        try:
-            with Client(server.address, model="captioner", timeout=120) as client:
-                rows = _measure(client, pictures, arguments.rounds)
-        finally:
-            server.stop()
+    with served_client(arguments.saved_model, "--tensorflow_intra_op_parallelism", str(arguments.intra_op)) as client:
+        rows = _measure(client, pictures, arguments.rounds)
     if arguments.json:
         print(json.dumps(rows))
         return

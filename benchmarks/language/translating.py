@@ -10,9 +10,7 @@ search would write it. The candidates take turns, round by round.
 import argparse
 import gzip
 import json
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +24,7 @@ import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from tests.serving_fixtures import SERVE, start_server  # noqa: E402
+from benchmarks.harness.served_client import served_client  # noqa: E402
 from unroll.serving import Client  # noqa: E402
 from unroll.serving.engine.session_engine import SessionEngine  # noqa: E402
 
@@ -44,14 +42,8 @@ def main() -> None:
     opened = gzip.open if arguments.texts.suffix == ".gz" else open
     with opened(arguments.texts, "rt", encoding="utf-8") as lines:
         texts = np.array([line.strip().encode() for line in lines if line.strip()], object)
-    with tempfile.TemporaryDirectory() as home:
-        shutil.copytree(arguments.saved_model, Path(home) / "store" / "translator" / "1")
-        server = start_server(*SERVE, "--home", home, "--request_log_sampling", "0")
-        try:
-            with Client(server.address, model="translator", timeout=120) as client:
-                rows = _measured(client, SessionEngine(arguments.saved_model), texts, arguments.rounds)
-        finally:
-            server.stop()
+    with served_client(arguments.saved_model) as client:
+        rows = _measured(client, SessionEngine(arguments.saved_model), texts, arguments.rounds)
     if arguments.json:
         print(json.dumps(rows))
         return

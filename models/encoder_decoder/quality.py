@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from unroll.models.tokens import PADDING
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -18,23 +20,25 @@ class Quality:
 
     Call arguments:
         log_probability: of translations, the end included, float32 `[rows]`.
-        tokens: of each, the end included, int32 `[rows]`.
+        ids: of each, the end included, then padding, int32 `[rows, time]`.
 
     Returns:
         float32 `[rows]`.
 
     Example:
-        >>> Quality(0.75, 0.5)(tf.constant([-4.0, 0.0]), tf.constant([4, 3])).numpy().tolist()
+        >>> ids = tf.constant([[5, 6, 7, 3], [5, 6, 3, 0]])
+        >>> Quality(0.75, 0.5)(tf.constant([-4.0, 0.0]), ids).numpy().tolist()
         [0.25, 0.75]
     """
 
-    best: float = 1.0
-    slope: float = 0.0
+    best: float
+    slope: float
 
-    def __call__(self, log_probability: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-        return tf.clip_by_value(self.best - self.slope * doubt(log_probability, tokens), 0.0, 1.0)
+    def __call__(self, log_probability: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(self.best - self.slope * doubt(log_probability, ids), 0.0, 1.0)
 
 
-def doubt(log_probability: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-    """The square root of the nats that a token costs, float32 `[rows]`."""
-    return tf.sqrt(tf.maximum(-log_probability, 0.0) / tf.cast(tf.maximum(tokens, 1), tf.float32))
+def doubt(log_probability: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """The square root of the nats that a token costs, float32 `[rows]`; arguments as of `Quality`."""
+    tokens = tf.math.count_nonzero(ids != PADDING, axis=1, dtype=tf.float32)
+    return tf.sqrt(tf.maximum(-log_probability, 0.0) / tf.maximum(tokens, 1.0))

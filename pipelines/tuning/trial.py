@@ -90,22 +90,22 @@ class Trials:
             keras.utils.set_random_seed(config.train.seed)
             with precision(config.train):
                 model = problem.build()
-                fit(problem, model, checkpoint(self._directory, trial), progress, after_epoch)
-        chosen, *checks = _losses(of_all, model)
-        trial.set_user_attr(CHECKS, checks)
-        return chosen
+                history = fit(problem, model, checkpoint(self._directory, trial), progress, after_epoch)
+        losses = of_all.answer_losses(model, [CHOOSING, *CHECKING])
+        if losses is None:
+            losses = [history.epochs[history.best][f"validation/{problem.monitor}"], *_checks(of_all, model)]
+        trial.set_user_attr(CHECKS, [one for one in losses[1:] if math.isfinite(one)])
+        return losses[0]
 
 
-def _losses(problem: Task, model: keras.Model) -> list[float]:
-    """The loss on the part that chooses, and on each block on which nothing is chosen; of few records, on fewer."""
-    parts = [CHOOSING, *CHECKING]
-    losses = problem.answer_losses(model, parts)
-    if losses is None:
-        losses = []
-        for begin, end in parts:
-            scores = model.evaluate(problem.validation_block(begin, end), verbose=0, return_dict=True)
-            losses += [float(scores[key]) for key in scores if key == problem.monitor]  # none of no batch at all
-    return [one for one in losses if math.isfinite(one)]
+def _checks(problem: Task, model: keras.Model) -> list[float]:
+    """The loss on each block on which nothing is chosen; of few records, on fewer."""
+    losses = []
+    for begin, end in CHECKING:
+        batches = problem.validation_block(begin, end)
+        scores = model.evaluate(batches, verbose=0, return_dict=True)  # none of no batch at all
+        losses += [float(scores[key]) for key in scores if key == problem.monitor]
+    return losses
 
 
 def _short(values: Mapping[str, Any]) -> dict[str, Any]:

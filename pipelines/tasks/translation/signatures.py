@@ -128,14 +128,13 @@ def translation_servable(
         log_probability = tf.where(nothing, 0.0, log_probability)
         unknown = tf.math.count_nonzero(source == UNKNOWN, axis=1, dtype=tf.float32)
         counted = (source != PADDING) & (source != END)
-        tokens = tf.math.count_nonzero(ids[:, 0] != PADDING, axis=1, dtype=tf.int32)
         rarity = -tf.reduce_sum(tf.where(counted, tf.gather(vocabulary.scores, source), 0.0), axis=1)
         return {
             "translation": translations[:, 0],
             "log_probability": log_probability[:, 0],
             "alternatives": translations[:, 1:],
             "alternative_log_probabilities": log_probability[:, 1:],
-            "quality": tf.where(count == 0, 1.0, quality(log_probability[:, 0], tokens)),
+            "quality": tf.where(count == 0, 1.0, quality(log_probability[:, 0], ids[:, 0])),
             "subwords": count,
             "cut": cut,
             "unknown": tf.math.divide_no_nan(unknown, tf.cast(count, tf.float32)),

@@ -24,7 +24,7 @@ from unroll.pipelines.tasks.translation.pairs.files import all_files, pair_files
 from unroll.pipelines.tasks.translation.plan import default_epochs, planned
 from unroll.pipelines.tasks.translation.scores.baselines import MAX_PAIRS, translation_baselines
 from unroll.pipelines.tasks.translation.scores.evaluation import score_pairs
-from unroll.pipelines.tasks.translation.search import choose_length_penalty, fit_quality
+from unroll.pipelines.tasks.translation.search import TRIED, fit_search
 from unroll.pipelines.tasks.translation.signatures import Search, translation_servable
 from unroll.pipelines.training.progress import Progress
 from unroll.pipelines.training.schedule.epochs import DefaultEpochs
@@ -111,20 +111,18 @@ class Translation(Task):
 
     def servable(self, model: keras.Model) -> Servable:
         section = self.config.model
+        penalties = TRIED if section.length_penalty is None else (section.length_penalty,)
         search = Search(
             model,
             self._vocabulary,
             self.config.data.max_tokens,
             self._max_length,
             section.beams,
-            1.0 if section.length_penalty is None else section.length_penalty,
+            penalties[0],
             section.coverage_penalty,
         )
-        said = []
         validation = self._data.pairs("validation")
-        if section.length_penalty is None:
-            search, line = choose_length_penalty(search, validation)
-            said.append(line)
+        search, quality, said = fit_search(search, validation, penalties)
         self._penalty = search.length_penalty
         description = {
             "task": self.name,
@@ -132,8 +130,8 @@ class Translation(Task):
             "data": self.config.data.model_dump(mode="json"),
         }
         warmup = [pair.source for pair in validation[:_WARMUP]]
-        quality = fit_quality(search, validation)
-        return translation_servable(search, quality, description=description, warmup=warmup, said=said)
+        told = [said] if said else []
+        return translation_servable(search, quality, description=description, warmup=warmup, said=told)
 
     @cached_property
     def _vocabulary(self) -> SubwordVocabulary:

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 from collections.abc import Iterator
 
+from unroll.serving.engine.memory import give_back
+
 _libc = ctypes.CDLL(None)
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # of GNU's mallopt
 _LARGE = 32 << 20  # bytes, the most that it takes
@@ -27,4 +29,4 @@ def kept() -> Iterator[None]:
         with contextlib.suppress(AttributeError):
             _libc.mallopt(_MMAP_MAX, _MANY)
             _libc.mallopt(_MMAP_THRESHOLD, _LARGE)
-            _libc.malloc_trim(0)
+        give_back()

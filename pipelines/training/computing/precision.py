@@ -31,7 +31,8 @@ def precision(config: TrainSection) -> Iterator[None]:
     policy, options = keras.config.dtype_policy(), tf.config.optimizer.get_experimental_options()
     keras.config.set_dtype_policy("mixed_float16" if chosen == "float16" else "float32")
     tf.config.optimizer.set_experimental_options({_REWRITE: chosen == "bfloat16"})
-    os.environ.setdefault(_NOT_REWRITTEN, _ELEMENTWISE)
+    if chosen == "bfloat16":
+        os.environ.setdefault(_NOT_REWRITTEN, _ELEMENTWISE)
     try:
         yield
     finally:

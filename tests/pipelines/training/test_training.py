@@ -14,6 +14,7 @@ from tests.conftest import SMALL, reviews, unroll
 from unroll import serving
 from unroll.pipelines.data.splits import hash_split
 from unroll.pipelines.training.card import Card
+from unroll.pipelines.training.computing import precision
 from unroll.pipelines.training.exported import Exported
 
 
@@ -156,7 +157,12 @@ def one_line_error(done):
         (["--set", "data.text=body"], "has no column 'body'. It has: 'text', 'label', 'source'"),
         (["--data", "nowhere.csv"], "--data nowhere.csv: no such file"),
         (["--name", "../up"], "Received: name='../up'"),
-        (["--set", "train.mixed_precision=half"], "train.mixed_precision"),
+        (["--set", "train.mixed_precision=half"], "train.mixed_precision: Input should be a valid boolean"),
+        pytest.param(
+            ["--set", "train.mixed_precision=true"],
+            "train.mixed_precision: needs a GPU",
+            marks=pytest.mark.skipif("amx_bf16" in precision._cpu_flags(), reason="the CPU computes in bfloat16"),
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, reviews_csv, arguments, words):
