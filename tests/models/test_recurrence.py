@@ -1,5 +1,7 @@
 """Recurrent layers as a CPU trains them: equal to Keras's own, weights and files included."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -59,6 +61,36 @@ def test_outputs_states_and_gradients_are_those_of_keras(ours, keras_own, mask):
     first = [tf.constant(rng.normal(size=(5, 6)), tf.float32) for _ in layer.get_initial_state(5)]
     mask = mask and tf.constant(mask) > 0
     assert_equal(trained(layer, x, first, mask), trained(other, x, first, mask))
+
+
+@pytest.mark.parametrize(("ours", "keras_own"), PAIRS)
+def test_what_is_dropped_of_the_state_is_dropped_for_all_timesteps_and_gates(ours, keras_own):
+    units = 3
+    layer = ours(units, recurrent_dropout=0.5, return_sequences=True, return_state=True)
+    other = keras_own(units, return_sequences=True, return_state=True)
+    for one in (layer, other):
+        one.build([None, None, 2])
+    rng = np.random.default_rng(5)
+    weights = [rng.normal(size=one.shape) for one in other.get_weights()]
+    layer.set_weights(weights)
+    x = tf.constant(rng.normal(size=(1, 4, 2)), tf.float32)
+    first = [tf.constant(rng.normal(size=(1, units)), tf.float32) for _ in layer.get_initial_state(1)]
+    met = set()
+    for _ in range(20):
+        outputs, gradients = trained(layer, x, first, None)
+        for kept in itertools.product((0.0, 2.0), repeat=units):  # for one row, to drop of h is to drop rows of weights
+            kernel, recurrent, bias = weights
+            other.set_weights([kernel, np.array(kept)[:, None] * recurrent, bias])
+            expected, of_weights = trained(other, x, first, None)
+            if np.allclose(outputs[0], expected[0], atol=1e-5):
+                of_weights[-2] *= np.array(kept, np.float32)[:, None]
+                assert_equal([outputs, gradients], [expected, of_weights])
+                met.add(kept)
+                break
+        else:
+            pytest.fail("no features of the state, of which all that remain count twice, give this")
+    assert len(met) > 2
+    assert_equal(layer(x), layer(x))  # what serves drops nothing
 
 
 @pytest.mark.parametrize(("ours", "keras_own"), PAIRS)
@@ -132,11 +164,7 @@ def test_a_cpu_trains_by_our_loop_and_a_gpu_by_that_of_keras(without_keras_loop,
         layer(x, training=True)
 
 
-def test_what_is_served_recurrent_dropout_and_half_precision_are_left_to_keras(without_keras_loop):
-    for make, training in (
-        (lambda: LSTM(3), False),
-        (lambda: LSTM(3, recurrent_dropout=0.5), True),
-        (lambda: LSTM(3, dtype="mixed_float16"), True),
-    ):
+def test_what_is_served_and_half_precision_are_left_to_keras(without_keras_loop):
+    for make, training in ((lambda: LSTM(3), False), (lambda: LSTM(3, dtype="mixed_float16"), True)):
         with pytest.raises(AssertionError, match="Keras's loop"):
             make()(tf.zeros([2, 1, 4]), training=training)

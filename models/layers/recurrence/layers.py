@@ -12,10 +12,11 @@ from unroll.models.layers.recurrence.steps import GRUStep, LSTMStep, Step
 class _TrainedFaster(keras.layers.RNN):
     """A Keras layer, the same but for the time that a step of training takes on a CPU.
 
-    Inputs are multiplied for all timesteps at once and gradients taken as `recurrence` says. Everything else is left to
-    Keras: a GPU, which has cuDNN's kernels, other precision than float32, recurrent dropout, and every graph that does
-    not train, exported ones among them. Weights are Keras's own, and so are the names by which files find them: the
-    classes are called as Keras calls them for that reason.
+    Inputs are multiplied for all timesteps at once and gradients taken as `recurrence` says. Of what is dropped from
+    the state, all gates read the same (Gal & Ghahramani 2016), where Keras draws for each. Everything else is left to
+    Keras: a GPU, which has cuDNN's kernels, other precision than float32, and every graph that does not train, exported
+    ones among them. Weights are Keras's own, and so are the names by which files find them: the classes are called as
+    Keras calls them for that reason.
 
     Args:
         units: features of the state.
@@ -44,13 +45,16 @@ class _TrainedFaster(keras.layers.RNN):
         )
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        exact = self.compute_dtype == "float32" and not self.recurrent_dropout
-        if not (training and exact) or tf.config.list_logical_devices("GPU"):
+        if not training or self.compute_dtype != "float32" or tf.config.list_logical_devices("GPU"):
             return super().inner_loop(sequences, initial_state, mask, training=training)
         projected, bias = self._projected(tf.transpose(sequences, [1, 0, 2]))
         kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
         by_time = None if mask is None else tf.transpose(mask)
-        hidden, states = recurrence(self._step, projected, kernel, initial_state, bias, by_time)
+        dropped = None
+        if self.recurrent_dropout:
+            ones = tf.ones_like(initial_state[0])
+            dropped = keras.random.dropout(ones, self.recurrent_dropout, seed=self.cell.seed_generator)
+        hidden, states = recurrence(self._step, projected, kernel, initial_state, bias, by_time, dropped)
         outputs = tf.transpose(hidden, [1, 0, 2])  # [B, T, U]
         if mask is not None:  # as Keras has it, nothing is said before the first valid timestep
             outputs = tf.where(tf.cumsum(tf.cast(mask, tf.int32), axis=1)[..., None] > 0, outputs, 0)

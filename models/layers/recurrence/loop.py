@@ -18,6 +18,7 @@ def recurrence(
     first: Sequence[tf.Tensor],
     bias: tf.Tensor | None = None,
     mask: tf.Tensor | None = None,
+    dropped: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Runs a cell over time.
 
@@ -29,6 +30,8 @@ def recurrence(
         bias: of that product, float `[gates * units]`; None for none. One that is but added to the inputs costs less
             among them.
         mask: bool `[time, rows]`; a timestep where it is False leaves the states as they are. None for no such.
+        dropped: what h is multiplied by before that product at every timestep, float `[rows, units]`: 0 where it is
+            dropped. None for nothing.
 
     Returns:
         h after every timestep, float `[time, rows, units]`, and the states after the last one.
@@ -40,13 +43,16 @@ def recurrence(
         made = {"element_shape": [None, features], "clear_after_read": False}
         return [tf.TensorArray(inputs.dtype, time, **made) for _ in range(number)]
 
+    def read(h: tf.Tensor) -> tf.Tensor:
+        return h if dropped is None else h * dropped
+
     def where_valid(t, one: list, other: list) -> list:
         return one if valid is None else [tf.where(valid[t], *pair) for pair in zip(one, other, strict=True)]
 
     @tf.custom_gradient
     def run(inputs, kernel, first, *biases):
         def forward(t, states, kept, outputs):
-            product = tf.matmul(states[0], kernel)
+            product = tf.matmul(read(states[0]), kernel)
             for one in biases:
                 product = tf.nn.bias_add(product, one)
             after, keep = step.forward(inputs[t], product, states)
@@ -64,7 +70,7 @@ def recurrence(
                 gradients = [gradients[0] + upstream[t], *gradients[1:]]
                 heard = where_valid(t, gradients, [tf.zeros_like(one) for one in gradients])
                 reached = step.backward([array.read(t) for array in kept], heard)
-                by_product = tf.matmul(reached.product, transposed)
+                by_product = read(tf.matmul(reached.product, transposed))
                 before = [by_product if reached.states[0] is None else by_product + reached.states[0]]
                 before = where_valid(t, [*before, *reached.states[1:]], gradients)
                 return t - 1, before, _written(written, t, [reached.product, reached.inputs][: len(written)])
@@ -74,8 +80,8 @@ def recurrence(
             stacked = [array.stack() for array in written]
             of_product, of_inputs = stacked[0], stacked[-1]
             by_row = tf.reshape(of_product, [-1, width])
-            read = tf.reshape(tf.concat([first[0][None], outputs[:-1]], axis=0), [-1, units])
-            of_kernel = tf.matmul(read, by_row, transpose_a=True)
+            before_each = read(tf.concat([first[0][None], outputs[:-1]], axis=0))
+            of_kernel = tf.matmul(tf.reshape(before_each, [-1, units]), by_row, transpose_a=True)
             return of_inputs, of_kernel, before, *(tf.reduce_sum(by_row, axis=0) for _ in biases)
 
         return (outputs, *last), gradient
