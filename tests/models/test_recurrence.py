@@ -101,6 +101,21 @@ def test_one_timestep_and_a_pass_without_a_graph_are_those_of_keras(ours, keras_
     assert_equal(trained(layer, x, first, None, graph=False), trained(other, x, first, None, graph=False))
 
 
+@pytest.mark.parametrize(("ours", "keras_own"), PAIRS)
+@pytest.mark.parametrize("shapes", [((1, None, 2), (None, 6)), ((None, None, 2), (1, 6)), ((1, None, 2), None)])
+def test_that_there_is_one_row_may_be_known_of_some_and_not_of_others(ours, keras_own, shapes):
+    layer, other = both(ours, keras_own, features=2)
+    x = tf.constant(np.random.default_rng(6).normal(size=(1, 4, 2)), tf.float32)
+    first = [] if shapes[1] is None else [tf.fill([1, 6], 0.3) for _ in layer.get_initial_state(1)]
+    signature = [tf.TensorSpec(shapes[0]), *(tf.TensorSpec(shapes[1]) for _ in first)]
+
+    @tf.function(input_signature=signature)
+    def trained(x, *first):
+        return layer(x, initial_state=list(first) or None, training=True)
+
+    assert_equal(trained(x, *first), other(x, initial_state=first or None, training=True))
+
+
 @pytest.fixture
 def old_cells(monkeypatch):
     """Makes what `make` says of Keras's own layers, as this package did before it had some of its own."""

@@ -4,7 +4,7 @@ A loop that is left to TensorFlow's gradients adds up what each timestep says of
 end gives the gradients of the products alone, and one further product, after it, those of the weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -60,7 +60,7 @@ def recurrence(
             return t + 1, after, _written(kept, t, keep), outputs.write(t, after[0])
 
         begin = (tf.constant(0), list(first), arrays(step.kept, units), *arrays(1, units))
-        _, last, kept, outputs = tf.while_loop(lambda t, *_: t < time, forward, begin, maximum_iterations=time)
+        _, last, kept, outputs = _looped(lambda t: t < time, forward, begin, time)
         outputs = outputs.stack()
 
         def gradient(upstream, *of_last):
@@ -76,7 +76,7 @@ def recurrence(
                 return t - 1, before, _written(written, t, [reached.product, reached.inputs][: len(written)])
 
             begin = (time - 1, list(of_last), arrays(1 if step.adds else 2, width))
-            _, before, written = tf.while_loop(lambda t, *_: t >= 0, backward, begin, maximum_iterations=time)
+            _, before, written = _looped(lambda t: t >= 0, backward, begin, time)
             stacked = [array.stack() for array in written]
             of_product, of_inputs = stacked[0], stacked[-1]
             by_row = tf.reshape(of_product, [-1, width])
@@ -88,6 +88,16 @@ def recurrence(
 
     outputs, *last = run(inputs, kernel, list(first), *([] if bias is None else [bias]))
     return outputs, last
+
+
+def _looped(goes_on: Callable[[tf.Tensor], tf.Tensor], body: Callable, begin: tuple, time: tf.Tensor) -> tuple:
+    """A loop over timesteps whose states may know how many rows they have though what is read does not."""
+    t, states, *arrays = begin
+    shapes = (t.shape, [tf.TensorShape([None, one.shape[-1]]) for one in states])
+    free = tf.nest.map_structure(lambda _: tf.TensorShape(None), arrays)
+    return tf.while_loop(
+        lambda t, *_: goes_on(t), body, begin, shape_invariants=(*shapes, *free), maximum_iterations=time
+    )
 
 
 def _written(arrays: Sequence[tf.TensorArray], t: tf.Tensor, ones: Sequence[tf.Tensor]) -> list[tf.TensorArray]:
