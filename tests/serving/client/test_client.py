@@ -153,6 +153,20 @@ async def test_a_server_that_restarts_is_found_again_within_the_attempts(client_
 
 
 @CLIENTS
+async def test_a_new_client_does_not_wait_for_a_connection_that_another_one_waits_for(client_class):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = "{}:{}".format(*silent.getsockname())
+        async with opened(client_class, address, timeout=1.0) as waiting:
+            with pytest.raises(ServingError, match="no answer"):
+                await got(waiting.status())
+            connection, _ = silent.accept()  # gRPC waits 20 seconds for a word of it
+            silent.close()
+            with connection, recording(address=address):
+                async with opened(client_class, address, timeout=8.0) as client:
+                    assert await got(client.status()) == {7: "AVAILABLE"}
+
+
+@CLIENTS
 async def test_trying_again_ends_with_the_timeout(client_class, recorded, recorder):
     recorder.refusals[:] = [(grpc.StatusCode.UNAVAILABLE, "not now")] * 50
     async with opened(client_class, recorded[1], timeout=1.0) as client:

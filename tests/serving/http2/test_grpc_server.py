@@ -19,6 +19,8 @@ from unroll.serving.protocol.status import StatusError
 
 ECHO, HOLD, FAIL, BREAK, COUNT = (f"/test.Service/{name}" for name in ("Echo", "Hold", "Fail", "Break", "Count"))
 
+OWN = (("grpc.use_local_subchannel_pool", 1),)  # or else a channel shares the connection of another to the same port
+
 
 class Service:
     """What the calls ask."""
@@ -64,7 +66,7 @@ async def calling(limits: GrpcLimits | None = None, **options: Any) -> AsyncIter
     unlimited = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
     async with (
         serving(limits) as (service, _, port),
-        grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=unlimited, **options) as channel,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=(*unlimited, *OWN), **options) as channel,
     ):
         yield service, channel
 
@@ -269,8 +271,7 @@ async def test_draining_answers_what_is_in_flight_and_takes_nothing_new() -> Non
         calls = [asyncio.ensure_future(channel.unary_unary(HOLD)(b"", timeout=60).code()) for _ in range(5)]
         await when(lambda: len(service.held) == 5)
         stopping = asyncio.ensure_future(server.stop(drain_seconds=60))
-        own = (("grpc.use_local_subchannel_pool", 1),)  # or else it shares the other's connection
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=own) as late:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=OWN) as late:
             assert await late.unary_unary(ECHO)(b"", timeout=30).code() is grpc.StatusCode.UNAVAILABLE
         assert not stopping.done()
         service.go.set()
