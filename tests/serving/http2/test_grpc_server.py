@@ -249,10 +249,11 @@ async def test_no_more_calls_at_the_same_time_than_the_limit() -> None:
 
 
 async def test_a_connection_with_more_calls_than_streams_waits_for_its_turn() -> None:
-    async with calling(GrpcLimits(max_streams=3)) as (_, channel):
+    async with calling(GrpcLimits(max_streams=3)) as (service, channel):
         echo = channel.unary_unary(ECHO)
         messages = [str(number).encode() for number in range(200)]
-        assert await asyncio.gather(*(echo(message, timeout=30) for message in messages)) == messages
+        answers = await asyncio.gather(*(echo(message, timeout=120) for message in messages), return_exceptions=True)
+        assert answers == messages, f"{len(service.calls)} of {len(messages)} calls have reached the server"
 
 
 async def test_streams_of_messages_both_ways() -> None:
