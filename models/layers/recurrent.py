@@ -4,9 +4,9 @@ import keras
 import tensorflow as tf
 
 from unroll.models.layers.mingru import MinGRU
-from unroll.models.layers.recurrence.layers import GRU, LSTM
+from unroll.models.layers.recurrence.layers import GRU, LSTM, SimpleRNN
 
-CELLS = {"rnn": keras.layers.SimpleRNN, "lstm": LSTM, "gru": GRU, "mingru": MinGRU}
+CELLS = {"rnn": SimpleRNN, "lstm": LSTM, "gru": GRU, "mingru": MinGRU}
 
 
 @keras.saving.register_keras_serializable("unroll")

@@ -223,6 +223,14 @@ def test_a_seed_decides_start_and_dropout_and_variables_hold_where_it_stands(cel
     np.testing.assert_array_equal(resumed, runs[0][1], err_msg="a resumed run drops what it would have dropped")
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_does_not_train_draws_nothing(cell):
+    layer = encoder(cell, 8, 2, dropout=0.4, recurrent_dropout=0.2)
+    layer.build([None, None, 4])
+    graph = tf.function(lambda x: layer(x, tf.fill(tf.shape(x)[:1], 2))).get_concrete_function(tf.zeros([2, 3, 4]))
+    assert {one.ref() for one in graph.variables} == {one.value.ref() for one in layer.weights}
+
+
 def test_causal_convolution_follows_its_sum():
     x = sequences(2, 9, 3)
     layer = CausalConv1D(filters=4, kernel_size=3, dilation=2)

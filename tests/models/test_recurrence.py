@@ -13,7 +13,7 @@ from unroll.models.layers.recurrence.layers import GRU, LSTM
 from unroll.models.layers.recurrent import Recurrent
 
 PAIRS = [(LSTM, keras.layers.LSTM), (GRU, keras.layers.GRU)]
-KERAS = dict(zip(("lstm", "gru"), (keras_own for _, keras_own in PAIRS), strict=True))
+KERAS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 PADDED = [[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 0, 0, 0]]
 
 
@@ -160,6 +160,20 @@ def test_files_of_weights_that_keras_layers_wrote_are_read(cell, old_cells, tmp_
     assert [one.path for one in new.weights] == [one.path for one in old.weights]
     for one, other in zip(new.get_weights(), old.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("cell", KERAS)
+def test_answers_are_those_of_keras(cell, old_cells):
+    layers = Recurrent(cell, 5, 2), old_cells(lambda: Recurrent(cell, 5, 2))
+    for layer in layers:
+        layer.build([None, None, 4])
+    rng = np.random.default_rng(8)
+    weights = [rng.normal(size=one.shape) for one in layers[0].get_weights()]
+    x = tf.constant(rng.normal(size=(2, 3, 4)), tf.float32)
+    for layer in layers:
+        layer.set_weights(weights)
+    assert_equal(*(layer(x) for layer in layers))
+    assert_equal(*(layer.step(x[:, 0], [one + 0.2 for one in layer.initial_state(2)]) for layer in layers))
 
 
 @pytest.fixture

@@ -9,7 +9,22 @@ from unroll.models.layers.recurrence.loop import recurrence
 from unroll.models.layers.recurrence.steps import GRUStep, LSTMStep, Step
 
 
-class _TrainedFaster(keras.layers.RNN):
+class _DropsInTraining(keras.layers.RNN):
+    """A Keras layer that draws what it drops of the state where it trains, and only there.
+
+    Keras draws in every pass, so that an exported graph would change with each answer what it draws from.
+    """
+
+    def _maybe_config_dropout_masks(self, cell, input_sequence, input_state):
+        """What Keras calls whether it trains or not."""
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if training:
+            super()._maybe_config_dropout_masks(self.cell, sequences[:, 0], initial_state)
+        return super().inner_loop(sequences, initial_state, mask, training=training)
+
+
+class _TrainedFaster(_DropsInTraining):
     """A Keras layer, the same but for the time that a step of training takes on a CPU.
 
     Inputs are multiplied for all timesteps at once and gradients taken as `recurrence` says. Of what is dropped from
@@ -66,6 +81,38 @@ class _TrainedFaster(keras.layers.RNN):
         of_inputs, of_state = tf.unstack(bias) if bias.shape.rank == 2 else (bias, None)
         projected = tf.nn.bias_add(tf.matmul(tf.reshape(by_time, [-1, kernel.shape[0]]), kernel), of_inputs)
         return tf.reshape(projected, [*tf.unstack(tf.shape(by_time)[:2]), kernel.shape[1]]), of_state
+
+
+class SimpleRNNCell(keras.layers.SimpleRNNCell):
+    """Keras's own, which draws even where it does not train."""
+
+    def call(self, sequence, states, training=False):
+        if training:
+            return super().call(sequence, states, training=True)
+        product = tf.matmul(sequence, self.kernel) + tf.matmul(states[0], self.recurrent_kernel)
+        output = self.activation(product + self.bias)
+        return output, [output]
+
+
+class SimpleRNN(_DropsInTraining):
+    """h = tanh(W x + U h + b): Elman 1990.
+
+    Args:
+        units, recurrent_dropout, return_sequences, return_state, name, dtype: as Keras has them.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        *,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        cell = SimpleRNNCell(units, recurrent_dropout=recurrent_dropout, name="simple_rnn_cell", dtype=dtype)
+        super().__init__(cell, return_sequences=return_sequences, return_state=return_state, name=name, dtype=dtype)
 
 
 class LSTM(_TrainedFaster, keras.layers.LSTM):
