@@ -77,6 +77,7 @@ def export_saved_model(
     try:
         partial.chmod(0o755)
         with _without_cudnn(model):
+            module.drawn_from = _drawn_from(model, signatures)
             tf.saved_model.save(module, str(partial), signatures=dict(signatures))
         methods = _finish_meta_graph(partial)
         extra = partial / "assets.extra"
@@ -93,6 +94,18 @@ def export_saved_model(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return directory
+
+
+def _drawn_from(model: "keras.layers.Layer | None", signatures: Mapping[str, Any]) -> list[tf.Variable]:
+    """What layers draw from in the graph, which is none of a model's weights.
+
+    Some do whether they train or not, such as Keras's recurrent layers with recurrent dropout.
+    """
+    if model is None:
+        return []
+    read = {one.ref() for called in signatures.values() for one in called.get_concrete_function().variables}
+    weights = {one.value.ref() for one in model.weights}
+    return [one.value for one in model.variables if one.value.ref() in read - weights]
 
 
 def ops_of(meta_graph: Any) -> set[str]:

@@ -163,3 +163,25 @@ def test_layers_are_traced_without_cudnn_wherever_they_are(tmp_path: Path) -> No
     np.testing.assert_allclose(engine.run("serving_default", [x])[0], model(x), atol=1e-6)
     engine.close()
     assert set(told.values()) == {"auto"}, "training goes on with the kernels it had"
+
+
+def test_layers_that_draw_though_they_do_not_train_are_exported(tmp_path: Path) -> None:
+    import keras
+
+    layer = keras.layers.LSTM(3, recurrent_dropout=0.5)  # whose masks Keras draws in every pass
+    layer.build([None, 4, 2])
+    module = tf.Module()
+    module.weights = [weight.value for weight in layer.weights]
+    serve = tf.function(lambda x: {"y": layer(x)}, input_signature=[tf.TensorSpec([None, 4, 2], tf.float32, "x")])
+    x = np.ones((2, 4, 2), "f")
+    directory = export_saved_model(
+        module,
+        {"serving_default": serve},
+        tmp_path / "model",
+        name="drawing",
+        warmup_requests=[("serving_default", {"x": x})],
+        model=layer,
+    )
+    engine = SessionEngine(directory)
+    np.testing.assert_allclose(engine.run("serving_default", [x])[0], layer(x), atol=1e-6)
+    engine.close()

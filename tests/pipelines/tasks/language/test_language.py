@@ -284,7 +284,8 @@ def test_further_data_is_scored_by_the_command(trained, tmp_path):
 @pytest.mark.slow  # a GRU is asked above, and the cells' own tests export their steps
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_is_exported_and_carries_its_state(tmp_path, cell):
-    task = prepared(tmp_path, {"cell": cell, "window": 16, "layers": 2, "members": 2})
+    settings = {"cell": cell, "window": 16, "layers": 2, "members": 2, "recurrent_dropout": 0.1}
+    task = prepared(tmp_path, settings)
     model = untrained(task)
     exported = export(task, model, tmp_path / "exported")
     prompt = rhyme(9)[:300]  # longer than what is read at once
