@@ -9,7 +9,8 @@ from unroll.serving.engine.cores import cores
 
 _libc = ctypes.CDLL(None)
 _DONTNEED = 4  # MADV_DONTNEED of Linux
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of GNU's mallopt
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -3, -4, -8
+"""What GNU's mallopt sets."""
 _LARGE = 8 << 20  # bytes of an array that is not a batch's but a model's
 _KEPT = 512 << 20  # bytes that are kept between batches
 _MAPPINGS = Path("/proc/self/smaps")
@@ -27,9 +28,9 @@ def keep_between_batches() -> None:
     would have eight arenas a core, of which threads that come and go with versions leave each in shreds.
     """
     with contextlib.suppress(AttributeError):  # another C library than GNU's
-        _libc.mallopt(_TRIM_THRESHOLD, _KEPT)
-        _libc.mallopt(_MMAP_THRESHOLD, _LARGE)
-        _libc.mallopt(_ARENA_MAX, max(2, cores()))
+        _libc.mallopt(TRIM_THRESHOLD, _KEPT)
+        _libc.mallopt(MMAP_THRESHOLD, _LARGE)
+        _libc.mallopt(ARENA_MAX, max(2, cores()))
 
 
 def give_back() -> None:
