@@ -1,11 +1,13 @@
 """Small labelled texts, and one model trained on them by the real command."""
 
 import fcntl
+import gc
 import io
 import json
 import os
 import random
 import shutil
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +77,18 @@ def unroll(*arguments: object, check: int = 0) -> Done:
             code = int(exit_.code or 0)
     assert code == check, f"exit code {code}\n{out.getvalue()}\n{err.getvalue()}"
     return Done(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _looked_through_once() -> Iterator[None]:
+    """Keeps what a module leaves in memory out of later collections.
+
+    To look through the graphs of all modules before takes a worker up to ten seconds on a busy machine, in which its
+    event loop answers nobody.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
