@@ -13,7 +13,7 @@ _NEWEST = 1_000_000  # units that are learnt at most
 _TRIED = 60_000  # of them, by the halves of which it is chosen how
 _LEAST = 2_000  # units, below which nothing can be told
 _RATES = (3e-4, 1e-3)
-_PASSES = 3
+_PASSES = 12  # at most: it ends with the first that is no better than the one before
 _WORTHWHILE = 0.002  # of the loss
 
 
@@ -47,9 +47,13 @@ def learn_validation(model: Autoregressive, split: Split, *, chunk: int, running
     found: dict[tuple[float, int], float] = {}
     for rate in _RATES:
         learner.reset(rate)
+        before = untouched
         for number in range(_PASSES):
             learner.learn(read(begin, middle), number)
-            found[rate, number + 1] = _loss(model, judge)
+            found[rate, number + 1] = loss = _loss(model, judge)
+            if loss >= before:
+                break
+            before = loss
     rate, passes = min(found, key=lambda one: found[one])
     gain = 1 - found[rate, passes] / untouched if untouched else 0.0  # where no character of it is known
     learner.reset(rate)
