@@ -98,21 +98,13 @@ class SimpleRNN(_DropsInTraining):
     """h = tanh(W x + U h + b): Elman 1990.
 
     Args:
-        units, recurrent_dropout, return_sequences, return_state, name, dtype: as Keras has them.
+        units, recurrent_dropout, dtype: as Keras has them.
+        kwargs: as `keras.layers.RNN` has them.
     """
 
-    def __init__(
-        self,
-        units: int,
-        recurrent_dropout: float = 0.0,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        *,
-        name: str | None = None,
-        dtype: Any = None,
-    ):
+    def __init__(self, units: int, recurrent_dropout: float = 0.0, *, dtype: Any = None, **kwargs: Any):
         cell = SimpleRNNCell(units, recurrent_dropout=recurrent_dropout, name="simple_rnn_cell", dtype=dtype)
-        super().__init__(cell, return_sequences=return_sequences, return_state=return_state, name=name, dtype=dtype)
+        super().__init__(cell, dtype=dtype, **kwargs)
 
 
 class LSTM(_TrainedFaster, keras.layers.LSTM):
