@@ -76,8 +76,8 @@ def export_saved_model(
     partial = Path(tempfile.mkdtemp(prefix=".export-", dir=directory.parent))
     try:
         partial.chmod(0o755)
+        module.drawn_from = _drawn_from(model)
         with _without_cudnn(model):
-            module.drawn_from = _drawn_from(model, signatures)
             tf.saved_model.save(module, str(partial), signatures=dict(signatures))
         methods = _finish_meta_graph(partial)
         extra = partial / "assets.extra"
@@ -96,16 +96,14 @@ def export_saved_model(
     return directory
 
 
-def _drawn_from(model: "keras.layers.Layer | None", signatures: Mapping[str, Any]) -> list[tf.Variable]:
-    """What layers draw from in the graph, which is none of a model's weights.
+def _drawn_from(model: "keras.layers.Layer | None") -> list[tf.Variable]:
+    """What layers draw from, which is none of a model's weights.
 
     Some do whether they train or not, such as Keras's recurrent layers with recurrent dropout.
     """
     if model is None:
         return []
-    read = {one.ref() for called in signatures.values() for one in called.get_concrete_function().variables}
-    weights = {one.value.ref() for one in model.weights}
-    return [one.value for one in model.variables if one.value.ref() in read - weights]
+    return [one.value for one in model.variables if one.path.endswith("seed_generator_state")]
 
 
 def ops_of(meta_graph: Any) -> set[str]:

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +123,21 @@ def test_the_client_and_the_store_need_no_tensorflow() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def check_export(model: Any, directory: Path) -> None:
+    """Exports a Keras layer of `[n, 4, 2]`, and checks that it answers as before."""
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    serve = tf.function(lambda x: {"y": model(x)}, input_signature=[tf.TensorSpec([None, 4, 2], tf.float32, "x")])
+    x = np.ones((2, 4, 2), "f")
+    requests = [("serving_default", {"x": x})]
+    export_saved_model(
+        module, {"serving_default": serve}, directory, name="lstm", warmup_requests=requests, model=model
+    )
+    engine = SessionEngine(directory)
+    np.testing.assert_allclose(engine.run("serving_default", [x])[0], model(x), atol=1e-6)
+    engine.close()
+
+
 def test_layers_are_traced_without_cudnn_wherever_they_are(tmp_path: Path) -> None:
     """Keras picks the kernel as it traces, and only a GPU host would show it: what each layer was told is looked at."""
     import keras
@@ -146,22 +162,7 @@ def test_layers_are_traced_without_cudnn_wherever_they_are(tmp_path: Path) -> No
     model = keras.Sequential([Two("two"), keras.layers.Dense(1)])
     model.build([None, 4, 2])
     told.clear()
-    module = tf.Module()
-    module.weights = [weight.value for weight in model.weights]
-    serve = tf.function(lambda x: {"y": model(x)}, input_signature=[tf.TensorSpec([None, 4, 2], tf.float32, "x")])
-    x = np.ones((1, 4, 2), "f")
-    directory = export_saved_model(
-        module,
-        {"serving_default": serve},
-        tmp_path / "model",
-        name="lstm",
-        warmup_requests=[("serving_default", {"x": x})],
-        model=model,
-    )
-    assert told == {"in_a_list": False, "forward_wrapped": False, "backward_wrapped": False}
-    engine = SessionEngine(directory)
-    np.testing.assert_allclose(engine.run("serving_default", [x])[0], model(x), atol=1e-6)
-    engine.close()
+    check_export(model, tmp_path / "model")
     assert set(told.values()) == {"auto"}, "training goes on with the kernels it had"
 
 
@@ -170,18 +171,4 @@ def test_layers_that_draw_though_they_do_not_train_are_exported(tmp_path: Path) 
 
     layer = keras.layers.LSTM(3, recurrent_dropout=0.5)  # whose masks Keras draws in every pass
     layer.build([None, 4, 2])
-    module = tf.Module()
-    module.weights = [weight.value for weight in layer.weights]
-    serve = tf.function(lambda x: {"y": layer(x)}, input_signature=[tf.TensorSpec([None, 4, 2], tf.float32, "x")])
-    x = np.ones((2, 4, 2), "f")
-    directory = export_saved_model(
-        module,
-        {"serving_default": serve},
-        tmp_path / "model",
-        name="drawing",
-        warmup_requests=[("serving_default", {"x": x})],
-        model=layer,
-    )
-    engine = SessionEngine(directory)
-    np.testing.assert_allclose(engine.run("serving_default", [x])[0], layer(x), atol=1e-6)
-    engine.close()
+    check_export(layer, tmp_path / "model")

@@ -43,7 +43,7 @@ def recurrence(
         made = {"element_shape": [None, features], "clear_after_read": False}
         return [tf.TensorArray(inputs.dtype, time, **made) for _ in range(number)]
 
-    def read(h: tf.Tensor) -> tf.Tensor:
+    def masked(h: tf.Tensor) -> tf.Tensor:
         return h if dropped is None else h * dropped
 
     def where_valid(t, one: list, other: list) -> list:
@@ -52,7 +52,7 @@ def recurrence(
     @tf.custom_gradient
     def run(inputs, kernel, first, *biases):
         def forward(t, states, kept, outputs):
-            product = tf.matmul(read(states[0]), kernel)
+            product = tf.matmul(masked(states[0]), kernel)
             for one in biases:
                 product = tf.nn.bias_add(product, one)
             after, keep = step.forward(inputs[t], product, states)
@@ -60,7 +60,7 @@ def recurrence(
             return t + 1, after, _written(kept, t, keep), outputs.write(t, after[0])
 
         begin = (tf.constant(0), list(first), arrays(step.kept, units), *arrays(1, units))
-        _, last, kept, outputs = _looped(lambda t: t < time, forward, begin, time)
+        _, last, kept, outputs = _looped(lambda t, *_: t < time, forward, begin, time)
         outputs = outputs.stack()
 
         def gradient(upstream, *of_last):
@@ -70,17 +70,17 @@ def recurrence(
                 gradients = [gradients[0] + upstream[t], *gradients[1:]]
                 heard = where_valid(t, gradients, [tf.zeros_like(one) for one in gradients])
                 reached = step.backward([array.read(t) for array in kept], heard)
-                by_product = read(tf.matmul(reached.product, transposed))
+                by_product = masked(tf.matmul(reached.product, transposed))
                 before = [by_product if reached.states[0] is None else by_product + reached.states[0]]
                 before = where_valid(t, [*before, *reached.states[1:]], gradients)
                 return t - 1, before, _written(written, t, [reached.product, reached.inputs][: len(written)])
 
             begin = (time - 1, list(of_last), arrays(1 if step.adds else 2, width))
-            _, before, written = _looped(lambda t: t >= 0, backward, begin, time)
+            _, before, written = _looped(lambda t, *_: t >= 0, backward, begin, time)
             stacked = [array.stack() for array in written]
             of_product, of_inputs = stacked[0], stacked[-1]
             by_row = tf.reshape(of_product, [-1, width])
-            before_each = read(tf.concat([first[0][None], outputs[:-1]], axis=0))
+            before_each = masked(tf.concat([first[0][None], outputs[:-1]], axis=0))
             of_kernel = tf.matmul(tf.reshape(before_each, [-1, units]), by_row, transpose_a=True)
             return of_inputs, of_kernel, before, *(tf.reduce_sum(by_row, axis=0) for _ in biases)
 
@@ -90,14 +90,12 @@ def recurrence(
     return outputs, last
 
 
-def _looped(goes_on: Callable[[tf.Tensor], tf.Tensor], body: Callable, begin: tuple, time: tf.Tensor) -> tuple:
+def _looped(goes_on: Callable[..., tf.Tensor], body: Callable, begin: tuple, time: tf.Tensor) -> tuple:
     """A loop over timesteps whose states may know how many rows they have though what is read does not."""
     t, states, *arrays = begin
     shapes = (t.shape, [tf.TensorShape([None, one.shape[-1]]) for one in states])
     free = tf.nest.map_structure(lambda _: tf.TensorShape(None), arrays)
-    return tf.while_loop(
-        lambda t, *_: goes_on(t), body, begin, shape_invariants=(*shapes, *free), maximum_iterations=time
-    )
+    return tf.while_loop(goes_on, body, begin, shape_invariants=(*shapes, *free), maximum_iterations=time)
 
 
 def _written(arrays: Sequence[tf.TensorArray], t: tf.Tensor, ones: Sequence[tf.Tensor]) -> list[tf.TensorArray]:

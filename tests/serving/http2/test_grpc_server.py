@@ -252,7 +252,7 @@ async def test_a_connection_with_more_calls_than_streams_waits_for_its_turn() ->
     async with calling(GrpcLimits(max_streams=3)) as (service, channel):
         echo = channel.unary_unary(ECHO)
         messages = [str(number).encode() for number in range(200)]
-        answers = await asyncio.gather(*(echo(message, timeout=120) for message in messages), return_exceptions=True)
+        answers = await asyncio.gather(*(echo(message, timeout=30) for message in messages), return_exceptions=True)
         assert answers == messages, f"{len(service.calls)} of {len(messages)} calls have reached the server"
 
 

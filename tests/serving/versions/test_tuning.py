@@ -226,7 +226,6 @@ def test_what_changes_something_is_told_from_what_computes() -> None:
     assert not effects(lambda x: table.lookup(tf.strings.as_string(x)))
 
 
-@needs_two_cores
 def test_a_session_configuration_decides_on_the_executor_and_on_what_is_remembered(
     exports: dict[int, Path], tmp_path: Path
 ) -> None:
